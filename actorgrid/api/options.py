@@ -1,0 +1,268 @@
+"""Options: what users may write in ``remote(...)``, ``options(...)`` and ``method(...)``, checked, one table each.
+
+A check takes the name and the value and returns the value as the engine wants it. It raises TypeError for a wrong
+type and ValueError for a bad value; an option that is not in the table is a ValueError. These are Ray's rules.
+Options that Ray has and we do not yet are in the tables, too: their trivial values are accepted, others are a
+ValueError that names the option, so that nobody waits for an effect that never comes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from actorgrid.engine.definitions import ActorOptions, MethodOptions, TaskOptions
+
+Check = Callable[[str, Any], Any]
+
+#: Resources are counted in steps of this.
+STEP: Final = 0.0001
+_INT_LIMIT: Final = 1 << 31
+
+
+def _a(kind: str, name: str, value: object) -> TypeError:
+    return TypeError(f"option {name!r} must be {kind}, not {type(value).__name__}: {value!r:.100}")
+
+
+def quantity(name: str, value: Any) -> float:
+    """Check the amount of a resource. Raises TypeError, ValueError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _a("a number", name, value)
+    if value < 0 or not math.isfinite(value):
+        raise ValueError(f"the quantity of {name!r} must be finite and not negative: {value}")
+    if value != 0 and value < STEP:
+        raise ValueError(f"the quantity of {name!r} cannot be smaller than {STEP}: {value}")
+    return float(value)
+
+
+def whole_above_one(name: str, value: Any) -> float:
+    """Check a number of devices: beyond 1 there are no parts of them. Raises TypeError, ValueError."""
+    amount = quantity(name, value)
+    if amount > 1 and not amount.is_integer():
+        raise ValueError(f"{name!r} must be a whole number if it is more than 1: {value}")
+    return amount
+
+
+def resources(name: str, value: Any) -> dict[str, float]:
+    """Check custom resources. Raises TypeError, ValueError."""
+    if not isinstance(value, Mapping):
+        raise _a("a dictionary", name, value)
+    for key in value:
+        if not isinstance(key, str):
+            raise _a("a dictionary whose keys are str", name, value)
+        if key in {"CPU", "GPU", "memory"}:
+            option = {"CPU": "num_cpus", "GPU": "num_gpus"}.get(key, key)
+            raise ValueError(f"use the option {option!r} instead of {key!r} in {name!r}")
+    return {key: quantity(f"{name}[{key!r}]", amount) for key, amount in value.items()}
+
+
+def whole(least: int) -> Check:
+    """Return the check for an int that is at least ``least`` (-1 stands for any number)."""
+
+    def check(name: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise _a("an int", name, value)
+        if not least <= value < _INT_LIMIT:
+            also = " (-1 means: any number)" if least == -1 else ""
+            raise ValueError(f"option {name!r} must be at least {least}{also}: {value}")
+        return value
+
+    return check
+
+
+def _memory(name: str, value: Any) -> int:
+    return math.ceil(quantity(name, value))
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _a("a bool", name, value)
+    return value
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _a("a str", name, value)
+    return value
+
+
+def not_empty(name: str, value: Any) -> str:
+    """Check a name that may not be empty. Raises TypeError, ValueError."""
+    if not _text(name, value):
+        raise ValueError(f"option {name!r} must not be an empty string")
+    return str(value)
+
+
+def _num_returns(name: str, value: Any) -> int:
+    if isinstance(value, str):
+        if value in {"streaming", "dynamic"}:
+            raise ValueError(
+                f"option {name!r}: generators ({value!r}) are not supported yet; give the number of values"
+            )
+        raise ValueError(f"option {name!r} must be an int: {value!r}")
+    return int(whole(0)(name, value))
+
+
+def _retry_exceptions(name: str, value: Any) -> bool | tuple[type[BaseException], ...]:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, (list, tuple)):
+        raise _a("a bool or a list of exception classes", name, value)
+    for item in value:
+        if not (isinstance(item, type) and issubclass(item, BaseException)):
+            raise _a("a bool or a list of exception classes", name, item)
+    return tuple(value)
+
+
+def _lifetime(name: str, value: Any) -> bool:
+    if _text(name, value) not in {"detached", "non_detached"}:
+        raise ValueError(f"option {name!r} must be 'detached', 'non_detached' or None: {value!r}")
+    return value == "detached"  # type: ignore[no-any-return]
+
+
+def _no_limit_if_zero(name: str, value: Any) -> int:
+    return whole(-1)(name, value) or -1
+
+
+def _ignored(name: str, value: Any) -> None:
+    """Accept an option that only says how something is shown or recorded."""
+
+
+def _later(*trivial: object) -> Check:
+    """Return the check for an option that is not supported yet, except for values that ask for nothing."""
+
+    def check(name: str, value: Any) -> None:
+        for item in trivial:
+            if type(value) is type(item) and value == item:
+                return
+        raise ValueError(f"option {name!r} is not supported yet (given: {value!r:.100})")
+
+    return check
+
+
+_COMMON: Final[dict[str, Check]] = {
+    "num_cpus": quantity,
+    "num_gpus": whole_above_one,
+    "resources": resources,
+    "memory": _memory,
+    "priority": whole(-_INT_LIMIT),
+    "enable_task_events": _flag,
+    "_labels": _ignored,
+    "_metadata": _ignored,
+    "accelerator_type": _later(),
+    "scheduling_strategy": _later("DEFAULT", "SPREAD"),
+    "label_selector": _later({}),
+    "fallback_strategy": _later([]),
+    "runtime_env": _later({}),
+    "placement_group": _later("default"),
+    "placement_group_bundle_index": _later(-1),
+    "placement_group_capture_child_tasks": _later(False),  # a value, not a flag
+    "timeout": _later(),
+}
+
+TASK: Final[dict[str, Check]] = _COMMON | {
+    "num_returns": _num_returns,
+    "max_retries": whole(-1),
+    "retry_exceptions": _retry_exceptions,
+    "max_calls": whole(0),
+    "name": _text,
+    "_generator_backpressure_num_objects": _later(-1),
+    "_num_objects_per_yield": _later(1),
+}
+
+ACTOR: Final[dict[str, Check]] = _COMMON | {
+    "max_restarts": whole(-1),
+    "max_task_retries": whole(-1),
+    "max_concurrency": whole(1),
+    "max_pending_calls": _no_limit_if_zero,
+    "name": not_empty,
+    "namespace": not_empty,
+    "get_if_exists": _flag,
+    "lifetime": _lifetime,
+    "allow_out_of_order_execution": _flag,
+    "concurrency_groups": _later({}),
+    "object_store_memory": _later(0),
+    "enable_tensor_transport": _later(False),  # a value, not a flag
+    "_actor_generator_backpressure_num_objects": _later(-1),
+}
+
+METHOD: Final[dict[str, Check]] = {
+    "name": _text,
+    "num_returns": _num_returns,
+    "max_task_retries": whole(-1),
+    "retry_exceptions": _retry_exceptions,
+    "enable_task_events": _flag,
+    "_labels": _ignored,
+    "concurrency_group": _later(),
+    "tensor_transport": _later(),
+    "timeout": _later(),
+    "_generator_backpressure_num_objects": _later(-1),
+    "_num_objects_per_yield": _later(1),
+}
+
+
+def checked(table: Mapping[str, Check], given: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """Return ``given`` with every value checked; None stays None. Raises TypeError, ValueError."""
+    result = {}
+    for name, value in given.items():
+        check = table.get(name)
+        if check is None:
+            raise ValueError(f"Invalid option keyword {name!r} for {what}. Valid ones are {', '.join(sorted(table))}.")
+        result[name] = None if value is None else check(name, value)
+    return result
+
+
+def check_task_options(given: Mapping[str, Any], *, at_use: bool) -> dict[str, Any]:
+    """Check the options of a function. ``at_use``: they come from ``.options(...)``. Raises TypeError, ValueError."""
+    if at_use and given.get("max_calls") is not None:
+        raise ValueError("option 'max_calls' belongs to the decorator: it cannot be changed by .options()")
+    return checked(TASK, given, "a remote function")
+
+
+def check_actor_options(given: Mapping[str, Any], *, at_use: bool) -> dict[str, Any]:
+    """Check the options of an actor class. ``at_use``: as for tasks. Raises TypeError, ValueError."""
+    if at_use and given.get("concurrency_groups") is not None:
+        raise ValueError("option 'concurrency_groups' belongs to the decorator: it cannot be changed by .options()")
+    return checked(ACTOR, given, "an actor class")
+
+
+#: Checked, and of no consequence here.
+_UNUSED: Final = frozenset({"enable_task_events", "allow_out_of_order_execution", "lifetime"})
+
+
+def _present(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None and name not in _UNUSED}
+
+
+def task_options(values: Mapping[str, Any]) -> TaskOptions:
+    """Return the engine's form of options that were checked."""
+    present = _present(values)
+    if present.get("num_gpus"):
+        present.setdefault("max_calls", 1)  # Ray's rule: a device's memory is freed when its process ends
+    return TaskOptions(**present)
+
+
+def actor_options(values: Mapping[str, Any], *, is_async: bool) -> ActorOptions:
+    """Return the engine's form of options that were checked. Raises ValueError for those that exclude each other."""
+    present = _present(values)
+    if present.get("get_if_exists") and "name" not in present:
+        raise ValueError("option 'get_if_exists' needs a 'name'")
+    concurrent = is_async or present.get("max_concurrency", 1) > 1
+    if values.get("allow_out_of_order_execution") is False and concurrent:
+        raise ValueError("option 'allow_out_of_order_execution' cannot be False: this actor runs calls concurrently")
+    if "num_gpus" in present or present.get("resources"):
+        present.setdefault("num_cpus", 1.0)  # Ray's rule: who asks for any resource holds a CPU, too
+    return ActorOptions(**present, detached=bool(values.get("lifetime")))
+
+
+def method_options(values: Mapping[str, Any], base: MethodOptions | None = None) -> MethodOptions:
+    """Return the engine's form of options that were checked, on top of ``base``."""
+    base = base or MethodOptions()
+    present = _present(values)
+    return MethodOptions(
+        num_returns=present.get("num_returns", base.num_returns),
+        max_task_retries=present.get("max_task_retries", base.max_task_retries),
+        retry_exceptions=present.get("retry_exceptions", base.retry_exceptions),
+        name=present.get("name", base.name),
+    )

@@ -1,0 +1,156 @@
+"""Remote functions: ``f.remote(...)`` and ``f.options(...).remote(...)``."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, cast, overload
+
+from actorgrid.api.options import check_task_options, task_options
+from actorgrid.api.signature import Signature, of_callable
+from actorgrid.engine.current import current, installed
+from actorgrid.engine.definitions import FunctionDefinition
+
+if TYPE_CHECKING:
+    from actorgrid.engine.protocol import Engine
+    from actorgrid.engine.refs import ObjectRef
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Out = TypeVar("Out")
+
+#: So many results of ``options`` are remembered per function, so that its use in a loop prepares nothing anew.
+_REMEMBERED: Final = 64
+
+
+class TaskCaller(Generic[P, Out]):
+    """A function with its options, ready to be called."""
+
+    __slots__ = ("__dict__", "__weakref__", "_checks", "_definition", "_options", "_prepared", "_prepared_for")
+
+    def __init__(self, definition: FunctionDefinition, checks: Signature, options: Mapping[str, Any]) -> None:
+        self._definition = definition
+        self._checks = checks
+        self._options = options
+        self._prepared: Any = None
+        self._prepared_for: Engine | None = None
+
+    # Checked in full unless a reference stands for a value: mypy, pyright, ty and pyrefly agree on this form only.
+    @overload
+    def remote(self, *args: P.args, **kwargs: P.kwargs) -> Out: ...
+    @overload
+    def remote(self, a: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> Out: ...
+    @overload
+    def remote(self, a: Any, b: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> Out: ...
+
+    def remote(self, *args: Any, **kwargs: Any) -> Any:
+        """Start a task that calls the function, and return a reference to its result at once.
+
+        References among the arguments are replaced by their values before the function runs. With
+        ``num_returns=0`` the result is None, with ``num_returns=n`` a list of ``n`` references. Raises TypeError for
+        arguments that the function does not take or that cannot be pickled, InfeasibleResourcesError.
+        """
+        engine = installed()
+        if engine is None:
+            engine = current()
+        if engine is not self._prepared_for:
+            self._prepare(engine)
+        checks = self._checks
+        if kwargs or not checks.low <= len(args) <= checks.high:
+            checks.check(args, kwargs)
+        return engine.submit(self._prepared, args, kwargs)
+
+    def _prepare(self, engine: Engine) -> None:
+        definition = self._definition
+        if inspect.isgeneratorfunction(definition.function) and self._options.get("num_returns") is None:
+            raise ValueError(
+                f"{definition.name} is a generator function, and streaming is not supported yet: "
+                "give num_returns, the number of values that it yields"
+            )
+        self._prepared = engine.prepare_task(definition, task_options(self._options))
+        self._prepared_for = engine
+
+
+class RemoteFunction(TaskCaller[P, "ObjectRef[R]"], Generic[P, R]):
+    """What ``@remote`` makes of a function. ``_function`` is the function itself."""
+
+    __slots__ = ("_configured",)
+
+    def __init__(self, function: Callable[P, R], options: Mapping[str, Any]) -> None:
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise ValueError("'async def' functions cannot be remote functions; use an async actor")
+        checked = check_task_options(options, at_use=False)
+        name = getattr(function, "__qualname__", None) or getattr(function, "__name__", None) or repr(function)
+        super().__init__(FunctionDefinition(function, name), of_callable(function), checked)
+        self._configured: dict[Any, TaskCaller[P, Any]] = {}
+        functools.update_wrapper(self, function)
+
+    @property
+    def _function(self) -> Callable[P, R]:
+        return cast("Callable[P, R]", self._definition.function)
+
+    @overload
+    def options(self, *, num_returns: int | None, **options: Any) -> TaskCaller[P, Any]: ...
+    @overload
+    def options(self, **options: Any) -> TaskCaller[P, ObjectRef[R]]: ...
+
+    def options(self, **options: Any) -> TaskCaller[P, Any]:
+        """Return the function with other options for one use: ``f.options(num_cpus=2).remote(...)``.
+
+        Raises ValueError for unknown options and bad values, TypeError for wrong types.
+        """
+        key = tuple((name, type(value), value) for name, value in options.items())
+        try:
+            known = self._configured.get(key)
+        except TypeError:  # a value that cannot be hashed
+            return self._configure(options)
+        if known is None:
+            known = self._configure(options)
+            if len(self._configured) >= _REMEMBERED:
+                self._configured.clear()
+            self._configured[key] = known
+        return known
+
+    def _configure(self, options: Mapping[str, Any]) -> TaskCaller[P, Any]:
+        merged = {**self._options, **check_task_options(options, at_use=True)}
+        return TaskCaller(self._definition, self._checks, merged)
+
+    def _remote(self, args: Any = (), kwargs: Any = None, **options: Any) -> Any:
+        caller: Any = self.options(**options) if options else self
+        return caller.remote(*args, **(kwargs or {}))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Raise TypeError: remote functions are called with ``.remote``."""
+        del args, kwargs
+        name = f"{self._definition.function.__module__}.{self._definition.name}"
+        raise TypeError(
+            f"Remote functions cannot be called directly. Instead of running '{name}()', try '{name}.remote()'."
+        )
+
+    def __repr__(self) -> str:
+        return f"<remote function {self._definition.name}>"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        name = self._definition.name
+        if _is_importable(self, self._definition.function.__module__, name):
+            return name
+        return RemoteFunction, (self._definition.function, dict(self._options))
+
+
+def _is_importable(thing: object, module: str | None, name: str) -> bool:
+    """Return whether ``import module`` finds ``thing`` under ``name``, so that it can be pickled by reference."""
+    if module is None or module in {"__main__", "__mp_main__"} or _goes_by_value(module):
+        return False
+    found: object = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found is thing
+
+
+def _goes_by_value(module: str) -> bool:
+    cloudpickle = sys.modules.get("cloudpickle")
+    if cloudpickle is None:
+        return False
+    return any(module == name or module.startswith(f"{name}.") for name in cloudpickle.list_registry_pickle_by_value())

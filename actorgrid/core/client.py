@@ -1,0 +1,257 @@
+"""The client: what a process (a driver or a worker) knows of the objects and actors it refers to.
+
+Rules for this file
+
+* No input or output, no locks: the host calls every method with its lock held, except ``Entry.drop``, which may run
+  anywhere at all (inside the garbage collector, inside a lock) and therefore only appends to a deque.
+* Everything said to the head goes through ``outbox``, one FIFO: submissions, puts, results and releases keep their
+  order, so a release may be late, never early.
+
+Flush rule (after Nagle): a frame is sent at once while the head keeps answering. The second frame without an answer
+asks for one; until it comes, messages gather in ``outbox``. A blocking call always sends what is there.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from actorgrid.core.ids import first_id
+from actorgrid.core.messages import Answer, Ready, Release, Status, Subscribe, Value
+
+
+class Host(Protocol):
+    """What a client needs from the process it lives in."""
+
+    def wake(self) -> None:
+        """Have ``collect`` called soon. Called from anywhere: may not lock, block or raise."""
+
+
+class Waiter(Protocol):
+    """Somebody who waits for objects."""
+
+    def arrived(self, entry: Entry) -> None:
+        """One of the objects exists now."""
+
+
+class Entry:
+    """One object or actor that this process refers to."""
+
+    __slots__ = ("__weakref__", "actor", "client", "heavy", "known", "oid", "refs", "seen", "value", "waiters")
+
+    def __init__(self, client: Client, oid: int) -> None:
+        self.client = client
+        self.oid = oid
+        #: References in this process: Python objects, values that mention it, arrays that lie in it.
+        self.refs = 0
+        #: How often the head sent us this id. Invariant: self.seen >= 1
+        self.seen = 1
+        self.value: Value | None = None
+        #: The value will be sent to us without asking.
+        self.known = False
+        #: It is an actor, not an object.
+        self.actor = False
+        #: Its release matters at once: it holds shared memory, or it is an actor.
+        self.heavy = False
+        self.waiters: list[Waiter] | None = None
+
+    def drop(self) -> None:
+        """One reference less. May be called from anywhere."""
+        client = self.client
+        client.dropped.append(self)
+        if self.heavy:
+            client.host.wake()
+
+    @property
+    def engine(self) -> Any:
+        """The engine that this entry belongs to."""
+        return self.client.host
+
+    def hex(self) -> str:
+        """The id as text."""
+        text: str = self.client.render(self.oid)
+        return text
+
+    def reduce(self) -> tuple[Any, ...]:
+        """How a reference to this pickles."""
+        reduced: tuple[Any, ...] = self.client.reduce(self)
+        return reduced
+
+
+class Client:
+    """The references of one process and what it has to say to the head."""
+
+    def __init__(self, number: int, host: Host, render: Callable[[int], str], reduce: Callable[[Entry], Any]) -> None:
+        """``number`` was given by the head; ``render`` and ``reduce`` are the host's."""
+        self.number = number
+        self.host = host
+        self.render = render
+        self.reduce = reduce
+        self.entries: dict[int, Entry] = {}
+        #: References that went away and are not counted down yet. Only appended to outside the host's lock.
+        self.dropped: deque[Entry] = deque()
+        self.outbox: list[Any] = []
+        self._next_id = first_id(number)
+        self._next_request = 0
+        self._answers: dict[int, Callable[[Answer], None]] = {}
+        #: Frames sent since the head last sent one: 0, 1, or 2 with an acknowledgement asked for.
+        self.unanswered = 0
+        #: Set once the grid is gone: what every later wait ends with.
+        self.dead: BaseException | None = None
+
+    # -- ids
+
+    def take_ids(self, count: int) -> int:
+        """Return the first of ``count`` consecutive new ids."""
+        first = self._next_id
+        self._next_id = first + (count or 1)
+        return first
+
+    def request(self, then: Callable[[Answer], None]) -> int:
+        """Return a request number whose answer goes to ``then`` (called with the host's lock held)."""
+        self._next_request += 1
+        self._answers[self._next_request] = then
+        return self._next_request
+
+    # -- references
+
+    def promise(self, oid: int) -> Entry:
+        """Return the entry of an object that a call of ours will make; its value comes without asking."""
+        entry = Entry(self, oid)
+        entry.known = True
+        self.entries[oid] = entry
+        return entry
+
+    def own(self, oid: int, value: Value) -> Entry:
+        """Return the entry of an object that we put."""
+        entry = self.promise(oid)
+        entry.value = value
+        entry.heavy = value.extent is not None
+        for ref in value.refs:
+            self.entries[ref].refs += 1
+        return entry
+
+    def granted(self, oid: int) -> Entry:
+        """The head sent us ``oid``: count it."""
+        entry = self.entries.get(oid)
+        if entry is None:
+            entry = self.entries[oid] = Entry(self, oid)
+        else:
+            entry.seen += 1
+        return entry
+
+    def hold(self, oids: tuple[int, ...]) -> None:
+        """The head sent us ``oids`` inside a payload: count them and keep them until ``let_go``."""
+        for oid in oids:
+            self.granted(oid).refs += 1
+
+    def let_go(self, oids: tuple[int, ...]) -> None:
+        """The payload that mentions ``oids`` is gone."""
+        for oid in oids:
+            entry = self.entries.get(oid)
+            if entry is not None:
+                self.dropped.append(entry)
+
+    def collect(self) -> None:
+        """Count down every dropped reference and tell the head about those that were the last."""
+        dropped = self.dropped
+        oids: list[int] = []
+        seen: list[int] = []
+        plain = True
+        while dropped:
+            entry = dropped.popleft()
+            entry.refs -= 1
+            if entry.refs or self.entries.get(entry.oid) is not entry:
+                continue
+            del self.entries[entry.oid]
+            oids.append(entry.oid)
+            seen.append(entry.seen)
+            plain = plain and entry.seen == 1
+            value = entry.value
+            if value is not None and value.refs:
+                self.let_go(value.refs)
+        if oids:
+            self.outbox.append(Release(tuple(oids), () if plain else tuple(seen)))
+
+    # -- values
+
+    def ready(self, message: Ready) -> None:
+        """An object exists."""
+        value = message.value
+        entry = self.entries.get(message.oid)
+        if value.refs:
+            self.hold(value.refs)
+        if entry is None or entry.value is not None:
+            if value.refs:  # nobody here wants it any more (or it came twice)
+                self.let_go(value.refs)
+            return
+        entry.value = value
+        if value.extent is not None:
+            entry.heavy = True
+        if entry.waiters is not None:
+            waiters, entry.waiters = entry.waiters, None
+            for waiter in waiters:
+                waiter.arrived(entry)
+
+    def watch(self, entries: list[Entry], waiter: Waiter) -> None:
+        """Have ``waiter`` told of each of these pending objects; ask the head for those it would not send by itself."""
+        ask: list[int] = []
+        for entry in entries:
+            if entry.waiters is None:
+                entry.waiters = [waiter]
+            else:
+                entry.waiters.append(waiter)
+            if not entry.known:
+                entry.known = True
+                ask.append(entry.oid)
+        if ask:
+            self.outbox.append(Subscribe(tuple(ask)))
+
+    @staticmethod
+    def unwatch(entries: list[Entry], waiter: Waiter) -> None:
+        """``waiter`` gave up."""
+        for entry in entries:
+            if entry.waiters is not None and waiter in entry.waiters:
+                entry.waiters.remove(waiter)
+                if not entry.waiters:
+                    entry.waiters = None
+
+    def answered(self, message: Answer) -> None:
+        """The head answered a request."""
+        then = self._answers.pop(message.request, None)
+        if then is not None:
+            then(message)
+
+    def die(self, error: BaseException) -> list[Waiter]:
+        """The grid is gone. Returns everybody who waits; requests are answered with an error."""
+        if self.dead is None:
+            self.dead = error
+        waiters: list[Waiter] = []
+        for entry in self.entries.values():
+            if entry.waiters is not None:
+                waiters += entry.waiters
+                entry.waiters = None
+        for request in list(self._answers):
+            self.answered(Answer(request, error="dead"))
+        return list(dict.fromkeys(waiters))
+
+    # -- sending
+
+    def may_send(self) -> bool:
+        """Return whether a frame may go now by the flush rule."""
+        return self.unanswered < 2
+
+    def sent(self) -> bool:
+        """A frame goes. Returns whether it must ask for an acknowledgement."""
+        self.unanswered += 1
+        return self.unanswered == 2
+
+    def heard(self) -> None:
+        """The head sent a frame."""
+        self.unanswered = 0
+
+
+def failed(value: Value) -> bool:
+    """Return whether a value stands for an error."""
+    return value.status is not Status.OK

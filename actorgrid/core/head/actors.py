@@ -1,0 +1,338 @@
+"""Actors: their queue, their order, their deaths.
+
+Calls of one caller reach a synchronous actor in the order of submission: a call whose argument does not exist yet
+holds up the later calls of its caller (and of nobody else). Up to ``window`` calls are in flight to the worker. Death
+is decided here, at once and for good: the process may need a moment longer, but from then on every call is answered.
+
+This file may not know how calls run inside the worker.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from actorgrid.core.head.records import Actor, Peer, Task, Worker
+from actorgrid.core.messages import Answer, CreateActor, Done, Exited, KillActor, Kind, Restarted, Status, Submit, Value
+from actorgrid.core.messages import FailureKind as Failed
+from actorgrid.core.states import ACTOR, ActorInput, ActorState, TaskInput, TaskState, WorkerInput, WorkerState
+
+if TYPE_CHECKING:
+    from actorgrid.core.head.machine import Head
+
+
+class Actors:
+    """Every actor that somebody may still refer to."""
+
+    __slots__ = ("head", "names", "placed_count")
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self.names: dict[tuple[str, str], Actor] = {}
+        #: Workers that belong to actors.
+        self.placed_count = 0
+
+    def step(self, actor: Actor, given: ActorInput) -> None:
+        """Move an actor along its table."""
+        state = ACTOR.get((actor.state, given))
+        if state is None:
+            raise self.head.impossible(f"actor {actor.ident} ({actor.spec.spec.name})", actor.state, given)
+        self.head.note(actor.ident, actor.state, given)
+        actor.state = state
+
+    # -- creation
+
+    def create(self, peer: Peer, message: CreateActor) -> None:
+        """A client creates an actor, or finds the one of that name."""
+        key = (message.namespace, message.name) if message.name else None
+        existing = self.names.get(key) if key else None
+        if existing is not None:
+            self._exists(peer, message, existing)
+            return
+        spec = peer.specs[message.spec]
+        actor = Actor(message.task, spec)
+        actor.holder, actor.grants = peer.number, 1
+        peer.held[message.task] = None
+        self.head.objects.table[message.task] = actor
+        actor.handle = message.handle
+        if key:
+            actor.key = key
+            self.names[key] = actor
+        m = message
+        submit = Submit(m.task, m.spec, m.args, m.deps, m.slots, m.refs, 0, m.parent, m.nth)
+        task = self.head.tasks.admit(peer, submit, spec)
+        task.actor = actor
+        actor.creation = task
+        if message.request:
+            self.head.reply(peer, Answer(message.request, {"actor": actor.ident, "created": True}))
+        self.head.tasks.await_arguments(task)
+
+    def _exists(self, peer: Peer, message: CreateActor, actor: Actor) -> None:
+        if message.get_if_exists:
+            self.head.objects.grant(peer, actor.ident)
+            body = {"actor": actor.ident, "created": False, "handle": actor.handle}
+            self.head.reply(peer, Answer(message.request, body))
+        else:
+            self.head.reply(peer, Answer(message.request, error="exists"))
+
+    def placed(self, actor: Actor, worker: Worker) -> None:
+        """A worker becomes this actor."""
+        worker.actor = actor
+        actor.worker = worker
+        self.placed_count += 1
+        namespace, name = actor.key or ("", "")
+        self.head.order(worker, Restarted(actor.ident, actor.incarnation, name, namespace, actor.handle))
+
+    def _constructed(self, actor: Actor, worker: Worker, task: Task) -> None:
+        self.step(actor, ActorInput.CONSTRUCTED)
+        self.head.dispatch.vacate(worker)
+        lifetime = actor.spec.spec.lifetime_demand
+        if lifetime:
+            self.head.ready.pool.take(lifetime)
+            worker.held = lifetime
+        if not actor.restarts:
+            actor.creation = None
+            self.head.dispatch.close(task, (), worker.number)
+        else:
+            task.worker = None  # it stays "assigned" until the next incarnation needs it
+        self.pump(actor)
+        self.maybe_stop(actor)
+
+    def constructor_failed(self, actor: Actor, error: Value) -> None:
+        """The constructor raised, or one of its arguments is an error."""
+        text = f"the constructor of {actor.spec.spec.name} failed"
+        cause = error.data if error.status is Status.ERROR else b""
+        if error.status is Status.FAILURE:
+            text += ": " + self.head.failure_text(error)
+        self.die(actor, text, init_failed=True, cause=cause)
+
+    # -- calls
+
+    def call(self, task: Task) -> None:
+        """A client calls a method."""
+        actor = self.head.objects.table.get(task.message.actor)
+        if not isinstance(actor, Actor) or actor.death is not None:
+            death = actor.death if isinstance(actor, Actor) else None
+            text = "the actor is gone: the last handle to it went out of scope"
+            self.head.tasks.fail(task, death or self.head.failure(Failed.ACTOR_DIED, text, task=task))
+            return
+        task.actor = actor
+        actor.calls += 1
+        line = actor.lines.get(task.client)
+        if line is not None:
+            line.append(task)
+        self.head.tasks.await_arguments(task)
+        if task.missing and actor.fifo and line is None:
+            actor.lines[task.client] = deque((task,))
+
+    def arguments_ready(self, task: Task) -> None:
+        """A call has its arguments: it is next, unless an earlier call of its caller still waits."""
+        actor = task.actor
+        assert actor is not None
+        if actor.death is not None:
+            self.head.tasks.fail(task, actor.death)
+        elif task.client in actor.lines:
+            self.line_moves(actor, task.client)
+        else:
+            self._enqueue(actor, task)
+            self.pump(actor)
+
+    def _enqueue(self, actor: Actor, task: Task) -> None:
+        task.state = TaskState.READY
+        actor.queue.append(task)
+
+    def line_moves(self, actor: Actor, client: int) -> None:
+        """Let through whatever no longer waits at the front of a caller's line."""
+        line = actor.lines.get(client)
+        if line is None:
+            return
+        while line:
+            first = line[0]
+            if first.state is TaskState.WAITING:
+                if first.missing:
+                    break
+                self._enqueue(actor, first)
+            line.popleft()
+        if not line:
+            del actor.lines[client]
+        self.pump(actor)
+
+    def pump(self, actor: Actor) -> None:
+        """Send calls to the worker, as many as the window allows."""
+        worker = actor.worker
+        if worker is None or actor.state is not ActorState.ALIVE:
+            return
+        queue, window, assign = actor.queue, actor.window, self.head.dispatch.assign
+        while queue and len(worker.assigned) < window:
+            task = queue.popleft()
+            if task.state is TaskState.READY:
+                assign(worker, task)
+
+    def done(self, actor: Actor, worker: Worker, task: Task, message: Done) -> None:
+        """The worker ended a call, or the constructor."""
+        if task.spec.kind is Kind.ACTOR:
+            if message.values and message.values[0].status is not Status.OK:
+                self.constructor_failed(actor, message.values[0])
+            else:
+                self._constructed(actor, worker, task)
+            return
+        if message.retry and task.retries and not task.cancelled:
+            if task.retries > 0:
+                task.retries -= 1
+            for value in message.values:
+                self.head.memory.discard(value)
+            self._again(actor, task)
+        else:
+            self.head.dispatch.close(task, message.values, worker.number)
+        self.pump(actor)
+        if len(worker.assigned) > 1:
+            self.head.dispatch.pipelined[worker] = None
+
+    def _again(self, actor: Actor, task: Task) -> None:
+        self.head.step_task(task, TaskInput.RETRY)
+        task.attempt += 1
+        task.worker = None
+        task.blocked = 0
+        actor.queue.appendleft(task)
+
+    def call_over(self, actor: Actor) -> None:
+        """One call of the actor has ended, in whatever way."""
+        actor.calls -= 1
+        if not actor.calls and not actor.holder and not actor.pins:
+            self.maybe_stop(actor)
+
+    # -- the end
+
+    def kill(self, peer: Peer, message: KillActor) -> None:
+        """``kill(actor)``: no goodbye."""
+        del peer
+        actor = self.head.objects.table.get(message.actor)
+        if not isinstance(actor, Actor) or actor.death is not None:
+            return
+        worker = actor.worker
+        if message.no_restart or not actor.restarts:
+            self.die(actor, f"{actor.spec.spec.name} was killed by kill()")
+        elif worker is not None:
+            self.head.workers.kill(worker)
+
+    def exiting(self, actor: Actor, reason: str) -> None:
+        """The actor ends itself: no restart."""
+        actor.why = reason
+
+    def unheld(self, actor: Actor) -> None:
+        """No handle is left anywhere."""
+        if actor.death is not None:
+            self.head.objects.table.pop(actor.ident, None)
+        else:
+            self.maybe_stop(actor)
+
+    def maybe_stop(self, actor: Actor) -> None:
+        """End an actor that nobody can call any more, once its calls are over."""
+        if actor.holder or actor.pins or actor.detached or actor.state is not ActorState.ALIVE:
+            return
+        if actor.calls:
+            return
+        self.die(actor, f"{actor.spec.spec.name} went out of scope: its last handle is gone", graceful=True)
+
+    def die(self, actor: Actor, text: str, *, graceful: bool = False, init_failed: bool = False, cause: bytes = b"",
+            pid: int = 0, status: int | None = None) -> None:  # fmt: skip
+        """The actor is dead from now on: answer every call, let its process go."""
+        self.step(actor, ActorInput.DIE)
+        worker, actor.worker = actor.worker, None
+        actor.death = death = self.head.failure(
+            Failed.ACTOR_DIED, text, actor=actor.ident, name=actor.spec.spec.name, pid=pid or (worker.pid if worker else 0),
+            status=status, init_failed=init_failed, cause=cause,
+        )  # fmt: skip
+        if actor.key:
+            self.names.pop(actor.key, None)
+        calls: list[Task] = []
+        if worker is not None:
+            calls += worker.assigned.values()
+            worker.assigned.clear()
+            self.detach(worker, graceful=graceful)
+        calls += actor.queue
+        for line in actor.lines.values():
+            calls += line
+        actor.queue.clear()
+        actor.lines.clear()
+        self._end_creation(actor)
+        for task in calls:
+            if task.spec.kind is Kind.METHOD and task.actor is not None:
+                self.head.tasks.fail(task, death)
+        if not actor.holder and not actor.pins:
+            self.head.objects.table.pop(actor.ident, None)
+
+    def _end_creation(self, actor: Actor) -> None:
+        creation, actor.creation = actor.creation, None
+        if creation is None:
+            return
+        if creation.state is TaskState.READY:
+            self.head.ready.left(creation.spec.shape)
+        self.head.step_task(creation, TaskInput.FAIL)
+        self.head.tasks.end(creation, (), 0)
+
+    def detach(self, worker: Worker, *, graceful: bool) -> None:
+        """The worker of a dead actor goes."""
+        worker.actor = None
+        self.placed_count -= 1
+        self.head.dispatch.vacate(worker)
+        if graceful:
+            if worker.state is not WorkerState.LEAVING:
+                self.head.workers.leave(worker, "actor out of scope")
+        else:
+            self.head.workers.kill(worker)
+            self.head.workers.step(worker, WorkerInput.LEAVE)
+
+    def worker_died(
+        self, actor: Actor, worker: Worker, assigned: dict[int, Task], message: Exited, how: str
+    ) -> None:
+        """The actor's process is gone: restart it or bury it."""
+        self.placed_count -= 1
+        actor.worker = None
+        name = actor.spec.spec.name
+        running = [t.spec.spec.name for t in assigned.values() if not actor.fifo or t.message.task == message.current]
+        doing = f" while running {', '.join(running[:3])}" if running else ""
+        if actor.why or not actor.restarts:
+            text = actor.why or f"the process of {name} (pid {worker.pid}) {how}{doing}"
+            actor.queue.extendleft(reversed([t for t in assigned.values() if t.spec.kind is Kind.METHOD]))
+            self.die(actor, text, pid=worker.pid, status=message.status)
+            return
+        if actor.restarts > 0:
+            actor.restarts -= 1
+        self.step(actor, ActorInput.RESTART)
+        actor.incarnation += 1
+        self._unavailable(actor, worker, assigned, message, f"the process of {name} (pid {worker.pid}) {how}{doing}")
+        creation = actor.creation
+        assert creation is not None
+        self.head.dispatch.requeue(creation, TaskInput.RETRY)
+
+    def _unavailable(
+        self, actor: Actor, worker: Worker, assigned: dict[int, Task], message: Exited, text: str
+    ) -> None:
+        """Answer or re-send the calls of an actor that restarts, in their order."""
+        kept: deque[Task] = deque()
+        waiting, actor.queue = actor.queue, deque()
+        for task in [*assigned.values(), *waiting]:
+            if task.spec.kind is not Kind.METHOD or task.actor is None:
+                continue
+            sent = task.message.task in assigned
+            started = sent and (not actor.fifo or task.message.task == message.current)
+            if task.cancelled:
+                self.head.tasks.fail(task, self.head.failure(Failed.CANCELLED, "the call was cancelled", task=task))
+            elif task.retries:
+                if started and task.retries > 0:
+                    task.retries -= 1
+                if sent:
+                    self.head.step_task(task, TaskInput.RETRY)
+                    task.attempt += 1
+                task.worker = None
+                task.blocked = 0
+                kept.append(task)
+            else:
+                certainty = "may have been executed" if started else "was not executed"
+                error = self.head.failure(
+                    Failed.ACTOR_UNAVAILABLE, f"{text}; it restarts. This call of {task.spec.spec.name} {certainty}",
+                    task=task, pid=worker.pid, status=message.status, actor=actor.ident,
+                )  # fmt: skip
+                self.head.tasks.fail(task, error)
+        actor.queue = kept

@@ -1,0 +1,272 @@
+"""Dispatch: giving ready tasks to workers, and taking them back.
+
+A worker has one task that runs and perhaps a few ahead. It gets tasks ahead only if their function has been seen to
+run for less than ``AHEAD_LIMIT`` microseconds on average, only of the shape it runs already (so that its resources
+simply pass on from one to the next), and only while no other shape waits. If a worker with tasks ahead is not heard
+of for ``NUDGE_AFTER`` seconds it is asked to send what it has buffered and to hand back what has not started.
+
+This file may not know how a worker is born or dies.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from actorgrid.core.head.records import Object, SpecRecord, Task, Worker
+from actorgrid.core.messages import Done, Kind, Revoke, Revoked, Run, Status, Value
+from actorgrid.core.states import TaskInput, TaskState, WorkerInput, WorkerState
+
+if TYPE_CHECKING:
+    from actorgrid.core.head.machine import Head
+    from actorgrid.core.head.records import Peer, Shape
+
+#: Functions whose mean run time is at or above this are never handed ahead (microseconds).
+AHEAD_LIMIT: Final = 1000.0
+MOST_AHEAD: Final = 64
+NUDGE_AFTER: Final = 0.002
+#: Weight of the newest run in a function's mean run time.
+NEWEST: Final = 0.2
+
+
+class Dispatch:
+    """Who runs what."""
+
+    __slots__ = ("head", "idle", "pipelined")
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        #: Idle workers, the longest idle first. Invariant: all(w.state is IDLE and not w.assigned for w in self.idle)
+        self.idle: dict[Worker, None] = {}
+        #: Workers that may have something ahead or buffered.
+        self.pipelined: dict[Worker, None] = {}
+
+    def run(self) -> None:
+        """Start everything that can start now."""
+        ready, idle = self.head.ready, self.idle
+        while ready.active:
+            if not idle and not self.head.workers.may_spawn():
+                return
+            shape = ready.choose()
+            if shape is None:
+                return
+            task = ready.pop(shape)
+            if task is None:
+                continue
+            worker = idle.popitem()[0] if idle else self.head.workers.spawn()
+            self.start(worker, task, shape)
+
+    def start(self, worker: Worker, task: Task, shape: Shape) -> None:
+        """Give an idle worker a task, or turn it into an actor."""
+        if shape.demand:
+            self.head.ready.pool.take(shape.demand)
+        worker.held = shape.demand
+        worker.shape = shape
+        worker.heard, worker.nudged = self.head.now, False
+        if task.spec.kind is Kind.ACTOR:
+            assert task.actor is not None
+            self.head.workers.step(worker, WorkerInput.BECOME_ACTOR)
+            self.head.actors.placed(task.actor, worker)
+        else:
+            worker.state = WorkerState.BUSY
+        self.assign(worker, task)
+
+    def assign(self, worker: Worker, task: Task) -> None:
+        """Send an attempt of ``task`` to ``worker``."""
+        message = task.message
+        spec = task.spec
+        task.state = TaskState.ASSIGNED
+        task.worker = worker
+        worker.assigned[message.task] = task
+        if worker not in spec.taught:
+            self.head.library.teach(worker, spec)
+        actor = message.task if spec.kind is Kind.ACTOR else message.actor
+        run = Run(message.task, task.attempt, message.spec, message.args, (), (), (), (), task.client, actor)
+        if message.deps or message.refs:
+            self._enclose(worker, task, run)
+        if not worker.outbox:
+            self.head.busy.append(worker)
+        worker.outbox.append(run)
+        if len(worker.assigned) > 1:
+            self.pipelined[worker] = None
+
+    def _enclose(self, worker: Worker, task: Task, run: Run) -> None:
+        """Put the values of the arguments into ``run`` and grant what they and the call mention."""
+        message, objects = task.message, self.head.objects
+        values: list[Value] = []
+        for ident in message.deps:
+            held = objects.table[ident]
+            assert isinstance(held, Object)
+            assert held.value is not None
+            value = held.value
+            if value.extent is not None:
+                self.head.memory.show(worker.peer, worker.outbox, value.extent)
+                objects.grant(worker.peer, ident)  # what is mapped from it pins it
+            for ref in value.refs:
+                objects.grant(worker.peer, ref)
+            values.append(value)
+        for ref in message.refs:
+            objects.grant(worker.peer, ref)
+        run.deps, run.slots, run.refs, run.oids = tuple(values), message.slots, message.refs, message.deps
+
+    # -- results
+
+    def done(self, peer: Peer, message: Done) -> None:
+        """A worker ended an attempt. An attempt that is no longer current is dropped."""
+        worker = peer.worker
+        assert worker is not None
+        task = worker.assigned.get(message.task)
+        if task is None or task.attempt != message.attempt:
+            for value in message.values:
+                self.head.memory.discard(value)
+            return
+        del worker.assigned[message.task]
+        worker.heard, worker.nudged = self.head.now, False
+        spec = task.spec
+        mean = spec.mean_micros
+        spec.mean_micros = message.micros if mean < 0 else mean + NEWEST * (message.micros - mean)
+        if task.state is TaskState.BLOCKED:
+            self.unblock(worker, task)
+        if task.actor is not None:
+            self.head.actors.done(task.actor, worker, task, message)
+            return
+        if message.retry and task.retries and not task.cancelled:
+            self._raised_and_retried(worker, task, message)
+        else:
+            self.close(task, message.values, peer.number)
+        if message.leaving:
+            self.head.workers.step(worker, WorkerInput.LEAVE)
+        if worker.assigned:
+            self._refill(worker)
+            if len(worker.assigned) > 1:
+                self.pipelined[worker] = None
+        else:
+            self._next(worker)
+
+    def close(self, task: Task, values: tuple[Value, ...], owner: int) -> None:
+        """End a task with what its worker said."""
+        if not values or values[0].status is Status.OK:
+            task.state = TaskState.FINISHED
+        elif task.cancelled and values[0].status is Status.FAILURE:
+            task.state = TaskState.CANCELLED
+        else:
+            task.state = TaskState.FAILED
+        self.head.tasks.end(task, values, owner)
+
+    def _raised_and_retried(self, worker: Worker, task: Task, message: Done) -> None:
+        if task.retries > 0:
+            task.retries -= 1
+        del worker
+        for value in message.values:
+            self.head.memory.discard(value)
+        self.requeue(task, TaskInput.RETRY)
+
+    def requeue(self, task: Task, given: TaskInput) -> None:
+        """A task comes back from its worker: the next attempt gets a new number, so that late answers are dropped."""
+        self.head.step_task(task, given)
+        task.attempt += 1
+        task.worker = None
+        task.blocked = 0
+        self.head.ready.push(task, front=True)
+
+    def _next(self, worker: Worker) -> None:
+        """``worker`` has nothing left: pass on its resources to the next task of its shape, or let them go."""
+        shape, ready = worker.shape, self.head.ready
+        if worker.state is WorkerState.BUSY and shape is not None and shape.waiting and len(ready.active) == 1:
+            task = ready.pop(shape)
+            if task is not None:
+                if task.spec.kind is Kind.TASK:
+                    self.assign(worker, task)
+                    self._refill(worker)
+                    return
+                ready.push(task, front=True)
+        self.vacate(worker)
+        if worker.state is WorkerState.BUSY:
+            worker.state = WorkerState.IDLE
+            worker.idle_since = self.head.now
+            self.idle[worker] = None
+
+    def _refill(self, worker: Worker) -> None:
+        """Hand ``worker`` tasks ahead, as many as their run times and the others' share allow."""
+        shape, ready = worker.shape, self.head.ready
+        if shape is None or not shape.waiting or len(ready.active) != 1 or self.idle:
+            return
+        if worker.state is not WorkerState.BUSY:
+            return
+        share = shape.waiting // max(len(self.head.workers.table), 1) + 1
+        while shape.waiting:
+            task = ready.first(shape)
+            if task is None or task.spec.kind is not Kind.TASK:
+                return
+            if len(worker.assigned) > min(ahead(task.spec), share):
+                return
+            ready.pop(shape)
+            self.assign(worker, task)
+
+    # -- resources
+
+    def vacate(self, worker: Worker) -> None:
+        """Give back what ``worker`` holds."""
+        if worker.lent:
+            self.head.ready.pool.take(worker.lent)
+            worker.lent = ()
+        if worker.held:
+            self.head.ready.pool.give(worker.held)
+            worker.held = ()
+
+    def block(self, worker: Worker, task: Task) -> None:
+        """The running task waits for objects: lend out its CPUs."""
+        task.blocked += 1
+        if task.blocked > 1:
+            return
+        self.head.step_task(task, TaskInput.BLOCK)
+        if worker.state is WorkerState.BUSY:
+            self.head.workers.step(worker, WorkerInput.BLOCK)
+        if not worker.lent and worker.shape is not None:
+            cpus = tuple(pair for pair in worker.held if pair[0] == "CPU")
+            worker.lent = cpus
+            self.head.ready.pool.give(cpus)
+
+    def unblock(self, worker: Worker, task: Task) -> None:
+        """The task goes on at once; free CPU may dip below zero."""
+        task.blocked = 0
+        if task.state is TaskState.BLOCKED:
+            self.head.step_task(task, TaskInput.RESUME)
+        if worker.state is WorkerState.BLOCKED:
+            self.head.workers.step(worker, WorkerInput.RESUME)
+        if worker.lent and not any(other.blocked for other in worker.assigned.values()):
+            self.head.ready.pool.take(worker.lent)
+            worker.lent = ()
+
+    # -- taking back
+
+    def revoked(self, peer: Peer, message: Revoked) -> None:
+        """A worker hands back what it had not started."""
+        worker = peer.worker
+        assert worker is not None
+        worker.heard = self.head.now
+        for ident in reversed(message.tasks):
+            task = worker.assigned.get(ident)
+            if task is not None and task.actor is None:
+                del worker.assigned[ident]
+                self.requeue(task, TaskInput.HAND_BACK)
+        if not worker.assigned and worker.state in (WorkerState.BUSY, WorkerState.LEAVING):
+            self._next(worker)
+
+    def nudge(self, now: float) -> None:
+        """Ask workers that were silent for long to send what they have and to hand back what has not started."""
+        for worker in list(self.pipelined):
+            if len(worker.assigned) < 2 or worker.nudged or worker.state is WorkerState.DEAD:
+                del self.pipelined[worker]
+            elif now - worker.heard >= NUDGE_AFTER:
+                worker.nudged = True
+                del self.pipelined[worker]
+                tasks = () if worker.actor is not None else tuple(worker.assigned)[1:]
+                self.head.reply(worker.peer, Revoke(tasks))
+
+
+def ahead(spec: SpecRecord) -> int:
+    """Return how many calls of ``spec`` may wait at a worker behind the one that runs."""
+    mean = spec.mean_micros
+    if mean < 0 or mean >= AHEAD_LIMIT:
+        return 0
+    return min(MOST_AHEAD, int(AHEAD_LIMIT / max(mean, 8.0)))

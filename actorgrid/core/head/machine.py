@@ -1,0 +1,240 @@
+"""The head: the machine that owns the task graph.
+
+Rules for this folder
+
+* One entrance: ``handle(source, message, now)``. The message read off the pipe is the event. Afterwards, once per
+  turn, ``turn(now)`` starts what can start; then the shell sends every outbox named in ``dirty`` and ``busy``, carries
+  out ``effects`` in order, and sleeps until ``next_deadline`` at the latest.
+* No input or output, no clock, no randomness; nothing user-made is unpickled. Order comes from counters and
+  insertion order, never from a ``set``, so that two runs on the same input give the same output.
+* Every event costs O(1) or O(log n) in tasks, objects and workers.
+* ``check.check(head)`` states every invariant; tests call it after every event, production never does.
+
+Who owns what::
+
+    Library   code and specs                  Tasks      a task's life
+    Objects   reference counts, delivery      Ready      who is next, free resources
+    Memory    segments, leases                Dispatch   giving work and taking it back
+    Actors    queues and restarts             Workers    the pool, births and deaths
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from actorgrid.core import ids, messages
+from actorgrid.core.head.actors import Actors
+from actorgrid.core.head.dispatch import NUDGE_AFTER, Dispatch
+from actorgrid.core.head.effects import Effect, Stop
+from actorgrid.core.head.library import Library
+from actorgrid.core.head.memory import Memory
+from actorgrid.core.head.objects import Objects
+from actorgrid.core.head.queries import answer
+from actorgrid.core.head.ready import Ready
+from actorgrid.core.head.records import Peer, Task, Worker
+from actorgrid.core.head.tasks import Tasks, step
+from actorgrid.core.head.workers import Workers
+from actorgrid.core.messages import Failure, FailureKind, Query, Status, Value
+from actorgrid.core.resources import Demand, Pool
+from actorgrid.core.states import TaskInput
+from actorgrid.exceptions import InternalError
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Failure).decode
+
+
+@dataclass(frozen=True, slots=True)
+class HeadConfig:
+    """What a head is started with. ``capacity`` is a demand; sizes are bytes."""
+
+    capacity: Demand
+    store_budget: int
+    #: Workers that are ready from the start and stay, and the most there may be.
+    keep_workers: int
+    max_workers: int
+
+
+class Head:
+    """The state of a grid."""
+
+    def __init__(self, config: HeadConfig) -> None:
+        """Make an empty grid with one driver, client number ``ids.DRIVER``."""
+        self.config = config
+        self.now = 0.0
+        self.effects: list[Effect] = []
+        #: Peers whose reply outbox, and workers whose task outbox, has something to send.
+        self.dirty: list[Peer] = []
+        self.busy: list[Worker] = []
+        self.peers: dict[int, Peer] = {}
+        self._last_peer = ids.DRIVER
+        self._story: deque[tuple[float, int, str, str]] = deque(maxlen=4096)
+        self.stopped = False
+
+        self.library = Library(self)
+        self.objects = Objects(self)
+        self.memory = Memory(self, config.store_budget)
+        self.tasks = Tasks(self)
+        self.ready = Ready(Pool(config.capacity))
+        self.dispatch = Dispatch(self)
+        self.workers = Workers(self, config.keep_workers, config.max_workers)
+        self.actors = Actors(self)
+        self._handlers = self._table()
+        self.driver = self.add_driver()
+
+    def _table(self) -> dict[type, Callable[[Peer, Any], None]]:
+        m = messages
+        return {
+            m.Submit: self.tasks.submit,
+            m.Done: self.dispatch.done,
+            m.Release: self.objects.release,
+            m.Export: self.library.export,
+            m.Spec: self.library.register,
+            m.CreateActor: self.actors.create,
+            m.Put: self.objects.put,
+            m.Subscribe: self.objects.subscribe,
+            m.Blocked: self.workers.blocked,
+            m.Resumed: self.workers.resumed,
+            m.Cancel: self.tasks.cancel,
+            m.KillActor: self.actors.kill,
+            m.Query: self._query,
+            m.NewSegment: self.memory.new_segment,
+            m.LeaseRequest: self.memory.lease,
+            m.LeaseReturn: self.memory.lease_return,
+            m.Forget: self.library.forget,
+            m.Environment: self.library.set_environment,
+            m.Bye: self._bye,
+            m.Revoked: self.dispatch.revoked,
+            m.Exiting: self.workers.exiting,
+            m.ActorReady: self._ignore,
+        }
+
+    # -- the entrance
+
+    def handle(self, source: int, batch: list[Any], now: float) -> None:
+        """Take a frame's messages from client number ``source``. A client that is gone already is not heard."""
+        self.now = now
+        peer = self.peers.get(source)
+        if peer is None:
+            return
+        if peer.worker is not None:
+            peer.worker.spoke = True
+            peer.worker.heard = now
+        handlers = self._handlers
+        for message in batch:
+            handlers[type(message)](peer, message)
+
+    def handle_leftover(self, source: int, batch: list[Any], now: float) -> None:
+        """Take what a dead worker had finished but perhaps not sent: its last frame may be known already."""
+        peer = self.peers.get(source)
+        if peer is not None:
+            fresh = [message for message in batch if not self._known(peer, message)]
+            self.handle(source, fresh, now)
+
+    @staticmethod
+    def _known(peer: Peer, message: Any) -> bool:
+        if isinstance(message, messages.Put):
+            return message.oid <= peer.last_id
+        if isinstance(message, messages.Spec):
+            return message.spec in peer.specs
+        return isinstance(message, messages.Submit | messages.CreateActor) and message.task <= peer.last_id
+
+    def turn(self, now: float) -> None:
+        """Start what can start; nudge and retire workers that are due. Called once per turn of the shell's loop."""
+        self.now = now
+        if self.ready.active:
+            self.dispatch.run()
+        if self.dispatch.pipelined:
+            self.dispatch.nudge(now)
+        if self.dispatch.idle:
+            self.workers.retire(now)
+
+    def next_deadline(self) -> float | None:
+        """Return when ``turn`` must be called even if nothing arrives, None if never."""
+        soonest = self.workers.retire_at() if self.dispatch.idle else None
+        if self.dispatch.pipelined:
+            nudge = self.now + NUDGE_AFTER
+            return nudge if soonest is None else min(nudge, soonest)
+        return soonest
+
+    # -- peers
+
+    def add_driver(self) -> Peer:
+        """Let a driver join."""
+        peer = Peer(ids.DRIVER)
+        self.peers[peer.number] = peer
+        return peer
+
+    def next_peer(self) -> int:
+        """Return a client number that was never used."""
+        self._last_peer += 1
+        if self._last_peer >= ids.MAX_CLIENTS:
+            raise InternalError("this grid has started a million processes; start a new one")
+        return self._last_peer
+
+    def reply(self, peer: Peer, message: object) -> None:
+        """Send ``message`` on the reply link of ``peer``."""
+        if not peer.outbox:
+            self.dirty.append(peer)
+        peer.outbox.append(message)
+
+    def order(self, worker: Worker, message: object) -> None:
+        """Send ``message`` on the task link of ``worker``."""
+        if not worker.outbox:
+            self.busy.append(worker)
+        worker.outbox.append(message)
+
+    def _query(self, peer: Peer, message: Query) -> None:
+        self.reply(peer, answer(self, peer, message))
+
+    def _bye(self, peer: Peer, message: messages.Bye) -> None:
+        del message
+        if peer is self.driver:
+            self.stop("")
+
+    def _ignore(self, peer: Peer, message: object) -> None:
+        """Reserved."""
+
+    def stop(self, reason: str) -> None:
+        """End the grid."""
+        if not self.stopped:
+            self.stopped = True
+            self.effects.append(Stop(reason))
+
+    # -- failures and stories
+
+    def failure(self, kind: FailureKind, text: str, *, task: Task | None = None, pid: int = 0, status: int | None = None,
+                name: str = "", actor: int = 0, init_failed: bool = False, cause: bytes = b"") -> Value:  # fmt: skip
+        """Return the value that stands for "there is none, because …"."""
+        failure = Failure(
+            kind, text, pid, status, name or (task.spec.spec.name if task else ""), actor,
+            task.message.task if task else 0, init_failed, cause,
+        )  # fmt: skip
+        return Value(Status.FAILURE, _encode(failure))
+
+    @staticmethod
+    def failure_text(value: Value) -> str:
+        """Return the message of a failure."""
+        return _decode(value.data).message
+
+    def step_task(self, task: Task, given: TaskInput) -> None:
+        """Move a task along its table."""
+        step(self, task, given)
+
+    def note(self, ident: int, state: str, given: str) -> None:
+        """Remember a transition that is not on the hot path."""
+        self._story.append((self.now, ident, state, given))
+
+    def story(self, ident: int) -> list[str]:
+        """Return what is remembered of ``ident``, oldest first."""
+        return [f"{now:.6f} {state} --{given}-->" for now, who, state, given in self._story if who == ident]
+
+    def impossible(self, who: str, state: str, given: str) -> InternalError:
+        """Return the error for a transition that cannot be."""
+        ident = next((int(word) for word in who.split() if word.isdigit()), 0)
+        story = "\n  ".join(self.story(ident)) or "no story"
+        return InternalError(f"{who}: {given!r} in state {state!r}\n  {story}")

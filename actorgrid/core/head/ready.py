@@ -1,0 +1,125 @@
+"""Ready tasks and free resources: who runs next.
+
+Order is (priority, deeper nesting first, submission). Deeper first is what keeps the pool small: with plain FIFO a
+thousand outer tasks that each wait for an inner one would need a thousand and two processes; depth first they need
+four. Tasks of equal demand wait in one shape; a shape whose first task does not fit is passed over at most
+``PATIENCE`` times, then nothing else that uses its resources starts before it.
+
+This file may not know what a worker is.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import deque
+from typing import Final
+
+from actorgrid.core.head.records import Shape, Task
+from actorgrid.core.resources import Demand, Pool, cpus_of
+from actorgrid.core.states import TaskState
+
+#: How many tasks may overtake one that does not fit.
+PATIENCE: Final = 32
+
+
+class Ready:
+    """The queues of ready tasks, by shape."""
+
+    __slots__ = ("active", "pool", "shapes")
+
+    # Invariant: all(shape.waiting > 0 for shape in self.active)
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        #: Every demand seen. Demands are few: they come from options, not from calls.
+        self.shapes: dict[Demand, Shape] = {}
+        #: Shapes with waiting tasks.
+        self.active: dict[Shape, None] = {}
+
+    def shape(self, demand: Demand) -> Shape:
+        """Return the one shape of ``demand``."""
+        shape = self.shapes.get(demand)
+        if shape is None:
+            shape = self.shapes[demand] = Shape(demand, cpus_of(demand))
+        return shape
+
+    def push(self, task: Task, *, front: bool = False) -> None:
+        """Queue a ready task; ``front``: it was queued before and comes back."""
+        shape = task.spec.shape
+        key = (task.spec.spec.priority, -task.depth)
+        queue = shape.queues.get(key)
+        if queue is None:
+            queue = shape.queues[key] = deque()
+            insort(shape.keys, key)
+        if front:
+            queue.appendleft(task)
+        else:
+            queue.append(task)
+        if not shape.waiting:
+            self.active[shape] = None
+        shape.waiting += 1
+
+    def first(self, shape: Shape) -> Task | None:
+        """Return the first task of ``shape`` without taking it; drops those that were cancelled meanwhile."""
+        while shape.keys:
+            key = shape.keys[0]
+            queue = shape.queues[key]
+            while queue:
+                task = queue[0]
+                if task.state is TaskState.READY:
+                    return task
+                queue.popleft()  # it left this queue by another door, which has counted it
+            del shape.queues[key]
+            del shape.keys[0]
+        return None
+
+    def pop(self, shape: Shape) -> Task | None:
+        """Take the first task of ``shape``."""
+        task = self.first(shape)
+        if task is not None:
+            shape.queues[shape.keys[0]].popleft()
+            self.left(shape)
+        return task
+
+    def left(self, shape: Shape) -> None:
+        """One waiting task less (taken, or no longer wanted)."""
+        shape.waiting -= 1
+        if not shape.waiting:
+            self.active.pop(shape, None)
+            shape.passed_over = 0
+            shape.queues.clear()
+            shape.keys.clear()
+
+    def choose(self) -> Shape | None:
+        """Return the shape whose first task should start now, None if nothing that waits fits."""
+        if len(self.active) == 1:
+            shape = next(iter(self.active))
+            return shape if self.pool.fits(shape.demand) else None
+        reserved: list[Shape] = []
+        overtaken: list[Shape] = []
+        for shape in self._by_rank():
+            if any(_share(shape.demand, other.demand) for other in reserved):
+                continue
+            if self.pool.fits(shape.demand):
+                for other in overtaken:
+                    other.passed_over += 1
+                shape.passed_over = 0
+                return shape
+            overtaken.append(shape)
+            if shape.passed_over >= PATIENCE:
+                reserved.append(shape)
+        return None
+
+    def _by_rank(self) -> list[Shape]:
+        ranked: list[tuple[tuple[int, int], int, Shape]] = []
+        for shape in list(self.active):
+            task = self.first(shape)
+            if task is not None:
+                ranked.append((shape.keys[0], task.order, shape))
+        ranked.sort(key=lambda entry: entry[:2])
+        return [shape for _, _, shape in ranked]
+
+
+def _share(one: Demand, other: Demand) -> bool:
+    names = {name for name, _ in one}
+    return any(name in names for name, _ in other)

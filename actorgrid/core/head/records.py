@@ -1,0 +1,248 @@
+"""What the head knows of each thing: plain records with slots, and nothing that acts.
+
+Records point at each other by object only where the pointer is cleared when either side ends, so that reference
+counting alone frees everything: the head runs with the garbage collector off.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from actorgrid.core.messages import Extent, Kind, Spec, Submit, Value
+from actorgrid.core.resources import Demand
+from actorgrid.core.states import ActorState, TaskState, WorkerState
+
+
+class Peer:
+    """A process at the other end of a link: a driver, or a worker (which is also a client)."""
+
+    __slots__ = (
+        "alive", "congested", "held", "last_id", "leased", "live_bytes", "number", "outbox", "owed", "segments", "specs", "worker",
+    )  # fmt: skip
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.alive = True
+        #: Messages for its reply link, sent at the end of the turn.
+        self.outbox: list[object] = []
+        #: Ids this client was granted. Invariant: i in self.held == (self.number in grants of i)
+        self.held: dict[int, None] = {}
+        #: The newest id it chose: ids of one client only grow, so a repeated message is recognised.
+        self.last_id = 0
+        #: Spec ids that this client registered.
+        self.specs: dict[int, SpecRecord] = {}
+        #: Segments whose descriptor it has.
+        self.segments: dict[int, None] = {}
+        #: Bytes of shared memory it may fill, used or not, and how many are in live objects.
+        self.leased = 0
+        self.live_bytes = 0
+        #: Its socket is full: results wait in ``owed`` until it drains.
+        self.congested = False
+        self.owed: deque[int] = deque()
+        self.worker: Worker | None = None
+
+
+class Code:
+    """An exported function or class."""
+
+    __slots__ = ("digest", "name", "uses", "value")
+
+    def __init__(self, digest: bytes, name: str, value: Value) -> None:
+        self.digest = digest
+        self.name = name
+        self.value = value
+        #: Specs that mention it.
+        self.uses = 0
+
+
+class Shape:
+    """Tasks with equal demand wait together."""
+
+    __slots__ = ("cpus", "demand", "keys", "passed_over", "queues", "waiting")
+
+    def __init__(self, demand: Demand, cpus: Demand) -> None:
+        self.demand = demand
+        self.cpus = cpus
+        #: Ready tasks by (priority, -depth), each first in, first out; ``keys`` is the sorted list of the non-empty.
+        self.queues: dict[tuple[int, int], deque[Task]] = {}
+        self.keys: list[tuple[int, int]] = []
+        self.waiting = 0
+        #: How many tasks of other shapes went ahead while this one's first did not fit.
+        self.passed_over = 0
+
+
+class SpecRecord:
+    """A registered call: the message, and what the head learned about it."""
+
+    __slots__ = ("code", "forgotten", "kind", "max_retries", "mean_micros", "pending", "shape", "spec", "taught")
+
+    def __init__(self, spec: Spec, code: Code | None, shape: Shape) -> None:
+        self.spec = spec
+        self.code = code
+        self.shape = shape
+        self.kind: Kind = spec.kind
+        self.max_retries = spec.max_retries
+        #: Exponential mean of run times; -1: nothing ran yet.
+        self.mean_micros = -1.0
+        #: Tasks that are not over.
+        self.pending = 0
+        #: Workers that know it.
+        self.taught: dict[Worker, None] = {}
+        self.forgotten = False
+
+
+class Held:
+    """What lives as long as somebody refers to it: objects and actors.
+
+    ``grants`` counts, per client, every time this id was sent to (or named by) it; ``pins`` counts the records of the
+    head that mention it: tasks that are not over, and stored values.
+    """
+
+    __slots__ = ("grants", "holder", "ident", "others", "pins")
+
+    # Invariant: bool(self.grants) == bool(self.holder)
+    # Invariant: self.others is None or all(self.others.values())
+
+    def __init__(self, ident: int) -> None:
+        self.ident = ident
+        #: The first holder and its grants stand apart: most things only ever have one.
+        self.holder = 0
+        self.grants = 0
+        self.others: dict[int, int] | None = None
+        self.pins = 0
+
+
+class Object(Held):
+    """An object: promised by a task, or stored."""
+
+    __slots__ = ("owner", "subscribers", "task", "value", "waiters")
+
+    def __init__(self, ident: int, task: Task | None) -> None:
+        super().__init__(ident)
+        self.value: Value | None = None
+        #: The task that will make it. Invariant: (self.task is not None) == (self.value is None)
+        self.task = task
+        #: Tasks that need it.
+        self.waiters: list[Task] | None = None
+        #: Clients other than the submitter that asked for it.
+        self.subscribers: list[int] | None = None
+        #: Client that wrote its extent.
+        self.owner = 0
+
+
+class Task:
+    """A task, an actor's creation, or a call of an actor."""
+
+    __slots__ = (
+        "actor", "attempt", "attempts", "blocked", "cancelled", "children", "client", "depth", "message", "missing",
+        "order", "parent", "retries", "spec", "state", "strikes", "worker",
+    )  # fmt: skip
+
+    def __init__(self, message: Submit, spec: SpecRecord, client: int, order: int) -> None:
+        self.message = message
+        self.spec = spec
+        self.client = client
+        #: Position in the order of submission, over all clients.
+        self.order = order
+        self.depth = 0
+        self.state: TaskState = TaskState.WAITING
+        self.attempt = 0
+        self.retries = spec.max_retries
+        #: Arguments that do not exist yet.
+        self.missing = 0
+        self.worker: Worker | None = None
+        #: How many calls of it block now (threads may block side by side).
+        self.blocked = 0
+        self.cancelled = False
+        self.actor: Actor | None = None
+        self.parent: Task | None = None
+        #: Tasks that it submitted and that are not over: what a recursive cancel reaches.
+        self.children: dict[int, Task] | None = None
+        #: Why earlier attempts failed, for the final error.
+        self.attempts: list[str] | None = None
+        #: Workers that died before they said a word while they had it.
+        self.strikes = 0
+
+
+class Worker:
+    """A worker process."""
+
+    __slots__ = (
+        "actor", "assigned", "codes", "heard", "held", "idle_since", "lent", "nudged", "number", "outbox", "peer", "pid",
+        "shape", "specs", "spoke", "state",
+    )  # fmt: skip
+
+    def __init__(self, peer: Peer) -> None:
+        self.number = peer.number
+        self.peer = peer
+        self.pid = 0
+        self.state: WorkerState = WorkerState.IDLE
+        #: Messages for its task link, sent at the end of the turn.
+        self.outbox: list[object] = []
+        #: What it was given and has not answered, in the order in which it runs them.
+        self.assigned: dict[int, Task] = {}
+        #: What it was taught.
+        self.codes: dict[bytes, None] = {}
+        self.specs: dict[SpecRecord, None] = {}
+        self.actor: Actor | None = None
+        #: When it last said something, and whether it was asked to since.
+        self.heard = 0.0
+        self.nudged = False
+        self.spoke = False
+        self.idle_since = 0.0
+        #: Resources taken for what it runs, and the part that is lent out while that is blocked.
+        self.held: Demand = ()
+        self.lent: Demand = ()
+        #: The shape of the tasks it has. Invariant: all(t.spec.shape is self.shape for t in self.assigned.values())
+        self.shape: Shape | None = None
+
+
+class Actor(Held):
+    """An actor, through all its incarnations."""
+
+    __slots__ = (
+        "calls", "creation", "death", "detached", "fifo", "handle", "incarnation", "key", "lines", "queue", "restarts", "spec",
+        "state", "why", "window", "worker",
+    )  # fmt: skip
+
+    def __init__(self, ident: int, spec: SpecRecord) -> None:
+        super().__init__(ident)
+        self.spec = spec
+        self.state: ActorState = ActorState.PENDING
+        self.worker: Worker | None = None
+        #: The creating task; kept while the actor may restart.
+        self.creation: Task | None = None
+        self.incarnation = 0
+        self.restarts = spec.spec.max_restarts
+        #: Calls that are not over, wherever they wait.
+        self.calls = 0
+        #: Calls that could run, first in, first out; those that the worker has are in ``worker.assigned``.
+        self.queue: deque[Task] = deque()
+        #: Calls behind one that waits for an argument, per caller: they keep the caller's order.
+        self.lines: dict[int, deque[Task]] = {}
+        concurrency = spec.spec.max_concurrency
+        self.fifo = concurrency == 1 and not spec.spec.is_async
+        #: How many calls may be in flight.
+        self.window = 64 + (concurrency if concurrency > 1 else 0)
+        #: (namespace, name), if it has a name.
+        self.key: tuple[str, str] | None = None
+        self.handle = b""
+        self.detached = spec.spec.detached
+        #: Encoded Failure for every later call, once dead.
+        self.death: Value | None = None
+        #: What ended it, if it said so itself before its process ended (``exit_actor``).
+        self.why = ""
+
+
+class SegmentRecord:
+    """A shared-memory segment."""
+
+    __slots__ = ("extents", "owner", "segment", "size")
+
+    def __init__(self, segment: int, size: int, owner: int) -> None:
+        self.segment = segment
+        self.size = size
+        #: The client that writes it; 0 once that is dead.
+        self.owner = owner
+        #: Live extents by offset.
+        self.extents: dict[int, Extent] = {}

@@ -1,0 +1,195 @@
+"""The life of a task, from submission to its last record.
+
+A task waits for its arguments, is ready, is with a worker (perhaps blocked), and ends: returned, failed or cancelled.
+Ending frees what it pinned. The pairs (state, input) are in ``core.states``; the hot path writes the state directly.
+
+This file may not know how workers are chosen or what an actor's queue looks like.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actorgrid.core.head.records import Object, SpecRecord, Task
+from actorgrid.core.messages import Cancel, Interrupt, Kind, Status, Submit, Value
+from actorgrid.core.messages import FailureKind as Failed
+from actorgrid.core.states import TASK, TaskInput, TaskState
+
+if TYPE_CHECKING:
+    from actorgrid.core.head.machine import Head
+    from actorgrid.core.head.records import Peer
+
+
+class Tasks:
+    """The table of tasks that are not over."""
+
+    __slots__ = ("count", "head", "table")
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self.table: dict[int, Task] = {}
+        #: Tasks submitted so far.
+        self.count = 0
+
+    # -- submission
+
+    def submit(self, peer: Peer, message: Submit) -> None:
+        """A client runs a task or calls an actor."""
+        spec = peer.specs[message.spec]
+        task = self.admit(peer, message, spec)
+        ident = message.task
+        promise = self.head.objects.promise
+        for index in range(spec.spec.num_returns):
+            promise(peer, ident + index, task)
+        if spec.kind is Kind.METHOD:
+            self.head.actors.call(task)
+        else:
+            self.await_arguments(task)
+
+    def admit(self, peer: Peer, message: Submit, spec: SpecRecord) -> Task:
+        """Make the record of a task and pin what it mentions."""
+        self.count += 1
+        peer.last_id = message.task
+        task = Task(message, spec, peer.number, self.count)
+        self.table[message.task] = task
+        spec.pending += 1
+        if message.parent:
+            parent = self.table.get(message.parent)
+            if parent is not None:
+                task.depth = parent.depth + 1
+                task.parent = parent
+                if parent.children is None:
+                    parent.children = {}
+                parent.children[message.task] = task
+        if message.deps or message.refs:
+            pin = self.head.objects.pin
+            for ident in message.deps:
+                pin(ident)
+            for ident in message.refs:
+                pin(ident)
+        return task
+
+    def await_arguments(self, task: Task) -> None:
+        """Count the arguments that do not exist yet; the task is ready when there are none."""
+        if task.message.deps:
+            objects = self.head.objects.table
+            for ident in task.message.deps:
+                held = objects[ident]
+                if isinstance(held, Object) and held.value is None:
+                    task.missing += 1
+                    if held.waiters is None:
+                        held.waiters = [task]
+                    else:
+                        held.waiters.append(task)
+            if task.missing:
+                return
+        self.arguments_complete(task)
+
+    def argument_ready(self, task: Task) -> None:
+        """One more argument exists."""
+        task.missing -= 1
+        if not task.missing and task.state is TaskState.WAITING:
+            self.arguments_complete(task)
+
+    def arguments_complete(self, task: Task) -> None:
+        """Every argument exists: queue the task, or end it with the error of an argument."""
+        if task.message.deps and (error := self._argument_error(task)) is not None:
+            if task.spec.kind is Kind.ACTOR:
+                assert task.actor is not None
+                self.head.actors.constructor_failed(task.actor, error)
+            else:
+                self.fail(task, error)
+                if task.actor is not None:
+                    self.head.actors.line_moves(task.actor, task.client)
+        elif task.actor is not None and task.spec.kind is Kind.METHOD:
+            self.head.actors.arguments_ready(task)
+        else:
+            task.state = TaskState.READY
+            self.head.ready.push(task)
+
+    def _argument_error(self, task: Task) -> Value | None:
+        for ident in task.message.deps:
+            held = self.head.objects.table[ident]
+            value = held.value if isinstance(held, Object) else None
+            if value is not None and value.status is not Status.OK:
+                return Value(value.status, value.data, refs=value.refs, inherited=True)
+        return None
+
+    # -- the end
+
+    def fail(self, task: Task, error: Value) -> None:
+        """End a task that no worker has, or whose worker has just failed it, with an error."""
+        cancelled = task.cancelled and error.status is Status.FAILURE
+        step(self.head, task, TaskInput.CANCEL if cancelled else TaskInput.FAIL)
+        self.end(task, (error,) * task.spec.spec.num_returns, 0)
+
+    def end(self, task: Task, values: tuple[Value, ...], owner: int) -> None:
+        """The task is over: hand out its results, forget it, free what it pinned."""
+        message = task.message
+        ident = message.task
+        del self.table[ident]
+        fulfil, client = self.head.objects.fulfil, task.client
+        for index, value in enumerate(values):
+            fulfil(ident + index, value, owner, client)
+        if message.deps or message.refs:
+            unpin = self.head.objects.unpin
+            for oid in message.deps:
+                unpin(oid)
+            for oid in message.refs:
+                unpin(oid)
+        if task.parent is not None:
+            children = task.parent.children
+            if children is not None:
+                children.pop(ident, None)
+            task.parent = None
+        if task.children is not None:
+            for child in task.children.values():
+                child.parent = None
+            task.children = None
+        spec, actor = task.spec, task.actor
+        task.actor = task.worker = None
+        if actor is not None and spec.kind is Kind.METHOD:
+            self.head.actors.call_over(actor)
+        spec.pending -= 1
+        if spec.forgotten and not spec.pending:
+            self.head.library.drop(spec)
+
+    # -- cancellation
+
+    def cancel(self, peer: Peer, message: Cancel) -> None:
+        """Cancel the task behind an object; finished and put objects are left alone."""
+        del peer
+        held = self.head.objects.table.get(message.oid)
+        if isinstance(held, Object) and held.task is not None:
+            self.cancel_task(held.task, force=message.force, recursive=message.recursive)
+
+    def cancel_task(self, task: Task, *, force: bool, recursive: bool) -> None:
+        """Cancel a task and, if ``recursive``, what it submitted."""
+        if recursive and task.children:
+            for child in list(task.children.values()):
+                if child.spec.kind is not Kind.ACTOR:
+                    self.cancel_task(child, force=force and child.spec.kind is Kind.TASK, recursive=True)
+        if task.state in (TaskState.FINISHED, TaskState.FAILED, TaskState.CANCELLED):
+            return
+        task.cancelled = True
+        name = task.spec.spec.name
+        if task.worker is None:
+            if task.state is TaskState.READY and task.spec.kind is Kind.TASK:
+                self.head.ready.left(task.spec.shape)
+            actor = task.actor
+            self.fail(task, self.head.failure(Failed.CANCELLED, f"{name} was cancelled before it started", task=task))
+            if actor is not None:
+                self.head.actors.line_moves(actor, task.client)
+        elif force and next(iter(task.worker.assigned)) == task.message.task:
+            self.head.workers.kill(task.worker)
+        else:
+            self.head.reply(task.worker.peer, Interrupt(task.message.task, task.attempt))
+
+
+def step(head: Head, task: Task, given: TaskInput) -> None:
+    """Move a task along its table."""
+    state = TASK.get((task.state, given))
+    if state is None:
+        raise head.impossible(f"task {task.message.task} ({task.spec.spec.name})", task.state, given)
+    head.note(task.message.task, task.state, given)
+    task.state = state

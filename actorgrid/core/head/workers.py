@@ -1,0 +1,248 @@
+"""The pool: how workers come and go.
+
+A worker's links exist before its process does, so a task can be assigned to it at once and is read when it is up.
+A death is handled only after everything that the worker said has been: its shell drains the link and the shared
+outbox first. Then exactly one task is to blame, the one whose user code was running; everything else that the worker
+had is handed back free of charge.
+
+This file may not know in which order tasks run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from actorgrid.core.head.effects import CloseWorker, SignalWorker, SpawnWorker
+from actorgrid.core.head.records import Peer, Task, Worker
+from actorgrid.core.messages import Blocked, Exit, Exited, Exiting, Resumed, SpawnFailed, Spawned, Value
+from actorgrid.core.messages import FailureKind as Failed
+from actorgrid.core.signals import SIGKILL, describe
+from actorgrid.core.states import WORKER, TaskInput, TaskState, WorkerInput, WorkerState
+
+if TYPE_CHECKING:
+    from actorgrid.core.head.machine import Head
+
+#: Idle workers beyond the number of CPUs leave after this long (seconds).
+KEEP_IDLE: Final = 1.0
+#: A task is given to this many workers that die before they say a word, then it fails.
+STRIKES: Final = 3
+
+
+class Workers:
+    """The worker processes."""
+
+    __slots__ = ("head", "keep", "leaving", "limit", "spawned", "table")
+
+    def __init__(self, head: Head, keep: int, limit: int) -> None:
+        self.head = head
+        #: How many idle workers stay for good, and how many there may be in all.
+        self.keep = keep
+        self.limit = limit
+        self.table: dict[int, Worker] = {}
+        self.spawned = 0
+        #: Workers in state LEAVING.
+        self.leaving = 0
+
+    # -- birth
+
+    def may_spawn(self) -> bool:
+        """Return whether one more process is allowed."""
+        return len(self.table) < self.limit
+
+    def spawn(self) -> Worker:
+        """Order a new worker. It can be assigned work at once."""
+        self.spawned += 1
+        peer = Peer(self.head.next_peer())
+        worker = peer.worker = Worker(peer)
+        self.head.peers[peer.number] = peer
+        self.table[peer.number] = worker
+        self.head.effects.append(SpawnWorker(peer.number))
+        if self.head.library.environment is not None:
+            self.head.order(worker, self.head.library.environment)
+        return worker
+
+    def prestart(self, count: int) -> None:
+        """Have ``count`` workers ready before the first task comes."""
+        for _ in range(count):
+            worker = self.spawn()
+            worker.idle_since = self.head.now
+            self.head.dispatch.idle[worker] = None
+
+    def spawned_as(self, message: Spawned) -> None:
+        """The worker's process exists."""
+        worker = self.table.get(message.worker)
+        if worker is not None:
+            worker.pid = message.pid
+
+    def spawn_failed(self, message: SpawnFailed) -> None:
+        """The system refused to fork."""
+        worker = self.table.get(message.worker)
+        if worker is not None:
+            self.head.effects.append(CloseWorker(worker.number))
+            self._gone(worker, Exited(worker.number, 0, 0), f"could not be started: {message.message}")
+
+    def step(self, worker: Worker, given: WorkerInput) -> None:
+        """Move a worker along its table."""
+        state = WORKER.get((worker.state, given))
+        if state is None:
+            raise self.head.impossible(f"worker {worker.number} (pid {worker.pid})", worker.state, given)
+        self.head.note(worker.number, worker.state, given)
+        if worker.state is WorkerState.LEAVING:
+            self.leaving -= 1
+        if state is WorkerState.LEAVING:
+            self.leaving += 1
+            self.head.dispatch.idle.pop(worker, None)
+        worker.state = state
+
+    # -- what it says of itself
+
+    def blocked(self, peer: Peer, message: Blocked) -> None:
+        """A task of this worker waits for objects, and hands back what has not started."""
+        worker = peer.worker
+        if worker is None:
+            return
+        for ident in reversed(message.unstarted):
+            task = worker.assigned.get(ident)
+            if task is not None and task.actor is None:
+                del worker.assigned[ident]
+                self.head.dispatch.requeue(task, TaskInput.HAND_BACK)
+        task = worker.assigned.get(message.task)
+        if task is None or task.state not in (TaskState.ASSIGNED, TaskState.BLOCKED):
+            return
+        if task.actor is not None and not task.actor.fifo:
+            return  # other calls of the actor go on: its CPUs are in use
+        self.head.dispatch.block(worker, task)
+        self._check_room()
+
+    def resumed(self, peer: Peer, message: Resumed) -> None:
+        """The task goes on."""
+        worker = peer.worker
+        if worker is None:
+            return
+        task = worker.assigned.get(message.task)
+        if task is None or not task.blocked:
+            return
+        task.blocked -= 1
+        if not task.blocked:
+            self.head.dispatch.unblock(worker, task)
+
+    def exiting(self, peer: Peer, message: Exiting) -> None:
+        """The worker ends on purpose."""
+        worker = peer.worker
+        if worker is None:
+            return
+        if worker.actor is not None:
+            self.head.actors.exiting(worker.actor, message.reason)
+        self.step(worker, WorkerInput.LEAVE)
+
+    def _check_room(self) -> None:
+        """The pool is full and every worker in it waits: nothing would ever move again."""
+        if self.may_spawn() or not self.head.ready.active:
+            return
+        if any(worker.state in (WorkerState.IDLE, WorkerState.BUSY, WorkerState.LEAVING) for worker in self.table.values()):
+            return
+        chain = ", ".join(dict.fromkeys(t.spec.spec.name for w in self.table.values() for t in w.assigned.values()))
+        shape = next(iter(self.head.ready.active))
+        task = self.head.ready.pop(shape)
+        if task is None or task.actor is not None:
+            return
+        text = (
+            f"{task.spec.spec.name} cannot start: all {self.limit} workers wait for other tasks ({chain}). "
+            "Raise max_workers in init(), or nest less deeply"
+        )
+        self.head.tasks.fail(task, self.head.failure(Failed.TOO_MANY_WORKERS, text, task=task))
+
+    # -- death
+
+    def kill(self, worker: Worker) -> None:
+        """Kill the process now."""
+        self.head.effects.append(SignalWorker(worker.number, SIGKILL))
+
+    def leave(self, worker: Worker, reason: str) -> None:
+        """Ask the worker to leave once it has nothing to do."""
+        self.head.order(worker, Exit(reason))
+        self.step(worker, WorkerInput.LEAVE)
+
+    def exited(self, message: Exited) -> None:
+        """The process is gone, and everything it said has been handled."""
+        worker = self.table.get(message.worker)
+        if worker is not None:
+            self.head.effects.append(CloseWorker(worker.number))
+            self._gone(worker, message, describe(message.status))
+
+    def _gone(self, worker: Worker, message: Exited, how: str) -> None:
+        dispatch = self.head.dispatch
+        self.step(worker, WorkerInput.DIE)
+        del self.table[worker.number]
+        dispatch.idle.pop(worker, None)
+        dispatch.pipelined.pop(worker, None)
+        dispatch.vacate(worker)
+        assigned, worker.assigned = worker.assigned, {}
+        for spec in worker.specs:
+            spec.taught.pop(worker, None)
+        worker.specs.clear()
+        actor, worker.actor = worker.actor, None
+        if actor is not None:
+            self.head.actors.worker_died(actor, worker, assigned, message, how)
+        else:
+            for task in reversed(assigned.values()):
+                self._lost(task, worker, message, how)
+        peer = worker.peer
+        peer.alive = False
+        del self.head.peers[peer.number]
+        self.head.objects.drop_client(peer)
+        self.head.memory.drop_client(peer)
+        self.head.library.drop_client(peer)
+        peer.worker = None
+
+    def _lost(self, task: Task, worker: Worker, message: Exited, how: str) -> None:
+        blamed = message.current == task.message.task
+        if not blamed and not worker.spoke:
+            task.strikes += 1
+            blamed = task.strikes >= STRIKES
+        if task.cancelled:
+            text = f"{task.spec.spec.name} was cancelled"
+            self.head.tasks.fail(task, self.head.failure(Failed.CANCELLED, text, task=task))
+        elif not blamed:
+            self.head.dispatch.requeue(task, TaskInput.HAND_BACK if not task.blocked else TaskInput.RETRY)
+        elif task.retries:
+            if task.retries > 0:
+                task.retries -= 1
+            self._record(task, worker, how)
+            self.head.dispatch.requeue(task, TaskInput.RETRY)
+        else:
+            self._record(task, worker, how)
+            self.head.tasks.fail(task, self.crash(task, worker, message, how))
+
+    @staticmethod
+    def _record(task: Task, worker: Worker, how: str) -> None:
+        if task.attempts is None:
+            task.attempts = []
+        task.attempts.append(f"attempt {task.attempt + 1}: pid {worker.pid} {how}")
+
+    def crash(self, task: Task, worker: Worker, message: Exited, how: str) -> Value:
+        """Return the final error of a task whose worker died under it."""
+        text = f"the worker (pid {worker.pid}) {how} while running {task.spec.spec.name}"
+        if task.attempts and len(task.attempts) > 1:
+            text += f"; {len(task.attempts)} attempts: " + "; ".join(task.attempts[-8:])
+        return self.head.failure(Failed.WORKER_CRASHED, text, task=task, pid=worker.pid, status=message.status)
+
+    # -- shrinking back
+
+    def retire(self, now: float) -> None:
+        """Let idle workers beyond ``keep`` go once they have been idle for long."""
+        idle = self.head.dispatch.idle
+        while self._surplus() > 0 and idle:
+            worker = next(iter(idle))
+            if now - worker.idle_since < KEEP_IDLE:
+                return
+            del idle[worker]
+            self.leave(worker, "idle")
+
+    def retire_at(self) -> float | None:
+        """Return when the next worker may go, None if none will."""
+        idle = self.head.dispatch.idle
+        return next(iter(idle)).idle_since + KEEP_IDLE if idle and self._surplus() > 0 else None
+
+    def _surplus(self) -> int:
+        return len(self.table) - self.head.actors.placed_count - self.keep - self.leaving

@@ -1,0 +1,37 @@
+"""Identity: what the integers on the wire mean, and how they are shown.
+
+An id is one integer of at most 62 bits, chosen by the client that submits, without a round trip::
+
+    id = client number (20 bits) << COUNTER_BITS | counter (42 bits)
+
+A task that returns ``n`` objects takes ``max(n, 1)`` consecutive counters: its first return has the id of the
+task, the k-th has ``task + k``. An actor has the id of the task that creates it. Client numbers are given by the
+head and never reused while the grid lives, so an id names one thing for ever.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+COUNTER_BITS: Final = 42
+CLIENT_BITS: Final = 20
+MAX_CLIENTS: Final = 1 << CLIENT_BITS
+
+#: Client number of the driver that started the grid.
+DRIVER: Final = 1
+
+
+def first_id(client: int) -> int:
+    """Return the first id that client number ``client`` may use."""
+    return client << COUNTER_BITS | 1
+
+
+def client_of(ident: int) -> int:
+    """Return the number of the client that chose ``ident``."""
+    return ident >> COUNTER_BITS
+
+
+def render(ident: int, session: str, length: int) -> str:
+    """Show ``ident`` as ``length`` hex digits: 16 of the id, then as much of ``session`` (hex) as fits."""
+    tag = session * (length // max(len(session), 1) + 1)
+    return f"{ident:016x}{tag}"[:length]

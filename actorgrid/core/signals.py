@@ -1,0 +1,32 @@
+"""Signal numbers and exit statuses as words. (``signal`` is a module of the system; these numbers are Linux's.)"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SIGINT: Final = 2
+SIGKILL: Final = 9
+SIGTERM: Final = 15
+
+NAMES: Final = {
+    1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 5: "SIGTRAP", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE",
+    9: "SIGKILL", 10: "SIGUSR1", 11: "SIGSEGV", 12: "SIGUSR2", 13: "SIGPIPE", 14: "SIGALRM", 15: "SIGTERM",
+    24: "SIGXCPU", 25: "SIGXFSZ", 31: "SIGSYS",
+}  # fmt: skip
+
+#: What a death by this signal usually means.
+CAUSES: Final = {
+    9: "perhaps by the kernel for lack of memory, or by hand",
+    11: "a crash in compiled code",
+    7: "memory that does not exist any more",
+    6: "compiled code gave up",
+}
+
+
+def describe(status: int) -> str:
+    """Return how a process ended: ``status`` is its exit code, or minus the signal number."""
+    if status >= 0:
+        return f"exited with code {status}"
+    name = NAMES.get(-status, f"signal {-status}")
+    cause = CAUSES.get(-status)
+    return f"was killed by {name}" + (f" ({cause})" if cause else "")

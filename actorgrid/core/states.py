@@ -1,0 +1,175 @@
+"""States and transition tables of everything that has a life, in one place.
+
+Rules for this file
+
+* A table maps (state, input) to the next state. A pair that is absent is a bug in the caller and raises
+  ``InternalError`` with the record's story: it is never ignored.
+* Every absent pair is impossible for the reason given beside its table in ``IMPOSSIBLE_…``; tests prove that tables
+  and lists together are total, that every state can be reached, and that every state can reach a final one.
+* The state diagrams in the docs are drawn from these tables.
+
+The hot path of the head (submit, assign, return) writes the next state without looking it up; property tests run the
+same programs with every step checked against the table.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+
+class TaskState(enum.StrEnum):
+    """Where a task or an actor call is."""
+
+    WAITING = "waiting"  # an argument does not exist yet, or an earlier call of the same caller waits for one
+    READY = "ready"  # could start now: queued for a worker, or in its actor's queue
+    ASSIGNED = "assigned"  # one worker has it, and runs it or will
+    BLOCKED = "blocked"  # runs, but waits for objects: its CPUs are lent out
+    FINISHED = "finished"  # returned
+    FAILED = "failed"  # ended with an error
+    CANCELLED = "cancelled"  # ended because somebody asked
+
+
+class TaskInput(enum.StrEnum):
+    """What can happen to a task."""
+
+    ARGS_READY = "args ready"
+    ASSIGN = "assign"
+    HAND_BACK = "hand back"  # the worker gave it back unstarted
+    BLOCK = "block"
+    RESUME = "resume"
+    RETURN = "return"
+    FAIL = "fail"
+    RETRY = "retry"  # worker death or a covered exception, with retries left
+    CANCEL = "cancel"
+
+
+class ActorState(enum.StrEnum):
+    """Where an actor is."""
+
+    PENDING = "pending"  # its constructor has not returned yet
+    ALIVE = "alive"
+    RESTARTING = "restarting"  # its process died; the constructor runs again
+    DEAD = "dead"
+
+
+class ActorInput(enum.StrEnum):
+    """What can happen to an actor."""
+
+    CONSTRUCTED = "constructed"
+    RESTART = "restart"  # process died, restarts left
+    DIE = "die"
+
+
+class WorkerState(enum.StrEnum):
+    """Where a worker process is."""
+
+    IDLE = "idle"
+    BUSY = "busy"
+    BLOCKED = "blocked"  # its running task waits for objects
+    ACTOR = "actor"  # belongs to one actor for good
+    LEAVING = "leaving"  # was told to exit, or said that it will
+    DEAD = "dead"
+
+
+class WorkerInput(enum.StrEnum):
+    """What can happen to a worker."""
+
+    ASSIGN = "assign"
+    DRAIN = "drain"  # nothing assigned any more
+    BLOCK = "block"
+    RESUME = "resume"
+    BECOME_ACTOR = "become actor"
+    LEAVE = "leave"
+    DIE = "die"
+
+
+T, TI = TaskState, TaskInput
+TASK: Final[dict[tuple[TaskState, TaskInput], TaskState]] = {
+    (T.WAITING, TI.ARGS_READY): T.READY,
+    (T.WAITING, TI.FAIL): T.FAILED,
+    (T.WAITING, TI.CANCEL): T.CANCELLED,
+    (T.READY, TI.ASSIGN): T.ASSIGNED,
+    (T.READY, TI.FAIL): T.FAILED,
+    (T.READY, TI.CANCEL): T.CANCELLED,
+    (T.ASSIGNED, TI.HAND_BACK): T.READY,
+    (T.ASSIGNED, TI.BLOCK): T.BLOCKED,
+    (T.ASSIGNED, TI.RETURN): T.FINISHED,
+    (T.ASSIGNED, TI.FAIL): T.FAILED,
+    (T.ASSIGNED, TI.RETRY): T.READY,
+    (T.ASSIGNED, TI.CANCEL): T.CANCELLED,
+    (T.BLOCKED, TI.RESUME): T.ASSIGNED,
+    (T.BLOCKED, TI.RETURN): T.FINISHED,
+    (T.BLOCKED, TI.FAIL): T.FAILED,
+    (T.BLOCKED, TI.RETRY): T.READY,
+    (T.BLOCKED, TI.CANCEL): T.CANCELLED,
+}
+TASK_FINAL: Final = (T.FINISHED, T.FAILED, T.CANCELLED)
+IMPOSSIBLE_TASK: Final[dict[tuple[TaskState, TaskInput], str]] = {
+    **{(T.WAITING, i): "no worker has it" for i in (TI.HAND_BACK, TI.BLOCK, TI.RESUME, TI.RETURN, TI.RETRY)},
+    (T.WAITING, TI.ASSIGN): "arguments come first",
+    **{(T.READY, i): "no worker has it" for i in (TI.HAND_BACK, TI.BLOCK, TI.RESUME, TI.RETURN, TI.RETRY)},
+    (T.READY, TI.ARGS_READY): "arguments become ready once",
+    (T.ASSIGNED, TI.ARGS_READY): "arguments become ready once",
+    (T.ASSIGNED, TI.ASSIGN): "one worker has it",
+    (T.ASSIGNED, TI.RESUME): "a Resumed for a task that does not block is dropped at the door",
+    (T.BLOCKED, TI.ARGS_READY): "arguments become ready once",
+    (T.BLOCKED, TI.ASSIGN): "one worker has it",
+    (T.BLOCKED, TI.HAND_BACK): "it has started",
+    (T.BLOCKED, TI.BLOCK): "calls that block in several threads are counted, the first one blocks the task",
+    **{(s, i): "the record is gone" for s in TASK_FINAL for i in TI},
+}
+
+A, AI = ActorState, ActorInput
+ACTOR: Final[dict[tuple[ActorState, ActorInput], ActorState]] = {
+    (A.PENDING, AI.CONSTRUCTED): A.ALIVE,
+    (A.PENDING, AI.RESTART): A.RESTARTING,
+    (A.PENDING, AI.DIE): A.DEAD,
+    (A.ALIVE, AI.RESTART): A.RESTARTING,
+    (A.ALIVE, AI.DIE): A.DEAD,
+    (A.RESTARTING, AI.CONSTRUCTED): A.ALIVE,
+    (A.RESTARTING, AI.RESTART): A.RESTARTING,
+    (A.RESTARTING, AI.DIE): A.DEAD,
+}
+ACTOR_FINAL: Final = (A.DEAD,)
+IMPOSSIBLE_ACTOR: Final[dict[tuple[ActorState, ActorInput], str]] = {
+    (A.ALIVE, AI.CONSTRUCTED): "a constructor runs once per incarnation",
+    **{(A.DEAD, i): "dead for good" for i in AI},
+}
+
+W, WI = WorkerState, WorkerInput
+WORKER: Final[dict[tuple[WorkerState, WorkerInput], WorkerState]] = {
+    (W.IDLE, WI.ASSIGN): W.BUSY,
+    (W.IDLE, WI.BECOME_ACTOR): W.ACTOR,
+    (W.IDLE, WI.LEAVE): W.LEAVING,
+    (W.IDLE, WI.DIE): W.DEAD,
+    (W.BUSY, WI.ASSIGN): W.BUSY,
+    (W.BUSY, WI.DRAIN): W.IDLE,
+    (W.BUSY, WI.BLOCK): W.BLOCKED,
+    (W.BUSY, WI.LEAVE): W.LEAVING,
+    (W.BUSY, WI.DIE): W.DEAD,
+    (W.BLOCKED, WI.RESUME): W.BUSY,
+    (W.BLOCKED, WI.DRAIN): W.IDLE,
+    (W.BLOCKED, WI.LEAVE): W.LEAVING,
+    (W.BLOCKED, WI.DIE): W.DEAD,
+    (W.ACTOR, WI.LEAVE): W.LEAVING,
+    (W.ACTOR, WI.DIE): W.DEAD,
+    (W.LEAVING, WI.LEAVE): W.LEAVING,
+    (W.LEAVING, WI.DIE): W.DEAD,
+}
+WORKER_FINAL: Final = (W.DEAD,)
+IMPOSSIBLE_WORKER: Final[dict[tuple[WorkerState, WorkerInput], str]] = {
+    (W.IDLE, WI.DRAIN): "it has nothing",
+    (W.IDLE, WI.BLOCK): "nothing runs",
+    (W.IDLE, WI.RESUME): "nothing runs",
+    (W.BUSY, WI.RESUME): "nothing blocks",
+    (W.BUSY, WI.BECOME_ACTOR): "only an idle worker becomes an actor",
+    (W.BLOCKED, WI.ASSIGN): "a blocked worker is given nothing",
+    (W.BLOCKED, WI.BLOCK): "counted by its task",
+    (W.BLOCKED, WI.BECOME_ACTOR): "only an idle worker becomes an actor",
+    **{(W.ACTOR, i): "it has calls, no tasks" for i in (WI.ASSIGN, WI.DRAIN, WI.BLOCK, WI.RESUME)},
+    (W.ACTOR, WI.BECOME_ACTOR): "it is one",
+    **{(W.LEAVING, i): "it is given nothing" for i in (WI.ASSIGN, WI.BECOME_ACTOR)},
+    **{(W.LEAVING, i): "its last task no longer changes it" for i in (WI.DRAIN, WI.BLOCK, WI.RESUME)},
+    **{(W.DEAD, i): "its process is gone" for i in WI},
+}

@@ -1,0 +1,116 @@
+"""The worker: what this process was given, what it runs, and what it may still hand back.
+
+Rules for this file
+
+* No input or output, no threads, no event loop: the host calls every method with its lock held, so that starting a
+  task and revoking it exclude each other.
+* Tasks run in the order given, one at a time. An actor runs up to ``limit`` calls at once: one (synchronous, in
+  order), or more in threads or on an event loop, which the host provides.
+* What was revoked or dropped before it started never starts. What has started is never handed back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from actorgrid.core.messages import Kind, Restarted, Run, Spec
+
+
+class Running:
+    """A call whose user code runs."""
+
+    __slots__ = ("cancelled", "children", "run", "spec")
+
+    def __init__(self, run: Run, spec: Spec) -> None:
+        self.run = run
+        self.spec = spec
+        #: How many calls it has submitted: the next one is its child number ``children``.
+        self.children = 0
+        self.cancelled = False
+
+
+class WorkerMachine:
+    """The state of a worker."""
+
+    __slots__ = ("actor", "counts", "leaving", "limit", "queue", "running", "specs")
+
+    # Invariant: len(self.running) <= self.limit
+
+    def __init__(self) -> None:
+        self.specs: dict[int, Spec] = {}
+        self.queue: deque[Run] = deque()
+        self.running: dict[int, Running] = {}
+        self.limit = 1
+        #: Which actor this process is, once it is one.
+        self.actor: Restarted | None = None
+        #: Executions of functions with ``max_calls``, by digest.
+        self.counts: dict[bytes, int] = {}
+        #: Why it will leave when it has nothing to do; "" if it stays.
+        self.leaving = ""
+
+    def start(self) -> Running | None:
+        """Return the next call to run now, None if there is none or if ``limit`` calls run already."""
+        if not self.queue or len(self.running) >= self.limit:
+            return None
+        run = self.queue.popleft()
+        running = Running(run, self.specs[run.spec])
+        self.running[run.task] = running
+        return running
+
+    def finished(self, running: Running) -> bool:
+        """A call is over. Returns whether the process must be replaced now (``max_calls``)."""
+        del self.running[running.run.task]
+        most = running.spec.max_calls
+        if not most:
+            return False
+        digest = running.spec.digest
+        count = self.counts[digest] = self.counts.get(digest, 0) + 1
+        return count >= most
+
+    def become_actor(self, identity: Restarted) -> None:
+        """The next call is the constructor of an actor, and this process is that actor from now on."""
+        self.actor = identity
+
+    def constructed(self, spec: Spec) -> None:
+        """The constructor returned: calls may overlap from now on if the actor allows it."""
+        self.limit = spec.max_concurrency
+
+    def revoke(self, tasks: tuple[int, ...]) -> tuple[int, ...]:
+        """Hand back those of ``tasks`` that have not started."""
+        if not tasks or not self.queue:
+            return ()
+        wanted = dict.fromkeys(tasks)
+        back = tuple(run.task for run in self.queue if run.task in wanted)
+        self.queue = deque(run for run in self.queue if run.task not in wanted)
+        return back
+
+    def block(self) -> tuple[int, ...]:
+        """The one running task waits: hand back whatever is queued behind it (calls of an actor have no other place)."""
+        if self.actor is not None or not self.queue:
+            return ()
+        back = tuple(run.task for run in self.queue)
+        self.queue.clear()
+        return back
+
+    def leave(self, reason: str) -> tuple[int, ...]:
+        """The process will end after what runs now; returns the tasks that go back."""
+        self.leaving = reason
+        return self.block()
+
+    def cancel(self, task: int, attempt: int) -> Running | None:
+        """Cancel an attempt. Returns it marked: it runs (and is in ``running``), or it will never start; None: gone."""
+        running = self.running.get(task)
+        if running is None:
+            run = next((run for run in self.queue if run.task == task and run.attempt == attempt), None)
+            if run is None:
+                return None
+            self.queue.remove(run)
+            running = Running(run, self.specs[run.spec])
+        elif running.run.attempt != attempt:
+            return None
+        running.cancelled = True
+        return running
+
+    def is_method(self, running: Running) -> bool:
+        """Return whether a call is one of an actor's methods."""
+        return running.spec.kind is Kind.METHOD

@@ -1,0 +1,172 @@
+"""What every engine that hosts our own machines is built on: values, references, and the lock.
+
+A host (a driver process, a worker process, the simulator) adds how frames travel, how a thread waits, and where
+shared memory comes from: the methods under "what a host adds".
+
+Locking, and why it is safe:
+
+1. One re-entrant lock guards the client machine. It is re-entrant because the garbage collector may run a user's
+   ``__del__`` that calls us while we hold it.
+2. No user code is pickled or unpickled under it.
+3. Frames are written under it, so that the outbox keeps its order. The head never waits for a client, so the write
+   ends.
+4. Nobody sleeps under it: waiting threads sleep on locks of their own, which the reader thread opens.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from actorgrid.core import messages as m
+from actorgrid.core.client import Client, Entry
+from actorgrid.core.ids import render
+from actorgrid.core.resources import Pool, demand
+from actorgrid.engine import current
+from actorgrid.engine.definitions import Context
+from actorgrid.engine.errors import failure_to_exception
+from actorgrid.engine.interrupts import protected
+from actorgrid.engine.refs import ActorRef, ObjectRef
+from actorgrid.wire.codec import decode_failure
+from actorgrid.wire.errors import unpack_exception
+from actorgrid.wire.serialize import INLINE_LIMIT, NONE, Pickled, collecting, dumps, loads
+
+
+_ABSTRACT = "a host must define this"
+
+
+class EngineBase:
+    """Values and references of one process, and what a host adds."""
+
+    name = "local"
+
+    def __init__(self, client_number: int, session: str, capacity: dict[str, float], namespace: str) -> None:
+        """``session`` is a hex tag shown in ids; ``capacity`` is what the grid has."""
+        self.session = session
+        self.capacity = capacity
+        self.namespace = namespace
+        self.client = Client(client_number, self, lambda oid: render(oid, session, 56), self._reduce)
+        self.lock = threading.RLock()
+        self._pool = Pool(demand(capacity))
+
+    # ------------------------------------------------------------------------------------ what a host adds
+
+    def send(self, *, force: bool) -> None:
+        """Send the outbox: now (``force``), or if the flush rule allows. Called with the lock held."""
+        raise AssertionError(_ABSTRACT)
+
+    def wake(self) -> None:
+        """Have dropped references collected soon; may be called from anywhere."""
+        raise AssertionError(_ABSTRACT)
+
+    def write_extent(self, pickled: Pickled) -> m.Extent:
+        """Put a payload into shared memory. Raises ObjectStoreFullError. Called without the lock."""
+        raise AssertionError(_ABSTRACT)
+
+    def map_extent(self, extent: m.Extent, on_release: Callable[[], None]) -> memoryview:
+        """Return a read-only view; ``on_release`` is called when the last thing built on it is gone."""
+        raise AssertionError(_ABSTRACT)
+
+    def current_task(self) -> tuple[int, int]:
+        """Return (current task id or 0, its next child's number)."""
+        return 0, 0
+
+    def blocking(self, call: str, oids: tuple[int, ...]) -> Callable[[], None] | None:
+        """The calling thread is about to wait; returns what to call when it goes on. Called with the lock held."""
+        del call, oids
+        return None
+
+    def schedule(self, callback: Callable[[], None]) -> None:
+        """Run ``callback`` soon, without the lock."""
+        raise AssertionError(_ABSTRACT)
+
+    def refresh_environment(self) -> None:
+        """Tell the head if ``sys.path`` or the like changed. Called when code is exported."""
+
+    def context(self) -> Context:
+        """Return where the calling code runs."""
+        return Context(namespace=self.namespace, session=self.session)
+
+    # ------------------------------------------------------------------------------------ values
+
+    def store(self, value: Any, what: str) -> m.Value:
+        """Pickle a value into a message, or into shared memory if it is large."""
+        return self.place(dumps(value, what))
+
+    def place(self, pickled: Pickled) -> m.Value:
+        """Return the message form of a payload."""
+        if pickled.size <= INLINE_LIMIT:
+            return m.Value(m.Status.OK, pickled.inline(), None, pickled.refs)
+        return m.Value(m.Status.OK, b"", self.write_extent(pickled), pickled.refs)
+
+    def value(self, ref: ObjectRef[Any]) -> Any:
+        """Return the value behind ``ref``, which exists, or raise its error."""
+        return self.load(ref._entry)  # type: ignore[arg-type]  # noqa: SLF001  # references of this engine hold Entry
+
+    def load(self, entry: Entry) -> Any:
+        """Unpickle a value, or raise the error that stands in its place."""
+        value = entry.value
+        if value is None:
+            raise self._gone()
+        if value.status is m.Status.OK:
+            if value.extent is None:
+                data = value.data
+                return None if data == NONE else loads(data)
+            return loads(self._pinned_view(entry, value.extent))
+        error = self.error_of(value)
+        if value.inherited:
+            error.add_note("At least one of the input arguments for this task could not be computed.")
+        raise error
+
+    def error_of(self, value: m.Value) -> BaseException:
+        """Return the exception that a failed value stands for."""
+        if value.status is m.Status.ERROR:
+            data: bytes | memoryview = value.data
+            if value.extent is not None:
+                data = bytes(self.map_extent(value.extent, lambda: None))
+            return unpack_exception(bytes(data))
+        return failure_to_exception(decode_failure(value.data), lambda ident: render(ident, self.session, 32))
+
+    @protected
+    def _pinned_view(self, entry: Entry, extent: m.Extent) -> memoryview:
+        with self.lock:
+            entry.refs += 1
+        return self.map_extent(extent, entry.drop)
+
+    def _gone(self) -> BaseException:
+        return self.client.dead or RuntimeError("the object does not exist yet")
+
+    # ------------------------------------------------------------------------------------ references
+
+    def _reduce(self, entry: Entry) -> tuple[Any, ...]:
+        refs = collecting.refs
+        if refs is None:
+            # Pickled by somebody else's pickler: we cannot see where it goes, so it lives as long as this process.
+            with self.lock:
+                entry.refs += 1
+        else:
+            refs.append(entry.oid)
+        return rebuild, (entry.oid, self.session, entry.actor)
+
+    @protected
+    def rebuild(self, oid: int, *, actor: bool) -> ObjectRef[Any] | ActorRef:
+        """Return a reference that was inside a value."""
+        with self.lock:
+            entry = self.client.entries.get(oid)
+            if entry is None:
+                entry = self.client.granted(oid)
+                entry.seen = 0  # nobody granted it to us: it was smuggled
+            if actor:
+                entry.actor = entry.heavy = True
+                return ActorRef(entry)
+            return ObjectRef(entry)
+
+
+def rebuild(oid: int, session: str, actor: bool) -> ObjectRef[Any] | ActorRef:
+    """Return the reference that was pickled. Raises ValueError in a process of another grid."""
+    engine = current.installed()
+    if not isinstance(engine, EngineBase) or engine.session != session:
+        kind = "actor" if actor else "object"
+        raise ValueError(f"this reference to an {kind} belongs to a grid that this process is not part of")
+    return engine.rebuild(oid, actor=actor)

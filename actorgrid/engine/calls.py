@@ -1,0 +1,109 @@
+"""From definitions and options to specs: what is registered with the head once and mentioned by number ever after."""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING
+
+from actorgrid.core.messages import Kind, Spec
+from actorgrid.core.resources import demand
+from actorgrid.engine.definitions import (
+    ActorDefinition,
+    ActorOptions,
+    FunctionDefinition,
+    MethodOptions,
+    RetryExceptions,
+    TaskOptions,
+)
+from actorgrid.wire.serialize import dumps
+
+if TYPE_CHECKING:
+    from actorgrid.engine.local import CallingEngine
+
+#: ``max_concurrency`` of an actor with async methods that does not say (Ray's default).
+ASYNC_CONCURRENCY = 1000
+
+
+class PreparedCall:
+    """A registered spec. When the last one goes, the head may forget the spec and perhaps the code."""
+
+    __slots__ = ("__weakref__", "engine", "num_returns", "number", "spec")
+
+    def __init__(self, engine: CallingEngine, spec: Spec) -> None:
+        self.engine = engine
+        self.spec = spec
+        self.number = spec.spec
+        self.num_returns = spec.num_returns
+
+    def __del__(self) -> None:
+        """Tell the engine, which may only note it down here."""
+        try:
+            self.engine.forgotten.append(self.spec)
+        except AttributeError:  # never finished, or the interpreter is going down
+            pass
+
+
+def task_spec(definition: FunctionDefinition, options: TaskOptions) -> Spec:
+    """Return the spec of a remote function; its number and digest are still to be filled in."""
+    return Spec(
+        0,
+        Kind.TASK,
+        options.name or definition.name,
+        demand=demand(_amounts(options.num_cpus, options)),
+        num_returns=options.num_returns,
+        max_retries=options.max_retries,
+        retry_exceptions=_pickled(options.retry_exceptions),
+        max_calls=options.max_calls,
+        priority=options.priority,
+    )
+
+
+def method_spec(method: str, display_name: str, options: MethodOptions) -> Spec:
+    """Return the spec of an actor's method."""
+    return Spec(
+        0,
+        Kind.METHOD,
+        options.name or display_name,
+        method=method,
+        num_returns=options.num_returns,
+        max_retries=options.max_task_retries or 0,
+        retry_exceptions=_pickled(options.retry_exceptions),
+    )
+
+
+def actor_spec(definition: ActorDefinition, options: ActorOptions) -> Spec:
+    """Return the spec of an actor class."""
+    resources = demand(_amounts(0.0, options))
+    # Ray's rule: 1 CPU to be placed and 0 to live, unless some resource is asked for: then 1 CPU (or num_cpus) for life.
+    if options.num_cpus is None and not resources:
+        placement, lifetime = demand({"CPU": 1.0}), demand({})
+    else:
+        cpus = 1.0 if options.num_cpus is None else options.num_cpus
+        placement = lifetime = demand(_amounts(cpus, options))
+    concurrency = options.max_concurrency
+    if concurrency is None:
+        concurrency = ASYNC_CONCURRENCY if definition.is_async else 1
+    return Spec(
+        0,
+        Kind.ACTOR,
+        definition.name,
+        demand=placement,
+        num_returns=0,
+        priority=options.priority,
+        max_restarts=options.max_restarts,
+        max_task_retries=options.max_task_retries,
+        max_concurrency=concurrency,
+        is_async=definition.is_async,
+        detached=options.detached,
+        lifetime_demand=lifetime,
+    )
+
+
+def _amounts(num_cpus: float, options: TaskOptions | ActorOptions) -> dict[str, float]:
+    return {**options.resources, "CPU": num_cpus, "GPU": options.num_gpus, "memory": float(options.memory)}
+
+
+def _pickled(retry: RetryExceptions) -> bytes:
+    if retry is False or retry == ():
+        return b""
+    return pickle.dumps(True) if retry is True else dumps(retry, "retry_exceptions").inline()

@@ -1,0 +1,180 @@
+"""Control: actors and the grid itself. The rest of the engine protocol, on top of ``CallingEngine``."""
+
+from __future__ import annotations
+
+import platform
+import threading
+from typing import Any
+
+from actorgrid.core import messages as m
+from actorgrid.core.resources import UNIT
+from actorgrid.engine.calls import actor_spec
+from actorgrid.engine.definitions import ActorDefinition, ActorOptions, MethodOptions
+from actorgrid.engine.interrupts import protected
+from actorgrid.engine.local import CallingEngine
+from actorgrid.engine.refs import ActorRef, ObjectRef
+from actorgrid.engine.waits import PendingCalls
+from actorgrid.exceptions import ActorAlreadyExistsError
+from actorgrid.wire.serialize import dumps, loads
+
+Handle = tuple[ActorRef, str, dict[str, MethodOptions]]
+
+
+class LocalEngine(CallingEngine):
+    """Everything of the engine protocol that our own machines offer, whatever hosts them."""
+
+    # ------------------------------------------------------------------------------------ actors
+
+    def create_actor(
+        self, definition: ActorDefinition, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[ActorRef, bool]:
+        """See ``Engine``."""
+        spec = actor_spec(definition, options)
+        self._check_feasible(spec, spec.name)
+        prepared = self._prepare(spec, definition.cls)
+        namespace = self.namespace if options.namespace is None else options.namespace
+        call, keep = self._with_arguments(spec, args, kwargs, 0) if args or kwargs else (m.Submit(0, spec.spec), None)
+        handle = dumps((definition.name, definition.methods), definition.name).inline()
+        create = m.CreateActor(
+            0, spec.spec, call.args, call.deps, call.slots, call.refs, name=options.name, namespace=namespace,
+            get_if_exists=options.get_if_exists, handle=handle,
+        )  # fmt: skip
+        actor, created = self._create(create)
+        del keep, prepared
+        if options.max_pending_calls > 0:
+            self._pending_calls[actor.ident] = PendingCalls(options.max_pending_calls)
+        return actor, created
+
+    def _create(self, create: m.CreateActor) -> tuple[ActorRef, bool]:
+        if not create.name:
+            return self._enter_actor(create), True
+        answer = self._ask(create)
+        if answer.error:
+            where = f" in namespace {create.namespace!r}" if create.namespace else ""
+            raise ActorAlreadyExistsError(f"the name {create.name!r} is taken{where} by an actor that is alive")
+        return self._actor(answer.body["actor"], granted=True), answer.body["created"]
+
+    @protected
+    def _enter_actor(self, create: m.CreateActor) -> ActorRef:
+        client = self.client
+        with self.lock:
+            if client.dead is not None:
+                raise client.dead
+            create.parent, create.nth = self.current_task()
+            create.task = client.take_ids(1)
+            entry = client.promise(create.task)
+            entry.actor = entry.heavy = True
+            client.outbox.append(create)
+            if client.dropped:
+                client.collect()
+            self.send(force=False)
+            return ActorRef(entry)
+
+    @protected
+    def _actor(self, ident: int, *, granted: bool) -> ActorRef:
+        """Return a reference to an actor the head told us about; weak if it was not ``granted``."""
+        with self.lock:
+            if granted:
+                entry = self.client.granted(ident)
+            else:
+                found = self.client.entries.get(ident)
+                if found is None:
+                    found = self.client.granted(ident)
+                    found.seen = 0
+                    found.refs = 1  # a weak reference holds nothing: this entry stays, and it is small
+                entry = found
+            entry.actor = entry.heavy = True
+            return ActorRef(entry, weak=not granted)
+
+    def kill(self, actor: ActorRef, *, no_restart: bool) -> None:
+        """See ``Engine``."""
+        self._tell(m.KillActor(actor.ident, no_restart))
+
+    def cancel(self, ref: ObjectRef[Any], *, force: bool, recursive: bool) -> None:
+        """See ``Engine``."""
+        self._tell(m.Cancel(self._own(ref), force, recursive))
+
+    def get_actor(self, name: str, namespace: str | None) -> Handle:
+        """See ``Engine``."""
+        where = self.namespace if namespace is None else namespace
+        answer = self.query("get_actor", {"name": name, "namespace": where}, may_fail=True)
+        if answer.error:
+            raise ValueError(
+                f"Failed to look up actor with name '{name}'. This could be because 1. You are trying to look up a "
+                "named actor you didn't create. 2. The named actor died. 3. You did not use a namespace matching the "
+                "namespace of the actor."
+            )
+        class_name, methods = loads(answer.body["handle"])
+        return self._actor(answer.body["actor"], granted=False), class_name, methods
+
+    # ------------------------------------------------------------------------------------ asking the head
+
+    @protected
+    def _tell(self, message: Any) -> None:
+        with self.lock:
+            if self.client.dead is not None:
+                raise self.client.dead
+            self.client.outbox.append(message)
+            self.send(force=True)
+
+    def query(self, what: str, body: dict[str, Any] | None = None, *, may_fail: bool = False) -> m.Answer:
+        """Ask the head and wait for its answer. Raises RuntimeError for an error unless ``may_fail``."""
+        answer = self._ask(m.Query(0, what, body or {}))
+        if answer.error and not may_fail:
+            raise RuntimeError(f"query {what!r}: {answer.error}")
+        return answer
+
+    def _ask(self, message: Any) -> m.Answer:
+        """Send a message with a request number and wait for its answer."""
+        done = threading.Event()
+        answers: list[m.Answer] = []
+
+        def arrived(answer: m.Answer) -> None:
+            answers.append(answer)
+            done.set()
+
+        self._send_request(message, arrived)
+        done.wait()
+        if self.client.dead is not None and answers[0].error == "dead":
+            raise self.client.dead
+        return answers[0]
+
+    @protected
+    def _send_request(self, message: Any, arrived: Any) -> None:
+        client = self.client
+        with self.lock:
+            if client.dead is not None:
+                raise client.dead
+            message.request = client.request(arrived)
+            if isinstance(message, m.CreateActor):
+                message.parent, message.nth = self.current_task()
+                message.task = client.take_ids(1)
+            client.collect()
+            client.outbox.append(message)
+            self.send(force=True)
+
+    # ------------------------------------------------------------------------------------ the grid
+
+    def cluster_resources(self) -> dict[str, float]:
+        """See ``Engine``."""
+        return dict(self.capacity)
+
+    def available_resources(self) -> dict[str, float]:
+        """See ``Engine``."""
+        body = self.query("available").body
+        return {name: units / UNIT for name, units in body.items()}
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """See ``Engine``."""
+        host = platform.node() or "localhost"
+        node = {
+            "NodeID": (self.session * 2)[:56], "Alive": True, "NodeManagerAddress": "127.0.0.1",
+            "NodeManagerHostname": host, "NodeManagerPort": 0, "ObjectManagerPort": 0, "ObjectStoreSocketName": "",
+            "RayletSocketName": "", "MetricsExportPort": 0, "MetricsAgentPort": 0, "DashboardAgentListenPort": 0,
+            "RuntimeEnvAgentPort": 0, "NodeName": host, "DeathReason": 0, "DeathReasonMessage": "", "alive": True,
+            "Resources": dict(self.capacity), "Labels": {"actorgrid.io/node-id": (self.session * 2)[:56]},
+        }  # fmt: skip
+        return [node]
+
+
+

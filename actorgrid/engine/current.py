@@ -1,0 +1,62 @@
+"""Which engine the calling process uses.
+
+One engine per process. ``api`` asks ``current()``; ``init`` and a worker's start ``install`` one. After ``os.fork``
+the child has none that works: links and locks belong to the parent, so every call says so instead of hanging.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from actorgrid.engine.protocol import Engine
+
+_engine: Engine | None = None
+_forked = False
+_starter: Callable[[], Engine] | None = None
+
+
+def installed() -> Engine | None:
+    """Return this process's engine, or None."""
+    return _engine
+
+
+def install(engine: Engine | None) -> None:
+    """Make ``engine`` this process's engine."""
+    global _engine, _forked  # noqa: PLW0603  # one engine per process is what this module is for
+    _engine = engine
+    _forked = False
+
+
+def set_starter(starter: Callable[[], Engine]) -> None:
+    """Set what ``current`` calls when there is no engine yet (``init`` with defaults)."""
+    global _starter  # noqa: PLW0603  # see install
+    _starter = starter
+
+
+def current() -> Engine:
+    """Return the engine, starting one with defaults if there is none. Raises RuntimeError in a forked child."""
+    if _engine is not None:
+        return _engine
+    if _forked:
+        message = (
+            "this process was forked from a process that uses actorgrid: the grid belongs to the parent. "
+            "Call actorgrid.init() here to start a grid of its own, or submit from the parent."
+        )
+        raise RuntimeError(message)
+    if _starter is None:
+        message = "no engine is installed; call actorgrid.init()"
+        raise RuntimeError(message)
+    return _starter()
+
+
+def _after_fork_in_child() -> None:
+    global _engine, _forked  # noqa: PLW0603  # see install
+    if _engine is not None:
+        _engine = None
+        _forked = True
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

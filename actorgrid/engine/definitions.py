@@ -1,0 +1,110 @@
+"""What a program defined: functions, actor classes, methods and their options, as plain data.
+
+``api`` validates what the user wrote and builds these; an engine reads them. Nothing here runs anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+RetryExceptions = bool | tuple[type[BaseException], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOptions:
+    """Options of a remote function (names, units and defaults are Ray's; see ``docs/reference``)."""
+
+    num_cpus: float = 1.0
+    num_gpus: float = 0.0
+    resources: Mapping[str, float] = field(default_factory=dict)
+    memory: int = 0
+    num_returns: int = 1
+    max_retries: int = 3
+    retry_exceptions: RetryExceptions = False
+    max_calls: int = 0
+    name: str = ""
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ActorOptions:
+    """Options of an actor class. ``num_cpus=None``: 1 to place it, 0 while it lives (Ray's rule)."""
+
+    num_cpus: float | None = None
+    num_gpus: float = 0.0
+    resources: Mapping[str, float] = field(default_factory=dict)
+    memory: int = 0
+    max_restarts: int = 0
+    max_task_retries: int = 0
+    #: None: 1, or 1000 if the class has any ``async def`` method.
+    max_concurrency: int | None = None
+    max_pending_calls: int = -1
+    name: str = ""
+    namespace: str | None = None
+    get_if_exists: bool = False
+    detached: bool = False
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MethodOptions:
+    """Options of one actor method call. ``max_task_retries=None``: the actor's."""
+
+    num_returns: int = 1
+    max_task_retries: int | None = None
+    retry_exceptions: RetryExceptions = False
+    name: str = ""
+
+
+@dataclass(eq=False, slots=True)
+class FunctionDefinition:
+    """A remote function."""
+
+    function: Callable[..., Any]
+    name: str
+
+
+@dataclass(eq=False, slots=True)
+class ActorDefinition:
+    """An actor class: the user's class and what handles need to know of its methods."""
+
+    cls: type[Any]
+    name: str
+    is_async: bool
+    #: Public method name -> its default options.
+    methods: dict[str, MethodOptions]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where the calling code runs: ids as integers (0: none), names as text."""
+
+    job: int = 1
+    worker: int = 0
+    task: int = 0
+    actor: int = 0
+    task_name: str = ""
+    actor_name: str = ""
+    namespace: str = ""
+    session: str = ""
+    assigned_resources: Mapping[str, float] = field(default_factory=dict)
+    incarnation: int = 0
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StartConfig:
+    """What ``init`` was asked for; None means: find out."""
+
+    num_cpus: int | None = None
+    num_gpus: float = 0.0
+    resources: Mapping[str, float] = field(default_factory=dict)
+    #: Bytes.
+    object_store_memory: int | None = None
+    namespace: str | None = None
+    preload: tuple[str, ...] = ()
+    log_to_driver: bool = True
+    env_vars: dict[str, str] = field(default_factory=dict)
+    max_workers: int | None = None

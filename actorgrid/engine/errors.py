@@ -1,0 +1,40 @@
+"""System failures, plain data on the wire, to the exceptions that users see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from actorgrid import exceptions as e
+from actorgrid.core.messages import Failure, FailureKind
+from actorgrid.wire.errors import unpack_exception
+
+#: The kinds whose exception takes the message and nothing else.
+_PLAIN: dict[FailureKind, type[e.ActorGridError]] = {
+    FailureKind.STORE_FULL: e.ObjectStoreFullError,
+    FailureKind.INFEASIBLE: e.InfeasibleResourcesError,
+    FailureKind.TOO_MANY_WORKERS: e.TooManyWorkersError,
+    FailureKind.INTERNAL: e.InternalError,
+}
+
+
+def failure_to_exception(failure: Failure, render_actor: Callable[[int], str]) -> e.ActorGridError:
+    """Return the exception for ``failure``; ``render_actor`` shows the id of an actor as text.
+
+    If user code is behind it (an actor's constructor raised), that exception is the ``__cause__``.
+    """
+    kind, message = failure.kind, failure.message
+    if kind is FailureKind.CANCELLED:
+        return e.TaskCancelledError(render_actor(failure.task) if failure.task else None, message)
+    if kind is FailureKind.WORKER_CRASHED:
+        return e.WorkerCrashedError(message, failure.pid, failure.status, failure.name)
+    if kind is FailureKind.OBJECT_LOST:
+        return e.ObjectLostError(message=message)
+    if kind in _PLAIN:
+        return _PLAIN[kind](message)
+    cause = unpack_exception(failure.cause) if failure.cause else None
+    cls = e.ActorDiedError if kind is FailureKind.ACTOR_DIED else e.ActorUnavailableError
+    actor = render_actor(failure.actor) if failure.actor else None
+    told = f"{message}\n{cause}" if cause is not None else message
+    error = cls(actor, told, failure.init_failed, False, cause)  # Ray's signature
+    error.__cause__ = cause
+    return error

@@ -1,0 +1,309 @@
+"""LocalEngine: the engine protocol on our own head, worker and client machines.
+
+What is common to every host of these machines: registering functions, sending calls, waiting for values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from actorgrid.core import messages as m
+from actorgrid.core.client import Entry, failed
+from actorgrid.core.resources import UNIT
+from actorgrid.engine.base import EngineBase
+from actorgrid.engine.calls import PreparedCall, method_spec, task_spec
+from actorgrid.engine.definitions import FunctionDefinition, MethodOptions, TaskOptions
+from actorgrid.engine.interrupts import protected
+from actorgrid.engine.protocol import Returns
+from actorgrid.engine.refs import ActorRef, ObjectRef
+from actorgrid.engine.waits import BlockingWaiter, CallbackWaiter, PendingCalls
+from actorgrid.exceptions import GetTimeoutError, InfeasibleResourcesError
+from actorgrid.wire.serialize import INLINE_LIMIT, Pickled, dumps
+
+
+class CallingEngine(EngineBase):
+    """Calls, puts and waits."""
+
+    def __init__(self, client_number: int, session: str, capacity: dict[str, float], namespace: str) -> None:
+        """See ``EngineBase``."""
+        super().__init__(client_number, session, capacity, namespace)
+        #: Digest of exported code -> prepared calls that use it.
+        self._exported: dict[bytes, int] = {}
+        #: Specs of prepared calls that are gone. Only appended to outside the lock.
+        self.forgotten: deque[m.Spec] = deque()
+        #: Actors with a limit on pending calls.
+        self._pending_calls: dict[int, PendingCalls] = {}
+
+    # ------------------------------------------------------------------------------------ calls
+
+    def prepare_task(self, definition: FunctionDefinition, options: TaskOptions) -> PreparedCall:
+        """See ``Engine``."""
+        spec = task_spec(definition, options)
+        self._check_feasible(spec, spec.name)
+        return self._prepare(spec, definition.function)
+
+    def prepare_method(self, method: str, display_name: str, options: MethodOptions) -> PreparedCall:
+        """See ``Engine``."""
+        return self._prepare(method_spec(method, display_name, options), None)
+
+    def _prepare(self, spec: m.Spec, code: Any) -> PreparedCall:
+        if code is not None:
+            pickled: Pickled | None = dumps(code, spec.name)
+            assert pickled is not None
+            spec.digest = hashlib.blake2b(pickled.data, digest_size=16).digest()
+        else:
+            pickled = None
+        return self._register(spec, pickled)
+
+    def _register(self, spec: m.Spec, pickled: Pickled | None) -> PreparedCall:
+        """Export code that is new to the head, then the spec."""
+        if pickled is not None:
+            self.refresh_environment()
+        while True:
+            value = self.place(pickled) if pickled is not None and spec.digest not in self._exported else None
+            prepared = self._enter_spec(spec, value)
+            if prepared is not None:
+                return prepared
+
+    @protected
+    def _enter_spec(self, spec: m.Spec, value: m.Value | None) -> PreparedCall | None:
+        """Register ``spec`` with its code; None if the head has just been told to forget that code."""
+        with self.lock:
+            if self.client.dead is not None:
+                raise self.client.dead
+            self._forget()
+            if value is not None:
+                self.client.outbox.append(m.Export(spec.digest, spec.name, value))
+            elif spec.digest and spec.digest not in self._exported:
+                return None
+            if spec.digest:
+                self._exported[spec.digest] = self._exported.get(spec.digest, 0) + 1
+            spec.spec = self.client.take_ids(1)
+            self.client.outbox.append(spec)
+            return PreparedCall(self, spec)
+
+    def _forget(self) -> None:
+        """Tell the head about prepared calls that are gone. Called with the lock held."""
+        while self.forgotten:
+            spec = self.forgotten.popleft()
+            self.client.outbox.append(m.Forget(spec.spec))
+            if spec.digest:
+                self._exported[spec.digest] -= 1
+                if not self._exported[spec.digest]:
+                    del self._exported[spec.digest]
+
+    def _check_feasible(self, spec: m.Spec, name: str) -> None:
+        for wanted in (spec.demand, spec.lifetime_demand):
+            if not self._pool.feasible(wanted):
+                asked = {key: units / UNIT for key, units in wanted}
+                message = f"{name} asks for {asked}, but this machine's grid has only {self.capacity}"
+                raise InfeasibleResourcesError(message)
+
+    def submit(self, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
+        """See ``Engine``."""
+        return self._submit(prepared, args, kwargs, 0)
+
+    def call(self, actor: ActorRef, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
+        """See ``Engine``."""
+        ident = actor.ident
+        if ident in self._pending_calls:
+            self._pending_calls[ident].check()
+        return self._submit(prepared, args, kwargs, ident)
+
+    def _submit(self, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any], actor: int) -> Returns:
+        if args or kwargs:
+            message, _keep = self._with_arguments(prepared.spec, args, kwargs, actor)
+        else:
+            message = m.Submit(0, prepared.number, b"", (), (), (), actor)
+        return self._enter(message, prepared.num_returns)
+
+    @protected
+    def _enter(self, message: m.Submit, num_returns: int) -> Returns:
+        """Give a call its id and send it: from here on the task exists."""
+        client = self.client
+        with self.lock:
+            if client.dead is not None:
+                raise client.dead
+            message.parent, message.nth = self.current_task()
+            message.task = oid = client.take_ids(num_returns)
+            if client.dropped:
+                client.collect()
+            result: Returns
+            if num_returns == 1:
+                entry = client.promise(oid)
+                result = ObjectRef(entry)
+            elif num_returns:
+                result = [ObjectRef(client.promise(oid + index)) for index in range(num_returns)]
+            else:
+                result = None
+            client.outbox.append(message)
+            if client.unanswered < 2:
+                self.send(force=False)
+            if message.actor in self._pending_calls and num_returns:
+                self._pending_calls[message.actor].add(client.entries[oid])
+        return result
+
+    def _with_arguments(
+        self, spec: m.Spec, args: tuple[Any, ...], kwargs: dict[str, Any], actor: int
+    ) -> tuple[m.Submit, Any]:
+        """Pickle the arguments; references at the top level become dependencies.
+
+        Also returns what must stay alive until the message is in the outbox.
+        """
+        deps: list[int] = []
+        slots: list[int | str] = []
+        for index, argument in enumerate(args):
+            if type(argument) is ObjectRef:
+                deps.append(self._own(argument))
+                slots.append(index)
+        for key, argument in kwargs.items():
+            if type(argument) is ObjectRef:
+                deps.append(self._own(argument))
+                slots.append(key)
+        if deps:
+            args = tuple(None if type(argument) is ObjectRef else argument for argument in args)
+            kwargs = {key: None if type(argument) is ObjectRef else argument for key, argument in kwargs.items()}
+        pickled = dumps((args, kwargs), spec.name)
+        if pickled.size <= INLINE_LIMIT:
+            return m.Submit(0, spec.spec, pickled.inline(), tuple(deps), tuple(slots), pickled.refs, actor), None
+        whole = self._put(self.place(pickled))
+        deps.insert(0, self._own(whole))
+        slots.insert(0, -1)
+        return m.Submit(0, spec.spec, b"", tuple(deps), tuple(slots), pickled.refs, actor), whole
+
+    def _own(self, ref: ObjectRef[Any]) -> int:
+        if ref._entry.engine is not self:  # noqa: SLF001  # our own reference
+            raise ValueError(f"{ref!r} belongs to another session: the grid that made it was shut down")
+        return ref._entry.oid  # noqa: SLF001  # our own reference
+
+    # ------------------------------------------------------------------------------------ objects
+
+    def put(self, value: Any) -> ObjectRef[Any]:
+        """See ``Engine``."""
+        return self._put(self.store(value, "the value"))
+
+    @protected
+    def _put(self, value: m.Value) -> ObjectRef[Any]:
+        client = self.client
+        with self.lock:
+            if client.dead is not None:
+                raise client.dead
+            oid = client.take_ids(1)
+            if client.dropped:
+                client.collect()
+            ref: ObjectRef[Any] = ObjectRef(client.own(oid, value))
+            client.outbox.append(m.Put(oid, value))
+            self.send(force=False)
+        return ref
+
+    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
+        """See ``Engine``."""
+        entries = [self._entry(ref) for ref in refs]
+        pending = [entry for entry in entries if entry.value is None]
+        if pending:
+            self._await(pending, entries, timeout)
+        return [self.load(entry) for entry in entries]
+
+    def _entry(self, ref: ObjectRef[Any]) -> Entry:
+        entry = ref._entry  # noqa: SLF001  # our own reference
+        if entry.engine is not self:
+            raise ValueError(f"{ref!r} belongs to another session: the grid that made it was shut down")
+        return entry  # type: ignore[return-value]  # references of this engine hold core entries
+
+    def _await(self, pending: list[Entry], entries: list[Entry], timeout: float | None) -> None:
+        for entry in entries:
+            if entry.value is not None and failed(entry.value):
+                return  # get() raises the first error seen without waiting for the rest
+        waiter = BlockingWaiter(len(pending), eager=True)
+        resume = self._watch(pending, waiter, "get")
+        try:
+            arrived = waiter.wait(timeout)
+        except BaseException:
+            self._unwatch(pending, waiter, resume)
+            raise
+        self._unwatch(() if arrived else pending, waiter, resume)
+        if self.client.dead is not None and any(entry.value is None for entry in pending):
+            self._raise_early(entries)
+            raise self.client.dead
+        if not arrived:
+            raise self._timed_out(pending, timeout)
+        self._raise_early(entries)
+
+    def _raise_early(self, entries: list[Entry]) -> None:
+        """Raise the error of whichever object failed, if some others do not exist yet."""
+        if any(entry.value is None for entry in entries):
+            for entry in entries:
+                if entry.value is not None and failed(entry.value):
+                    self.load(entry)
+
+    @staticmethod
+    def _timed_out(pending: list[Entry], timeout: float | None) -> GetTimeoutError:
+        missing = [entry for entry in pending if entry.value is None]
+        shown = ", ".join(f"ObjectRef({entry.hex()})" for entry in missing[:3])
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        return GetTimeoutError(f"get() timed out after {timeout} s waiting for {shown}{more}")
+
+    @protected
+    def _watch(self, pending: list[Entry], waiter: BlockingWaiter, call: str) -> Callable[[], None] | None:
+        client = self.client
+        with self.lock:
+            if client.dead is not None:
+                raise client.dead
+            ready = [entry for entry in pending if entry.value is not None]
+            client.watch([entry for entry in pending if entry.value is None], waiter)
+            for entry in ready:
+                waiter.arrived(entry)
+            resume = None if waiter.open else self.blocking(call, tuple(entry.oid for entry in pending[:16]))
+            if client.dropped:
+                client.collect()
+            self.send(force=True)
+            return resume
+
+    @protected
+    def _unwatch(self, pending: Sequence[Entry], waiter: BlockingWaiter, resume: Callable[[], None] | None) -> None:
+        if pending or resume is not None:
+            with self.lock:
+                self.client.unwatch(list(pending), waiter)
+                if resume is not None:
+                    resume()
+
+    def wait(
+        self, refs: Sequence[ObjectRef[Any]], num_returns: int, timeout: float | None
+    ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+        """See ``Engine``."""
+        entries = [self._entry(ref) for ref in refs]
+        pending = [entry for entry in entries if entry.value is None]
+        missing = num_returns - (len(entries) - len(pending))
+        if missing > 0:
+            waiter = BlockingWaiter(missing, eager=False)
+            resume = self._watch(pending, waiter, "wait")
+            try:
+                waiter.wait(timeout)
+            finally:
+                self._unwatch(pending, waiter, resume)
+            if self.client.dead is not None:
+                raise self.client.dead
+        ready: list[ObjectRef[Any]] = []
+        rest: list[ObjectRef[Any]] = []
+        for ref, entry in zip(refs, entries, strict=True):
+            (ready if entry.value is not None and len(ready) < num_returns else rest).append(ref)
+        return ready, rest
+
+    def on_ready(self, ref: ObjectRef[Any], callback: Callable[[ObjectRef[Any]], None]) -> None:
+        """See ``Engine``."""
+        entry = self._entry(ref)
+        if entry.value is not None or not self._call_back_later(entry, ref, callback):
+            callback(ref)
+
+    @protected
+    def _call_back_later(self, entry: Entry, ref: ObjectRef[Any], callback: Callable[[ObjectRef[Any]], None]) -> bool:
+        with self.lock:
+            if entry.value is not None or self.client.dead is not None:
+                return False
+            self.client.watch([entry], CallbackWaiter(ref, callback, self.schedule))
+            self.send(force=False)
+            return True
+

@@ -1,0 +1,106 @@
+"""The Engine protocol: everything that ``api`` asks of whatever runs the program.
+
+Four engines are planned behind it: forked processes (``runtime``), the simulator (``sim``), Ray and Dask
+(``scaleout``). ``api`` knows this file and nothing below it. Rules:
+
+* Arguments are pickled before ``submit`` and ``call`` return: what the caller changes later is not seen.
+* Every blocking call ends with a value, a typed error from ``actorgrid.exceptions``, or its timeout.
+* A ``Prepared…`` is the engine's own notion of (definition, options), made once, used on every call. It is opaque
+  to ``api``, which makes a new one when the engine changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from actorgrid.engine.definitions import (
+    ActorDefinition,
+    ActorOptions,
+    Context,
+    FunctionDefinition,
+    MethodOptions,
+    TaskOptions,
+)
+from actorgrid.engine.refs import ActorRef, ObjectRef
+
+#: ``num_returns`` 0 gives None, 1 a reference, n >= 2 a list of references.
+Returns = ObjectRef[Any] | list[ObjectRef[Any]] | None
+
+
+class Engine(Protocol):
+    """What runs a program."""
+
+    name: str
+
+    # -- calls
+
+    def prepare_task(self, definition: FunctionDefinition, options: TaskOptions) -> Any:
+        """Return the engine's form of a function with options. Raises TypeError if it cannot be pickled."""
+
+    def submit(self, prepared: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
+        """Run a task. Raises InfeasibleResourcesError, TypeError (unpicklable argument, named by its path)."""
+
+    def create_actor(
+        self, definition: ActorDefinition, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[ActorRef, bool]:
+        """Create an actor, or with ``get_if_exists`` find it; the flag says whether it was created."""
+
+    def prepare_method(self, method: str, display_name: str, options: MethodOptions) -> Any:
+        """Return the engine's form of a method with options; ``display_name`` is ``Class.method``."""
+
+    def call(self, actor: ActorRef, prepared: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
+        """Call a method of an actor. Raises PendingCallsLimitExceeded."""
+
+    # -- objects
+
+    def put(self, value: Any) -> ObjectRef[Any]:
+        """Store a value. Raises ObjectStoreFullError, TypeError."""
+
+    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
+        """Return the values; raises the first error seen, GetTimeoutError after ``timeout`` seconds."""
+
+    def wait(
+        self, refs: Sequence[ObjectRef[Any]], num_returns: int, timeout: float | None
+    ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+        """Return (ready, not ready) once ``num_returns`` are ready or ``timeout`` seconds have passed."""
+
+    def on_ready(self, ref: ObjectRef[Any], callback: Callable[[ObjectRef[Any]], None]) -> None:
+        """Call ``callback(ref)`` once the object exists, from any thread, or at once if it already does."""
+
+    def value(self, ref: ObjectRef[Any]) -> Any:
+        """Return the value of an object that exists, or raise its error; never blocks for the object to be made."""
+
+    # -- control
+
+    def cancel(self, ref: ObjectRef[Any], *, force: bool, recursive: bool) -> None:
+        """Cancel the task behind ``ref``. Raises ValueError for ``force`` on an actor's task."""
+
+    def kill(self, actor: ActorRef, *, no_restart: bool) -> None:
+        """Kill an actor at once."""
+
+    def get_actor(self, name: str, namespace: str | None) -> tuple[ActorRef, str, dict[str, MethodOptions]]:
+        """Return (weak reference, class name, methods). Raises ValueError if there is none."""
+
+    def exit_actor(self) -> None:
+        """End the current actor after its running calls. Raises TypeError outside an actor."""
+
+    def context(self) -> Context:
+        """Return where the calling code runs."""
+
+    def current_actor(self) -> tuple[ActorRef, str, dict[str, MethodOptions]]:
+        """Return a weak reference to the actor the calling code runs in. Raises RuntimeError outside an actor."""
+
+    # -- the grid
+
+    def cluster_resources(self) -> dict[str, float]:
+        """Return what the grid has."""
+
+    def available_resources(self) -> dict[str, float]:
+        """Return what is free now; a resource that is used up is absent."""
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """Return one record per machine with Ray's keys."""
+
+    def shutdown(self) -> None:
+        """End the grid (a driver's own) or leave it. Safe to call twice."""

@@ -1,0 +1,190 @@
+"""References: small counted names of objects and actors.
+
+A reference holds an ``Entry``, this process's record of the thing, made by the engine. When the last reference to an
+entry goes, its engine is told by ``Entry.drop``; ``__del__`` may run anywhere, inside any lock, so ``drop`` may only
+append to a deque and wake somebody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from actorgrid.engine.protocol import Engine
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Entry(Protocol):
+    """What a reference knows of its engine."""
+
+    oid: int
+    refs: int
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that made it."""
+
+    def drop(self) -> None:
+        """One reference less. Called from ``__del__``: must not lock, block or raise."""
+
+    def hex(self) -> str:
+        """The id as text."""
+
+    def reduce(self) -> tuple[Any, ...]:
+        """How a reference to this pickles: inside the grid it is counted, outside it pins the object."""
+
+
+class ObjectRef(Generic[R_co]):
+    """A reference to an object that a task makes or that ``put`` stored.
+
+    Hashable, comparable, picklable into other tasks and actors, awaitable. It is not iterable and always true.
+    """
+
+    __slots__ = ("__weakref__", "_entry")
+
+    def __init__(self, entry: Entry) -> None:
+        """Count one more reference on ``entry``. Not for users: references come from calls and ``put``."""
+        self._entry = entry
+        entry.refs += 1
+
+    def __del__(self) -> None:
+        """Tell the engine."""
+        try:
+            self._entry.drop()
+        except AttributeError:  # never finished, or the interpreter is going down
+            pass
+
+    @property
+    def arg(self) -> R_co:
+        """This reference, typed as its value: ``f.remote(x=ref.arg)`` stays fully type-checked."""
+        return self  # type: ignore[return-value]  # a typing aid: the reference is resolved before the call runs
+
+    def hex(self) -> str:
+        """Return the id as 56 hex digits."""
+        return self._entry.hex()
+
+    def binary(self) -> bytes:
+        """Return the id as 28 bytes."""
+        return bytes.fromhex(self._entry.hex())
+
+    def is_nil(self) -> bool:
+        """Return False: there are no nil references."""
+        return False
+
+    def future(self) -> concurrent.futures.Future[R_co]:
+        """Return a ``concurrent.futures.Future`` of the value. Cancelling it does not cancel the task."""
+        future: concurrent.futures.Future[R_co] = concurrent.futures.Future()
+        future.set_running_or_notify_cancel()
+        engine = self._entry.engine
+
+        def settle(ref: ObjectRef[Any]) -> None:
+            try:
+                future.set_result(engine.value(ref))
+            except BaseException as error:  # noqa: BLE001  # whatever the task raised goes to whoever waits
+                future.set_exception(error)
+
+        engine.on_ready(self, settle)
+        return future
+
+    def as_future(self) -> asyncio.Future[R_co]:
+        """Return an ``asyncio.Future`` of the value on the running loop."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[R_co] = loop.create_future()
+        engine = self._entry.engine
+
+        def settle() -> None:
+            if future.done():
+                return
+            try:
+                future.set_result(engine.value(self))
+            except StopIteration as error:
+                # asyncio refuses StopIteration in a future; same answer as a coroutine gives (PEP 479).
+                future.set_exception(RuntimeError(f"task raised StopIteration: {error}"))
+            except BaseException as error:  # noqa: BLE001  # whatever the task raised goes to whoever waits
+                future.set_exception(error)
+
+        def from_any_thread(_: ObjectRef[Any]) -> None:
+            try:
+                loop.call_soon_threadsafe(settle)
+            except RuntimeError:
+                pass  # the loop has closed: nobody waits any more
+
+        engine.on_ready(self, from_any_thread)
+        return future
+
+    def __await__(self) -> Generator[Any, None, R_co]:
+        """Wait for the value in an asyncio program."""
+        return self.as_future().__await__()
+
+    def _on_completed(self, callback: Callable[[Any], None]) -> None:
+        """Call ``callback(value or error)`` once the object exists (Ray's name)."""
+        engine = self._entry.engine
+
+        def tell(ref: ObjectRef[Any]) -> None:
+            try:
+                value = engine.value(ref)
+            except BaseException as error:  # noqa: BLE001  # as Ray: errors are handed over, not raised
+                value = error
+            callback(value)
+
+        engine.on_ready(self, tell)
+
+    def __hash__(self) -> int:
+        return self._entry.oid
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ObjectRef) and self._entry.oid == other._entry.oid
+
+    def __repr__(self) -> str:
+        return f"ObjectRef({self.hex()})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._entry.reduce()
+
+
+class ActorRef:
+    """A reference to an actor, counted unless ``weak``. ``api`` wraps it in an ``ActorHandle``."""
+
+    __slots__ = ("__weakref__", "_entry", "weak")
+
+    def __init__(self, entry: Entry, *, weak: bool = False) -> None:
+        """Count one more handle on ``entry`` unless ``weak``."""
+        self._entry = entry
+        self.weak = weak
+        if not weak:
+            entry.refs += 1
+
+    def __del__(self) -> None:
+        """Tell the engine."""
+        try:
+            if not self.weak:
+                self._entry.drop()
+        except AttributeError:  # never finished, or the interpreter is going down
+            pass
+
+    @property
+    def ident(self) -> int:
+        """The actor's id."""
+        return self._entry.oid
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that made it."""
+        return self._entry.engine
+
+    def hex(self) -> str:
+        """Return the id as 32 hex digits."""
+        return self._entry.hex()[:32]
+
+    def __hash__(self) -> int:
+        return self._entry.oid
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ActorRef) and self._entry.oid == other._entry.oid
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._entry.reduce()

@@ -1,0 +1,99 @@
+"""Waiting for objects, in the three ways a program can: block, be called back, count pending calls."""
+
+from __future__ import annotations
+
+import _thread
+from collections.abc import Callable
+from typing import Any
+
+from actorgrid.core.client import Entry, failed
+from actorgrid.exceptions import PendingCallsLimitExceeded
+
+
+class BlockingWaiter:
+    """A thread that waits until ``need`` of its objects exist, or (``eager``) one of them is an error.
+
+    ``arrived`` is called by the reader thread with the engine's lock held; the waiting thread sleeps on a bare lock.
+    """
+
+    __slots__ = ("eager", "left", "lock", "open")
+
+    def __init__(self, need: int, *, eager: bool) -> None:
+        self.left = need
+        self.eager = eager
+        self.open = False
+        self.lock = _thread.allocate_lock()
+        self.lock.acquire()
+
+    def arrived(self, entry: Entry) -> None:
+        """One of the objects exists now."""
+        self.left -= 1
+        if not self.open and (self.left <= 0 or (self.eager and entry.value is not None and failed(entry.value))):
+            self.release()
+
+    def release(self) -> None:
+        """Let the thread go on."""
+        if not self.open:
+            self.open = True
+            self.lock.release()
+
+    def wait(self, timeout: float | None) -> bool:
+        """Sleep until released or until ``timeout`` seconds have passed. Returns whether it was released."""
+        if timeout is None:
+            return self.lock.acquire()
+        return self.lock.acquire(timeout=min(max(timeout, 0.0), _thread.TIMEOUT_MAX))
+
+
+class CallbackWaiter:
+    """A function to be called once an object exists; it runs after the engine's lock is released."""
+
+    __slots__ = ("callback", "ref", "schedule")
+
+    def __init__(self, ref: Any, callback: Callable[[Any], None], schedule: Callable[[Callable[[], None]], None]) -> None:
+        self.ref = ref
+        self.callback = callback
+        self.schedule = schedule
+
+    def arrived(self, entry: Entry) -> None:
+        """The object exists."""
+        del entry
+        self.release()
+
+    def release(self) -> None:
+        """Have the callback run."""
+        ref, callback = self.ref, self.callback
+        self.schedule(lambda: callback(ref))
+
+
+class PendingCalls:
+    """Counts the unfinished calls of one actor from this process, for ``max_pending_calls``."""
+
+    __slots__ = ("count", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.count = 0
+        self.limit = limit
+
+    def check(self) -> None:
+        """Raise PendingCallsLimitExceeded if one more call would be too many."""
+        if self.count >= self.limit:
+            raise PendingCallsLimitExceeded(
+                f"this actor has {self.count} pending calls from this process, and max_pending_calls={self.limit}; "
+                "wait for some of them first"
+            )
+
+    def add(self, entry: Entry) -> None:
+        """One more call, which ends when ``entry`` exists."""
+        self.count += 1
+        if entry.waiters is None:
+            entry.waiters = []
+        entry.waiters.append(self)
+
+    def arrived(self, entry: Entry) -> None:
+        """A call is over."""
+        del entry
+        self.count -= 1
+
+    def release(self) -> None:
+        """The grid is gone."""
+        self.count = 0

@@ -1,0 +1,519 @@
+"""Every exception that actorgrid raises. Ray's names are kept: as they are, or as the aliases on the right.
+
+::
+
+    Exception
+    └─ ActorGridError                                        RayError
+       ├─ TaskError                                          RayTaskError
+       │  └─ TaskError(X)             made for each class X that user code raised: also an X
+       ├─ TaskCancelledError
+       ├─ TaskTimeoutError            also a TimeoutError
+       ├─ GetTimeoutError             also a TimeoutError
+       ├─ WorkerCrashedError
+       ├─ OutOfMemoryError
+       ├─ ActorError                                         RayActorError
+       │  ├─ ActorDiedError
+       │  └─ ActorUnavailableError
+       ├─ ActorAlreadyExistsError     also a ValueError
+       ├─ ActorHandleNotFoundError    also a ValueError
+       ├─ AsyncioActorExit
+       ├─ PendingCallsLimitExceeded
+       ├─ InfeasibleResourcesError    also a ValueError
+       ├─ TooManyWorkersError
+       ├─ DeadlockError
+       ├─ ObjectStoreFullError
+       ├─ OutOfDiskError
+       ├─ ObjectLostError             ObjectFetchTimedOutError, ObjectFreedError, OwnerDiedError,
+       │                              ReferenceCountingAssertionError, ObjectReconstructionFailedError
+       ├─ SerializationError          also a TypeError
+       ├─ UnserializableException
+       ├─ UserCodeException
+       ├─ RuntimeEnvSetupError
+       ├─ TaskPlacementGroupRemoved, ActorPlacementGroupRemoved
+       ├─ TaskUnschedulableError, ActorUnschedulableError
+       ├─ ObjectRefStreamEndOfStreamError
+       ├─ GridSystemError                                    RaySystemError
+       │  ├─ HeadDiedError
+       │  ├─ InternalError            a bug in actorgrid: please report it
+       │  ├─ StreamingGeneratorReplayInconsistentError
+       │  └─ RayChannelError (RayChannelTimeoutError), RayCgraphCapacityExceeded, RayDirectTransportError
+       └─ CrossLanguageError, NodeDiedError, LocalRayletDiedError, AuthenticationError, RpcError,
+          PlasmaObjectNotAvailable, OufOfBandObjectRefSerializationException
+                                      names that mean something only on Ray: never raised here
+
+All of them can be pickled: those with a constructor of their own keep its arguments in ``args``.
+"""
+
+# ruff: noqa: N818  # most of these names are Ray's
+
+from __future__ import annotations
+
+import signal
+import types
+import weakref
+from typing import Any, TypeVar
+
+
+class ActorGridError(Exception):
+    """Base of all exceptions of this package."""
+
+
+# ---------------------------------------------------------------------------------------------- raised by user code
+
+
+class TaskError(ActorGridError):
+    """User code raised an exception in a task, a method or an argument of it.
+
+    What ``get`` raises is also an instance of the class that user code raised (see ``as_instanceof_cause``), so
+    ``except ValueError`` works. ``str()`` of it names the function and the process and holds the remote traceback.
+
+    Attributes: ``function_name``, ``traceback_str`` (the remote traceback), ``pid``, and ``cause``, the innermost
+    exception of user code, however many tasks it has passed through.
+    """
+
+    function_name: str
+    traceback_str: str
+    pid: int
+
+    def __init__(self, function_name: str, traceback_str: str, cause: BaseException, pid: int = 0) -> None:
+        super().__init__(function_name, traceback_str, cause, pid)
+        self._remember(function_name, traceback_str, cause, pid)
+
+    def _remember(self, function_name: str, traceback_str: str, cause: BaseException, pid: int) -> None:
+        # Into the dictionary, past whatever descriptors or ``__setattr__`` the class of the cause may bring along.
+        vars(self).update(
+            function_name=function_name,
+            traceback_str=traceback_str,
+            pid=pid,
+            _told=(function_name, traceback_str, cause, pid),
+        )
+
+    @property
+    def cause(self) -> BaseException:
+        """The exception that user code raised, as it came out of the worker."""
+        told: tuple[str, str, BaseException, int] = vars(self)["_told"]
+        return told[2]
+
+    def as_instanceof_cause(self) -> TaskError:
+        """Return this error as an instance of both ``TaskError`` and the class of its cause.
+
+        The class is called ``TaskError(ValueError)`` and is the same for every cause of one class. Its instances
+        have ``args == (cause,)`` and the attributes of the cause. Where there can be no such class (``Exception``
+        itself, a class that refuses to be subclassed), the plain ``TaskError`` is returned.
+        """
+        cause = self.cause
+        if isinstance(self, _Dual) or isinstance(cause, TaskError) or issubclass(TaskError, type(cause)):
+            return self
+        try:
+            return _make_dual(vars(self)["_told"])
+        except Exception:  # noqa: BLE001  # a user's class may do anything when it is subclassed
+            return self
+
+    def __str__(self) -> str:
+        function_name, traceback_str, _, pid = vars(self)["_told"]
+        return f"{function_name}() failed in process {pid}\n{traceback_str}"
+
+    def __repr__(self) -> str:
+        try:
+            shown = repr(self.cause)
+        except Exception:  # noqa: BLE001  # the repr of a user's class
+            shown = f"<{type(self.cause).__name__}>"
+        return f"{type(self).__name__}({shown})" if isinstance(self, _Dual) else f"TaskError({shown})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (*vars(self)["_told"], isinstance(self, _Dual))
+
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        return self.__reduce__()
+
+
+class _Dual:
+    """Marks the classes that ``as_instanceof_cause`` makes, and gives them the attributes of the cause."""
+
+    def __getattr__(self, name: str) -> Any:
+        told = vars(self).get("_told")
+        # The notes stand in the remote traceback already: a traceback of this error would show them twice.
+        if told is None or name == "__notes__":
+            raise AttributeError(name)
+        return getattr(told[2], name)
+
+
+#: Class of a cause -> its dual class. Weak: a class that came by value with one error may go with it.
+_duals: weakref.WeakValueDictionary[type[BaseException], type[TaskError]] = weakref.WeakValueDictionary()
+
+
+def _dual_class(cls: type[BaseException]) -> type[TaskError]:
+    dual = _duals.get(cls)
+    if dual is None:
+        members = {"__module__": __name__, "__doc__": f"A ``TaskError`` whose cause is a ``{cls.__name__}``."}
+        made = types.new_class(f"TaskError({cls.__name__})", (TaskError, cls, _Dual), {}, lambda ns: ns.update(members))
+        dual = _duals.setdefault(cls, made)
+    return dual
+
+
+def _make_dual(told: tuple[str, str, BaseException, int]) -> TaskError:
+    cause = told[2]
+    arguments = (cause.message, cause.exceptions) if isinstance(cause, BaseExceptionGroup) else ()
+    error = allocate(_dual_class(type(cause)), arguments)
+    error._remember(*told)  # noqa: SLF001  # this module's own class
+    set_state(error, get_state(cause))
+    BaseException.__setattr__(error, "args", (cause,))
+    return error
+
+
+E = TypeVar("E", bound=BaseException)
+
+
+def allocate(cls: type[E], arguments: tuple[Any, ...] = ()) -> E:
+    """Return a new instance of an exception class without running any constructor of user code.
+
+    ``arguments`` are for classes whose builtin ``__new__`` needs some (exception groups). Raises TypeError.
+    """
+    for base in cls.__mro__:
+        # Only the ``__new__`` of the builtin class that lays the instance out is safe; the others raise TypeError.
+        if base.__module__ == "builtins" and "__new__" in vars(base) and base is not object:
+            try:
+                return vars(base)["__new__"](cls, *arguments)  # type: ignore[no-any-return]
+            except TypeError:
+                continue
+    raise TypeError(f"cannot make an instance of {cls.__name__}")
+
+
+_SLOTS = (types.MemberDescriptorType, types.GetSetDescriptorType)
+
+
+def get_state(error: BaseException) -> dict[str, Any]:
+    """Return the attributes of ``error``: its dictionary, its slots, and builtin fields such as ``errno``."""
+    state: dict[str, Any] = {}
+    for base in type(error).__mro__:
+        for name, member in vars(base).items():
+            if isinstance(member, _SLOTS) and _is_state(name):
+                try:
+                    state[name] = member.__get__(error, type(error))
+                except AttributeError:
+                    pass  # not set
+    state.update((name, value) for name, value in vars(error).items() if _is_state(name))
+    return state
+
+
+def set_state(error: BaseException, state: dict[str, Any]) -> None:
+    """Give ``error`` the attributes that ``get_state`` took from another, past any ``__setattr__`` of user code."""
+    for name, value in state.items():
+        member = next((vars(base)[name] for base in type(error).__mro__ if name in vars(base)), None)
+        if isinstance(member, _SLOTS):
+            try:
+                member.__set__(error, value)
+            except (AttributeError, TypeError, ValueError):
+                pass  # read-only: ``__new__`` has seen to it
+        else:
+            vars(error)[name] = value
+
+
+def _is_state(name: str) -> bool:
+    return name not in {"args", "_told"} and not name.startswith("__")
+
+
+def _rebuild(function_name: str, traceback_str: str, cause: BaseException, pid: int, dual: bool) -> TaskError:
+    error = TaskError(function_name, traceback_str, cause, pid)
+    return error.as_instanceof_cause() if dual else error
+
+
+class UserCodeException(ActorGridError):
+    """User code outside tasks failed. Kept for programs that name it."""
+
+
+class UnserializableException(ActorGridError):
+    """An exception could not be unpickled where it arrived.
+
+    Attribute: ``original_stack_trace``, its traceback as text. Here it is only ever the ``cause`` of a ``TaskError``.
+    """
+
+    def __init__(self, original_stack_trace: str = "") -> None:
+        super().__init__(original_stack_trace)
+        self.original_stack_trace = original_stack_trace
+
+    def __str__(self) -> str:
+        return f"the exception could not be unpickled here; what was raised:\n{self.original_stack_trace}"
+
+
+class SerializationError(ActorGridError, TypeError):
+    """An argument, a result or an exception cannot be pickled, or not be unpickled. The message names the path."""
+
+
+# ------------------------------------------------------------------------------------------------ tasks and workers
+
+
+class TaskCancelledError(ActorGridError):
+    """The task was cancelled. Attributes: ``task_id`` (hex or None), ``error_message``."""
+
+    def __init__(self, task_id: str | None = None, error_message: str | None = None) -> None:
+        super().__init__(task_id, error_message)
+        self.task_id = task_id
+        self.error_message = error_message
+
+    def __str__(self) -> str:
+        what = f"task {self.task_id}" if self.task_id else "this task or one that makes its arguments"
+        return f"{what} was cancelled" + (f": {self.error_message}" if self.error_message else "")
+
+
+class TaskTimeoutError(ActorGridError, TimeoutError):
+    """The task ran longer than its ``timeout`` and was stopped."""
+
+
+class GetTimeoutError(ActorGridError, TimeoutError):
+    """``get`` waited for ``timeout`` seconds and the object does not exist yet."""
+
+
+class WorkerCrashedError(ActorGridError):
+    """The process that ran the task ended without an answer, as often as ``max_retries`` allows.
+
+    Attributes: ``pid``; ``status``, the exit code or minus the number of the signal, None if unknown; ``name``, the
+    function.
+    """
+
+    def __init__(self, message: str = "", pid: int = 0, status: int | None = None, name: str = "") -> None:
+        super().__init__(message, pid, status, name)
+        self.pid = pid
+        self.status = status
+        self.name = name
+
+    def __str__(self) -> str:
+        if self.args[0]:
+            return str(self.args[0])
+        text = f"worker (pid {self.pid}) {describe_status(self.status)}"
+        return f"{text} while running {self.name}" if self.name else text
+
+
+def describe_status(status: int | None) -> str:
+    """Say in words how a process ended: ``status`` is its exit code or minus the number of the signal."""
+    if status is None:
+        return "ended unexpectedly"
+    if status >= 0:
+        return f"exited with code {status}"
+    try:
+        return f"was killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was killed by signal {-status}"
+
+
+class OutOfMemoryError(ActorGridError):
+    """The worker was killed because memory ran out."""
+
+
+class InfeasibleResourcesError(ActorGridError, ValueError):
+    """The request is larger than the whole grid and could never be met: where Ray waits for ever."""
+
+
+class TooManyWorkersError(ActorGridError):
+    """All of ``max_workers`` processes wait for tasks that need one more. The message names the chain."""
+
+
+class DeadlockError(ActorGridError):
+    """Tasks wait for each other and none can go on."""
+
+
+class PendingCallsLimitExceeded(ActorGridError):
+    """The actor has ``max_pending_calls`` unfinished calls of this process already."""
+
+
+class RuntimeEnvSetupError(ActorGridError):
+    """The environment of a task could not be set up. Attribute: ``error_message``."""
+
+    def __init__(self, error_message: str = "") -> None:
+        super().__init__(error_message)
+        self.error_message = error_message
+
+
+class TaskUnschedulableError(ActorGridError):
+    """No place can run this task."""
+
+
+class ActorUnschedulableError(ActorGridError):
+    """No place can hold this actor."""
+
+
+class TaskPlacementGroupRemoved(ActorGridError):
+    """The placement group of the task was removed."""
+
+
+class ActorPlacementGroupRemoved(ActorGridError):
+    """The placement group of the actor was removed."""
+
+
+# ----------------------------------------------------------------------------------------------------------- actors
+
+
+class ActorError(ActorGridError):
+    """A call of an actor has no result because of what happened to the actor.
+
+    Attributes: ``actor_id`` (hex or None), ``error_msg``, ``actor_init_failed`` (its constructor raised),
+    ``preempted`` (always False here), and ``cause``, the exception of the constructor or None.
+    """
+
+    def __init__(
+        self,
+        actor_id: str | None = None,
+        error_msg: str = "the actor failed before it could answer this call",
+        actor_init_failed: bool = False,
+        preempted: bool = False,
+        cause: BaseException | None = None,
+    ) -> None:
+        super().__init__(actor_id, error_msg, actor_init_failed, preempted, cause)
+        self.actor_id = actor_id
+        self.error_msg = error_msg
+        self.actor_init_failed = actor_init_failed
+        self.preempted = preempted
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return self.error_msg
+
+
+class ActorDiedError(ActorError):
+    """The actor is dead for good, or its constructor raised (then ``actor_init_failed`` is True)."""
+
+
+class ActorUnavailableError(ActorError):
+    """The actor restarts. The call may or may not have been executed; later calls may succeed."""
+
+
+class ActorAlreadyExistsError(ActorGridError, ValueError):
+    """The namespace has a living actor of this name."""
+
+
+class ActorHandleNotFoundError(ActorGridError, ValueError):
+    """The handle belongs to an actor of another grid or session."""
+
+
+class AsyncioActorExit(ActorGridError):
+    """An async actor leaves."""
+
+
+# ---------------------------------------------------------------------------------------------------------- objects
+
+
+class ObjectStoreFullError(ActorGridError):
+    """There is no room for the object in shared memory."""
+
+
+class OutOfDiskError(ActorGridError):
+    """There is no room on the disk for objects that memory cannot hold."""
+
+
+class ObjectLostError(ActorGridError):
+    """The value of an object is gone.
+
+    Attributes: ``object_ref_hex``, ``owner_address`` (always None here), ``call_site``.
+    """
+
+    def __init__(
+        self, object_ref_hex: str = "", owner_address: object = None, call_site: str = "", message: str = ""
+    ) -> None:
+        super().__init__(object_ref_hex, owner_address, call_site, message)
+        self.object_ref_hex = object_ref_hex
+        self.owner_address = owner_address
+        self.call_site = call_site
+
+    def __str__(self) -> str:
+        return self.args[3] or f"object {self.object_ref_hex} is lost"
+
+
+class ObjectFetchTimedOutError(ObjectLostError):
+    """Ray: fetching from another machine took too long."""
+
+
+class ObjectFreedError(ObjectLostError):
+    """The object was freed by hand."""
+
+
+class OwnerDiedError(ObjectLostError):
+    """Ray: the process that made the reference died. Never raised here: objects belong to the head."""
+
+
+class ReferenceCountingAssertionError(ObjectLostError, AssertionError):
+    """The object was deleted although it had a reference: a bug."""
+
+
+class ObjectReconstructionFailedError(ObjectLostError):
+    """Ray: the object could not be made again. Never raised here: nothing is made again."""
+
+
+class ObjectRefStreamEndOfStreamError(ActorGridError):
+    """The stream of a generator has ended."""
+
+
+class PlasmaObjectNotAvailable(ActorGridError):
+    """Ray: the object is not in this machine's store."""
+
+
+class OufOfBandObjectRefSerializationException(ActorGridError):
+    """Ray: a reference was pickled outside the grid while that was forbidden (the name is Ray's)."""
+
+
+# ----------------------------------------------------------------------------------------------------------- system
+
+
+class GridSystemError(ActorGridError):
+    """Something of the grid itself failed. Attributes: ``client_exc``, ``traceback_str`` (or None)."""
+
+    def __init__(self, client_exc: object = "", traceback_str: str | None = None) -> None:
+        super().__init__(client_exc, traceback_str)
+        self.client_exc = client_exc
+        self.traceback_str = traceback_str
+
+    def __str__(self) -> str:
+        return f"{self.client_exc}\n{self.traceback_str}" if self.traceback_str else str(self.client_exc)
+
+
+class HeadDiedError(GridSystemError):
+    """The grid has ended while this process still used it. The message says why."""
+
+
+class InternalError(GridSystemError):
+    """A bug in actorgrid. Please report it with the message, which tells the story of the record concerned."""
+
+
+class StreamingGeneratorReplayInconsistentError(GridSystemError):
+    """A generator that was run again yielded another number of items."""
+
+
+class RayChannelError(GridSystemError):
+    """Ray: a channel of a compiled graph failed."""
+
+
+class RayChannelTimeoutError(RayChannelError, TimeoutError):
+    """Ray: a channel of a compiled graph took too long."""
+
+
+class RayCgraphCapacityExceeded(GridSystemError):
+    """Ray: a compiled graph has too many executions in flight."""
+
+
+class RayDirectTransportError(GridSystemError):
+    """Ray: a tensor could not be moved between devices."""
+
+
+class NodeDiedError(ActorGridError):
+    """Ray: a machine died."""
+
+
+class LocalRayletDiedError(ActorGridError):
+    """Ray: the local scheduler died. See ``HeadDiedError``."""
+
+
+class CrossLanguageError(ActorGridError):
+    """Ray: code in another language failed."""
+
+
+class AuthenticationError(ActorGridError):
+    """Ray: the token was refused."""
+
+
+class RpcError(ActorGridError):
+    """Ray: a remote procedure call failed."""
+
+
+RayError = ActorGridError
+RayTaskError = TaskError
+RayActorError = ActorError
+RaySystemError = GridSystemError

@@ -1,0 +1,126 @@
+"""Asynchronous actors: an event loop on the main thread runs the calls and reads the task link.
+
+Synchronous methods of such an actor run on the loop too and hold it up, as in Ray. Results are sent once per turn of
+the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from actorgrid.runtime.concurrent_actor import ConcurrentActor
+from actorgrid.runtime import execution
+from actorgrid.runtime.worker_engine import running_now
+
+if TYPE_CHECKING:
+    from actorgrid.core.worker import Running
+    from actorgrid.runtime.worker import Worker
+
+
+class AsyncActor(ConcurrentActor):
+    """The life of an asynchronous actor, from its constructor's return to its end."""
+
+    def __init__(self, worker: Worker) -> None:
+        super().__init__(worker)
+        #: Running calls by task id: a strong reference, and what a cancellation needs.
+        self.tasks: dict[int, asyncio.Task[None]] = {}
+        self.loop: asyncio.AbstractEventLoop
+        self.send_due = False
+        self.done: asyncio.Event
+
+    def run(self) -> NoReturn:
+        """Serve calls until told to leave."""
+        try:
+            import uvloop  # noqa: PLC0415  # not everywhere
+
+            factory: Any = uvloop.new_event_loop
+        except ImportError:  # pragma: no cover - uvloop is a dependency where it exists
+            factory = asyncio.new_event_loop
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(self._serve())
+        self.worker.depart()
+
+    async def _serve(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.done = asyncio.Event()
+        self.worker.interrupt_running = self.cancel  # type: ignore[method-assign]  # calls here are interrupted otherwise
+        self.worker.link.socket.setblocking(False)
+        self.loop.add_reader(self.worker.link.fileno(), self._readable)
+        self._start_calls()
+        await self.done.wait()
+        self.loop.remove_reader(self.worker.link.fileno())
+        self.worker.link.socket.setblocking(True)
+        if self.tasks:
+            await asyncio.wait(self.tasks.values())
+        self._send()
+
+    def _readable(self) -> None:
+        worker = self.worker
+        try:
+            batch = worker.link.receive()
+        except BlockingIOError:
+            return
+        if batch is None:
+            import os  # noqa: PLC0415  # only at the very end
+
+            os._exit(1)
+        worker.take(batch)
+        self._start_calls()
+        if worker.machine.leaving and not self.tasks:
+            self.done.set()
+
+    def _start_calls(self) -> None:
+        engine = self.worker.engine
+        while True:
+            with engine.lock:
+                running = self.worker.machine.start()
+            if running is None:
+                return
+            self.tasks[running.run.task] = self.loop.create_task(self._call(running))
+
+    async def _call(self, running: Running) -> None:
+        running_now.set(running)
+        began = time.perf_counter()
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            args, kwargs = execution.arguments(self.worker.engine, running.run)
+            result = self.worker.method(running.spec.method)(*args, **kwargs)
+            if inspect.isawaitable(result):
+                result = await result
+        except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
+            error = raised
+        self.tasks.pop(running.run.task, None)
+        if isinstance(error, SystemExit) and self.worker.exiting:
+            self.done.set()  # exit_actor(): the head answers this call and those that wait
+            return
+        self.call_over(running, result, error, began)
+        if not self.send_due:
+            self.send_due = True
+            self.loop.call_soon(self._send)
+        self._start_calls()
+        if self.worker.machine.leaving and not self.tasks:
+            self.done.set()
+
+    def _send(self) -> None:
+        self.send_due = False
+        # The socket does not block here; a worker's results must go out whole all the same.
+        link = self.worker.link.socket
+        link.setblocking(True)
+        try:
+            self.worker.push()
+        finally:
+            link.setblocking(False)
+
+    def cancel(self, running: Running) -> None:
+        """Cancel a running call. Called on the reader thread."""
+
+        def cancel_now() -> None:
+            task = self.tasks.get(running.run.task)
+            if task is not None:
+                task.cancel()
+
+        self.loop.call_soon_threadsafe(cancel_now)

@@ -1,0 +1,28 @@
+"""What a grid is started with: made by the driver, read by the head, inherited by the launcher and the workers."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class BootConfig(msgspec.Struct):
+    """Everything the processes of a grid need to know before the first message."""
+
+    session: str
+    driver_pid: int
+    capacity: dict[str, float]
+    store_budget: int
+    keep_workers: int
+    max_workers: int
+    namespace: str
+    preload: list[str]
+    log_to_driver: bool
+    env_vars: dict[str, str]
+    sys_path: list[str]
+    argv: list[str]
+    #: Pickled warning filters of the driver.
+    warning_filters: bytes = b""
+
+
+#: Environment variable that marks every process of a grid.
+SESSION_VARIABLE = "ACTORGRID_SESSION"

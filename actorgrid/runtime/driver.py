@@ -1,0 +1,220 @@
+"""The driver's engine: starts the head, talks to it over one socket pair, ends it.
+
+The user's process never forks and never runs a loop of ours: the head is a fresh interpreter that gets one end of a
+pair. When the driver goes, in whatever way, the head sees it (a pidfd, or the end of the stream) and takes everything
+with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import secrets
+import select
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+import weakref
+from typing import Any, Final
+
+import msgspec
+
+from actorgrid.core import ids
+from actorgrid.core import messages as m
+from actorgrid.core.messages import ToClient
+from actorgrid.core.signals import describe
+from actorgrid.engine.definitions import StartConfig
+from actorgrid.engine.interrupts import Interrupts, protected
+from actorgrid.exceptions import HeadDiedError
+from actorgrid.runtime import boot, lifetime, machine
+from actorgrid.runtime.config import SESSION_VARIABLE, BootConfig
+from actorgrid.runtime.links import Link, pair
+from actorgrid.runtime.output import Printer
+from actorgrid.runtime.process import ProcessEngine
+
+#: How long an orderly end may take before the head is killed (seconds).
+PATIENCE: Final = 5.0
+_PADDING: Final = "-" * 160
+
+
+class DriverEngine(ProcessEngine):
+    """The engine of the process that called ``init``."""
+
+    def __init__(self, start: StartConfig) -> None:
+        """Start a grid. Raises OSError if the head cannot be started."""
+        session = secrets.token_hex(16)
+        capacity = machine.capacity(start)
+        ours, theirs = pair()
+        namespace = start.namespace if start.namespace is not None else secrets.token_hex(8)
+        super().__init__(ids.DRIVER, session, capacity, namespace, Link(ours, ToClient))
+        self._surroundings: tuple[Any, ...] = ()
+        self._version = 0
+        self.config = self._boot_config(start, session, capacity, namespace)
+        self.head_pid = self._exec_head(theirs.fileno(), start)
+        theirs.close()
+        self.printer = Printer()
+        self.reason = ""
+        self._outside[m.Output] = lambda message: self.printer.feed(message.pid, message.data)
+        self._outside[m.GridDied] = self._grid_died
+        self._outside[m.Notice] = lambda message: print(message.text, file=sys.stderr)
+        self._ended = threading.Event()
+        self._reaped: int | None = None
+        boot.send_config(ours, self.config)
+        self.interrupts = Interrupts(self.wake)
+        self.interrupts.install()
+        _drivers.add(self)
+        self._thread.start()
+
+    def _boot_config(
+        self, start: StartConfig, session: str, capacity: dict[str, float], namespace: str
+    ) -> BootConfig:
+        path, argv, filters = self._look_around()
+        cpus = capacity.get("CPU", 1.0)
+        return BootConfig(
+            session=session, driver_pid=self.pid, capacity=capacity,
+            store_budget=int(capacity["object_store_memory"]), keep_workers=max(1, int(cpus)),
+            max_workers=start.max_workers or max(256, 32 * int(cpus)), namespace=namespace,
+            preload=list(start.preload), log_to_driver=start.log_to_driver, env_vars=start.env_vars,
+            sys_path=path, argv=argv, warning_filters=filters,
+        )  # fmt: skip
+
+    def _exec_head(self, fd: int, start: StartConfig) -> int:
+        """Start a fresh interpreter with the user's flags; it gets ``fd`` and nothing else of ours."""
+        home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001  # as multiprocessing does
+        target = max(fd, 3) + 100
+        argv = [sys.executable, *flags, "-c", boot.COMMAND, str(target), home, _PADDING]
+        environment = {**os.environ, **start.env_vars, SESSION_VARIABLE: self.session}
+        actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, fd, target)]
+        return os.posix_spawn(sys.executable, argv, environment, file_actions=actions)
+
+    # -- surroundings
+
+    def _look_around(self) -> tuple[list[str], list[str], bytes]:
+        script = [os.path.abspath(sys.path[0] or os.getcwd())] if sys.path else []
+        try:
+            filters = pickle.dumps(list(warnings.filters))
+        except Exception:  # noqa: BLE001  # a filter on a class that cannot be pickled: workers keep the defaults
+            filters = b""
+        self._surroundings = (*sys.path, os.getcwd())
+        return script + [entry for entry in sys.path[1:] if isinstance(entry, str)], list(sys.argv), filters
+
+    def refresh_environment(self) -> None:
+        """Send ``sys.path`` and the working directory again if they changed since the last time."""
+        try:
+            if (*sys.path, os.getcwd()) == self._surroundings:
+                return
+        except FileNotFoundError:
+            return
+        path, argv, filters = self._look_around()
+        self._version += 1
+        blob = msgspec.msgpack.encode({"path": path, "argv": argv, "filters": filters, "cwd": os.getcwd()})
+        self.tell_quietly(m.Environment(self._version, blob))
+
+    # -- links
+
+    @protected
+    def send(self, *, force: bool) -> None:
+        """See ``EngineBase``."""
+        client = self.client
+        if not client.outbox or not (force or client.unanswered < 2):
+            return
+        batch, client.outbox = client.outbox, []
+        client.unanswered += 1
+        with contextlib.suppress(OSError):  # a dead head is noticed by the reader thread, with its cause
+            self.link.send(batch, ack_wanted=client.unanswered == 2)
+
+    def announce(self, segment: int, size: int, fd: int) -> None:
+        """See ``ProcessEngine``."""
+        try:
+            with self.lock:
+                self.send(force=True)
+                self.link.send([m.NewSegment(segment, size)], [fd])
+        except OSError:
+            pass  # as in send
+        finally:
+            os.close(fd)
+
+    def after_turn(self) -> None:
+        """Deliver an interrupt that was put off."""
+        self.interrupts.redeliver()
+
+    # -- the end
+
+    def _grid_died(self, message: m.GridDied) -> None:
+        self.reason = message.message
+
+    def lost(self, reason: str) -> None:
+        """The link ended: by our own shutdown, or because the head died."""
+        self.printer.finish()
+        if not self.ending:
+            how = self._how_head_ended()
+            why = reason or self.reason or f"the head process (pid {self.head_pid}) {how}"
+            self.end_waits(HeadDiedError(f"{why}. Call actorgrid.shutdown() and init() to start a new grid."))
+        self._ended.set()
+
+    def _how_head_ended(self) -> str:
+        watch = lifetime.watch_process(self.head_pid)
+        if watch is not None:
+            select.select([watch], [], [], 1.0)  # the link closes a moment before the process has ended
+            os.close(watch)
+        self._reap(block=False)
+        return describe(self._reaped) if self._reaped is not None else "closed its link"
+
+    def _reap(self, *, block: bool) -> None:
+        try:
+            pid, status = os.waitpid(self.head_pid, 0 if block else os.WNOHANG)
+        except ChildProcessError:
+            self._reaped = 0  # somebody else's wait() took it
+            return
+        if pid:
+            self._reaped = os.waitstatus_to_exitcode(status)
+
+    def shutdown(self) -> None:
+        """See ``Engine``."""
+        if self.ending or self.pid != os.getpid():
+            return
+        self.ending = True
+        self.interrupts.uninstall()
+        self.tell_quietly(m.Bye())
+        if not self._ended.wait(PATIENCE):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.head_pid, signal.SIGKILL)
+            self._ended.wait(PATIENCE)
+        if self._reaped is None:
+            self._reap(block=True)
+        self.end_waits(HeadDiedError("the grid was shut down"))
+        if threading.current_thread() is not self._thread:
+            self._thread.join(PATIENCE)
+        self.link.close()
+        self.arenas.close()
+        wake_fd, self._wake_fd = self._wake_fd, -1
+        os.close(wake_fd)
+        _drivers.discard(self)
+
+
+_drivers: weakref.WeakSet[DriverEngine] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    """In a child that the user's program forked: our copies of the descriptors go, the parent's grid stays as it is."""
+    for engine in list(_drivers):
+        engine.ending = True
+        engine.client.dead = RuntimeError("this process was forked from the driver: its grid belongs to the parent")
+        engine.client.outbox.clear()
+        engine.lock = threading.RLock()
+        engine.link.socket.close()
+        os.close(engine._wake_fd)  # noqa: SLF001  # our own engine
+        engine._wake_fd = -1  # noqa: SLF001  # our own engine
+    _drivers.clear()
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
+def start(config: StartConfig) -> DriverEngine:
+    """Start a grid for this process."""
+    return DriverEngine(config)

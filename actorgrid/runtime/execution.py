@@ -1,0 +1,100 @@
+"""Running one call: arguments in, user code, values out.
+
+Everything that can go wrong with user data is caught here and becomes a value: an argument that does not unpickle, an
+exception, a result that does not pickle or has the wrong length. Only the end of the process is somebody else's.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from actorgrid.core import messages as m
+from actorgrid.core.messages import Failure, FailureKind, Status, Value
+from actorgrid.core.worker import Running
+from actorgrid.exceptions import ObjectStoreFullError
+from actorgrid.wire.codec import encode_failure
+from actorgrid.wire.errors import pack_exception
+from actorgrid.wire.serialize import INLINE_LIMIT, NONE, Pickled, loads
+
+if TYPE_CHECKING:
+    from actorgrid.runtime.worker_engine import WorkerEngine
+
+_NONE_VALUE = Value(Status.OK, NONE)
+_NOTHING: tuple[tuple[()], dict[str, Any]] = ((), {})
+
+
+def arguments(engine: WorkerEngine, run: m.Run) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return (args, kwargs) of a call: unpickled, with the values of its references in their places."""
+    if not run.deps:
+        return loads(run.args) if run.args else _NOTHING
+    values = dict(zip(run.slots, zip(run.deps, run.oids, strict=True), strict=True))
+    whole = values.pop(-1, None)
+    args, kwargs = argument(engine, *whole) if whole else loads(run.args)
+    if values:
+        positional = list(args)
+        for slot, (value, oid) in values.items():
+            if isinstance(slot, int):
+                positional[slot] = argument(engine, value, oid)
+            else:
+                kwargs[slot] = argument(engine, value, oid)
+        args = tuple(positional)
+    return args, kwargs
+
+
+def argument(engine: WorkerEngine, value: Value, oid: int) -> Any:
+    """Return one resolved argument; what is mapped from shared memory pins the object."""
+    if value.extent is None:
+        return loads(value.data)
+    return loads(engine.pinned(oid, value.extent))
+
+
+def results(engine: WorkerEngine, running: Running, result: Any) -> tuple[Value, ...]:
+    """Return the values of a call that returned ``result``."""
+    count = running.spec.num_returns
+    if count == 1:
+        return (_NONE_VALUE,) if result is None else (engine.store_result(result, running.spec.name),)
+    if count == 0:
+        return ()
+    items = list(result) if isinstance(result, Iterable) else [result]
+    if len(items) != count:
+        raise ValueError(f"Task returned {len(items)} objects, but num_returns={count}.")
+    return tuple(engine.store_result(item, f"{running.spec.name}[{index}]") for index, item in enumerate(items))
+
+
+def failure(engine: WorkerEngine, running: Running, error: BaseException) -> tuple[Value, ...]:
+    """Return the values of a call that raised ``error``."""
+    count = max(running.spec.num_returns, 1)
+    name = running.spec.name
+    if not isinstance(error, ObjectStoreFullError):
+        data = pack_exception(error, name, os.getpid())
+        if len(data) <= INLINE_LIMIT:
+            return (Value(Status.ERROR, data),) * count
+        try:
+            return tuple(Value(Status.ERROR, b"", engine.write_extent(Pickled(data, [], ()))) for _ in range(count))
+        except ObjectStoreFullError as full:
+            error = full
+    text = f"{name}: {error}"
+    return (Value(Status.FAILURE, encode_failure(Failure(FailureKind.STORE_FULL, text, name=name))),) * count
+
+
+def cancelled(running: Running) -> tuple[Value, ...]:
+    """Return the values of a call that was cancelled."""
+    text = f"{running.spec.name} was cancelled"
+    value = Value(Status.FAILURE, encode_failure(Failure(FailureKind.CANCELLED, text, name=running.spec.name)))
+    return (value,) * max(running.spec.num_returns, 1)
+
+
+def may_retry(running: Running, error: BaseException) -> bool:
+    """Return whether ``retry_exceptions`` covers ``error``."""
+    blob = running.spec.retry_exceptions
+    if not blob:
+        return False
+    wanted = loads(blob) if blob[0] == 0x80 else pickle.loads(blob)  # noqa: S301  # the caller's own option
+    if wanted is True:
+        return isinstance(error, Exception)
+    cause = getattr(error, "cause", None)
+    return isinstance(error, tuple(wanted)) or isinstance(cause, tuple(wanted))
+

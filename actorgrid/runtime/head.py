@@ -1,0 +1,377 @@
+"""The head's shell: one loop on bare epoll that feeds the head machine and carries out what it decides.
+
+::
+
+     driver link ──┐                                   ┌── driver link (results, output)
+     task links  ──┼─▶ messages ─▶ Head.handle ─▶ turn ┼── task links (runs), control links (replies)
+     launcher    ──┤               (core/head)         ├── launcher (spawn, kill)
+     output pipes ─┘                                   └── output, forwarded to the driver as it comes
+
+It runs no user code and unpickles no user data. It never blocks on a send: what a socket does not take waits, results
+for that client wait in the machine, and its output pipes are not read, which slows down who writes. Each link is read
+once per turn and at most ``READ_SIZE`` bytes, so none starves the others. The garbage collector is off: records hold no
+cycles (a test asserts it).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+import socket
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any, Final
+
+from actorgrid.core import ids
+from actorgrid.core import messages as m
+from actorgrid.core.head import effects as e
+from actorgrid.core.head.machine import Head, HeadConfig
+from actorgrid.core.head.records import Peer
+from actorgrid.core.messages import FromLauncher, ToHead
+from actorgrid.core.resources import demand
+from actorgrid.runtime.arenas import SegmentTable
+from actorgrid.runtime.config import BootConfig
+from actorgrid.runtime.links import Link, pair
+
+#: Bytes that may wait for a client before results for it wait in the machine instead.
+CONGESTED: Final = 1 << 20
+OUTPUT_READ: Final = 64 << 10
+IN, OUT, HUP = select.EPOLLIN, select.EPOLLOUT, select.EPOLLHUP | select.EPOLLERR
+
+
+class _Worker:
+    """What the shell holds of one worker: two links and the output pipe."""
+
+    __slots__ = ("control", "number", "output", "pid", "task")
+
+    def __init__(self, number: int, task: Link[Any], control: Link[Any], output: int) -> None:
+        self.number = number
+        self.task = task
+        self.control = control
+        self.output = output
+        self.pid = 0
+
+
+class HeadProcess:
+    """The head process."""
+
+    def __init__(
+        self, driver: socket.socket, launcher: socket.socket, launcher_pid: int, watch: int | None, config: BootConfig
+    ) -> None:
+        """``watch`` is a descriptor that becomes readable when the driver's process ends."""
+        gc.disable()
+        self.config = config
+        self.head = Head(
+            HeadConfig(demand(config.capacity), config.store_budget, config.keep_workers, config.max_workers)
+        )
+        driver.setblocking(False)
+        self.driver: Link[Any] = Link(driver, ToHead)
+        self.launcher: Link[Any] = Link(launcher, FromLauncher)
+        self.launcher_pid = launcher_pid
+        self.workers: dict[int, _Worker] = {}
+        self.segments = SegmentTable()
+        self.epoll = select.epoll()
+        self.handlers: dict[int, Callable[[int], None]] = {}
+        self._listen(self.driver.fileno(), self._from_driver)
+        self._listen(self.launcher.fileno(), self._from_launcher)
+        if watch is not None:
+            self._listen(watch, lambda _: self.stop(""))
+        #: Links with unsent bytes, by descriptor.
+        self.unsent: dict[int, tuple[Link[Any], int]] = {}
+        #: Output pipes that are not read until the driver has read more.
+        self.muted: list[int] = []
+        #: Workers whose last frame asked for an acknowledgement.
+        self.want_ack: list[_Worker] = []
+        self.running = True
+
+    def _listen(self, fd: int, handler: Callable[[int], None]) -> None:
+        self.handlers[fd] = handler
+        self.epoll.register(fd, IN)
+
+    def _deafen(self, fd: int) -> None:
+        if self.handlers.pop(fd, None) is not None:
+            with contextlib.suppress(OSError):
+                self.epoll.unregister(fd)
+
+    # -- the loop
+
+    def run(self) -> None:
+        """Serve until the driver leaves or something that cannot go on happens."""
+        try:
+            self.head.workers.prestart(min(self.config.keep_workers, 16))
+            self.flush()
+            while self.running:
+                self.turn()
+        except BaseException:  # noqa: BLE001  # whatever it is, nobody may be left waiting
+            self.stop("the head failed; this is a bug in actorgrid, please report it:\n" + traceback.format_exc())
+
+    def turn(self) -> None:
+        """Wait for something, handle it, send what it led to."""
+        deadline = self.head.next_deadline()
+        timeout = -1.0 if deadline is None else max(0.0, deadline - time.monotonic())
+        for fd, mask in self.epoll.poll(timeout):
+            handler = self.handlers.get(fd)
+            if handler is None:
+                continue
+            if mask & OUT:
+                self._writable(fd)
+            if mask & (IN | HUP):
+                handler(mask)
+        if self.running:
+            self.head.turn(time.monotonic())
+            self.flush()
+
+    # -- reading
+
+    def _from_driver(self, mask: int) -> None:
+        del mask
+        batch = self._read(self.driver)
+        if batch is None:
+            self.stop("")
+        elif batch:
+            self._adopt_segments(self.driver, batch)
+            self.head.handle(ids.DRIVER, batch, time.monotonic())
+
+    def _read(self, link: Link[Any]) -> list[Any] | None:
+        try:
+            return link.receive()
+        except BlockingIOError:
+            return []
+
+    def _from_worker(self, worker: _Worker) -> bool:
+        """Read once from a worker's task link. Returns whether there may be more."""
+        try:
+            batch = worker.task.receive()
+        except BlockingIOError:
+            return False
+        if batch is None:
+            self._deafen(worker.task.fileno())
+            return False
+        if worker.task.decoder.ack_wanted:
+            self.want_ack.append(worker)
+        if batch:
+            self._adopt_segments(worker.task, batch)
+            self.head.handle(worker.number, batch, time.monotonic())
+        return True
+
+    def _adopt_segments(self, link: Link[Any], batch: list[Any]) -> None:
+        if link.fds:
+            for message in batch:
+                if isinstance(message, m.NewSegment):
+                    self.segments.add(message.segment, message.size, link.fds.popleft())
+
+    def _from_launcher(self, mask: int) -> None:
+        del mask
+        batch = self.launcher.receive()
+        if batch is None:
+            self.stop("the launcher process died; every worker went with it. Start a new grid with init()")
+            return
+        for message in batch:
+            self._launched(message)
+
+    def _launched(self, message: Any) -> None:
+        worker = self.workers.get(message.worker)
+        if worker is None:
+            return
+        if isinstance(message, m.Spawned):
+            worker.pid = message.pid
+            self.head.workers.spawned_as(message)
+        elif isinstance(message, m.Exited):
+            while self._from_worker(worker):
+                pass
+            if message.outbox:
+                leftover = worker.task.decode_body(message.outbox)
+                self.head.handle_leftover(worker.number, leftover, time.monotonic())
+            while self._output(worker):
+                pass
+            self.head.workers.exited(message)
+        elif isinstance(message, m.SpawnFailed):
+            self.head.workers.spawn_failed(message)
+
+    def _output(self, worker: _Worker) -> bool:
+        """Forward a piece of a worker's output. Returns whether there may be more."""
+        if worker.output < 0:
+            return False
+        try:
+            data = os.read(worker.output, OUTPUT_READ)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._deafen(worker.output)
+            os.close(worker.output)
+            worker.output = -1
+            return False
+        if self.config.log_to_driver:
+            self.head.reply(self.head.driver, m.Output(worker.pid, data))
+        return True
+
+    def _output_event(self, worker: _Worker) -> None:
+        if self.driver.pending_bytes > CONGESTED and worker.output >= 0:
+            self.epoll.modify(worker.output, 0)  # whoever writes waits until the driver has read
+            self.muted.append(worker.output)
+        else:
+            self._output(worker)
+
+    # -- sending
+
+    def flush(self) -> None:
+        """Carry out effects, then send every outbox."""
+        head = self.head
+        if head.effects:
+            effects, head.effects = head.effects, []
+            for effect in effects:
+                self._carry_out(effect)
+        if head.busy:
+            busy, head.busy = head.busy, []
+            for worker in busy:
+                batch, worker.outbox = worker.outbox, []
+                shell = self.workers.get(worker.number)
+                if shell is not None:
+                    self._post(shell.task, batch, worker.number)
+        if head.dirty:
+            dirty, head.dirty = head.dirty, []
+            for peer in dirty:
+                batch, peer.outbox = peer.outbox, []
+                self._reply(peer, batch)
+        self._acknowledge()
+
+    def _reply(self, peer: Peer, batch: list[object]) -> None:
+        if peer.number == ids.DRIVER:
+            self.driver.decoder.ack_wanted = False
+            self._post(self.driver, batch, peer.number)
+        else:
+            shell = self.workers.get(peer.number)
+            if shell is not None:
+                shell.task.decoder.ack_wanted = False
+                self._post(shell.control, batch, peer.number)
+
+    def _acknowledge(self) -> None:
+        if self.driver.decoder.ack_wanted:
+            self.driver.decoder.ack_wanted = False
+            self._post(self.driver, [], ids.DRIVER)
+        if self.want_ack:
+            for shell in self.want_ack:
+                if shell.task.decoder.ack_wanted and shell.number in self.workers:
+                    shell.task.decoder.ack_wanted = False
+                    self._post(shell.control, [], shell.number)
+            self.want_ack.clear()
+
+    def _post(self, link: Link[Any], batch: list[Any], number: int, fds: list[int] | None = None) -> None:
+        if not link.post(batch, fds):
+            fd = link.fileno()
+            if fd not in self.unsent:
+                self.unsent[fd] = (link, number)
+                if fd in self.handlers:
+                    self.epoll.modify(fd, IN | OUT)
+                else:
+                    self.handlers[fd] = lambda _: None
+                    self.epoll.register(fd, OUT)
+            peer = self.head.peers.get(number)
+            if peer is not None and link.pending_bytes > CONGESTED:
+                peer.congested = True
+
+    def _writable(self, fd: int) -> None:
+        entry = self.unsent.get(fd)
+        if entry is None:
+            return
+        link, number = entry
+        if link.flush():
+            del self.unsent[fd]
+            self.epoll.modify(fd, IN)
+        peer = self.head.peers.get(number)
+        if peer is not None and peer.congested and link.pending_bytes < CONGESTED // 2:
+            self.head.objects.drained(peer)
+        if number == ids.DRIVER and link.pending_bytes < CONGESTED // 2:
+            for output in self.muted:
+                if output in self.handlers:
+                    self.epoll.modify(output, IN)
+            self.muted.clear()
+
+    # -- effects
+
+    def _carry_out(self, effect: e.Effect) -> None:
+        if isinstance(effect, e.SpawnWorker):
+            self._spawn(effect.number)
+        elif isinstance(effect, e.SignalWorker):
+            self.launcher.send([m.KillProcess(effect.number, effect.signal)])
+        elif isinstance(effect, e.CloseWorker):
+            self._close(self.workers.pop(effect.number))
+        elif isinstance(effect, e.ShowSegment):
+            self._show(effect)
+        elif isinstance(effect, e.PunchExtent):
+            self.segments.punch(effect.extent)
+        elif isinstance(effect, e.DropSegment):
+            self.segments.drop(effect.segment)
+        else:
+            self.stop(effect.reason)
+
+    def _spawn(self, number: int) -> None:
+        task, task_theirs = pair()
+        control, control_theirs = pair()
+        output, output_theirs = os.pipe2(os.O_CLOEXEC)
+        task.setblocking(False)
+        control.setblocking(False)
+        os.set_blocking(output, False)
+        worker = _Worker(number, Link(task, ToHead), Link(control, ToHead), output)
+        self.workers[number] = worker
+        self._listen(task.fileno(), lambda _: self._worker_event(worker))
+        self._listen(output, lambda _: self._output_event(worker))
+        theirs = [task_theirs.fileno(), control_theirs.fileno(), output_theirs]
+        self.launcher.send([m.Spawn(number)], theirs)
+        task_theirs.close()
+        control_theirs.close()
+        os.close(output_theirs)
+
+    def _worker_event(self, worker: _Worker) -> None:
+        self._from_worker(worker)
+
+    def _close(self, worker: _Worker) -> None:
+        for fd in (worker.task.fileno(), worker.control.fileno(), worker.output):
+            self.unsent.pop(fd, None)
+            if fd >= 0:
+                self._deafen(fd)
+        worker.task.close()
+        worker.control.close()
+        if worker.output >= 0:
+            os.close(worker.output)
+
+    def _show(self, effect: e.ShowSegment) -> None:
+        fd = self.segments.reader_descriptor(effect.segment.segment)  # read-only: readers cannot write
+        if effect.number == ids.DRIVER:
+            link = self.driver
+        else:
+            worker = self.workers.get(effect.number)
+            if worker is None:
+                os.close(fd)
+                return
+            link = worker.control if effect.reply_link else worker.task
+        self._post(link, [effect.segment], effect.number, [fd])
+
+    # -- the end
+
+    def stop(self, reason: str) -> None:
+        """End the grid: last words to the driver, then every process, then this one."""
+        if not self.running:
+            return
+        self.running = False
+        with contextlib.suppress(Exception):
+            for worker in list(self.workers.values()):
+                while self._output(worker):
+                    pass
+            last = [message for message in self.head.driver.outbox if isinstance(message, m.Output)]
+            if reason:
+                last.append(m.GridDied(reason))
+            self.driver.socket.settimeout(0.5)
+            while not self.driver.flush():
+                select.select([], [self.driver.socket], [], 0.5)
+            if last:
+                self.driver.send(last)
+        self.launcher.socket.close()
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.launcher_pid, 0)
+        os._exit(0)
+
+

@@ -1,0 +1,231 @@
+"""The launcher: forks workers, waits for them, and kills what is left.
+
+It is forked from the head before the head has any loop, and stays single-threaded for good: a process that forks must
+not have other threads, which may hold locks that the child would find locked for ever. It imports what workers need
+once, so that a fork is ready to work after a few milliseconds.
+
+It is a subreaper and nobody's death kills it: when the head's end of the link closes, it kills every worker's process
+group and what else descends from it, then it exits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import mmap
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from actorgrid.core import messages as m
+from actorgrid.core.messages import ToLauncher
+from actorgrid.runtime import lifetime
+from actorgrid.runtime.config import BootConfig
+from actorgrid.runtime.links import Link, pair
+
+#: Shared with each worker: [current task (8 bytes)][length of unsent frame body (4)][body ...]. See ``runtime.outbox``.
+SHARED_SIZE: Final = 256 << 10
+SHARED_HEAD: Final = struct.Struct("<QI")
+#: How long the processes that outlive their worker's group are hunted at the end (seconds).
+HUNT: Final = 0.5
+
+WorkerMain = Callable[[BootConfig, int, socket.socket, socket.socket, mmap.mmap], None]
+
+
+class _Child:
+    """One worker process."""
+
+    __slots__ = ("number", "pid", "shared")
+
+    def __init__(self, number: int, pid: int, shared: mmap.mmap) -> None:
+        self.number = number
+        self.pid = pid
+        self.shared = shared
+
+
+class Launcher:
+    """The state of the launcher process."""
+
+    def __init__(self, end: socket.socket, config: BootConfig) -> None:
+        self.link: Link[Any] = Link(end, ToLauncher)
+        self.config = config
+        self.pid = os.getpid()
+        self.by_pid: dict[int, _Child] = {}
+        self.by_number: dict[int, _Child] = {}
+        self.wakeup_read, self.wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def run(self) -> Callable[[], None] | None:
+        """Serve the head until it goes. Returns None, or in a forked worker what to run there."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self.wakeup_write, warn_on_full_buffer=False)
+        poll = select.poll()
+        poll.register(self.link.fileno(), select.POLLIN)
+        poll.register(self.wakeup_read, select.POLLIN)
+        while True:
+            for fd, _ in poll.poll():
+                if fd == self.wakeup_read:
+                    with contextlib.suppress(BlockingIOError):
+                        os.read(self.wakeup_read, 4096)
+                    self.reap()
+                    continue
+                batch = self.link.receive()
+                if batch is None:
+                    self.bury()
+                    return None
+                for message in batch:
+                    child = self.obey(message)
+                    if child is not None:
+                        return child
+
+    def obey(self, message: Any) -> Callable[[], None] | None:
+        """Do what the head says. Returns what a forked worker must run, None in the launcher."""
+        if isinstance(message, m.Spawn):
+            return self.spawn(message)
+        if isinstance(message, m.KillProcess):
+            child = self.by_number.get(message.worker)
+            if child is not None:
+                lifetime.signal_group(child.pid, message.signal)
+        else:
+            self.bury()
+            os._exit(0)
+        return None
+
+    # -- birth
+
+    def spawn(self, message: m.Spawn) -> Callable[[], None] | None:
+        """Fork a worker with the descriptors that came along."""
+        task_fd, control_fd, output_fd = (self.link.fds.popleft() for _ in range(3))
+        shared = mmap.mmap(-1, SHARED_SIZE)
+        threads = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
+        if threads != 1:
+            self.link.send([m.SpawnFailed(message.worker, f"a preloaded module started {threads - 1} threads")])
+            self._close(task_fd, control_fd, output_fd)
+            return None
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self.link.send([m.SpawnFailed(message.worker, str(error))])
+            self._close(task_fd, control_fd, output_fd)
+            return None
+        if pid == 0:
+            return self._in_child(message.worker, task_fd, control_fd, output_fd, shared)
+        self._close(task_fd, control_fd, output_fd)
+        with contextlib.suppress(OSError):
+            os.setpgid(pid, pid)  # the child does it too: whoever comes first
+        child = _Child(message.worker, pid, shared)
+        self.by_pid[pid] = self.by_number[message.worker] = child
+        self.link.send([m.Spawned(message.worker, pid)])
+        return None
+
+    def _in_child(
+        self, number: int, task_fd: int, control_fd: int, output_fd: int, shared: mmap.mmap
+    ) -> Callable[[], None]:
+        os.setpgid(0, 0)
+        lifetime.die_with_parent(self.pid)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._close(self.wakeup_read, self.wakeup_write)
+        self.link.socket.close()
+        self.by_pid.clear()
+        self.by_number.clear()
+        os.dup2(output_fd, 1)
+        os.dup2(output_fd, 2)
+        os.close(output_fd)
+        task, control = socket.socket(fileno=task_fd), socket.socket(fileno=control_fd)
+        config = self.config
+
+        def work() -> None:
+            from actorgrid.runtime.worker import work as worker_main  # noqa: PLC0415  # imported before the fork
+
+            worker_main(config, number, task, control, shared)
+
+        return work
+
+    @staticmethod
+    def _close(*fds: int) -> None:
+        for fd in fds:
+            os.close(fd)
+
+    # -- death
+
+    def reap(self) -> None:
+        """Report every worker that ended; kill what it left behind in its group."""
+        while True:
+            try:
+                info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if info is None:
+                return
+            child = self.by_pid.pop(info.si_pid, None)
+            if child is not None:
+                lifetime.signal_group(child.pid, signal.SIGKILL)  # before the pid can be used again
+            os.waitpid(info.si_pid, 0)
+            if child is not None:
+                del self.by_number[child.number]
+                status = info.si_status if info.si_code == os.CLD_EXITED else -info.si_status
+                current, length = SHARED_HEAD.unpack_from(child.shared)
+                body = child.shared[SHARED_HEAD.size : SHARED_HEAD.size + length]
+                self.link.send([m.Exited(child.number, child.pid, status, current, body)])
+
+    def bury(self) -> None:
+        """The head is gone: kill every worker's group, then whatever else descends from us."""
+        signal.set_wakeup_fd(-1)
+        for child in self.by_pid.values():
+            lifetime.signal_group(child.pid, signal.SIGKILL)
+        until = time.monotonic() + HUNT
+        while time.monotonic() < until:
+            for pid in lifetime.children_of(os.getpid()):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            try:
+                os.waitpid(-1, 0)
+            except ChildProcessError:
+                return
+
+
+def preload(config: BootConfig) -> None:
+    """Import what workers need, with BLAS and OpenMP held to one thread so that no thread is started here."""
+    import actorgrid.runtime.worker  # noqa: F401, PLC0415  # what every worker needs
+
+    held = [name for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS") if name not in os.environ]
+    if config.preload:
+        for name in held:
+            os.environ[name] = "1"
+    for module in config.preload:
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # noqa: BLE001  # a worker that needs it will say so itself
+            print(f"actorgrid: preload of {module!r} failed: {error!r}", file=sys.stderr)
+
+
+def start(config: BootConfig, close: list[int]) -> tuple[socket.socket, int]:
+    """Fork the launcher. Returns (the head's end, its pid); ``close`` lists what only the head may keep."""
+    ours, theirs = pair()
+    pid = os.fork()
+    if pid:
+        theirs.close()
+        return ours, pid
+    ours.close()
+    for fd in close:
+        os.close(fd)
+    code = 1
+    try:
+        lifetime.become_subreaper()
+        lifetime.Title().set("actorgrid: launcher")
+        preload(config)
+        work = Launcher(theirs, config).run()
+        if work is not None:
+            work()
+        code = 0
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)

@@ -1,0 +1,91 @@
+"""Who dies with whom, and what processes are called: the few system calls that Python does not wrap.
+
+Linux only in effect; elsewhere each function does nothing, and the end of a stream is what tells.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from typing import Final
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_NAME: Final = 15
+_PR_SET_CHILD_SUBREAPER: Final = 36
+
+_libc: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when ``parent`` (its parent now) ends; exit if that has happened already.
+
+    The signal is tied to the parent's *thread*: the parent must be single-threaded or outlive its threads.
+    """
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(0)
+
+
+def become_subreaper() -> None:
+    """Orphaned descendants become our children instead of init's."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def watch_process(pid: int) -> int | None:
+    """Return a descriptor that becomes readable when ``pid`` ends, None if the system has no such thing."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
+
+
+def signal_group(pid: int, number: int) -> None:
+    """Send a signal to the process group of ``pid``, if it still exists."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the process ids of the direct children of a single-threaded process."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return [int(word) for word in file.read().split()]
+    except OSError:
+        return []
+
+
+class Title:
+    """The text that ``ps`` and ``top`` show for this process.
+
+    It lies where the kernel put the command line; the head is started with a long dummy argument to make room.
+    """
+
+    def __init__(self) -> None:
+        """Find the place. Writes nothing yet."""
+        self._text = ""
+        self._room: ctypes.Array[ctypes.c_char] | None = None
+        try:
+            with open("/proc/self/stat", "rb") as file:
+                fields = file.read().rpartition(b") ")[2].split()
+            start, end = int(fields[45]), int(fields[46])  # arg_start and arg_end, proc(5) fields 48 and 49
+        except (OSError, IndexError, ValueError):
+            return
+        if 0 < start < end:
+            self._room = (ctypes.c_char * (end - start)).from_address(start)
+
+    def set(self, text: str) -> None:
+        """Show ``text``, cut to what fits."""
+        if text == self._text:
+            return
+        self._text = text
+        data = text.encode(errors="replace")
+        if self._room is not None:
+            size = len(self._room)
+            self._room[:] = data[: size - 1].ljust(size, b"\0")
+        if _libc is not None:
+            _libc.prctl(_PR_SET_NAME, ctypes.c_char_p(data[:15]), 0, 0, 0)

@@ -1,0 +1,91 @@
+"""Output of workers, as the driver shows it: whole lines, in order, each with who wrote it.
+
+A worker's descriptors 1 and 2 share one pipe. Python's streams in a worker put a mark into it whenever the name of
+what runs there has changed since the last line (``::name``); the driver takes the marks out again. Whatever else is
+written to the descriptors, by C code or a child process, goes under the last name.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from typing import Final, TextIO
+
+#: Starts a mark; ends with a newline. Unlikely in real output, and harmless if it occurs: the line is taken as a name.
+MARK: Final = "\x1eactorgrid::"
+
+
+class MarkedStream(io.TextIOWrapper):
+    """A worker's stdout or stderr: line-buffered, marks the name of what writes."""
+
+    def __init__(self, fd: int, name: Callable[[], str]) -> None:
+        super().__init__(
+            os.fdopen(fd, "wb", closefd=False), encoding="utf-8", errors="backslashreplace", line_buffering=True
+        )
+        self._name = name
+        self.dirty = False
+
+    #: The last name marked, shared by both streams.
+    marked = ""
+
+    def write(self, text: str) -> int:
+        """Write ``text``, after a mark if the name has changed."""
+        self.dirty = True
+        name = self._name()
+        if name != MarkedStream.marked and text:
+            MarkedStream.marked = name
+            super().write(f"{MARK}{name}\n")
+        return super().write(text)
+
+    def finish(self) -> None:
+        """Push out a line without an end, if there is one."""
+        if self.dirty:
+            self.dirty = False
+            self.flush()
+
+
+class Printer:
+    """The driver's side: pieces of bytes in, prefixed lines out."""
+
+    def __init__(self, stream: Callable[[], TextIO | None] = lambda: sys.stderr) -> None:
+        self._stream = stream
+        self._rest: dict[int, bytes] = {}
+        self._names: dict[int, str] = {}
+
+    def feed(self, pid: int, data: bytes) -> None:
+        """Print the lines that ``data`` completes."""
+        data = self._rest.pop(pid, b"") + data
+        *lines, rest = data.split(b"\n")
+        if rest:
+            self._rest[pid] = rest
+        self._print(pid, lines)
+
+    def finish(self) -> None:
+        """Print what never got its newline."""
+        for pid, rest in list(self._rest.items()):
+            self._print(pid, [rest])
+        self._rest.clear()
+
+    def _print(self, pid: int, lines: list[bytes]) -> None:
+        mark = MARK.encode()
+        shown: list[str] = []
+        for line in lines:
+            before, found, name = line.partition(mark)
+            if found:
+                if before:
+                    shown.append(self._prefixed(pid, before))
+                self._names[pid] = name.decode(errors="replace")
+            else:
+                shown.append(self._prefixed(pid, line))
+        stream = self._stream()
+        if shown and stream is not None:
+            try:
+                stream.write("".join(shown))
+                stream.flush()
+            except (OSError, ValueError):
+                pass  # the user closed it: nothing to show it on
+
+    def _prefixed(self, pid: int, line: bytes) -> str:
+        return f"({self._names.get(pid, 'worker')} pid={pid}) {line.decode(errors='backslashreplace')}\n"

@@ -1,0 +1,170 @@
+"""ProcessEngine: what drivers and workers share: the reader thread, the store, callbacks.
+
+One thread reads what the head sends and feeds the client machine; threads that wait sleep on locks which it opens.
+(Letting a waiting thread read the link itself would save a wake-up, and corrupts the stream on Ctrl-C in about half of
+all interrupts.) Callbacks of futures run on this thread, after the lock is released.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from actorgrid.core import messages as m
+from actorgrid.engine.control import LocalEngine
+from actorgrid.exceptions import ActorGridError
+from actorgrid.runtime.links import Link
+from actorgrid.runtime.store import Store
+from actorgrid.wire.serialize import Pickled
+
+
+class ProcessEngine(LocalEngine):
+    """An engine in a process of its own, with a link from the head."""
+
+    name = "process"
+
+    def __init__(self, number: int, session: str, capacity: dict[str, float], namespace: str, link: Link[Any]) -> None:
+        """``link`` is where the head's replies arrive."""
+        super().__init__(number, session, capacity, namespace)
+        self.link = link
+        self.pid = os.getpid()
+        self.arenas = Store(self, int(capacity.get("object_store_memory", 0)))
+        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._callbacks: deque[Callable[[], None]] = deque()
+        self._thread = threading.Thread(target=self._serve, name="actorgrid-reader", daemon=True)
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            m.Ready: self.client.ready,
+            m.Answer: self.client.answered,
+            m.Segment: self._segment,
+        }
+        #: Messages that are handled without the lock.
+        self._outside: dict[type, Callable[[Any], None]] = {m.Freed: lambda message: self.arenas.freed(message.extents)}
+        self.ending = False
+
+    # -- what EngineBase asks of a host
+
+    def wake(self) -> None:
+        """Have the reader thread look around. Safe anywhere, also in ``__del__`` and signal handlers."""
+        with contextlib.suppress(OSError):
+            os.eventfd_write(self._wake_fd, 1)
+
+    def write_extent(self, pickled: Pickled) -> m.Extent:
+        """See ``EngineBase``."""
+        return self.arenas.write(pickled)
+
+    def map_extent(self, extent: m.Extent, on_release: Callable[[], None]) -> memoryview:
+        """See ``EngineBase``."""
+        return self.arenas.view(extent, on_release)
+
+    def schedule(self, callback: Callable[[], None]) -> None:
+        """Run ``callback`` on the reader thread, soon."""
+        self._callbacks.append(callback)
+        if threading.current_thread() is not self._thread:
+            self.wake()
+
+    def next_id(self) -> int:
+        """Return a fresh id (segments share the ids of objects)."""
+        with self.lock:
+            return self.client.take_ids(1)
+
+    def announce(self, segment: int, size: int, fd: int) -> None:
+        """Hand a new segment to the head, before anything mentions it."""
+        raise AssertionError("a host must define this")
+
+    def tell_quietly(self, message: Any) -> None:
+        """Say something to the head if it still listens."""
+        with self.lock:
+            if self.client.dead is None:
+                self.client.outbox.append(message)
+                self.send(force=True)
+
+    # -- the reader thread
+
+    def _serve(self) -> None:
+        poll = select.poll()
+        poll.register(self.link.fileno(), select.POLLIN)
+        poll.register(self._wake_fd, select.POLLIN)
+        try:
+            while True:
+                for fd, _ in poll.poll(self.patience()):
+                    if fd == self._wake_fd:
+                        self._woken()
+                    elif not self._read():
+                        return
+                self.after_turn()
+        except BaseException:  # noqa: BLE001  # nobody may be left waiting for a thread that is gone
+            self.lost("the thread that reads from the head failed; this is a bug in actorgrid:\n" + traceback.format_exc())
+
+    def patience(self) -> int | None:
+        """Return how long the reader may sleep (milliseconds), None for ever."""
+        return None
+
+    def after_turn(self) -> None:
+        """Called by the reader thread after each turn."""
+
+    def _woken(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._wake_fd)
+        with self.lock:
+            if self.client.dead is None and self.client.dropped:
+                self.client.collect()
+                self.send(force=True)
+        self._run_callbacks()
+
+    def _read(self) -> bool:
+        try:
+            batch = self.link.receive()
+        except OSError:
+            batch = None
+        if batch is None:
+            self.lost("")
+            return False
+        handlers = self._handlers
+        later: list[Any] = []
+        with self.lock:
+            client = self.client
+            client.heard()
+            for message in batch:
+                handler = handlers.get(type(message))
+                if handler is None:
+                    later.append(message)
+                else:
+                    handler(message)
+            if client.dropped:
+                client.collect()
+            if client.outbox:
+                self.send(force=False)
+        for message in later:
+            self._outside[type(message)](message)
+        if self._callbacks:
+            self._run_callbacks()
+        return True
+
+    def _run_callbacks(self) -> None:
+        while self._callbacks:
+            callback = self._callbacks.popleft()
+            try:
+                callback()
+            except BaseException:  # noqa: BLE001  # a user's callback: show it, go on
+                traceback.print_exc(file=sys.stderr)
+
+    def _segment(self, message: m.Segment) -> None:
+        self.arenas.reader.attach(message.segment, message.size, self.link.fds.popleft())
+
+    def lost(self, reason: str) -> None:
+        """The head is gone: end every wait."""
+        raise AssertionError("a host must define this")
+
+    def end_waits(self, error: ActorGridError) -> None:
+        """Let everybody who waits see ``error``."""
+        with self.lock:
+            for waiter in self.client.die(error):
+                waiter.release()
+        self._run_callbacks()

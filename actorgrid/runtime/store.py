@@ -1,0 +1,90 @@
+"""This process's part of the object store: what it writes, what it has mapped, and its lease.
+
+A writer holds a lease of bytes, granted ahead, and allocates from it without asking. Extents that the head says are
+unused stay warm for the next value; beyond ``keep`` bytes they go back to the system and the lease shrinks with them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+from actorgrid.core import messages as m
+from actorgrid.core.extents import reserved
+from actorgrid.exceptions import ObjectStoreFullError
+from actorgrid.runtime.arenas import ArenaReader, ArenaWriter
+
+if TYPE_CHECKING:
+    from actorgrid.runtime.process import ProcessEngine
+    from actorgrid.wire.serialize import Pickled
+
+MOST_KEPT: Final = 512 << 20
+
+
+class Store:
+    """Shared memory of one process."""
+
+    def __init__(self, engine: ProcessEngine, budget: int) -> None:
+        """``budget`` is the whole grid's, in bytes."""
+        self._engine = engine
+        self.reader = ArenaReader()
+        self._writer: ArenaWriter | None = None
+        self._keep = min(budget // 8, MOST_KEPT)
+        #: Leased bytes that no extent uses.
+        self._spare = 0
+        self._lock = threading.Lock()
+
+    def write(self, pickled: Pickled) -> m.Extent:
+        """Put a payload into shared memory. Raises ObjectStoreFullError."""
+        size = reserved(pickled.size)
+        self._lease(size)
+        try:
+            return self._arena().write(pickled.data, pickled.buffers)
+        except OSError as error:
+            with self._lock:
+                self._spare += size
+            raise ObjectStoreFullError(f"no shared memory for {size} bytes: {error}") from error
+
+    def view(self, extent: m.Extent, on_release: Callable[[], None]) -> memoryview:
+        """Return a read-only view of an object that pins it."""
+        return self.reader.view(extent, on_release)
+
+    def freed(self, extents: Iterable[m.Extent]) -> None:
+        """The head says that nobody uses these any more. Not called under the engine's lock."""
+        extents = tuple(extents)
+        writer = self._arena()
+        writer.recycle(extents)
+        surplus = 0
+        with self._lock:
+            self._spare += sum(reserved(extent.size) for extent in extents)
+            if self._spare > self._keep:
+                surplus, self._spare = self._spare - self._keep, self._keep
+        if surplus:
+            writer.trim(self._keep)
+            self._engine.tell_quietly(m.LeaseReturn(surplus))
+
+    def _lease(self, size: int) -> None:
+        with self._lock:
+            if self._spare >= size:
+                self._spare -= size
+                return
+        answer = self._engine._ask(m.LeaseRequest(0, size))  # noqa: SLF001  # one door for all requests
+        if answer.error:
+            raise ObjectStoreFullError(answer.error)
+        with self._lock:
+            self._spare += answer.body["granted"] - size
+
+    def _arena(self) -> ArenaWriter:
+        if self._writer is None:
+            engine = self._engine
+            with self._lock:
+                if self._writer is None:
+                    self._writer = ArenaWriter(engine.announce, engine.next_id, reader=self.reader)
+        return self._writer
+
+    def close(self) -> None:
+        """Let go of everything; views stay valid."""
+        self.reader.close()
+        if self._writer is not None:
+            self._writer.close()

@@ -1,0 +1,65 @@
+"""Threaded actors: the main thread reads the task link, a pool of threads runs the calls."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from actorgrid.runtime import execution
+from actorgrid.runtime.concurrent_actor import ConcurrentActor
+from actorgrid.runtime.worker_engine import running_now
+
+if TYPE_CHECKING:
+    from actorgrid.core.worker import Running
+    from actorgrid.runtime.worker import Worker
+
+
+class ThreadedActor(ConcurrentActor):
+    """The life of a threaded actor, from its constructor's return to its end."""
+
+    def __init__(self, worker: Worker, threads: int) -> None:
+        super().__init__(worker)
+        self.pool = ThreadPoolExecutor(threads, thread_name_prefix="actorgrid-call")
+
+    def run(self) -> NoReturn:
+        """Serve calls until told to leave."""
+        worker = self.worker
+        worker.interrupt_running = lambda running: None  # type: ignore[method-assign]  # a thread is only told, as in Ray
+        self._start_calls()
+        while not worker.machine.leaving:
+            batch = worker.link.receive()
+            if batch is None:
+                import os  # noqa: PLC0415  # only at the very end
+
+                os._exit(1)
+            worker.take(batch)
+            self._start_calls()
+        self.pool.shutdown(wait=True)
+        worker.depart()
+
+    def _start_calls(self) -> None:
+        engine = self.worker.engine
+        while True:
+            with engine.lock:
+                running = self.worker.machine.start()
+            if running is None:
+                return
+            self.pool.submit(self._call, running)
+
+    def _call(self, running: Running) -> None:
+        token = running_now.set(running)
+        began = time.perf_counter()
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            args, kwargs = execution.arguments(self.worker.engine, running.run)
+            result = self.worker.method(running.spec.method)(*args, **kwargs)
+        except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
+            error = raised
+        if isinstance(error, SystemExit) and self.worker.exiting:
+            self.worker.depart()
+        running_now.reset(token)
+        self.call_over(running, result, error, began)
+        self._start_calls()
+        self.worker.push()

@@ -1,0 +1,388 @@
+"""A worker process: takes runs from the task link, executes them, sends what came out.
+
+Threads: the main thread reads the task link and runs user code (as an asynchronous actor: an event loop that does
+both). The reader thread of the engine hears replies, revocations and cancellations. They share one lock, the
+engine's: starting a task, revoking one and writing to the outbox exclude each other.
+
+Results are buffered in the shared outbox and sent when there is nothing left to run, or ``FLUSH_AFTER`` seconds after
+the last send, whichever comes first; a head that has waited longer asks for them (``Revoke``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import gc
+import mmap
+import os
+import random
+import signal
+import socket
+import sys
+import threading
+import time
+from types import FrameType
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from actorgrid.core import messages as m
+from actorgrid.core.messages import Kind, ToClient, ToWorker
+from actorgrid.core.worker import Running, WorkerMachine
+from actorgrid.engine import current
+from actorgrid.engine.interrupts import in_protected_code, protected
+from actorgrid.runtime import boot, execution, lifetime
+from actorgrid.runtime.config import BootConfig
+from actorgrid.runtime.links import Link
+from actorgrid.runtime.outbox import Outbox
+from actorgrid.runtime.output import MarkedStream
+from actorgrid.runtime.worker_engine import WorkerEngine, running_now
+from actorgrid.wire.serialize import loads
+
+FLUSH_AFTER: Final = 0.0005
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self, config: BootConfig, number: int, task: socket.socket, control: socket.socket, shared: mmap.mmap) -> None:
+        self.link: Link[Any] = Link(task, ToWorker)
+        self.outbox = Outbox(shared, task)
+        self.machine = WorkerMachine()
+        #: The call that runs in the main thread.
+        self.latest: Running | None = None
+        #: Its user code is on the stack now, so it may be interrupted.
+        self.exposed: Running | None = None
+        #: The call that an interrupt is meant for.
+        self.target: Running | None = None
+        self.codes: dict[bytes, m.Code] = {}
+        self.functions: dict[bytes, Any] = {}
+        #: The actor this process is: its instance and its spec.
+        self.instance: Any = None
+        self.actor_spec: m.Spec | None = None
+        self.exiting = False
+        self._flushed = 0.0
+        self.title = lifetime.Title()
+        self.title.set("actorgrid: worker")
+        self.engine = WorkerEngine(self, config, number, Link(control, ToClient))
+        self.main_thread = threading.get_ident()
+
+    # -- the main loop
+
+    def run(self) -> None:
+        """Run what comes until told to leave."""
+        self.engine.start()
+        while True:
+            batch = self.link.receive()
+            if batch is None:
+                os._exit(1)  # the head is gone
+            if self.take(batch):
+                self.work()
+
+    @protected
+    def take(self, batch: list[Any]) -> bool:
+        """Note what the head sent. Returns whether there is something to run."""
+        with self.engine.lock:
+            machine = self.machine
+            for message in batch:
+                if type(message) is m.Run:
+                    machine.queue.append(message)
+                    if message.deps or message.refs:
+                        self.engine.given(message)
+                else:
+                    self._learn(message)
+            return bool(machine.queue)
+
+    def _learn(self, message: Any) -> None:
+        if isinstance(message, m.Learn):
+            self.machine.specs[message.spec.spec] = message.spec
+        elif isinstance(message, m.Code):
+            self.codes[message.digest] = message
+            self.engine.client.hold(message.value.refs)
+        elif isinstance(message, m.Segment):
+            self.engine.arenas.reader.attach(message.segment, message.size, self.link.fds.popleft())
+        elif isinstance(message, m.Restarted):
+            self.machine.become_actor(message)
+        elif isinstance(message, m.Environment):
+            self._look_like_driver(message)
+        elif isinstance(message, m.Unlearn):
+            for spec in message.specs:
+                self.machine.specs.pop(spec, None)
+            for digest in message.digests:
+                self.functions.pop(digest, None)
+                code = self.codes.pop(digest, None)
+                if code is not None:
+                    self.engine.client.let_go(code.value.refs)
+        elif isinstance(message, m.Exit):
+            self.leave(message.reason)
+
+    @staticmethod
+    def _look_like_driver(message: m.Environment) -> None:
+        blob = msgspec.msgpack.decode(message.blob)
+        sys.path[:] = blob["path"]
+        sys.argv[:] = blob["argv"]
+        with contextlib.suppress(OSError):
+            os.chdir(blob["cwd"])
+
+    def work(self) -> None:
+        """Run everything that is queued, then send the results."""
+        while (running := self._start()) is not None:
+            self.execute(running)
+        self.push()
+
+    @protected
+    def _start(self) -> Running | None:
+        with self.engine.lock:
+            return self.machine.start()
+
+    @protected
+    def push(self) -> None:
+        """Send what is buffered."""
+        with self.engine.lock:
+            self.outbox.flush()
+
+    # -- one call
+
+    def execute(self, running: Running) -> None:
+        """Run one call on the main thread."""
+        spec = running.spec
+        self.outbox.set_current(running.run.task)
+        self.latest = running
+        token = running_now.set(running)
+        self.title.set(f"actorgrid: worker {spec.name}")
+        began = time.perf_counter()
+        retry, result = False, None
+        try:
+            try:
+                self.exposed = running
+                result = self._call(running)
+                values = execution.results(self.engine, running, result)
+            finally:
+                self.exposed = None
+        except BaseException as error:  # noqa: BLE001  # whatever user code raises is its result
+            self.exposed = None
+            values, retry = self._failed(running, error)
+            result = error  # keeps what it mentions alive until it is sent
+        micros = int((time.perf_counter() - began) * 1e6)
+        self.target = None
+        running_now.reset(token)
+        self._finish(running, values, micros, retry=retry)
+        del result
+
+    def _call(self, running: Running) -> Any:
+        args, kwargs = execution.arguments(self.engine, running.run)
+        kind = running.spec.kind
+        if kind is Kind.TASK:
+            return self.function(running.spec.digest)(*args, **kwargs)
+        if kind is Kind.METHOD:
+            return self.method(running.spec.method)(*args, **kwargs)
+        self.instance = self.function(running.spec.digest)(*args, **kwargs)
+        self.actor_spec = running.spec
+        return None
+
+    def _failed(self, running: Running, error: BaseException) -> tuple[tuple[m.Value, ...], bool]:
+        if isinstance(error, SystemExit):
+            if self.exiting:
+                self.depart()
+            self._exit_process(error)
+        if running.cancelled and isinstance(error, KeyboardInterrupt):
+            return execution.cancelled(running), False
+        retry = not running.cancelled and execution.may_retry(running, error)
+        return execution.failure(self.engine, running, error), retry
+
+    def _exit_process(self, error: SystemExit) -> NoReturn:
+        """``sys.exit`` in a task ends the worker, as in Ray: it counts as a death."""
+        code = error.code
+        if code is not None and not isinstance(code, int):
+            print(code, file=sys.stderr)
+            code = 1
+        self.finish_output()
+        os._exit(code or 0)
+
+    @protected
+    def _finish(self, running: Running, values: tuple[m.Value, ...], micros: int, *, retry: bool) -> None:
+        """The call is over: its result is in the outbox when this returns."""
+        run = running.run
+        if running.cancelled and self.machine.is_method(running):
+            values = execution.cancelled(running)
+        engine = self.engine
+        for stream in self.streams:
+            if stream.dirty:
+                stream.finish()
+        with engine.lock:
+            leaving = self.machine.finished(running)
+            client = engine.client
+            if leaving:
+                client.outbox.append(m.Revoked(self.machine.leave("max_calls")))
+            client.outbox.append(m.Done(run.task, run.attempt, values, micros, retry, leaving))
+            if run.deps or run.refs:
+                engine.let_go(run)
+            if client.dropped:
+                client.collect()
+            for message in client.outbox:
+                self.outbox.add(message)
+            client.outbox.clear()
+            self.outbox.set_current(0)
+            self.latest = None
+            now = time.monotonic()
+            if now - self._flushed > FLUSH_AFTER:
+                self._flushed = now
+                self.outbox.flush()
+        if running.spec.kind is Kind.ACTOR:
+            self._constructed(running.spec, failed=bool(values) and values[0].status is not m.Status.OK)
+        if self.machine.leaving:
+            self.leave(self.machine.leaving)
+
+    def _constructed(self, spec: m.Spec, *, failed: bool) -> None:
+        if failed:
+            return
+        with self.engine.lock:
+            self.machine.constructed(spec)
+        self.push()
+        if spec.is_async:
+            from actorgrid.runtime.async_actor import AsyncActor  # noqa: PLC0415  # asyncio: 45 ms that others save
+
+            AsyncActor(self).run()
+        elif spec.max_concurrency > 1:
+            from actorgrid.runtime.threaded_actor import ThreadedActor  # noqa: PLC0415  # only where it is used
+
+            ThreadedActor(self, spec.max_concurrency).run()
+
+    streams: tuple[MarkedStream, ...] = ()
+
+    # -- code
+
+    def function(self, digest: bytes) -> Any:
+        """Return an exported function or class."""
+        function = self.functions.get(digest)
+        if function is None:
+            code = self.codes[digest]
+            if code.value.extent is not None:
+                function = loads(bytes(self.engine.arenas.view(code.value.extent, lambda: None)))
+            else:
+                function = loads(code.value.data)
+            self.functions[digest] = function
+        return function
+
+    def method(self, name: str) -> Any:
+        """Return a method of the actor."""
+        if name == "__ray_ready__":
+            return lambda: True
+        if name == "__ray_call__":
+            return lambda function, *args, **kwargs: function(self.instance, *args, **kwargs)
+        if name == "__ray_terminate__":
+            return self.exit_actor
+        return getattr(self.instance, name)
+
+    # -- control, on the reader thread
+
+    def revoke(self, message: m.Revoke) -> None:
+        """Hand back what has not started; send what is buffered."""
+        with self.engine.lock:
+            back = self.machine.revoke(message.tasks)
+            if back:
+                self.engine.client.outbox.append(m.Revoked(back))
+            self.engine.send(force=True)
+            self.outbox.flush()
+
+    def interrupt(self, message: m.Interrupt) -> None:
+        """Cancel an attempt."""
+        with self.engine.lock:
+            running = self.machine.cancel(message.task, message.attempt)
+            if running is None:
+                return
+            if running.run.task not in self.machine.running:
+                self.engine.let_go(running.run)
+                values = execution.cancelled(running)
+                self.engine.client.outbox.append(m.Done(message.task, message.attempt, values))
+                self.engine.send(force=True)
+                self.outbox.flush()
+                return
+        self.interrupt_running(running)
+
+    def interrupt_running(self, running: Running) -> None:
+        """Interrupt user code. A synchronous method is only told (``is_canceled``), as in Ray."""
+        if running.spec.kind is Kind.TASK:
+            self.target = running
+            signal.pthread_kill(self.main_thread, signal.SIGINT)
+
+    def press(self) -> None:
+        """Signal the main thread again: the interrupt did not find user code exposed yet."""
+        target = self.target
+        if target is not None:
+            if self.latest is not target:
+                self.target = None
+            else:
+                signal.pthread_kill(self.main_thread, signal.SIGINT)
+
+    def on_sigint(self, number: int, frame: FrameType | None) -> None:
+        """Raise KeyboardInterrupt if exactly the call that is meant is inside user code."""
+        del number
+        target = self.target
+        if target is not None and self.exposed is target and not in_protected_code(frame):
+            self.target = None
+            raise KeyboardInterrupt
+
+    # -- the end
+
+    def finish_output(self) -> None:
+        """Push out what user code printed."""
+        for stream in self.streams:
+            with contextlib.suppress(Exception):
+                stream.finish()
+
+    def exit_actor(self) -> NoReturn:
+        """End this actor: no restart, whatever it was told."""
+        with self.engine.lock:
+            self.engine.client.outbox.append(m.Exiting("the actor ended itself with exit_actor()"))
+            self.engine.send(force=True)
+            self.outbox.flush()
+        self.exiting = True
+        raise SystemExit(0)
+
+    def leave(self, reason: str) -> None:
+        """End this process in an orderly way once nothing runs here."""
+        with self.engine.lock:
+            self.machine.leaving = reason
+            if self.machine.running or self.machine.queue:
+                return
+        self.depart()
+
+    def depart(self) -> NoReturn:
+        """Run the actor's last words and the exit handlers, send everything, go."""
+        shutdown = getattr(self.instance, "__ray_shutdown__", None)
+        try:
+            if shutdown is not None:
+                shutdown()
+            import atexit  # noqa: PLC0415  # only here
+
+            atexit._run_exitfuncs()
+        except BaseException as error:  # noqa: BLE001  # last words may fail, leaving may not
+            print(f"actorgrid: on the way out: {error!r}", file=sys.stderr)
+        self.finish_output()
+        with contextlib.suppress(OSError):
+            self.push()
+        os._exit(0)
+
+
+def work(config: BootConfig, number: int, task: socket.socket, control: socket.socket, shared: mmap.mmap) -> None:
+    """Be a worker: the first thing that a forked process calls."""
+    boot.surroundings(config)
+    random.seed()
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()
+    worker = Worker(config, number, task, control, shared)
+    signal.signal(signal.SIGINT, worker.on_sigint)
+    faulthandler.enable(file=2)
+
+    def name() -> str:
+        running = running_now.get() or worker.latest
+        if worker.actor_spec is not None:
+            return worker.actor_spec.name
+        return running.spec.name if running is not None else "worker"
+
+    worker.streams = (MarkedStream(1, name), MarkedStream(2, name))
+    sys.stdout, sys.stderr = worker.streams
+    current.install(worker.engine)
+    gc.enable()
+    worker.run()

@@ -1,0 +1,340 @@
+"""Exceptions of user code to bytes and back, and what to say about a value that cannot be pickled.
+
+An exception is pickled where it was raised, and unpickled there to see that it survives: what breaks on the way would
+otherwise break where nobody can tell any more what was raised. If it does not survive as it is (a constructor with
+other parameters than ``args``, an attribute that cannot be pickled), it is taken apart and rebuilt without running its
+constructor. The traceback travels beside it, as text.
+"""
+
+from __future__ import annotations
+
+import functools
+import pickle
+import sys
+import traceback
+import types
+from typing import Any, Final
+
+import msgspec
+
+from actorgrid.exceptions import (
+    ActorGridError,
+    TaskCancelledError,
+    TaskError,
+    UnserializableException,
+    allocate,
+    get_state,
+    set_state,
+)
+
+#: A remote traceback, and any text that stands in for a value, is cut in its middle beyond this many characters.
+TEXT_LIMIT: Final = 64 << 10
+_MEMBER_LIMIT: Final = 4 << 10
+#: Of a deeper traceback only the last frames are shown.
+_FRAME_LIMIT: Final = 200
+#: Frames of this package on top of a traceback are how the user's function was called: no news.
+_PACKAGE: Final = __file__.rpartition("/wire/")[0] + "/"
+
+
+class _Packed(msgspec.Struct, array_like=True):
+    function_name: str
+    traceback_str: str
+    pid: int
+    cause: bytes
+
+
+def pack_exception(error: BaseException, function_name: str, pid: int) -> bytes:
+    """Return ``error``, raised by ``function_name`` in process ``pid``, as bytes for ``unpack_exception``.
+
+    Runs where it was raised, and never raises, whatever the methods of the exception do. An error that has come out
+    of another task keeps its innermost cause; its story is part of the traceback.
+    """
+    told = _format(error)
+    cause = error.cause if isinstance(error, TaskError) else error
+    if _is_cancellation(cause):
+        cause = TaskCancelledError(None, f"{function_name} was interrupted")
+    try:
+        data = _dumps(_portable(cause))
+        pickle.loads(data)  # noqa: S301  # what this process has just made
+    except BaseException:  # noqa: BLE001  # the methods of user classes
+        data = pickle.dumps(ActorGridError(_safe_repr(cause)))
+    return msgspec.msgpack.encode(_Packed(function_name, told, pid, data))
+
+
+def unpack_exception(data: bytes, *, inherited: bool = False) -> BaseException:
+    """Return what ``pack_exception`` packed as an instance of both ``TaskError`` and the class that was raised.
+
+    ``inherited``: the error is that of an argument; the message says so. Never raises: if the exception cannot be
+    unpickled here, the cause is an ``UnserializableException`` and the remote traceback is still there.
+    """
+    try:
+        packed = msgspec.msgpack.decode(data, type=_Packed)
+    except msgspec.MsgspecError as error:
+        return TaskError("?", f"the error is damaged: {error}", UnserializableException())
+    told = packed.traceback_str
+    if inherited:
+        told = f"At least one of the input arguments for this task could not be computed:\n{told}"
+    cause: Any
+    try:
+        cause = pickle.loads(packed.cause)  # noqa: S301  # the process that asked for a value unpickles it
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # the methods of user classes
+        cause = UnserializableException(packed.traceback_str)
+        cause.__cause__ = error
+    if not isinstance(cause, BaseException):
+        cause = UnserializableException(packed.traceback_str)
+    return TaskError(packed.function_name, told, cause, packed.pid).as_instanceof_cause()
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    cls = type(error)  # by name: this layer does not import asyncio
+    return isinstance(error, KeyboardInterrupt) or (cls.__module__, cls.__name__) == (
+        "asyncio.exceptions",
+        "CancelledError",
+    )
+
+
+# ----------------------------------------------------------------------------------------------------- the traceback
+
+
+def _format(error: BaseException) -> str:
+    try:
+        frames = error.__traceback__
+        while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+            frames = frames.tb_next
+        told = traceback.TracebackException(type(error), error, frames, limit=-_FRAME_LIMIT, compact=True)
+        text = "".join(told.format()).rstrip("\n")
+    except Exception as problem:  # noqa: BLE001  # the methods of user classes
+        return f"{type(error).__name__} (its traceback cannot be formatted: {type(problem).__name__})"
+    left_out = _depth(frames) - _FRAME_LIMIT
+    if left_out > 0:
+        text = f"[{left_out} outer frames are left out]\n{text}"
+    return _shorten(text, TEXT_LIMIT)
+
+
+def _depth(frames: types.TracebackType | None) -> int:
+    depth = 0
+    while frames is not None:
+        depth += 1
+        frames = frames.tb_next
+    return depth
+
+
+def _shorten(text: str, limit: int) -> str:
+    """Return ``text`` as text that can be encoded, at most about ``limit`` characters of it."""
+    if len(text) > limit:
+        half = limit // 2
+        text = f"{text[:half]}\n[{len(text) - 2 * half} characters are left out]\n{text[-half:]}"
+    return text.encode(errors="backslashreplace").decode()  # lone surrogates
+
+
+def _safe_repr(value: Any) -> str:
+    try:
+        return _shorten(repr(value), _MEMBER_LIMIT)
+    except BaseException:  # noqa: BLE001  # the methods of user classes
+        return f"<{type(value).__name__} object, whose repr failed>"
+
+
+# --------------------------------------------------------------------------------------------------------- the cause
+
+
+class _Parts:
+    """Pickles into the exception that ``_restore`` makes of these arguments."""
+
+    def __init__(self, *parts: Any) -> None:
+        self.parts = parts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, self.parts
+
+
+def _portable(error: BaseException) -> Any:
+    """Return what pickles into ``error``, or into something as near to it as can be."""
+    if _survives(error):
+        return error
+    arguments: tuple[Any, ...]
+    if isinstance(error, BaseExceptionGroup):
+        arguments = (error.message, [_portable(inner) for inner in error.exceptions])
+    else:
+        arguments = tuple(_member(value) for value in error.args)
+    state = {name: _member(value) for name, value in get_state(error).items() if name not in {"message", "exceptions"}}
+    notes = [_member(note) for note in getattr(error, "__notes__", ())]
+    parts = _Parts(type(error), arguments, state, notes)
+    if type(_round_trip(parts)) is type(error):
+        return parts
+    return ActorGridError(_safe_repr(error))
+
+
+def _restore(cls: type[BaseException], arguments: tuple[Any, ...], state: dict[str, Any], notes: list[Any]) -> Any:
+    error = allocate(cls, arguments if issubclass(cls, BaseExceptionGroup) else ())
+    BaseException.__setattr__(error, "args", arguments)
+    set_state(error, state)
+    if notes:
+        vars(error)["__notes__"] = notes
+    return error
+
+
+def _survives(error: BaseException) -> bool:
+    copy = _round_trip(error)
+    if type(copy) is not type(error):
+        return False
+    if type(error).__reduce__ is not BaseException.__reduce__:
+        return True
+    # The constructor was run again, with ``args``: one that makes ``args`` of other parameters makes a mess of them.
+    try:
+        return len(copy.args) == len(error.args) and str(copy) == str(error)
+    except BaseException:  # noqa: BLE001  # the methods of user classes
+        return True  # str() fails on both sides: as faithful as can be
+
+
+def _member(value: Any) -> Any:
+    """Return ``value`` if it can be pickled and unpickled, else its repr."""
+    if isinstance(value, (str, int, float, bytes, bool, type(None))):
+        return value
+    return value if type(_round_trip(value)) is type(value) else _safe_repr(value)
+
+
+def _round_trip(value: Any) -> Any:
+    """Return ``value`` pickled and unpickled; None if that fails. It never raises."""
+    try:
+        return pickle.loads(_dumps(value))  # noqa: S301  # what this process has just made
+    except BaseException:  # noqa: BLE001  # the methods of user classes
+        return None
+
+
+def _dumps(value: Any) -> bytes:
+    try:
+        data = pickle.dumps(value, protocol=5)
+        if b"__main__" not in data and not _by_value_somewhere(data):
+            return data
+    except Exception:  # noqa: BLE001, S110  # whatever the C pickler cannot do, cloudpickle tries
+        pass
+    import cloudpickle
+
+    return cloudpickle.dumps(value, protocol=5)  # type: ignore[no-any-return]
+
+
+def _by_value_somewhere(data: bytes) -> bool:
+    cloudpickle = sys.modules.get("cloudpickle")
+    return cloudpickle is not None and any(
+        name.encode() in data for name in cloudpickle.list_registry_pickle_by_value()
+    )
+
+
+# ------------------------------------------------------------------------------------------------ unpicklable values
+
+#: Bounds of the search: values tried, and how deep it looks.
+_TRIES: Final = 500
+_LEVELS: Final = 12
+
+
+def explain_unpicklable(value: Any, error: BaseException, root: str) -> str:
+    """Say which member of ``value`` cannot be pickled: ``args[0].cfg.lock: cannot pickle '_thread.lock' object``.
+
+    ``error`` is what pickling ``value`` raised; ``root`` is how the caller calls ``value``. Never raises.
+    """
+    search = _Search()
+    try:
+        found = search.find(value, root, 0)
+    except Exception:  # noqa: BLE001  # the methods of user classes
+        found = None
+    path, problem = found or (root, error)
+    text = _safe_str(problem)
+    return f"{path}: {text}"
+
+
+def _safe_str(error: BaseException) -> str:
+    try:
+        return _shorten(str(error), _MEMBER_LIMIT) or type(error).__name__
+    except BaseException:  # noqa: BLE001  # the methods of user classes
+        return type(error).__name__
+
+
+class _Search:
+    """A depth-first search for the innermost value that cannot be pickled."""
+
+    def __init__(self) -> None:
+        self.tries = _TRIES
+        self.seen: dict[int, Any] = {}  # the values are kept, so that their ids stay theirs
+
+    def find(self, value: Any, path: str, level: int) -> tuple[str, BaseException] | None:
+        if id(value) in self.seen or self.tries <= 0:
+            return None
+        self.seen[id(value)] = value
+        self.tries -= 1
+        problem = _problem(value)
+        if problem is None:
+            return None
+        if level < _LEVELS:
+            for name, child in _members(value):
+                found = self.find(child, path + name, level + 1)
+                if found is not None:
+                    return found
+        return path, problem
+
+
+def _problem(value: Any) -> BaseException | None:
+    import cloudpickle
+
+    try:
+        cloudpickle.dumps(value, protocol=5, buffer_callback=_drop)
+    except Exception as error:  # noqa: BLE001  # the methods of user classes
+        return error
+    return None
+
+
+def _drop(buffer: pickle.PickleBuffer) -> None:
+    buffer.release()
+
+
+def _members(value: Any) -> list[tuple[str, Any]]:
+    """Return what pickling ``value`` pickles too, each with the end of its path."""
+    if isinstance(value, dict):
+        keys = [(f"<key {_name(key)}>", key) for key in value]
+        return [(f"[{_name(key)}]", item) for key, item in value.items()] + keys
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [(f"[{index}]", item) for index, item in enumerate(value)]
+    if isinstance(value, (functools.partial, types.MethodType)):
+        names = ("func", "args", "keywords", "__self__", "__func__")
+        return [(f".{name}", getattr(value, name)) for name in names if name in dir(type(value))]
+    if isinstance(value, types.FunctionType):
+        return _members_of_function(value)
+    found = [(f".{name}", item) for name, item in getattr(value, "__dict__", {}).items()]
+    if isinstance(value, type):
+        return [(name, item) for name, item in found if not isinstance(item, (types.GetSetDescriptorType, classmethod))]
+    if isinstance(value, BaseException):
+        found.append((".args", value.args))
+    slots = [name for cls in type(value).__mro__ for name in _slots(cls) if hasattr(value, name)]
+    return found + [(f".{name}", getattr(value, name)) for name in slots]
+
+
+def _slots(cls: type[Any]) -> list[str]:
+    names = vars(cls).get("__slots__", ())
+    return [name for name in ((names,) if isinstance(names, str) else names) if not name.startswith("__")]
+
+
+def _members_of_function(function: types.FunctionType) -> list[tuple[str, Any]]:
+    code = function.__code__
+    found: list[tuple[str, Any]] = []
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
+        try:
+            found.append((f".<closure>.{name}", cell.cell_contents))
+        except ValueError:
+            pass  # an empty cell
+    found += [(f".<global>.{name}", item) for name, item in _globals_of(function, code).items()]
+    found += [(f".<default>[{index}]", item) for index, item in enumerate(function.__defaults__ or ())]
+    found += [(f".<default>.{name}", item) for name, item in (function.__kwdefaults__ or {}).items()]
+    return found + [(f".{name}", item) for name, item in vars(function).items()]
+
+
+def _globals_of(function: types.FunctionType, code: types.CodeType) -> dict[str, Any]:
+    used = {name: function.__globals__[name] for name in code.co_names if name in function.__globals__}
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            used.update(_globals_of(function, constant))
+    return used
+
+
+def _name(key: Any) -> str:
+    return _safe_repr(key)[:60]

@@ -1,0 +1,101 @@
+"""Values to bytes and back: pickle protocol 5 with out-of-band buffers.
+
+The C pickler goes first, cloudpickle does what it cannot. The C pickler does not fail on things defined in
+``__main__``: it writes a reference that breaks in the worker, so a payload that mentions ``__main__`` (or a module
+registered with ``cloudpickle.register_pickle_by_value``) is made again by cloudpickle.
+
+While a value is pickled, the references inside it put their ids into ``Pickled.refs`` (see ``collecting``).
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import threading
+from typing import Any, Final
+
+from actorgrid.exceptions import SerializationError
+from actorgrid.wire import layout
+from actorgrid.wire.errors import explain_unpicklable
+
+#: Payloads up to this many bytes travel inside messages, larger ones in shared memory.
+INLINE_LIMIT: Final = 100 << 10
+#: ``None``, pickled: the most frequent result.
+NONE: Final = pickle.dumps(None, protocol=5)
+
+
+class _Collecting(threading.local):
+    """The list into which references of the value that this thread pickles put their ids; None outside the grid."""
+
+    refs: list[int] | None = None
+
+
+collecting: Final = _Collecting()
+
+
+class Pickled:
+    """A value as a pickle stream, its out-of-band buffers, and the ids it mentions."""
+
+    __slots__ = ("buffers", "data", "refs", "size")
+
+    def __init__(self, data: bytes, buffers: list[memoryview], refs: tuple[int, ...]) -> None:
+        self.data = data
+        self.buffers = buffers
+        self.refs = refs
+        self.size = layout.size_of(data, buffers) if buffers else len(data)
+
+    def inline(self) -> bytes:
+        """Return the inline form."""
+        return layout.to_bytes(self.data, self.buffers) if self.buffers else self.data
+
+
+def dumps(value: Any, what: str) -> Pickled:
+    """Pickle ``value``. Raises SerializationError naming the member that cannot be (``what`` is the root of the path)."""
+    outer = collecting.refs
+    collecting.refs = refs = []
+    buffers: list[pickle.PickleBuffer] = []
+    try:
+        try:
+            data = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+            again = _must_go_by_value(data)
+        except Exception:  # noqa: BLE001  # whatever the C pickler cannot do, cloudpickle tries
+            again = True
+        if again:
+            refs.clear()
+            buffers.clear()
+            data = _by_value(value, buffers, what)
+    finally:
+        collecting.refs = outer
+    views = [_raw(buffer) for buffer in buffers] if buffers else []
+    return Pickled(data, views, tuple(refs))
+
+
+def _by_value(value: Any, buffers: list[pickle.PickleBuffer], what: str) -> bytes:
+    import cloudpickle  # noqa: PLC0415  # 25 ms of start-up that most programs never need
+
+    try:
+        return cloudpickle.dumps(value, protocol=5, buffer_callback=buffers.append)  # type: ignore[no-any-return]  # untyped
+    except Exception as error:
+        raise SerializationError(explain_unpicklable(value, error, what)) from error
+
+
+def _must_go_by_value(data: bytes) -> bool:
+    if b"__main__" in data:
+        return True
+    cloudpickle = sys.modules.get("cloudpickle")
+    if cloudpickle is None:
+        return False
+    registered = cloudpickle.list_registry_pickle_by_value()
+    return any(name.encode() in data for name in registered)
+
+
+def _raw(buffer: pickle.PickleBuffer) -> memoryview:
+    return buffer.raw()
+
+
+def loads(data: bytes | memoryview) -> Any:
+    """Return the value whose inline form, or whose bytes in shared memory, ``data`` is. Buffers are not copied."""
+    if data[0] == 0x80:
+        return pickle.loads(data)  # noqa: S301  # the process that asked for a value is the one that unpickles it
+    stream, buffers = layout.parse(data)
+    return pickle.loads(stream, buffers=buffers)  # noqa: S301  # see above

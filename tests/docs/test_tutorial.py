@@ -1,0 +1,43 @@
+"""The tutorial is true: its blocks run in order as one program and print what the page says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "tutorial" / "ten-minutes.md"
+
+
+def blocks(page: Path) -> list[str]:
+    """Return the Python blocks of a Markdown page, in order."""
+    return re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def promised(program: str) -> list[str]:
+    """Return the comments after ``print(...)``: what the page says is printed."""
+    return re.findall(r"^ *print\(.*\)  # (.+)$", program, re.MULTILINE)
+
+
+def test_tutorial_runs_and_prints_what_it_says(tmp_path: Path) -> None:
+    pytest.importorskip("numpy")
+    program = "\n".join(blocks(PAGE))
+    script = tmp_path / "ten_minutes.py"
+    script.write_text(program, encoding="utf-8")
+
+    result = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == promised(program)
