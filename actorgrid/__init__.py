@@ -3,6 +3,7 @@
 The map of the house; each line may use the lines below it::
 
     cli/            the ``actorgrid`` command
+    actor.py        the names of ``ray.actor``
     api/            what users call: remote functions, actors, get, put, wait, init
     runtime/        how it really runs: driver, head, launcher, workers, pipes, shared memory
     engine/         the protocol between ``api`` and whatever runs the program; references
@@ -10,6 +11,91 @@ The map of the house; each line may use the lines below it::
     wire/           how bytes look: frames, payloads, exceptions
     core/           what happens: pure state machines of head, client and worker
     exceptions.py   every exception; the tree is drawn at its top
+
+Names are imported when they are first used: ``import actorgrid`` alone costs next to nothing.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from actorgrid import actor, exceptions
+    from actorgrid.api.actor import method
+    from actorgrid.api.basics import cancel, get, get_actor, get_gpu_ids, kill, put, wait
+    from actorgrid.api.context import RuntimeContext, get_runtime_context
+    from actorgrid.api.decorators import remote
+    from actorgrid.api.handle import ActorHandle
+    from actorgrid.api.remote_function import RemoteFunction
+    from actorgrid.api.session import (
+        GridContext,
+        available_resources,
+        cluster_resources,
+        init,
+        is_initialized,
+        nodes,
+        shutdown,
+    )
+    from actorgrid.engine.refs import ObjectRef
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "ActorHandle",
+    "GridContext",
+    "ObjectRef",
+    "RemoteFunction",
+    "RuntimeContext",
+    "__version__",
+    "actor",
+    "available_resources",
+    "cancel",
+    "cluster_resources",
+    "exceptions",
+    "get",
+    "get_actor",
+    "get_gpu_ids",
+    "get_runtime_context",
+    "init",
+    "is_initialized",
+    "kill",
+    "method",
+    "nodes",
+    "put",
+    "remote",
+    "shutdown",
+    "wait",
+]
+
+#: Module -> the public names that it defines. A test holds this against the imports above.
+_HOMES = {
+    "api.actor": ("method",),
+    "api.basics": ("cancel", "get", "get_actor", "get_gpu_ids", "kill", "put", "wait"),
+    "api.context": ("RuntimeContext", "get_runtime_context"),
+    "api.decorators": ("remote",),
+    "api.handle": ("ActorHandle",),
+    "api.remote_function": ("RemoteFunction",),
+    "api.session": (
+        "GridContext", "available_resources", "cluster_resources", "init", "is_initialized", "nodes", "shutdown",
+    ),
+    "engine.refs": ("ObjectRef",),
+}  # fmt: skip
+_SUBMODULES = ("actor", "exceptions")
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
+    for home, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

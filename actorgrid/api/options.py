@@ -100,7 +100,7 @@ def _num_returns(name: str, value: Any) -> int:
             raise ValueError(
                 f"option {name!r}: generators ({value!r}) are not supported yet; give the number of values"
             )
-        raise ValueError(f"option {name!r} must be an int: {value!r}")
+        raise ValueError(f"option {name!r} must be an int: {value!r}")  # noqa: TRY004  # Ray's type
     return int(whole(0)(name, value))
 
 

@@ -134,12 +134,12 @@ class RemoteFunction(TaskCaller[P, "ObjectRef[R]"], Generic[P, R]):
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         name = self._definition.name
-        if _is_importable(self, self._definition.function.__module__, name):
+        if is_importable(self, self._definition.function.__module__, name):
             return name
         return RemoteFunction, (self._definition.function, dict(self._options))
 
 
-def _is_importable(thing: object, module: str | None, name: str) -> bool:
+def is_importable(thing: object, module: str | None, name: str) -> bool:
     """Return whether ``import module`` finds ``thing`` under ``name``, so that it can be pickled by reference."""
     if module is None or module in {"__main__", "__mp_main__"} or _goes_by_value(module):
         return False

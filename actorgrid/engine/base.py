@@ -122,10 +122,7 @@ class EngineBase:
     def error_of(self, value: m.Value) -> BaseException:
         """Return the exception that a failed value stands for."""
         if value.status is m.Status.ERROR:
-            data: bytes | memoryview = value.data
-            if value.extent is not None:
-                data = bytes(self.map_extent(value.extent, lambda: None))
-            return unpack_exception(bytes(data))
+            return unpack_exception(value.data)
         return failure_to_exception(decode_failure(value.data), lambda ident: render(ident, self.session, 32))
 
     @protected

@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 from actorgrid.core import messages as m
 from actorgrid.core.messages import Failure, FailureKind, Status, Value
 from actorgrid.core.worker import Running
-from actorgrid.exceptions import ObjectStoreFullError
+from actorgrid.exceptions import ActorGridError, ObjectStoreFullError
 from actorgrid.wire.codec import encode_failure
 from actorgrid.wire.errors import pack_exception
-from actorgrid.wire.serialize import INLINE_LIMIT, NONE, Pickled, loads
+from actorgrid.wire.serialize import NONE, loads
 
 if TYPE_CHECKING:
     from actorgrid.runtime.worker_engine import WorkerEngine
 
 _NONE_VALUE = Value(Status.OK, NONE)
+#: Errors travel inside messages, whatever they hold; one that is larger than this (bytes) is summed up.
+LARGEST_ERROR = 1 << 20
 _NOTHING: tuple[tuple[()], dict[str, Any]] = ((), {})
 
 
@@ -68,16 +70,14 @@ def failure(engine: WorkerEngine, running: Running, error: BaseException) -> tup
     """Return the values of a call that raised ``error``."""
     count = max(running.spec.num_returns, 1)
     name = running.spec.name
-    if not isinstance(error, ObjectStoreFullError):
-        data = pack_exception(error, name, os.getpid())
-        if len(data) <= INLINE_LIMIT:
-            return (Value(Status.ERROR, data),) * count
-        try:
-            return tuple(Value(Status.ERROR, b"", engine.write_extent(Pickled(data, [], ()))) for _ in range(count))
-        except ObjectStoreFullError as full:
-            error = full
-    text = f"{name}: {error}"
-    return (Value(Status.FAILURE, encode_failure(Failure(FailureKind.STORE_FULL, text, name=name))),) * count
+    if isinstance(error, ObjectStoreFullError):
+        text = f"{name}: {error}"
+        return (Value(Status.FAILURE, encode_failure(Failure(FailureKind.STORE_FULL, text, name=name))),) * count
+    data = pack_exception(error, name, os.getpid())
+    if len(data) > LARGEST_ERROR:
+        summary = ActorGridError(f"{type(error).__name__}, too large to send ({len(data)} bytes)")
+        data = pack_exception(summary.with_traceback(error.__traceback__), name, os.getpid())
+    return (Value(Status.ERROR, data),) * count
 
 
 def cancelled(running: Running) -> tuple[Value, ...]:

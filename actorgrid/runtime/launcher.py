@@ -192,6 +192,8 @@ class Launcher:
 
 def preload(config: BootConfig) -> None:
     """Import what workers need, with BLAS and OpenMP held to one thread so that no thread is started here."""
+    import cloudpickle  # noqa: F401, PLC0415  # most programs define something in __main__
+
     import actorgrid.runtime.worker  # noqa: F401, PLC0415  # what every worker needs
 
     held = [name for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS") if name not in os.environ]

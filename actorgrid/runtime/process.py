@@ -52,8 +52,9 @@ class ProcessEngine(LocalEngine):
 
     def wake(self) -> None:
         """Have the reader thread look around. Safe anywhere, also in ``__del__`` and signal handlers."""
-        with contextlib.suppress(OSError):
-            os.eventfd_write(self._wake_fd, 1)
+        if self._wake_fd >= 0:
+            with contextlib.suppress(OSError):
+                os.eventfd_write(self._wake_fd, 1)
 
     def write_extent(self, pickled: Pickled) -> m.Extent:
         """See ``EngineBase``."""

@@ -361,6 +361,7 @@ class Worker:
             print(f"actorgrid: on the way out: {error!r}", file=sys.stderr)
         self.finish_output()
         with contextlib.suppress(OSError):
+            self.link.socket.setblocking(True)
             self.push()
         os._exit(0)
 

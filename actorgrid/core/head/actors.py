@@ -80,6 +80,7 @@ class Actors:
         worker.actor = actor
         actor.worker = worker
         self.placed_count += 1
+        self.head.workers.wanting = True
         namespace, name = actor.key or ("", "")
         self.head.order(worker, Restarted(actor.ident, actor.incarnation, name, namespace, actor.handle))
 

@@ -152,6 +152,8 @@ class Head:
             self.dispatch.nudge(now)
         if self.dispatch.idle:
             self.workers.retire(now)
+        if self.workers.wanting:
+            self.workers.replenish()
 
     def next_deadline(self) -> float | None:
         """Return when ``turn`` must be called even if nothing arrives, None if never."""

@@ -156,8 +156,10 @@ class Objects:
                 self._push(number, made)
         if made.waiters:
             waiters, made.waiters = made.waiters, None
+            made.pins += 1  # a task that fails for this argument unpins it while we are still here
             for task in waiters:
                 self.head.tasks.argument_ready(task)
+            made.pins -= 1
         if not made.holder and not made.pins:
             self.unheld(made)
 

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 KEEP_IDLE: Final = 1.0
 #: A task is given to this many workers that die before they say a word, then it fails.
 STRIKES: Final = 3
+#: Workers started ahead of any need at once.
+MOST_PRESTARTED: Final = 16
 
 
 class Workers:
     """The worker processes."""
 
-    __slots__ = ("head", "keep", "leaving", "limit", "spawned", "table")
+    __slots__ = ("head", "keep", "leaving", "limit", "spawned", "stillborn", "table", "wanting")
 
     def __init__(self, head: Head, keep: int, limit: int) -> None:
         self.head = head
@@ -40,6 +42,10 @@ class Workers:
         self.limit = limit
         self.table: dict[int, Worker] = {}
         self.spawned = 0
+        #: A worker left the pool: ``replenish`` has something to do.
+        self.wanting = False
+        #: Workers in a row that died before they said a word.
+        self.stillborn = 0
         #: Workers in state LEAVING.
         self.leaving = 0
 
@@ -67,6 +73,13 @@ class Workers:
             worker = self.spawn()
             worker.idle_since = self.head.now
             self.head.dispatch.idle[worker] = None
+
+    def replenish(self) -> None:
+        """Bring the pool back to ``keep`` workers, unless they die as soon as they start."""
+        self.wanting = False
+        missing = min(-self._surplus(), self.limit - len(self.table), MOST_PRESTARTED)
+        if missing > 0 and self.stillborn < STRIKES:
+            self.prestart(missing)
 
     def spawned_as(self, message: Spawned) -> None:
         """The worker's process exists."""
@@ -174,6 +187,8 @@ class Workers:
         dispatch = self.head.dispatch
         self.step(worker, WorkerInput.DIE)
         del self.table[worker.number]
+        self.wanting = True
+        self.stillborn = 0 if worker.spoke else self.stillborn + 1
         dispatch.idle.pop(worker, None)
         dispatch.pipelined.pop(worker, None)
         dispatch.vacate(worker)

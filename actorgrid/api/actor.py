@@ -1,0 +1,169 @@
+"""Actor classes: ``A.remote(...)`` starts an actor, ``@method`` gives a method its options."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, Generic, NoReturn, TypeVar, overload
+
+from actorgrid.api.handle import SPECIAL, ActorHandle, ActorMethod, Methods
+from actorgrid.api.options import METHOD, actor_options, check_actor_options, checked, method_options
+from actorgrid.api.signature import Signature, of_callable
+from actorgrid.engine.current import current
+from actorgrid.engine.definitions import ActorDefinition, MethodOptions
+
+__all__ = ["ActorClass", "ActorClassInheritanceException", "ActorHandle", "ActorMethod", "exit_actor", "method"]
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Where ``@method`` leaves the options it was given.
+_MARK: Final = "__actorgrid_method_options__"
+#: Functions of a class that are not there to be called through a handle.
+_NOT_METHODS: Final = frozenset({"__init__", "__new__", "__del__", "__init_subclass__", "__class_getitem__"})
+
+
+class ActorClassInheritanceException(TypeError):  # noqa: N818  # Ray's name
+    """A class inherits from an actor class. Inherit from the plain class, then decorate."""
+
+
+class ActorClass(Generic[T]):
+    """What ``@remote`` makes of a class. Attributes of the class itself can be read through it."""
+
+    def __init__(self, cls: type[T], options: Mapping[str, Any], *_: Any) -> None:
+        if not isinstance(cls, type):
+            raise _inheritance(str(cls))
+        checked_options = check_actor_options(options, at_use=False)
+        functions = dict(_functions(cls))
+        defaults = {name: method_options(getattr(function, _MARK, {})) for name, function in functions.items()}
+        defaults |= {name: MethodOptions() for name in SPECIAL}
+        is_async = any(_is_async(function) for function in functions.values())
+        self._definition = ActorDefinition(cls, cls.__name__, is_async, defaults)
+        self._methods = Methods(cls.__name__, defaults, cls)
+        self._checks: Signature = of_callable(cls)
+        self._options = checked_options
+        for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+            setattr(self, name, getattr(cls, name, None))
+
+    def remote(self, *args: Any, **kwargs: Any) -> ActorHandle[T]:
+        """Start an actor in a process of its own and return its handle at once; the arguments go to its constructor.
+
+        Raises TypeError for arguments that the constructor does not take or that cannot be pickled,
+        InfeasibleResourcesError, ActorAlreadyExistsError.
+        """
+        return self._create(self._options, args, kwargs)
+
+    def options(self, **options: Any) -> ConfiguredActorClass[T]:
+        """Return the class with other options for one use: ``A.options(name="a").remote(...)``.
+
+        Raises ValueError for unknown options and bad values, TypeError for wrong types.
+        """
+        merged = {**self._options, **check_actor_options(options, at_use=True)}
+        actor_options(merged, is_async=self._definition.is_async)  # options that exclude each other fail here
+        return ConfiguredActorClass(self, merged)
+
+    def _create(self, options: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorHandle[T]:
+        final = actor_options(options, is_async=self._definition.is_async)
+        checks = self._checks
+        if kwargs or not checks.low <= len(args) <= checks.high:
+            checks.check(args, kwargs)
+        ref, _ = current().create_actor(self._definition, final, args, kwargs)
+        return ActorHandle(ref, self._methods)
+
+    def _remote(self, args: Any = (), kwargs: Any = None, **options: Any) -> ActorHandle[T]:
+        return self.options(**options).remote(*args, **(kwargs or {}))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raise TypeError: actors are made with ``.remote``."""
+        del args, kwargs
+        name = self._definition.name
+        raise TypeError(f"Actors cannot be instantiated directly. Instead of '{name}()', use '{name}.remote()'.")
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> NoReturn:
+        raise _inheritance(self._definition.name)
+
+    def __getattr__(self, name: str) -> Any:
+        definition = self.__dict__.get("_definition")
+        if definition is None or (name.startswith("__") and name.endswith("__")):
+            raise AttributeError(name)
+        return getattr(definition.cls, name)
+
+    def __repr__(self) -> str:
+        return f"ActorClass({self._definition.name})"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        from actorgrid.api.remote_function import is_importable
+
+        cls = self._definition.cls
+        if is_importable(self, cls.__module__, cls.__qualname__):
+            return cls.__qualname__
+        return ActorClass, (cls, self._options)
+
+
+class ConfiguredActorClass(Generic[T]):
+    """An actor class with the options for one use."""
+
+    __slots__ = ("_actor_class", "_options")
+
+    def __init__(self, actor_class: ActorClass[T], options: Mapping[str, Any]) -> None:
+        self._actor_class = actor_class
+        self._options = options
+
+    def remote(self, *args: Any, **kwargs: Any) -> ActorHandle[T]:
+        """Start an actor. See ``ActorClass.remote``."""
+        return self._actor_class._create(self._options, args, kwargs)  # noqa: SLF001  # a class of this module
+
+
+def _inheritance(name: str) -> ActorClassInheritanceException:
+    return ActorClassInheritanceException(
+        f"inheriting from the actor class {name!r} is not supported: inherit from the plain class, decorate the result"
+    )
+
+
+def _functions(cls: type[Any]) -> Iterator[tuple[str, Any]]:
+    """Yield what can be called as a method of ``cls``, inherited or not, without running any property."""
+    for name, member in inspect.getmembers_static(cls):
+        if name in _NOT_METHODS or (name in vars(object) and member is vars(object)[name]):
+            continue
+        if isinstance(member, (staticmethod, classmethod)):
+            if name not in vars(object):
+                yield name, member.__func__
+        elif isinstance(member, functools.partialmethod):
+            yield name, member.func
+        elif callable(member) and hasattr(type(member), "__get__"):
+            yield name, member
+
+
+def _is_async(function: Any) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+@overload
+def method(function: F, /) -> F: ...
+@overload
+def method(**options: Any) -> Callable[[F], F]: ...
+
+
+def method(*functions: Any, **options: Any) -> Any:
+    """Give a method of an actor class its default options: ``@method(num_returns=2)``.
+
+    Raises AssertionError for unknown options (Ray's rule), ValueError for bad values, TypeError for wrong types.
+    """
+    assert not (functions and options), "use @method or @method(option=value), not a mixture"
+    unknown = [name for name in options if name not in METHOD]
+    assert not unknown, (
+        f"Invalid option keyword {unknown[0]!r} for @method. Valid ones are {', '.join(sorted(METHOD))}."
+    )
+    given = checked(METHOD, options, "an actor method")
+
+    def mark(function: Any) -> Any:
+        setattr(getattr(function, "__func__", function), _MARK, given)
+        return function
+
+    return mark(functions[0]) if functions else mark
+
+
+def exit_actor() -> None:
+    """End the actor that the caller runs in, without restart; queued calls fail. Raises TypeError elsewhere."""
+    current().exit_actor()

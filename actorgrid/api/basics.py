@@ -1,0 +1,147 @@
+"""get, put, wait, cancel, kill, get_actor: argument checks, then the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar, overload
+
+from actorgrid.api.handle import ActorHandle, rebuild
+from actorgrid.api.options import not_empty
+from actorgrid.engine.current import current
+from actorgrid.engine.refs import ObjectRef
+from actorgrid.exceptions import ActorHandleNotFoundError
+
+T = TypeVar("T")
+
+
+def _check_timeout(timeout: object) -> None:
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(f"timeout must be a number of seconds or None, not {type(timeout).__name__}")
+    if timeout != timeout:  # noqa: PLR0124  # the test for NaN
+        raise ValueError("timeout must not be NaN")
+
+
+@overload
+def get(object_refs: ObjectRef[T], *, timeout: float | None = None) -> T: ...
+@overload
+def get(object_refs: Sequence[ObjectRef[T]], *, timeout: float | None = None) -> list[T]: ...
+@overload
+def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bool = False) -> Any: ...
+
+
+def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bool = False) -> Any:
+    """Wait for an object, or a list of objects, and return the value or the list of values.
+
+    ``timeout`` is in seconds: 0 does not wait, None and negative numbers wait for ever. Raises what the task raised
+    (as an instance of the same class and of ``TaskError``), a system error such as WorkerCrashedError,
+    GetTimeoutError, ValueError if ``object_refs`` is neither a reference nor a list (a tuple, say), and TypeError if
+    the list holds anything else than references.
+    """
+    if timeout is not None:
+        _check_timeout(timeout)
+        if timeout < 0:
+            timeout = None
+    if isinstance(object_refs, ObjectRef):
+        return current().get((object_refs,), timeout)[0]
+    if not isinstance(object_refs, list):
+        raise ValueError(  # noqa: TRY004  # Ray's type
+            f"Invalid type of object refs, {type(object_refs)}, is given. "
+            "'object_refs' must either be an ObjectRef or a list of ObjectRefs."
+        )
+    for ref in object_refs:
+        if not isinstance(ref, ObjectRef):
+            raise TypeError(
+                f"Attempting to call `get` on the value {ref!r:.100}, which is not an ObjectRef but a {type(ref)}."
+            )
+    return current().get(object_refs, timeout) if object_refs else []
+
+
+def put(value: T, *, _owner: Any = None, _tensor_transport: Any = None) -> ObjectRef[T]:
+    """Store ``value`` as it is now and return a reference to it.
+
+    Raises TypeError if it is a reference already or cannot be pickled, ObjectStoreFullError.
+    """
+    if isinstance(value, ObjectRef):
+        raise TypeError("Calling 'put' on an ObjectRef is not allowed. Use the reference itself.")
+    if _owner is not None or _tensor_transport is not None:
+        raise ValueError("'_owner' and '_tensor_transport' are not supported")
+    return current().put(value)
+
+
+def wait(  # noqa: C901  # a list of checks
+    ray_waitables: list[ObjectRef[T]],
+    *,
+    num_returns: int = 1,
+    timeout: float | None = None,
+    fetch_local: bool = True,
+) -> tuple[list[ObjectRef[T]], list[ObjectRef[T]]]:
+    """Wait until ``num_returns`` of the objects exist or ``timeout`` seconds have passed: (ready, not ready).
+
+    At most ``num_returns`` are in the first list; both keep the order of the input. An object that stands for an
+    error is ready. Raises TypeError for anything but a list of references; ValueError for duplicates, a negative
+    timeout, and a ``num_returns`` that is not positive or larger than the list.
+    """
+    del fetch_local  # there is one machine
+    if not isinstance(ray_waitables, list):
+        raise TypeError(f"wait() expected a list of ObjectRef, got {type(ray_waitables)}")
+    for ref in ray_waitables:
+        if not isinstance(ref, ObjectRef):
+            raise TypeError(f"wait() expected a list of ObjectRef, got a list that holds {type(ref)}")
+    if timeout is not None:
+        _check_timeout(timeout)
+        if timeout < 0:
+            raise ValueError(f"The 'timeout' argument must be nonnegative. Received {timeout}")
+    if not ray_waitables:
+        return [], []
+    if len(set(ray_waitables)) != len(ray_waitables):
+        raise ValueError("Wait requires a list of unique refs.")
+    if isinstance(num_returns, bool) or not isinstance(num_returns, int):
+        raise TypeError(f"num_returns must be an int, not {type(num_returns).__name__}")
+    if num_returns <= 0:
+        raise ValueError(f"Invalid number of objects to return {num_returns}.")
+    if num_returns > len(ray_waitables):
+        raise ValueError("num_returns cannot be greater than the number of refs provided to wait.")
+    return current().wait(ray_waitables, num_returns, timeout)
+
+
+def cancel(ref_or_generator: ObjectRef[Any], *, force: bool = False, recursive: bool = True) -> None:
+    """Cancel the task that makes the object; its ``get`` raises TaskCancelledError unless it had finished.
+
+    A running task sees a KeyboardInterrupt; with ``force`` its worker is killed instead. ``recursive``: also the tasks
+    that it started. Nothing happens to finished tasks and to objects of ``put``. Raises TypeError for anything but a
+    reference, ValueError for ``force`` on a call of an actor.
+    """
+    if not isinstance(ref_or_generator, ObjectRef):
+        raise TypeError(f"cancel() only supports ObjectRefs. Got: {type(ref_or_generator)}.")
+    current().cancel(ref_or_generator, force=bool(force), recursive=bool(recursive))
+
+
+def kill(actor: ActorHandle[Any], *, no_restart: bool = True) -> None:
+    """Kill an actor at once, without its exit handlers. ``no_restart=False``: it may restart as after a crash.
+
+    Raises ValueError for anything but a handle, ActorHandleNotFoundError for a handle of another session.
+    """
+    if not isinstance(actor, ActorHandle):
+        raise ValueError(f"kill() only supports actors. For tasks, use cancel(). Got: {type(actor)}.")  # noqa: TRY004
+    engine, ref = current(), actor._actor_id  # noqa: SLF001  # our own class
+    if ref.engine is not engine:
+        raise ActorHandleNotFoundError(f"{actor!r} belongs to another session: the grid that made it was shut down")
+    engine.kill(ref, no_restart=bool(no_restart))
+
+
+def get_actor(name: str, namespace: str | None = None) -> ActorHandle[Any]:
+    """Return a handle of the actor of this name in ``namespace`` (None: the own one). It does not keep the actor alive.
+
+    Raises ValueError if there is none or the name is empty.
+    """
+    if not name:
+        raise ValueError("Please supply a non-empty value to get_actor")
+    not_empty("name", name)
+    if namespace is not None:
+        not_empty("namespace", namespace)
+    return rebuild(*current().get_actor(name, namespace))
+
+
+def get_gpu_ids() -> list[int]:
+    """Return an empty list: GPUs are counted here, not assigned."""
+    return []

@@ -1,0 +1,146 @@
+"""Where the calling code runs: ``get_runtime_context()``."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from typing import Any
+
+from actorgrid.api.handle import ActorHandle, rebuild
+from actorgrid.core.ids import render
+from actorgrid.engine.current import current
+from actorgrid.engine.definitions import Context
+
+
+class RuntimeContext:
+    """Ids and names of the job, worker, task and actor that the calling code belongs to. Ids are hex strings."""
+
+    @property
+    def _here(self) -> Context:
+        return current().context()
+
+    def _id(self, ident: int, length: int) -> str | None:
+        return render(ident, self._here.session, length) if ident else None
+
+    def get_job_id(self) -> str:
+        """Return the job's id."""
+        return self._here.job.to_bytes(4, "little").hex()
+
+    def get_node_id(self) -> str:
+        """Return the machine's id, the same as in ``nodes()``."""
+        return str(current().nodes()[0]["NodeID"])
+
+    def get_worker_id(self) -> str:
+        """Return the id of this process."""
+        here = self._here
+        return render(here.worker, here.session, 56)
+
+    def get_task_id(self) -> str | None:
+        """Return the id of the running task; None in a driver."""
+        return self._id(self._here.task, 48)
+
+    def get_task_name(self) -> str | None:
+        """Return the name of the running task; None in a driver."""
+        return self._here.task_name or None
+
+    def get_task_function_name(self) -> str | None:
+        """Return the name of the running task's function; None in a driver."""
+        return self._here.task_name or None
+
+    def get_actor_id(self) -> str | None:
+        """Return the id of the actor; None outside actors."""
+        return self._id(self._here.actor, 32)
+
+    def get_actor_name(self) -> str | None:
+        """Return the name of the actor, "" if it has none; None outside actors."""
+        here = self._here
+        return here.actor_name if here.actor else None
+
+    def get_placement_group_id(self) -> str | None:
+        """Return None: there are no placement groups."""
+        return None
+
+    def get_assigned_resources(self) -> dict[str, float]:
+        """Return what the running task or the actor holds, by the name of the resource."""
+        return dict(self._here.assigned_resources)
+
+    def get_accelerator_ids(self) -> dict[str, list[str]]:
+        """Return no ids: GPUs are counted here, not assigned."""
+        return {"GPU": []}
+
+    def get_node_labels(self) -> dict[str, str]:
+        """Return the labels of this machine."""
+        return dict(current().nodes()[0].get("Labels", {}))
+
+    def get_runtime_env_string(self) -> str:
+        """Return "{}": tasks have no environments of their own."""
+        return "{}"
+
+    def get_session_name(self) -> str:
+        """Return a name of the running grid."""
+        return f"session_{self._here.session}"
+
+    def get_temp_dir(self) -> str:
+        """Return the directory for temporary files. The grid itself makes none."""
+        return tempfile.gettempdir()
+
+    def is_canceled(self) -> bool:
+        """Return whether the running task was cancelled. Raises RuntimeError in async actors (see CancelledError)."""
+        asyncio = sys.modules.get("asyncio")
+        here = self._here
+        if here.actor and asyncio is not None and asyncio._get_running_loop() is not None:  # noqa: SLF001  # no public test
+            raise RuntimeError("is_canceled() is not available in async actors: catch asyncio.CancelledError")
+        return here.cancelled
+
+    @property
+    def namespace(self) -> str:
+        """The namespace in which names of actors are looked up."""
+        return self._here.namespace
+
+    @property
+    def current_actor(self) -> ActorHandle[Any]:
+        """A handle of the actor, which does not keep it alive. Raises RuntimeError outside actors."""
+        return rebuild(*current().current_actor())
+
+    @property
+    def was_current_actor_reconstructed(self) -> bool:
+        """Whether the actor has been restarted. Raises RuntimeError outside actors."""
+        here = self._here
+        if not here.actor:
+            raise RuntimeError("was_current_actor_reconstructed is only available inside an actor")
+        return here.incarnation > 0
+
+    @property
+    def runtime_env(self) -> dict[str, Any]:
+        """Empty: tasks have no environments of their own."""
+        return {}
+
+    @property
+    def gcs_address(self) -> str:
+        """Empty: nothing listens on a port."""
+        return ""
+
+    @property
+    def should_capture_child_tasks_in_placement_group(self) -> bool:
+        """False: there are no placement groups."""
+        return False
+
+    def get(self) -> dict[str, Any]:
+        """Return job id, node id and namespace, and where there are any the ids of task and actor."""
+        found = {
+            "job_id": self.get_job_id(),
+            "node_id": self.get_node_id(),
+            "namespace": self.namespace,
+            "task_id": self.get_task_id(),
+            "actor_id": self.get_actor_id(),
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+_context = RuntimeContext()
+
+
+def get_runtime_context() -> RuntimeContext:
+    """Return the context of the calling code. It may be kept: it answers for whoever asks."""
+    current()  # starts a grid if there is none
+    return _context

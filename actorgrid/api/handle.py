@@ -1,0 +1,210 @@
+"""Handles of actors and their methods: ``handle.method.remote(...)``."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, NoReturn, ParamSpec, TypeVar
+
+from actorgrid.api.options import METHOD, checked, method_options
+from actorgrid.api.signature import Signature, of_method
+from actorgrid.engine.current import current, installed
+from actorgrid.engine.definitions import MethodOptions
+
+if TYPE_CHECKING:
+    from actorgrid.engine.protocol import Engine
+    from actorgrid.engine.refs import ActorRef, ObjectRef
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+#: Methods that every actor has (Ray's names).
+SPECIAL: Final = ("__ray_ready__", "__ray_call__", "__ray_terminate__")
+_ANY: Final = Signature(None)
+
+
+class Call:
+    """One method with its options: what its calls share."""
+
+    __slots__ = ("checks", "display_name", "method", "options", "prepared", "prepared_for", "streams")
+
+    def __init__(
+        self, method: str, display_name: str, options: MethodOptions, checks: Signature, *, streams: bool
+    ) -> None:
+        self.method = method
+        self.display_name = display_name
+        self.options = options
+        self.checks = checks
+        self.streams = streams
+        self.prepared: Any = None
+        self.prepared_for: Engine | None = None
+
+    def prepare(self, engine: Engine) -> None:
+        """Make the engine's form of this. Raises ValueError for a generator that nobody unpacks."""
+        if self.streams and self.options.num_returns == 1:
+            raise ValueError(
+                f"{self.display_name} is a generator, and streaming is not supported yet: "
+                "give num_returns, the number of values that it yields"
+            )
+        self.prepared = engine.prepare_method(self.method, self.display_name, self.options)
+        self.prepared_for = engine
+
+
+class Methods:
+    """The methods of an actor class, shared by all handles that one class made in this process."""
+
+    __slots__ = ("calls", "class_name", "options", "owner")
+
+    def __init__(self, class_name: str, options: dict[str, MethodOptions], owner: type[Any] | None = None) -> None:
+        """``owner`` is the class itself where it is at hand: then arguments are checked before they are sent."""
+        self.class_name = class_name
+        self.options = options
+        self.owner = owner
+        self.calls: dict[str, Call] = {}
+
+    def call(self, method: str, options: MethodOptions) -> Call:
+        """Return the call of ``method`` with these options."""
+        name = f"{self.class_name}.{method}"
+        if self.owner is not None and method not in SPECIAL:
+            return Call(method, name, options, of_method(self.owner, method), streams=_streams(self.owner, method))
+        key = (name, method, options)
+        known = _calls.get(key)
+        if known is None:
+            known = Call(method, name, options, _ANY, streams=False)
+            if len(_calls) >= _REMEMBERED:
+                _calls.clear()
+            _calls[key] = known
+        return known
+
+    def find(self, method: str) -> Call | None:
+        """Return the call of ``method`` with its default options; None if there is no such method."""
+        options = self.options.get(method)
+        if options is None:
+            return None
+        call = self.calls[method] = self.call(method, options)
+        return call
+
+
+def _streams(cls: type[Any], method: str) -> bool:
+    function = getattr(cls, method)
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+
+#: For handles that came from elsewhere: a task that gets a handle a million times must not prepare a million calls.
+_calls: dict[tuple[str, str, MethodOptions], Call] = {}
+_REMEMBERED: Final = 4096
+
+
+class ActorMethod:
+    """A method of one actor. It keeps the actor alive, as a handle does."""
+
+    __slots__ = ("_call", "_handle")
+
+    def __init__(self, handle: ActorHandle[Any], call: Call) -> None:
+        self._handle = handle
+        self._call = call
+
+    def remote(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the method and return a reference to its result at once.
+
+        With ``num_returns=0`` the result is None, with ``num_returns=n`` a list of ``n`` references. Raises TypeError
+        for arguments that the method does not take or that cannot be pickled, PendingCallsLimitExceeded.
+        """
+        engine = installed()
+        if engine is None:
+            engine = current()
+        call = self._call
+        if engine is not call.prepared_for:
+            call.prepare(engine)
+        checks = call.checks
+        if kwargs or not checks.low <= len(args) <= checks.high:
+            checks.check(args, kwargs)
+        return engine.call(self._handle._ref, call.prepared, args, kwargs)  # noqa: SLF001  # a class of this module
+
+    def options(self, **options: Any) -> ActorMethod:
+        """Return the method with other options for one call. Raises ValueError, TypeError."""
+        given = checked(METHOD, options, "an actor method")
+        call = self._call
+        methods = self._handle._methods  # noqa: SLF001  # a class of this module
+        return ActorMethod(self._handle, methods.call(call.method, method_options(given, call.options)))
+
+    def _remote(self, args: Any = (), kwargs: Any = None, **options: Any) -> Any:
+        method = self.options(**options) if options else self
+        return method.remote(*args, **(kwargs or {}))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raise TypeError: methods are called with ``.remote``."""
+        del args, kwargs
+        name = self._call.method
+        raise TypeError(
+            f"Actor methods cannot be called directly. Instead of running 'object.{name}()', "
+            f"try 'object.{name}.remote()'."
+        )
+
+    def __repr__(self) -> str:
+        return f"<method {self._call.display_name} of {self._handle!r}>"
+
+
+class ActorHandle(Generic[T]):
+    """A handle of an actor: its methods are attributes, called with ``handle.method.remote(...)``.
+
+    Handles are hashable, comparable and can be sent to other tasks. The actor ends when its last handle goes, unless
+    it is detached; handles from ``get_actor`` do not keep it alive.
+    """
+
+    __slots__ = ("__weakref__", "_methods", "_ref")
+
+    def __init__(self, ref: ActorRef, methods: Methods) -> None:
+        """Not for users: handles come from ``ActorClass.remote`` and ``get_actor``."""
+        self._ref = ref
+        self._methods = methods
+
+    if TYPE_CHECKING:
+
+        def call(self, method: Callable[Concatenate[T, P], R], /, *args: P.args, **kwargs: P.kwargs) -> ObjectRef[R]:
+            """Call ``method``, a function of the actor's class: ``handle.call(Counter.add, by=2)``.
+
+            The same as ``handle.add.remote(by=2)``, and type checkers understand it. Where the class has a method
+            ``call`` of its own, ``handle.call`` is that method.
+            """
+
+    def __getattr__(self, name: str) -> Any:
+        methods = self._methods
+        call = methods.calls.get(name) or methods.find(name)
+        if call is not None:
+            return ActorMethod(self, call)
+        if name == "call":
+            return self._typed_call
+        raise AttributeError(f"'{methods.class_name}' actor has no method {name!r}", name=name, obj=self)
+
+    def _typed_call(self, method: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self, getattr(method, "__name__", str(method))).remote(*args, **kwargs)
+
+    @property
+    def _actor_id(self) -> ActorRef:
+        return self._ref
+
+    @property
+    def _ray_actor_id(self) -> ActorRef:
+        return self._ref
+
+    def __dir__(self) -> list[str]:
+        return sorted({*object.__dir__(self), *self._methods.options})
+
+    def __hash__(self) -> int:
+        return hash(self._ref)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ActorHandle) and self._ref == other._ref
+
+    def __repr__(self) -> str:
+        return f"Actor({self._methods.class_name}, {self._ref.hex()})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return rebuild, (self._ref, self._methods.class_name, self._methods.options)
+
+
+def rebuild(ref: ActorRef, class_name: str, methods: Mapping[str, MethodOptions]) -> ActorHandle[Any]:
+    """Return a handle of an actor whose class is not at hand."""
+    return ActorHandle(ref, Methods(class_name, dict(methods)))

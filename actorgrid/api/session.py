@@ -1,0 +1,253 @@
+"""Starting and ending the grid: ``init``, ``shutdown`` and what can be asked of a running grid."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import platform
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import actorgrid
+from actorgrid.api.options import not_empty, quantity, whole
+from actorgrid.api.options import resources as check_resources
+from actorgrid.engine.current import install, installed
+from actorgrid.engine.definitions import StartConfig
+
+if TYPE_CHECKING:
+    from actorgrid.engine.protocol import Engine
+
+#: Arguments of ``ray.init`` that are about clusters, dashboards and logging: accepted, without effect.
+_WITHOUT_EFFECT: Final = frozenset(
+    {
+        "labels", "include_dashboard", "dashboard_host", "dashboard_port", "configure_logging", "logging_level",
+        "logging_format", "logging_config", "enable_resource_isolation", "cgroup_path", "system_reserved_cpu",
+        "system_reserved_memory", "proxy_server_url", "object_spilling_directory", "_enable_object_reconstruction",
+        "_plasma_directory", "_node_ip_address", "_driver_object_store_memory", "_memory", "_redis_username",
+        "_redis_password", "_temp_dir", "_metrics_export_port", "_system_config", "_tracing_startup_hook",
+        "_node_name", "_skip_env_hook",
+    }
+)  # fmt: skip
+
+_lock = threading.RLock()
+_at_exit = False
+
+
+class GridContext:
+    """What ``init`` returns. As a context manager it shuts the grid down at the end of the block."""
+
+    def __init__(self) -> None:
+        self.dashboard_url = ""
+        self.python_version = platform.python_version()
+        self.actorgrid_version = actorgrid.__version__
+        self.ray_version = actorgrid.__version__
+        self.ray_commit = ""
+
+    @property
+    def address_info(self) -> dict[str, Any]:
+        """The id of the machine and the name of the session."""
+        return {"node_id": nodes()[0]["NodeID"], "address": "", "node_ip_address": "127.0.0.1"}
+
+    def disconnect(self) -> None:
+        """Shut the grid down."""
+        shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        shutdown()
+
+    def __repr__(self) -> str:
+        return f"GridContext(actorgrid {self.actorgrid_version}, Python {self.python_version})"
+
+
+def init(  # noqa: PLR0913  # Ray's signature
+    address: str | None = None,
+    *,
+    num_cpus: int | None = None,
+    num_gpus: float | None = None,
+    resources: Mapping[str, float] | None = None,
+    object_store_memory: int | None = None,
+    local_mode: bool = False,
+    ignore_reinit_error: bool = False,
+    job_config: Any = None,
+    log_to_driver: bool | None = None,
+    namespace: str | None = None,
+    runtime_env: Mapping[str, Any] | None = None,
+    preload: Sequence[str] = (),
+    max_workers: int | None = None,
+    engine: str = "process",
+    **kwargs: Any,
+) -> GridContext:
+    """Start a grid for this process. The first call that needs one does so with defaults.
+
+    ``num_cpus`` (default: what this process may use), ``num_gpus`` and ``resources`` are what tasks are counted
+    against; ``object_store_memory`` is a limit in bytes; ``preload`` names modules that workers have imported before
+    they are needed; ``max_workers`` is a limit on processes. Of ``runtime_env`` only ``env_vars`` is supported.
+    Arguments of ``ray.init`` that are about dashboards, logging and clusters are accepted without effect.
+
+    Inside a task it returns the context of the grid that runs the task. Raises RuntimeError if there is a grid
+    already (unless ``ignore_reinit_error``), for unknown arguments and for ``local_mode``; ConnectionError for the
+    address of a grid elsewhere; ValueError and TypeError for bad values.
+    """
+    _check_unsupported(address, local_mode, job_config, engine, kwargs)
+    config = StartConfig(
+        num_cpus=_or_none(whole(0), "num_cpus", num_cpus),
+        num_gpus=quantity("num_gpus", num_gpus or 0),
+        resources=check_resources("resources", resources or {}),
+        object_store_memory=_or_none(whole_bytes, "object_store_memory", object_store_memory),
+        namespace=_or_none(not_empty, "namespace", namespace or os.environ.get("ACTORGRID_NAMESPACE")),
+        preload=_check_preload(preload),
+        log_to_driver=_default_logging() if log_to_driver is None else bool(log_to_driver),
+        env_vars=_check_env(runtime_env or {}),
+        max_workers=_or_none(whole(1), "max_workers", max_workers),
+    )
+    with _lock:
+        running = installed()
+        if running is None:
+            _start(config)
+        elif running.context().worker == 0 and not ignore_reinit_error:
+            raise RuntimeError(
+                "Maybe you called actorgrid.init twice by accident? This error can be suppressed by passing in "
+                "'ignore_reinit_error=True' or by calling 'actorgrid.shutdown()' prior to 'actorgrid.init()'."
+            )
+    return GridContext()
+
+
+def start_implicitly() -> Engine:
+    """Start a grid with defaults because a call needs one. Raises RuntimeError where that was switched off."""
+    if os.environ.get("ACTORGRID_ENABLE_AUTO_CONNECT") == "0":
+        raise RuntimeError("actorgrid has not been started yet: call actorgrid.init()")
+    with _lock:
+        if installed() is None:
+            init()
+        engine = installed()
+    assert engine is not None
+    return engine
+
+
+def _start(config: StartConfig) -> None:
+    global _at_exit  # noqa: PLW0603  # atexit handlers are a thing of the process
+    from actorgrid.runtime.driver import start
+
+    install(start(config))
+    if not _at_exit:
+        _at_exit = True
+        atexit.register(shutdown)
+    _exit_on_sigterm()
+
+
+def _exit_on_sigterm() -> None:
+    """Let SIGTERM end the driver by an exception, so that its exit handlers run (Ray's rule)."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _exit_with)
+
+
+def _exit_with(number: int, _: object) -> None:
+    sys.exit(number)
+
+
+# ----------------------------------------------------------------------------------------------- checking arguments
+
+
+def _check_unsupported(address: Any, local_mode: bool, job_config: Any, engine: str, rest: dict[str, Any]) -> None:
+    unknown = sorted(set(rest) - _WITHOUT_EFFECT)
+    if unknown:
+        raise RuntimeError(f"Unknown keyword argument(s): {', '.join(unknown)}")
+    if local_mode:
+        raise RuntimeError("`local_mode` is no longer supported. Tests of your own run fast on real processes here.")
+    if address not in {None, "local"}:
+        raise ConnectionError(
+            f"there is no grid at {address!r} to connect to: a grid belongs to the process that starts it"
+        )
+    if job_config is not None:
+        raise ValueError("'job_config' is not supported; use 'namespace' and 'runtime_env'")
+    if engine != "process":
+        raise ValueError(f"there is no engine {engine!r}; the only one is 'process'")
+
+
+def _or_none(check: Any, name: str, value: Any) -> Any:
+    return None if value is None else check(name, value)
+
+
+def whole_bytes(name: str, value: Any) -> int:
+    """Check a number of bytes. Raises TypeError, ValueError."""
+    size = int(quantity(name, value))
+    if size <= 0:
+        raise ValueError(f"{name!r} must be more than 0 bytes: {value}")
+    return size
+
+
+def _check_preload(preload: Any) -> tuple[str, ...]:
+    if isinstance(preload, str) or not all(isinstance(module, str) for module in preload):
+        raise TypeError(f"'preload' must be a list of names of modules: {preload!r:.100}")
+    return tuple(preload)
+
+
+def _check_env(runtime_env: Mapping[str, Any]) -> dict[str, str]:
+    if not isinstance(runtime_env, Mapping):
+        raise TypeError(f"'runtime_env' must be a dictionary, not {type(runtime_env).__name__}")
+    unsupported = sorted(name for name, value in runtime_env.items() if name != "env_vars" and value)
+    if unsupported:
+        raise ValueError(f"of 'runtime_env' only 'env_vars' is supported yet, not {', '.join(unsupported)}")
+    variables = dict(runtime_env.get("env_vars") or {})
+    for name, value in variables.items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise TypeError(f"'env_vars' must map str to str: {name!r}: {value!r:.100}")
+    return variables
+
+
+def _default_logging() -> bool:
+    return os.environ.get("ACTORGRID_LOG_TO_DRIVER", "1").lower() not in {"0", "false"}
+
+
+# ------------------------------------------------------------------------------------------------- the running grid
+
+
+def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = False) -> None:
+    """End the grid that this process started. Safe to call twice; inside a task it does nothing."""
+    del wait_for_processes, _exiting_interpreter  # the processes are always waited for
+    with _lock:
+        engine = installed()
+        if engine is None or engine.context().worker != 0:
+            return
+        try:
+            engine.shutdown()
+        finally:
+            install(None)
+            if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is _exit_with:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def is_initialized() -> bool:
+    """Return whether this process belongs to a grid."""
+    return installed() is not None
+
+
+def _running() -> Engine:
+    engine = installed()
+    if engine is None:
+        raise RuntimeError("actorgrid has not been started yet: call actorgrid.init()")
+    return engine
+
+
+def nodes() -> list[dict[str, Any]]:
+    """Return one record for this machine, with Ray's keys. Raises RuntimeError if there is no grid."""
+    return _running().nodes()
+
+
+def cluster_resources() -> dict[str, float]:
+    """Return what the grid has, by name. Raises RuntimeError if there is no grid."""
+    return _running().cluster_resources()
+
+
+def available_resources() -> dict[str, float]:
+    """Return what is free now; what is used up is absent. Raises RuntimeError if there is no grid."""
+    return _running().available_resources()

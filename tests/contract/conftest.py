@@ -1,0 +1,105 @@
+"""The engines, and the grids that the tests run on.
+
+Most tests share one grid per module (fixture ``grid``); a test that needs a grid with options of its own, or dies
+with it, asks for ``fresh_grid`` and calls it. Between tests all CPUs must come back.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+import pytest
+
+import actorgrid as ag
+from tests.leaks import wait_until
+
+#: Engine -> what ``init`` needs to hear to use it.
+ENGINES: dict[str, dict[str, Any]] = {"process": {}}
+#: What the modules of these tests import: loaded once, before workers fork.
+PRELOAD = ["numpy", "pytest", "psutil"]
+CPUS = 2
+
+_failed = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember whether the test itself failed: then its traceback keeps references alive, and that is no leak."""
+    report = yield
+    if report.when == "call":
+        item.stash[_failed] = report.failed
+    return report
+
+
+class Grids:
+    """The grid of a module, and the others that some of its tests want instead."""
+
+    def __init__(self, engine: str) -> None:
+        self.options = ENGINES[engine]
+        self.shares = False
+
+    def share(self) -> None:
+        """Make the module's grid run."""
+        if not (self.shares and ag.is_initialized()):
+            self.end()
+            ag.init(num_cpus=CPUS, preload=PRELOAD, **self.options)
+            self.shares = True
+
+    def start(self, **options: Any) -> Any:
+        """Replace whatever runs by a grid with these options."""
+        self.end()
+        return ag.init(**{"preload": PRELOAD} | self.options | options)
+
+    def settle(self) -> bool:
+        """Wait until no task runs and no actor holds a CPU."""
+
+        def idle() -> bool:
+            gc.collect()  # tracebacks of caught errors are cycles that hold references
+            return not ag.is_initialized() or ag.available_resources().get("CPU") == CPUS
+
+        return wait_until(idle)
+
+    def end(self) -> None:
+        """Let nothing run."""
+        ag.shutdown()
+        self.shares = False
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def grids(request: pytest.FixtureRequest) -> Iterator[Grids]:
+    """Return what starts and ends the grids of this module."""
+    made = Grids(request.param)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def grid(grids: Grids, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run the test on its module's grid: two logical CPUs, nothing else running."""
+    grids.share()
+    yield
+    if request.node.stash.get(_failed, False):
+        grids.end()
+    elif not grids.settle():
+        left = ag.available_resources()
+        grids.end()
+        pytest.fail(f"the test is over and its CPUs are not free: {left}")
+
+
+@pytest.fixture
+def fresh_grid(grids: Grids) -> Iterator[Callable[..., Any]]:
+    """Return a function with the options of ``init`` that starts a grid for this test alone."""
+    yield grids.start
+    grids.end()
+
+
+@pytest.fixture
+def no_grid(grids: Grids) -> Iterator[None]:
+    """Run the test while no grid runs; end those that it starts."""
+    grids.end()
+    yield
+    grids.end()
