@@ -68,7 +68,7 @@ def put(value: T, *, _owner: Any = None, _tensor_transport: Any = None) -> Objec
     return current().put(value)
 
 
-def wait(  # noqa: C901  # a list of checks
+def wait(  # a list of checks
     ray_waitables: list[ObjectRef[T]],
     *,
     num_returns: int = 1,

@@ -115,10 +115,10 @@ def _retry_exceptions(name: str, value: Any) -> bool | tuple[type[BaseException]
     return tuple(value)
 
 
-def _lifetime(name: str, value: Any) -> bool:
+def _lifetime(name: str, value: Any) -> str:
     if _text(name, value) not in {"detached", "non_detached"}:
         raise ValueError(f"option {name!r} must be 'detached', 'non_detached' or None: {value!r}")
-    return value == "detached"  # type: ignore[no-any-return]
+    return str(value)
 
 
 def _no_limit_if_zero(name: str, value: Any) -> int:
@@ -253,7 +253,7 @@ def actor_options(values: Mapping[str, Any], *, is_async: bool) -> ActorOptions:
         raise ValueError("option 'allow_out_of_order_execution' cannot be False: this actor runs calls concurrently")
     if "num_gpus" in present or present.get("resources"):
         present.setdefault("num_cpus", 1.0)  # Ray's rule: who asks for any resource holds a CPU, too
-    return ActorOptions(**present, detached=bool(values.get("lifetime")))
+    return ActorOptions(**present, detached=values.get("lifetime") == "detached")
 
 
 def method_options(values: Mapping[str, Any], base: MethodOptions | None = None) -> MethodOptions:

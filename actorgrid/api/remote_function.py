@@ -77,6 +77,8 @@ class RemoteFunction(TaskCaller[P, "ObjectRef[R]"], Generic[P, R]):
     """What ``@remote`` makes of a function. ``_function`` is the function itself."""
 
     __slots__ = ("_configured",)
+    __name__: str
+    __qualname__: str
 
     def __init__(self, function: Callable[P, R], options: Mapping[str, Any]) -> None:
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):

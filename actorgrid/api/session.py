@@ -68,7 +68,7 @@ class GridContext:
         return f"GridContext(actorgrid {self.actorgrid_version}, Python {self.python_version})"
 
 
-def init(  # noqa: PLR0913  # Ray's signature
+def init(  # Ray's signature
     address: str | None = None,
     *,
     num_cpus: int | None = None,

@@ -15,16 +15,38 @@ class Signature:
     Callers test that themselves, since ``Signature.bind`` costs 2 microseconds, and call ``check`` otherwise.
     """
 
-    __slots__ = ("_signature", "high", "low")
+    __slots__ = ("_places", "_required", "_signature", "high", "low")
 
     def __init__(self, signature: inspect.Signature | None) -> None:
         self._signature = signature
         self.low, self.high = (0, sys.maxsize) if signature is None else _bounds(signature)
+        #: What may be given by keyword -> how many positional arguments leave it free.
+        self._places: dict[str, int] = {}
+        self._required: list[tuple[str, int]] = []
+        for place, parameter in enumerate(signature.parameters.values() if signature else ()):
+            if parameter.kind in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}:
+                free = sys.maxsize if parameter.kind is parameter.KEYWORD_ONLY else place
+                self._places[parameter.name] = free
+                if parameter.default is parameter.empty:
+                    self._required.append((parameter.name, free))
 
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Raise TypeError if a call with these arguments is wrong."""
-        if self._signature is not None:
+        if self._signature is not None and not self._is_plainly_right(len(args), kwargs):
             self._signature.bind(*args, **kwargs)
+
+    def _is_plainly_right(self, given: int, kwargs: dict[str, Any]) -> bool:
+        """Return whether the call is right for reasons that are quick to see; False says nothing."""
+        places = self._places
+        if given > self.high or len(places) != len(self._signature.parameters):  # type: ignore[union-attr]
+            return False
+        for name in kwargs:
+            if places.get(name, -1) < given:
+                return False
+        for name, free in self._required:
+            if free >= given and name not in kwargs:
+                return False
+        return True
 
 
 def _bounds(signature: inspect.Signature) -> tuple[int, int]:

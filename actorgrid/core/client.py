@@ -34,6 +34,9 @@ class Waiter(Protocol):
     def arrived(self, entry: Entry) -> None:
         """One of the objects exists now."""
 
+    def release(self) -> None:
+        """The grid is gone: stop waiting."""
+
 
 class Entry:
     """One object or actor that this process refers to."""

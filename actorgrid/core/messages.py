@@ -16,7 +16,7 @@ Directions: ``C>H`` client to head, ``H>C`` head to client, ``H>W`` head to a wo
 from __future__ import annotations
 
 import enum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -100,6 +100,10 @@ class Kind(enum.IntEnum):
     TASK = 0
     ACTOR = 1
     METHOD = 2
+
+
+#: ``Spec.max_retries`` of a method that leaves it to its actor's ``max_task_retries``.
+AS_ACTOR: Final = -2
 
 
 class Spec(Struct, tag=2):
@@ -221,7 +225,7 @@ class Query(Struct, tag=12):
 
     request: int
     what: str
-    body: dict[str, Any] = {}  # noqa: RUF012  # msgspec copies mutable defaults per instance
+    body: dict[str, Any] = {}  # msgspec copies mutable defaults per instance
 
 
 class NewSegment(Struct, tag=13):
@@ -310,7 +314,7 @@ class Answer(Struct, tag=51):
     """The answer to a Query, CreateActor or LeaseRequest. ``error`` is "" or says what is wrong."""
 
     request: int
-    body: dict[str, Any] = {}  # noqa: RUF012  # msgspec copies mutable defaults per instance
+    body: dict[str, Any] = {}  # msgspec copies mutable defaults per instance
     error: str = ""
 
 
@@ -477,9 +481,28 @@ class Quit(Struct, tag=96):
 
 #: What arrives at the head from a client or a worker's task link.
 ToHead = (
-    Export | Spec | Submit | CreateActor | Put | Release | Subscribe | Blocked | Resumed | Cancel | KillActor | Query
-    | NewSegment | LeaseRequest | LeaseReturn | Forget | Environment | Bye
-    | Done | Revoked | ActorReady | Exiting
+    Export
+    | Spec
+    | Submit
+    | CreateActor
+    | Put
+    | Release
+    | Subscribe
+    | Blocked
+    | Resumed
+    | Cancel
+    | KillActor
+    | Query
+    | NewSegment
+    | LeaseRequest
+    | LeaseReturn
+    | Forget
+    | Environment
+    | Bye
+    | Done
+    | Revoked
+    | ActorReady
+    | Exiting
 )
 #: What arrives at a client.
 ToClient = Ready | Answer | Segment | Freed | Output | GridDied | Notice | Revoke | Interrupt

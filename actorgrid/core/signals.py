@@ -1,4 +1,4 @@
-"""Signal numbers and exit statuses as words. (``signal`` is a module of the system; these numbers are Linux's.)"""
+"""Signal numbers and exit statuses as words; the numbers are Linux's (``signal`` asks the system, so not here)."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class WorkerMachine:
         return back
 
     def block(self) -> tuple[int, ...]:
-        """The one running task waits: hand back whatever is queued behind it (calls of an actor have no other place)."""
+        """The one running task waits: hand back what is queued behind it (an actor's calls have no other place)."""
         if self.actor is not None or not self.queue:
             return ()
         back = tuple(run.task for run in self.queue)

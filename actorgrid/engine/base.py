@@ -32,7 +32,6 @@ from actorgrid.wire.codec import decode_failure
 from actorgrid.wire.errors import unpack_exception
 from actorgrid.wire.serialize import INLINE_LIMIT, NONE, Pickled, collecting, dumps, loads
 
-
 _ABSTRACT = "a host must define this"
 
 
@@ -54,7 +53,7 @@ class EngineBase:
 
     def send(self, *, force: bool) -> None:
         """Send the outbox: now (``force``), or if the flush rule allows. Called with the lock held."""
-        raise AssertionError(_ABSTRACT)
+        raise AssertionError(_ABSTRACT, force)
 
     def wake(self) -> None:
         """Have dropped references collected soon; may be called from anywhere."""
@@ -62,11 +61,11 @@ class EngineBase:
 
     def write_extent(self, pickled: Pickled) -> m.Extent:
         """Put a payload into shared memory. Raises ObjectStoreFullError. Called without the lock."""
-        raise AssertionError(_ABSTRACT)
+        raise AssertionError(_ABSTRACT, pickled)
 
     def map_extent(self, extent: m.Extent, on_release: Callable[[], None]) -> memoryview:
         """Return a read-only view; ``on_release`` is called when the last thing built on it is gone."""
-        raise AssertionError(_ABSTRACT)
+        raise AssertionError(_ABSTRACT, extent, on_release)
 
     def current_task(self) -> tuple[int, int]:
         """Return (current task id or 0, its next child's number)."""
@@ -79,7 +78,7 @@ class EngineBase:
 
     def schedule(self, callback: Callable[[], None]) -> None:
         """Run ``callback`` soon, without the lock."""
-        raise AssertionError(_ABSTRACT)
+        raise AssertionError(_ABSTRACT, callback)
 
     def refresh_environment(self) -> None:
         """Tell the head if ``sys.path`` or the like changed. Called when code is exported."""
@@ -114,15 +113,12 @@ class EngineBase:
                 data = value.data
                 return None if data == NONE else loads(data)
             return loads(self._pinned_view(entry, value.extent))
-        error = self.error_of(value)
-        if value.inherited:
-            error.add_note("At least one of the input arguments for this task could not be computed.")
-        raise error
+        raise self.error_of(value)
 
     def error_of(self, value: m.Value) -> BaseException:
         """Return the exception that a failed value stands for."""
         if value.status is m.Status.ERROR:
-            return unpack_exception(value.data)
+            return unpack_exception(value.data, inherited=value.inherited)
         return failure_to_exception(decode_failure(value.data), lambda ident: render(ident, self.session, 32))
 
     @protected
@@ -137,7 +133,7 @@ class EngineBase:
     # ------------------------------------------------------------------------------------ references
 
     def _reduce(self, entry: Entry) -> tuple[Any, ...]:
-        refs = collecting.refs
+        refs = collecting.get()
         if refs is None:
             # Pickled by somebody else's pickler: we cannot see where it goes, so it lives as long as this process.
             with self.lock:

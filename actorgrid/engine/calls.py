@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from typing import TYPE_CHECKING
 
-from actorgrid.core.messages import Kind, Spec
+from actorgrid.core.messages import AS_ACTOR, Kind, Spec
 from actorgrid.core.resources import demand
 from actorgrid.engine.definitions import (
     ActorDefinition,
@@ -66,7 +66,7 @@ def method_spec(method: str, display_name: str, options: MethodOptions) -> Spec:
         options.name or display_name,
         method=method,
         num_returns=options.num_returns,
-        max_retries=options.max_task_retries or 0,
+        max_retries=AS_ACTOR if options.max_task_retries is None else options.max_task_retries,
         retry_exceptions=_pickled(options.retry_exceptions),
     )
 
@@ -74,7 +74,7 @@ def method_spec(method: str, display_name: str, options: MethodOptions) -> Spec:
 def actor_spec(definition: ActorDefinition, options: ActorOptions) -> Spec:
     """Return the spec of an actor class."""
     resources = demand(_amounts(0.0, options))
-    # Ray's rule: 1 CPU to be placed and 0 to live, unless some resource is asked for: then 1 CPU (or num_cpus) for life.
+    # Ray's rule: 1 CPU to be placed and 0 to live; if some resource is asked for, 1 CPU (or num_cpus) for life.
     if options.num_cpus is None and not resources:
         placement, lifetime = demand({"CPU": 1.0}), demand({})
     else:

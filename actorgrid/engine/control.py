@@ -92,6 +92,8 @@ class LocalEngine(CallingEngine):
 
     def cancel(self, ref: ObjectRef[Any], *, force: bool, recursive: bool) -> None:
         """See ``Engine``."""
+        if force and self.query("kind", {"oid": self._own(ref)}).body["kind"] == m.Kind.METHOD:
+            raise ValueError("force=True is not supported for actor tasks.")
         self._tell(m.Cancel(self._own(ref), force, recursive))
 
     def get_actor(self, name: str, namespace: str | None) -> Handle:
@@ -106,6 +108,14 @@ class LocalEngine(CallingEngine):
             )
         class_name, methods = loads(answer.body["handle"])
         return self._actor(answer.body["actor"], granted=False), class_name, methods
+
+    def current_actor(self) -> Handle:
+        """See ``Engine``."""
+        raise RuntimeError("current_actor is only available inside an actor")
+
+    def exit_actor(self) -> None:
+        """See ``Engine``."""
+        raise TypeError("exit_actor can only be called inside an actor")
 
     # ------------------------------------------------------------------------------------ asking the head
 
@@ -175,6 +185,3 @@ class LocalEngine(CallingEngine):
             "Resources": dict(self.capacity), "Labels": {"actorgrid.io/node-id": (self.session * 2)[:56]},
         }  # fmt: skip
         return [node]
-
-
-

@@ -23,7 +23,7 @@ _protected: Final[set[CodeType]] = set()
 
 def protected(function: F) -> F:
     """Mark ``function``: a KeyboardInterrupt is not raised in it or in what it calls."""
-    _protected.add(function.__code__)  # type: ignore[attr-defined]  # every decorated callable is a plain function
+    _protected.add(function.__code__)
     return function
 
 

@@ -175,9 +175,7 @@ class CallingEngine(EngineBase):
         return m.Submit(0, spec.spec, b"", tuple(deps), tuple(slots), pickled.refs, actor), whole
 
     def _own(self, ref: ObjectRef[Any]) -> int:
-        if ref._entry.engine is not self:  # noqa: SLF001  # our own reference
-            raise ValueError(f"{ref!r} belongs to another session: the grid that made it was shut down")
-        return ref._entry.oid  # noqa: SLF001  # our own reference
+        return self._entry(ref).oid
 
     # ------------------------------------------------------------------------------------ objects
 
@@ -208,10 +206,10 @@ class CallingEngine(EngineBase):
         return [self.load(entry) for entry in entries]
 
     def _entry(self, ref: ObjectRef[Any]) -> Entry:
-        entry = ref._entry  # noqa: SLF001  # our own reference
-        if entry.engine is not self:
+        entry: Any = ref._entry  # noqa: SLF001  # our own reference
+        if not isinstance(entry, Entry) or entry.client is not self.client:
             raise ValueError(f"{ref!r} belongs to another session: the grid that made it was shut down")
-        return entry  # type: ignore[return-value]  # references of this engine hold core entries
+        return entry
 
     def _await(self, pending: list[Entry], entries: list[Entry], timeout: float | None) -> None:
         for entry in entries:
@@ -306,4 +304,3 @@ class CallingEngine(EngineBase):
             self.client.watch([entry], CallbackWaiter(ref, callback, self.schedule))
             self.send(force=False)
             return True
-

@@ -49,7 +49,9 @@ class CallbackWaiter:
 
     __slots__ = ("callback", "ref", "schedule")
 
-    def __init__(self, ref: Any, callback: Callable[[Any], None], schedule: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(
+        self, ref: Any, callback: Callable[[Any], None], schedule: Callable[[Callable[[], None]], None]
+    ) -> None:
         self.ref = ref
         self.callback = callback
         self.schedule = schedule

@@ -1,0 +1,1 @@
+"""WHAT CAN BE SEEN: pure views of a grid's state."""

@@ -11,8 +11,8 @@ import inspect
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from actorgrid.runtime.concurrent_actor import ConcurrentActor
 from actorgrid.runtime import execution
+from actorgrid.runtime.concurrent_actor import ConcurrentActor
 from actorgrid.runtime.worker_engine import running_now
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class AsyncActor(ConcurrentActor):
     def run(self) -> NoReturn:
         """Serve calls until told to leave."""
         try:
-            import uvloop  # noqa: PLC0415  # not everywhere
+            import uvloop  # not everywhere
 
             factory: Any = uvloop.new_event_loop
         except ImportError:  # pragma: no cover - uvloop is a dependency where it exists
@@ -46,7 +46,7 @@ class AsyncActor(ConcurrentActor):
     async def _serve(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.done = asyncio.Event()
-        self.worker.interrupt_running = self.cancel  # type: ignore[method-assign]  # calls here are interrupted otherwise
+        self.worker.interrupt_running = self.cancel
         self.worker.link.socket.setblocking(False)
         self.loop.add_reader(self.worker.link.fileno(), self._readable)
         self._start_calls()
@@ -64,7 +64,7 @@ class AsyncActor(ConcurrentActor):
         except BlockingIOError:
             return
         if batch is None:
-            import os  # noqa: PLC0415  # only at the very end
+            import os  # only at the very end
 
             os._exit(1)
         worker.take(batch)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import socket
 import struct
 import sys
-import warnings
 
 import msgspec
 
@@ -16,9 +14,7 @@ from actorgrid.runtime import launcher, lifetime
 from actorgrid.runtime.config import BootConfig
 
 #: Run by the fresh interpreter: argv is [-c, descriptor, where actorgrid lies, padding that makes room for titles].
-COMMAND = (
-    "import sys; sys.path.insert(0, sys.argv[2]); from actorgrid.runtime.boot import main; main(int(sys.argv[1]))"
-)
+COMMAND = "import sys; sys.path.insert(0, sys.argv[2]); from actorgrid.runtime.boot import main; main(int(sys.argv[1]))"
 _LENGTH = struct.Struct("<I")
 
 
@@ -42,18 +38,6 @@ def _receive_config(link: socket.socket) -> BootConfig:
     return msgspec.msgpack.decode(exactly(length), type=BootConfig)
 
 
-def surroundings(config: BootConfig) -> None:
-    """Make this process look like the driver to whatever is imported here."""
-    sys.path[:] = config.sys_path
-    sys.argv[:] = config.argv
-    if config.warning_filters:
-        try:
-            warnings.filters[:] = pickle.loads(config.warning_filters)  # type: ignore[index]  # noqa: S301  # the driver's
-        except Exception:  # noqa: BLE001  # a category that cannot be imported here: Python's defaults stay
-            return
-        warnings._filters_mutated()  # type: ignore[attr-defined]  # noqa: SLF001  # as warnings.py does itself
-
-
 def main(fd: int) -> None:
     """Be the head."""
     link = socket.socket(fileno=fd)
@@ -61,10 +45,9 @@ def main(fd: int) -> None:
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watch = lifetime.watch_process(config.driver_pid)
-    sys.path[:] = config.sys_path
-    sys.argv[:] = config.argv
+    sys.path[:] = config.surroundings.path
     end, launcher_pid = launcher.start(config, [fd] if watch is None else [fd, watch])
     lifetime.Title().set("actorgrid: head")
-    from actorgrid.runtime.head import HeadProcess  # noqa: PLC0415  # the launcher does not need it
+    from actorgrid.runtime.head import HeadProcess  # the launcher does not need it
 
     HeadProcess(link, end, launcher_pid, watch, config).run()

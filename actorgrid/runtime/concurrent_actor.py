@@ -39,10 +39,9 @@ class ConcurrentActor:
         self._enter(running, values, int((time.perf_counter() - began) * 1e6), retry=retry)
 
     def _failed(self, running: Running, error: BaseException) -> tuple[tuple[m.Value, ...], bool]:
-        engine = self.worker.engine
         if running.cancelled:
             return execution.cancelled(running), False
-        return execution.failure(engine, running, error), execution.may_retry(running, error)
+        return execution.failure(running, error), execution.may_retry(running, error)
 
     @protected
     def _enter(self, running: Running, values: tuple[m.Value, ...], micros: int, *, retry: bool) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from actorgrid.runtime.surroundings import Surroundings
+
 
 class BootConfig(msgspec.Struct):
     """Everything the processes of a grid need to know before the first message."""
@@ -18,10 +20,7 @@ class BootConfig(msgspec.Struct):
     preload: list[str]
     log_to_driver: bool
     env_vars: dict[str, str]
-    sys_path: list[str]
-    argv: list[str]
-    #: Pickled warning filters of the driver.
-    warning_filters: bytes = b""
+    surroundings: Surroundings
 
 
 #: Environment variable that marks every process of a grid.

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import secrets
 import select
 import signal
 import subprocess
 import sys
 import threading
-import warnings
 import weakref
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from actorgrid.core import ids
 from actorgrid.core import messages as m
@@ -29,7 +25,7 @@ from actorgrid.core.signals import describe
 from actorgrid.engine.definitions import StartConfig
 from actorgrid.engine.interrupts import Interrupts, protected
 from actorgrid.exceptions import HeadDiedError
-from actorgrid.runtime import boot, lifetime, machine
+from actorgrid.runtime import boot, lifetime, machine, surroundings
 from actorgrid.runtime.config import SESSION_VARIABLE, BootConfig
 from actorgrid.runtime.links import Link, pair
 from actorgrid.runtime.output import Printer
@@ -50,7 +46,7 @@ class DriverEngine(ProcessEngine):
         ours, theirs = pair()
         namespace = start.namespace if start.namespace is not None else secrets.token_hex(8)
         super().__init__(ids.DRIVER, session, capacity, namespace, Link(ours, ToClient))
-        self._surroundings: tuple[Any, ...] = ()
+        self._surroundings = surroundings.look_around()
         self._version = 0
         self.config = self._boot_config(start, session, capacity, namespace)
         self.head_pid = self._exec_head(theirs.fileno(), start)
@@ -68,17 +64,14 @@ class DriverEngine(ProcessEngine):
         _drivers.add(self)
         self._thread.start()
 
-    def _boot_config(
-        self, start: StartConfig, session: str, capacity: dict[str, float], namespace: str
-    ) -> BootConfig:
-        path, argv, filters = self._look_around()
+    def _boot_config(self, start: StartConfig, session: str, capacity: dict[str, float], namespace: str) -> BootConfig:
         cpus = capacity.get("CPU", 1.0)
         return BootConfig(
             session=session, driver_pid=self.pid, capacity=capacity,
             store_budget=int(capacity["object_store_memory"]), keep_workers=max(1, int(cpus)),
             max_workers=start.max_workers or max(256, 32 * int(cpus)), namespace=namespace,
             preload=list(start.preload), log_to_driver=start.log_to_driver, env_vars=start.env_vars,
-            sys_path=path, argv=argv, warning_filters=filters,
+            surroundings=self._surroundings,
         )  # fmt: skip
 
     def _exec_head(self, fd: int, start: StartConfig) -> int:
@@ -91,28 +84,13 @@ class DriverEngine(ProcessEngine):
         actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, fd, target)]
         return os.posix_spawn(sys.executable, argv, environment, file_actions=actions)
 
-    # -- surroundings
-
-    def _look_around(self) -> tuple[list[str], list[str], bytes]:
-        script = [os.path.abspath(sys.path[0] or os.getcwd())] if sys.path else []
-        try:
-            filters = pickle.dumps(list(warnings.filters))
-        except Exception:  # noqa: BLE001  # a filter on a class that cannot be pickled: workers keep the defaults
-            filters = b""
-        self._surroundings = (*sys.path, os.getcwd())
-        return script + [entry for entry in sys.path[1:] if isinstance(entry, str)], list(sys.argv), filters
-
     def refresh_environment(self) -> None:
-        """Send ``sys.path`` and the working directory again if they changed since the last time."""
-        try:
-            if (*sys.path, os.getcwd()) == self._surroundings:
-                return
-        except FileNotFoundError:
-            return
-        path, argv, filters = self._look_around()
-        self._version += 1
-        blob = msgspec.msgpack.encode({"path": path, "argv": argv, "filters": filters, "cwd": os.getcwd()})
-        self.tell_quietly(m.Environment(self._version, blob))
+        """Send ``sys.path`` and the like again if they changed since the last time."""
+        now = surroundings.look_around()
+        if now != self._surroundings:
+            self._surroundings = now
+            self._version += 1
+            self.tell_quietly(m.Environment(self._version, surroundings.encode(now)))
 
     # -- links
 

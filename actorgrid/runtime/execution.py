@@ -66,7 +66,7 @@ def results(engine: WorkerEngine, running: Running, result: Any) -> tuple[Value,
     return tuple(engine.store_result(item, f"{running.spec.name}[{index}]") for index, item in enumerate(items))
 
 
-def failure(engine: WorkerEngine, running: Running, error: BaseException) -> tuple[Value, ...]:
+def failure(running: Running, error: BaseException) -> tuple[Value, ...]:
     """Return the values of a call that raised ``error``."""
     count = max(running.spec.num_returns, 1)
     name = running.spec.name
@@ -97,4 +97,3 @@ def may_retry(running: Running, error: BaseException) -> bool:
         return isinstance(error, Exception)
     cause = getattr(error, "cause", None)
     return isinstance(error, tuple(wanted)) or isinstance(cause, tuple(wanted))
-

@@ -361,7 +361,7 @@ class HeadProcess:
             for worker in list(self.workers.values()):
                 while self._output(worker):
                     pass
-            last = [message for message in self.head.driver.outbox if isinstance(message, m.Output)]
+            last: list[Any] = [message for message in self.head.driver.outbox if isinstance(message, m.Output)]
             if reason:
                 last.append(m.GridDied(reason))
             self.driver.socket.settimeout(0.5)
@@ -373,5 +373,3 @@ class HeadProcess:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.launcher_pid, 0)
         os._exit(0)
-
-

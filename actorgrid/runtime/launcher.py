@@ -141,7 +141,7 @@ class Launcher:
         config = self.config
 
         def work() -> None:
-            from actorgrid.runtime.worker import work as worker_main  # noqa: PLC0415  # imported before the fork
+            from actorgrid.runtime.worker import work as worker_main  # imported before the fork
 
             worker_main(config, number, task, control, shared)
 
@@ -192,9 +192,9 @@ class Launcher:
 
 def preload(config: BootConfig) -> None:
     """Import what workers need, with BLAS and OpenMP held to one thread so that no thread is started here."""
-    import cloudpickle  # noqa: F401, PLC0415  # most programs define something in __main__
+    import cloudpickle  # noqa: F401  # most programs define something in __main__
 
-    import actorgrid.runtime.worker  # noqa: F401, PLC0415  # what every worker needs
+    import actorgrid.runtime.worker  # noqa: F401  # what every worker needs
 
     held = [name for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS") if name not in os.environ]
     if config.preload:

@@ -86,6 +86,6 @@ class Title:
         data = text.encode(errors="replace")
         if self._room is not None:
             size = len(self._room)
-            self._room[:] = data[: size - 1].ljust(size, b"\0")
+            ctypes.memmove(self._room, data[: size - 1].ljust(size, b"\0"), size)
         if _libc is not None:
             _libc.prctl(_PR_SET_NAME, ctypes.c_char_p(data[:15]), 0, 0, 0)

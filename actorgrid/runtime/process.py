@@ -77,7 +77,7 @@ class ProcessEngine(LocalEngine):
 
     def announce(self, segment: int, size: int, fd: int) -> None:
         """Hand a new segment to the head, before anything mentions it."""
-        raise AssertionError("a host must define this")
+        raise AssertionError("a host must define this", segment, size, fd)
 
     def tell_quietly(self, message: Any) -> None:
         """Say something to the head if it still listens."""
@@ -101,7 +101,9 @@ class ProcessEngine(LocalEngine):
                         return
                 self.after_turn()
         except BaseException:  # noqa: BLE001  # nobody may be left waiting for a thread that is gone
-            self.lost("the thread that reads from the head failed; this is a bug in actorgrid:\n" + traceback.format_exc())
+            self.lost(
+                "the thread that reads from the head failed; this is a bug in actorgrid:\n" + traceback.format_exc()
+            )
 
     def patience(self) -> int | None:
         """Return how long the reader may sleep (milliseconds), None for ever."""
@@ -161,7 +163,7 @@ class ProcessEngine(LocalEngine):
 
     def lost(self, reason: str) -> None:
         """The head is gone: end every wait."""
-        raise AssertionError("a host must define this")
+        raise AssertionError("a host must define this", reason)
 
     def end_waits(self, error: ActorGridError) -> None:
         """Let everybody who waits see ``error``."""

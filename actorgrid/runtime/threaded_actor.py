@@ -25,12 +25,12 @@ class ThreadedActor(ConcurrentActor):
     def run(self) -> NoReturn:
         """Serve calls until told to leave."""
         worker = self.worker
-        worker.interrupt_running = lambda running: None  # type: ignore[method-assign]  # a thread is only told, as in Ray
+        worker.interrupt_running = lambda _: None  # a thread is only told (``is_canceled``), as in Ray
         self._start_calls()
         while not worker.machine.leaving:
             batch = worker.link.receive()
             if batch is None:
-                import os  # noqa: PLC0415  # only at the very end
+                import os  # only at the very end
 
                 os._exit(1)
             worker.take(batch)

@@ -21,17 +21,16 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final, NoReturn
-
-import msgspec
 
 from actorgrid.core import messages as m
 from actorgrid.core.messages import Kind, ToClient, ToWorker
 from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.engine import current
 from actorgrid.engine.interrupts import in_protected_code, protected
-from actorgrid.runtime import boot, execution, lifetime
+from actorgrid.runtime import execution, lifetime, surroundings
 from actorgrid.runtime.config import BootConfig
 from actorgrid.runtime.links import Link
 from actorgrid.runtime.outbox import Outbox
@@ -45,7 +44,9 @@ FLUSH_AFTER: Final = 0.0005
 class Worker:
     """One worker process."""
 
-    def __init__(self, config: BootConfig, number: int, task: socket.socket, control: socket.socket, shared: mmap.mmap) -> None:
+    def __init__(
+        self, config: BootConfig, number: int, task: socket.socket, control: socket.socket, shared: mmap.mmap
+    ) -> None:
         self.link: Link[Any] = Link(task, ToWorker)
         self.outbox = Outbox(shared, task)
         self.machine = WorkerMachine()
@@ -61,6 +62,8 @@ class Worker:
         self.instance: Any = None
         self.actor_spec: m.Spec | None = None
         self.exiting = False
+        #: Interrupts a running call; actors whose calls overlap put their own way here.
+        self.interrupt_running: Callable[[Running], None] = self._interrupt_main
         self._flushed = 0.0
         self.title = lifetime.Title()
         self.title.set("actorgrid: worker")
@@ -104,7 +107,7 @@ class Worker:
         elif isinstance(message, m.Restarted):
             self.machine.become_actor(message)
         elif isinstance(message, m.Environment):
-            self._look_like_driver(message)
+            surroundings.decode(message.blob).apply()
         elif isinstance(message, m.Unlearn):
             for spec in message.specs:
                 self.machine.specs.pop(spec, None)
@@ -115,14 +118,6 @@ class Worker:
                     self.engine.client.let_go(code.value.refs)
         elif isinstance(message, m.Exit):
             self.leave(message.reason)
-
-    @staticmethod
-    def _look_like_driver(message: m.Environment) -> None:
-        blob = msgspec.msgpack.decode(message.blob)
-        sys.path[:] = blob["path"]
-        sys.argv[:] = blob["argv"]
-        with contextlib.suppress(OSError):
-            os.chdir(blob["cwd"])
 
     def work(self) -> None:
         """Run everything that is queued, then send the results."""
@@ -188,7 +183,7 @@ class Worker:
         if running.cancelled and isinstance(error, KeyboardInterrupt):
             return execution.cancelled(running), False
         retry = not running.cancelled and execution.may_retry(running, error)
-        return execution.failure(self.engine, running, error), retry
+        return execution.failure(running, error), retry
 
     def _exit_process(self, error: SystemExit) -> NoReturn:
         """``sys.exit`` in a task ends the worker, as in Ray: it counts as a death."""
@@ -240,11 +235,11 @@ class Worker:
             self.machine.constructed(spec)
         self.push()
         if spec.is_async:
-            from actorgrid.runtime.async_actor import AsyncActor  # noqa: PLC0415  # asyncio: 45 ms that others save
+            from actorgrid.runtime.async_actor import AsyncActor  # asyncio: 45 ms that others save
 
             AsyncActor(self).run()
         elif spec.max_concurrency > 1:
-            from actorgrid.runtime.threaded_actor import ThreadedActor  # noqa: PLC0415  # only where it is used
+            from actorgrid.runtime.threaded_actor import ThreadedActor  # only where it is used
 
             ThreadedActor(self, spec.max_concurrency).run()
 
@@ -300,7 +295,7 @@ class Worker:
                 return
         self.interrupt_running(running)
 
-    def interrupt_running(self, running: Running) -> None:
+    def _interrupt_main(self, running: Running) -> None:
         """Interrupt user code. A synchronous method is only told (``is_canceled``), as in Ray."""
         if running.spec.kind is Kind.TASK:
             self.target = running
@@ -354,9 +349,9 @@ class Worker:
         try:
             if shutdown is not None:
                 shutdown()
-            import atexit  # noqa: PLC0415  # only here
+            import atexit  # only here
 
-            atexit._run_exitfuncs()
+            atexit._run_exitfuncs()  # noqa: SLF001  # as multiprocessing does before os._exit
         except BaseException as error:  # noqa: BLE001  # last words may fail, leaving may not
             print(f"actorgrid: on the way out: {error!r}", file=sys.stderr)
         self.finish_output()
@@ -368,7 +363,7 @@ class Worker:
 
 def work(config: BootConfig, number: int, task: socket.socket, control: socket.socket, shared: mmap.mmap) -> None:
     """Be a worker: the first thing that a forked process calls."""
-    boot.surroundings(config)
+    config.surroundings.apply()
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()

@@ -169,17 +169,15 @@ class WorkerEngine(ProcessEngine):
         """See ``Engine``."""
         actor = self.worker.machine.actor
         if actor is None:
-            raise RuntimeError("current_actor is only available inside an actor")
+            return super().current_actor()
         class_name, methods = loads(actor.handle)
         return self._actor(actor.actor, granted=False), class_name, methods
 
     def exit_actor(self) -> None:
         """See ``Engine``."""
         if self.worker.machine.actor is None:
-            raise TypeError("exit_actor can only be called inside an actor")
+            super().exit_actor()
         self.worker.exit_actor()
 
     def shutdown(self) -> None:
         """A task does not end the grid that it runs in."""
-
-

@@ -1,0 +1,1 @@
+"""HOW BYTES LOOK: frames and their codec, payloads and their layout, exceptions."""

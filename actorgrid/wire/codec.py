@@ -105,6 +105,6 @@ class Decoder(Generic[T]):
     def body(self, body: bytes | memoryview) -> Iterable[T]:
         """Return the messages of one frame's body. Raises InternalError if it is malformed."""
         try:
-            return self._decode(body)  # type: ignore[no-any-return]  # msgspec types decode by a runtime union
-        except msgspec.MsgspecError as error:
+            return self._decode(body)
+        except (msgspec.MsgspecError, ValueError) as error:  # text that is not UTF-8 is a bare ValueError
             raise InternalError(f"malformed frame: {error}") from error

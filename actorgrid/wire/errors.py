@@ -69,7 +69,7 @@ def unpack_exception(data: bytes, *, inherited: bool = False) -> BaseException:
     """
     try:
         packed = msgspec.msgpack.decode(data, type=_Packed)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return TaskError("?", f"the error is damaged: {error}", UnserializableException())
     told = packed.traceback_str
     if inherited:
@@ -104,6 +104,8 @@ def _format(error: BaseException) -> str:
         while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_PACKAGE):
             frames = frames.tb_next
         told = traceback.TracebackException(type(error), error, frames, limit=-_FRAME_LIMIT, compact=True)
+        if isinstance(error, TaskError):  # how ``get`` raised what another task raised: no news either
+            told.stack[:] = [frame for frame in told.stack if not frame.filename.startswith(_PACKAGE)]
         text = "".join(told.format()).rstrip("\n")
     except Exception as problem:  # noqa: BLE001  # the methods of user classes
         return f"{type(error).__name__} (its traceback cannot be formatted: {type(problem).__name__})"

@@ -9,9 +9,9 @@ While a value is pickled, the references inside it put their ids into ``Pickled.
 
 from __future__ import annotations
 
+import contextvars
 import pickle
 import sys
-import threading
 from typing import Any, Final
 
 from actorgrid.exceptions import SerializationError
@@ -24,13 +24,8 @@ INLINE_LIMIT: Final = 100 << 10
 NONE: Final = pickle.dumps(None, protocol=5)
 
 
-class _Collecting(threading.local):
-    """The list into which references of the value that this thread pickles put their ids; None outside the grid."""
-
-    refs: list[int] | None = None
-
-
-collecting: Final = _Collecting()
+#: The list into which references of the value that is being pickled put their ids; None outside of the grid's pickling.
+collecting: Final[contextvars.ContextVar[list[int] | None]] = contextvars.ContextVar("collecting", default=None)
 
 
 class Pickled:
@@ -50,9 +45,9 @@ class Pickled:
 
 
 def dumps(value: Any, what: str) -> Pickled:
-    """Pickle ``value``. Raises SerializationError naming the member that cannot be (``what`` is the root of the path)."""
-    outer = collecting.refs
-    collecting.refs = refs = []
+    """Pickle ``value``. Raises SerializationError naming the member that cannot be; ``what`` starts its path."""
+    refs: list[int] = []
+    token = collecting.set(refs)
     buffers: list[pickle.PickleBuffer] = []
     try:
         try:
@@ -65,13 +60,13 @@ def dumps(value: Any, what: str) -> Pickled:
             buffers.clear()
             data = _by_value(value, buffers, what)
     finally:
-        collecting.refs = outer
+        collecting.reset(token)
     views = [_raw(buffer) for buffer in buffers] if buffers else []
     return Pickled(data, views, tuple(refs))
 
 
 def _by_value(value: Any, buffers: list[pickle.PickleBuffer], what: str) -> bytes:
-    import cloudpickle  # noqa: PLC0415  # 25 ms of start-up that most programs never need
+    import cloudpickle  # 25 ms of start-up that most programs never need
 
     try:
         return cloudpickle.dumps(value, protocol=5, buffer_callback=buffers.append)  # type: ignore[no-any-return]  # untyped

@@ -10,10 +10,22 @@ This file may not know how calls run inside the worker.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actorgrid.core.head.records import Actor, Peer, Task, Worker
-from actorgrid.core.messages import Answer, CreateActor, Done, Exited, KillActor, Kind, Restarted, Status, Submit, Value
+from actorgrid.core.messages import (
+    AS_ACTOR,
+    Answer,
+    CreateActor,
+    Done,
+    Exited,
+    KillActor,
+    Kind,
+    Restarted,
+    Status,
+    Submit,
+    Value,
+)
 from actorgrid.core.messages import FailureKind as Failed
 from actorgrid.core.states import ACTOR, ActorInput, ActorState, TaskInput, TaskState, WorkerInput, WorkerState
 
@@ -118,6 +130,8 @@ class Actors:
             self.head.tasks.fail(task, death or self.head.failure(Failed.ACTOR_DIED, text, task=task))
             return
         task.actor = actor
+        if task.retries == AS_ACTOR:
+            task.retries = actor.spec.spec.max_task_retries
         actor.calls += 1
         line = actor.lines.get(task.client)
         if line is not None:
@@ -235,15 +249,14 @@ class Actors:
             return
         self.die(actor, f"{actor.spec.spec.name} went out of scope: its last handle is gone", graceful=True)
 
-    def die(self, actor: Actor, text: str, *, graceful: bool = False, init_failed: bool = False, cause: bytes = b"",
-            pid: int = 0, status: int | None = None) -> None:  # fmt: skip
-        """The actor is dead from now on: answer every call, let its process go."""
+    def die(self, actor: Actor, text: str, *, graceful: bool = False, **details: Any) -> None:
+        """The actor is dead from now on: answer every call, let its process go. ``details`` are fields of Failure."""
         self.step(actor, ActorInput.DIE)
         worker, actor.worker = actor.worker, None
-        actor.death = death = self.head.failure(
-            Failed.ACTOR_DIED, text, actor=actor.ident, name=actor.spec.spec.name, pid=pid or (worker.pid if worker else 0),
-            status=status, init_failed=init_failed, cause=cause,
-        )  # fmt: skip
+        if worker is not None:
+            details.setdefault("pid", worker.pid)
+        name = actor.spec.spec.name
+        actor.death = death = self.head.failure(Failed.ACTOR_DIED, text, actor=actor.ident, name=name, **details)
         if actor.key:
             self.names.pop(actor.key, None)
         calls: list[Task] = []
@@ -284,9 +297,7 @@ class Actors:
             self.head.workers.kill(worker)
             self.head.workers.step(worker, WorkerInput.LEAVE)
 
-    def worker_died(
-        self, actor: Actor, worker: Worker, assigned: dict[int, Task], message: Exited, how: str
-    ) -> None:
+    def worker_died(self, actor: Actor, worker: Worker, assigned: dict[int, Task], message: Exited, how: str) -> None:
         """The actor's process is gone: restart it or bury it."""
         self.placed_count -= 1
         actor.worker = None
@@ -307,9 +318,7 @@ class Actors:
         assert creation is not None
         self.head.dispatch.requeue(creation, TaskInput.RETRY)
 
-    def _unavailable(
-        self, actor: Actor, worker: Worker, assigned: dict[int, Task], message: Exited, text: str
-    ) -> None:
+    def _unavailable(self, actor: Actor, worker: Worker, assigned: dict[int, Task], message: Exited, text: str) -> None:
         """Answer or re-send the calls of an actor that restarts, in their order."""
         kept: deque[Task] = deque()
         waiting, actor.queue = actor.queue, deque()

@@ -209,14 +209,12 @@ class Head:
 
     # -- failures and stories
 
-    def failure(self, kind: FailureKind, text: str, *, task: Task | None = None, pid: int = 0, status: int | None = None,
-                name: str = "", actor: int = 0, init_failed: bool = False, cause: bytes = b"") -> Value:  # fmt: skip
-        """Return the value that stands for "there is none, because …"."""
-        failure = Failure(
-            kind, text, pid, status, name or (task.spec.spec.name if task else ""), actor,
-            task.message.task if task else 0, init_failed, cause,
-        )  # fmt: skip
-        return Value(Status.FAILURE, _encode(failure))
+    def failure(self, kind: FailureKind, text: str, task: Task | None = None, **details: Any) -> Value:
+        """Return the value that stands for "there is none, because …". ``details`` are fields of Failure."""
+        if task is not None:
+            details.setdefault("name", task.spec.spec.name)
+            details.setdefault("task", task.message.task)
+        return Value(Status.FAILURE, _encode(Failure(kind, text, **details)))
 
     @staticmethod
     def failure_text(value: Value) -> str:

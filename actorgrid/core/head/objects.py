@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actorgrid.core.head.records import Actor, Held, Object, Task
-from actorgrid.core.messages import Put, Ready, Release, Status, Subscribe, Value
 from actorgrid.core.messages import FailureKind as Kind
+from actorgrid.core.messages import Put, Ready, Release, Status, Subscribe, Value
 
 if TYPE_CHECKING:
     from actorgrid.core.head.machine import Head

@@ -52,9 +52,16 @@ def _actors(head: Head, body: dict[str, Any]) -> dict[str, Any]:
     return {"names": [list(key) for key in head.actors.names]}
 
 
+def _kind(head: Head, body: dict[str, Any]) -> dict[str, Any]:
+    """What makes an object: a ``Kind``, or -1 if nothing does any more."""
+    held = head.objects.table.get(body["oid"])
+    return {"kind": int(held.task.spec.kind) if isinstance(held, Object) and held.task is not None else -1}
+
+
 _ANSWERS: dict[str, Callable[[Head, dict[str, Any]], dict[str, Any] | None]] = {
     "get_actor": _get_actor,
     "available": _available,
+    "kind": _kind,
     "stats": _stats,
     "named_actors": _actors,
 }

@@ -17,7 +17,8 @@ class Peer:
     """A process at the other end of a link: a driver, or a worker (which is also a client)."""
 
     __slots__ = (
-        "alive", "congested", "held", "last_id", "leased", "live_bytes", "number", "outbox", "owed", "segments", "specs", "worker",
+        "alive", "congested", "held", "last_id", "leased", "live_bytes", "number", "outbox", "owed", "segments",
+        "specs", "worker",
     )  # fmt: skip
 
     def __init__(self, number: int) -> None:
@@ -63,7 +64,7 @@ class Shape:
     def __init__(self, demand: Demand, cpus: Demand) -> None:
         self.demand = demand
         self.cpus = cpus
-        #: Ready tasks by (priority, -depth), each first in, first out; ``keys`` is the sorted list of the non-empty.
+        #: Ready tasks by (priority, -depth), each first in, first out; ``keys`` is the sorted list of those in use.
         self.queues: dict[tuple[int, int], deque[Task]] = {}
         self.keys: list[tuple[int, int]] = []
         self.waiting = 0
@@ -168,8 +169,8 @@ class Worker:
     """A worker process."""
 
     __slots__ = (
-        "actor", "assigned", "codes", "heard", "held", "idle_since", "lent", "nudged", "number", "outbox", "peer", "pid",
-        "shape", "specs", "spoke", "state",
+        "actor", "assigned", "codes", "heard", "held", "idle_since", "lent", "nudged", "number", "outbox", "peer",
+        "pid", "shape", "specs", "spoke", "state",
     )  # fmt: skip
 
     def __init__(self, peer: Peer) -> None:
@@ -201,8 +202,8 @@ class Actor(Held):
     """An actor, through all its incarnations."""
 
     __slots__ = (
-        "calls", "creation", "death", "detached", "fifo", "handle", "incarnation", "key", "lines", "queue", "restarts", "spec",
-        "state", "why", "window", "worker",
+        "calls", "creation", "death", "detached", "fifo", "handle", "incarnation", "key", "lines", "queue", "restarts",
+        "spec", "state", "why", "window", "worker",
     )  # fmt: skip
 
     def __init__(self, ident: int, spec: SpecRecord) -> None:

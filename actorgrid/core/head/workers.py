@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from actorgrid.core.head.effects import CloseWorker, SignalWorker, SpawnWorker
 from actorgrid.core.head.records import Peer, Task, Worker
-from actorgrid.core.messages import Blocked, Exit, Exited, Exiting, Resumed, SpawnFailed, Spawned, Value
+from actorgrid.core.messages import Blocked, Exit, Exited, Exiting, Resumed, Spawned, SpawnFailed, Value
 from actorgrid.core.messages import FailureKind as Failed
 from actorgrid.core.signals import SIGKILL, describe
 from actorgrid.core.states import WORKER, TaskInput, TaskState, WorkerInput, WorkerState
@@ -152,7 +152,9 @@ class Workers:
         """The pool is full and every worker in it waits: nothing would ever move again."""
         if self.may_spawn() or not self.head.ready.active:
             return
-        if any(worker.state in (WorkerState.IDLE, WorkerState.BUSY, WorkerState.LEAVING) for worker in self.table.values()):
+        if any(
+            worker.state in (WorkerState.IDLE, WorkerState.BUSY, WorkerState.LEAVING) for worker in self.table.values()
+        ):
             return
         chain = ", ".join(dict.fromkeys(t.spec.spec.name for w in self.table.values() for t in w.assigned.values()))
         shape = next(iter(self.head.ready.active))

@@ -1,0 +1,179 @@
+"""An engine that runs every call at once, in the caller: enough to test what ``api`` does with the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from actorgrid.engine.definitions import (
+    ActorDefinition,
+    ActorOptions,
+    Context,
+    FunctionDefinition,
+    MethodOptions,
+    TaskOptions,
+)
+from actorgrid.engine.protocol import Engine, Returns
+from actorgrid.engine.refs import ActorRef, ObjectRef
+from actorgrid.exceptions import GetTimeoutError, TaskError
+
+SESSION = "ab" * 16
+
+
+class FakeEntry:
+    def __init__(self, engine: FakeEngine, oid: int) -> None:
+        self.fake = engine
+        self.oid = oid
+        self.refs = 0
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.ready = True
+
+    @property
+    def engine(self) -> Engine:
+        return self.fake
+
+    def drop(self) -> None:
+        self.refs -= 1
+
+    def hex(self) -> str:
+        return (f"{self.oid:016x}" + SESSION * 2)[:56]
+
+    def reduce(self) -> tuple[Any, ...]:
+        return find_ref, (self.oid, self.oid in self.fake.actors)
+
+
+class FakeEngine:
+    name = "fake"
+
+    def __init__(self) -> None:
+        self.entries: dict[int, FakeEntry] = {}
+        self.actors: dict[int, Any] = {}
+        self.names: dict[tuple[str, str], tuple[int, str, dict[str, MethodOptions]]] = {}
+        self.log: list[tuple[Any, ...]] = []
+        self.here = Context(namespace="ns", session=SESSION)
+        self.closed = 0
+        global _engine  # noqa: PLW0603
+        _engine = self
+
+    def entry(self) -> FakeEntry:
+        oid = len(self.entries) + 1
+        entry = self.entries[oid] = FakeEntry(self, oid)
+        return entry
+
+    def run(self, name: str, num_returns: int, function: Callable[..., Any], args: Any, kwargs: Any) -> Returns:
+        def resolve(value: Any) -> Any:
+            return self.value(value) if isinstance(value, ObjectRef) else value
+
+        entries = [self.entry() for _ in range(max(num_returns, 1))]
+        try:
+            result = function(*map(resolve, args), **{key: resolve(value) for key, value in kwargs.items()})
+            for entry, value in zip(entries, result if num_returns > 1 else [result], strict=True):
+                entry.value = value
+        except Exception as error:  # noqa: BLE001
+            for entry in entries:
+                entry.error = TaskError(name, "…", error, 1).as_instanceof_cause()
+        refs = [ObjectRef[Any](entry) for entry in entries]
+        return None if num_returns == 0 else refs[0] if num_returns == 1 else refs
+
+    def prepare_task(self, definition: FunctionDefinition, options: TaskOptions) -> Any:
+        self.log.append(("prepare_task", definition.name, options))
+        return definition, options
+
+    def submit(self, prepared: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
+        definition, options = prepared
+        return self.run(definition.name, options.num_returns, definition.function, args, kwargs)
+
+    def create_actor(
+        self, definition: ActorDefinition, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[ActorRef, bool]:
+        self.log.append(("create_actor", definition, options))
+        entry = self.entry()
+        self.actors[entry.oid] = definition.cls(*args, **kwargs)
+        if options.name:
+            self.names[options.namespace or "ns", options.name] = (entry.oid, definition.name, definition.methods)
+        return ActorRef(entry), True
+
+    def prepare_method(self, method: str, display_name: str, options: MethodOptions) -> Any:
+        self.log.append(("prepare_method", display_name, options))
+        return method, display_name, options
+
+    def call(self, actor: ActorRef, prepared: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
+        method, name, options = prepared
+        instance = self.actors[actor.ident]
+        special: dict[str, Callable[..., Any]] = {
+            "__ray_ready__": lambda: True,
+            "__ray_call__": lambda f, *a, **k: f(instance, *a, **k),
+        }
+        return self.run(name, options.num_returns, special.get(method) or getattr(instance, method), args, kwargs)
+
+    def put(self, value: Any) -> ObjectRef[Any]:
+        entry = self.entry()
+        entry.value = value
+        return ObjectRef(entry)
+
+    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
+        self.log.append(("get", timeout))
+        if any(not self.entries[hash(ref)].ready for ref in refs):
+            raise GetTimeoutError(str(timeout))
+        return [self.value(ref) for ref in refs]
+
+    def wait(
+        self, refs: Sequence[ObjectRef[Any]], num_returns: int, timeout: float | None
+    ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+        return list(refs[:num_returns]), list(refs[num_returns:])
+
+    def on_ready(self, ref: ObjectRef[Any], callback: Callable[[ObjectRef[Any]], None]) -> None:
+        callback(ref)
+
+    def value(self, ref: ObjectRef[Any]) -> Any:
+        entry = self.entries[hash(ref)]
+        if entry.error is not None:
+            raise entry.error
+        return entry.value
+
+    def cancel(self, ref: ObjectRef[Any], *, force: bool, recursive: bool) -> None:
+        self.log.append(("cancel", ref, force, recursive))
+
+    def kill(self, actor: ActorRef, *, no_restart: bool) -> None:
+        self.log.append(("kill", actor, no_restart))
+
+    def get_actor(self, name: str, namespace: str | None) -> tuple[ActorRef, str, dict[str, MethodOptions]]:
+        try:
+            ident, class_name, methods = self.names[namespace or "ns", name]
+        except KeyError:
+            raise ValueError(f"Failed to look up actor with name '{name}'") from None
+        return ActorRef(self.entries[ident], weak=True), class_name, methods
+
+    def exit_actor(self) -> None:
+        raise TypeError("exit_actor can only be called inside an actor")
+
+    def context(self) -> Context:
+        return self.here
+
+    def current_actor(self) -> tuple[ActorRef, str, dict[str, MethodOptions]]:
+        if not self.here.actor:
+            raise RuntimeError("not in an actor")
+        return ActorRef(self.entries[self.here.actor], weak=True), "A", {"m": MethodOptions()}
+
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 2.0}
+
+    def available_resources(self) -> dict[str, float]:
+        return {"CPU": 1.0}
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"NodeID": SESSION[:28] * 2, "Labels": {"zone": "here"}}]
+
+    def shutdown(self) -> None:
+        self.closed += 1
+
+
+_engine: FakeEngine | None = None
+
+
+def find_ref(oid: int, actor: bool) -> ObjectRef[Any] | ActorRef:
+    """Unpickle a reference."""
+    assert _engine is not None
+    entry = _engine.entries[oid]
+    return ActorRef(entry) if actor else ObjectRef(entry)

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from actorgrid.api import options as o
+from actorgrid.engine.definitions import ActorOptions, MethodOptions, TaskOptions
+
+
+def task(**given: Any) -> TaskOptions:
+    return o.task_options(o.check_task_options(given, at_use=False))
+
+
+def actor(*, is_async: bool = False, **given: Any) -> ActorOptions:
+    return o.actor_options(o.check_actor_options(given, at_use=False), is_async=is_async)
+
+
+def test_defaults_are_rays() -> None:
+    assert task() == TaskOptions()
+    assert task(num_cpus=None, name=None, num_returns=None, scheduling_strategy=None) == TaskOptions()
+    assert (TaskOptions().num_cpus, TaskOptions().max_retries) == (1.0, 3)
+    assert actor() == ActorOptions()
+
+
+def test_all_task_options() -> None:
+    options = task(
+        num_cpus=0.5, num_gpus=2, resources={"x": 1}, memory=10.5, num_returns=3, max_retries=-1,
+        retry_exceptions=[ValueError], max_calls=2, name="n", priority=-5,
+    )  # fmt: skip
+    assert options == TaskOptions(0.5, 2.0, {"x": 1.0}, 11, 3, -1, (ValueError,), 2, "n", -5)
+
+
+def test_all_actor_options() -> None:
+    options = actor(
+        num_cpus=0, max_restarts=-1, max_task_retries=2, max_concurrency=3, max_pending_calls=0, name="n",
+        namespace="s", get_if_exists=True, lifetime="detached", priority=1, memory=1,
+    )  # fmt: skip
+    assert options == ActorOptions(
+        num_cpus=0.0, memory=1, max_restarts=-1, max_task_retries=2, max_concurrency=3, max_pending_calls=-1, name="n",
+        namespace="s", get_if_exists=True, detached=True, priority=1,
+    )  # fmt: skip
+    assert not actor(lifetime="non_detached").detached
+    assert actor(lifetime="detached", name="x") == o.actor_options(
+        o.check_actor_options(o.check_actor_options({"lifetime": "detached", "name": "x"}, at_use=False), at_use=False),
+        is_async=False,
+    )
+
+
+def test_an_actor_with_any_resource_holds_a_cpu() -> None:
+    assert actor(num_gpus=1).num_cpus == 1.0
+    assert actor(resources={"x": 1}).num_cpus == 1.0
+    assert actor(resources={"x": 1}, num_cpus=0).num_cpus == 0.0
+    assert actor(memory=5).num_cpus is None
+
+
+def test_a_gpu_task_leaves_its_worker() -> None:
+    assert task(num_gpus=1).max_calls == 1
+    assert task(num_gpus=1, max_calls=0).max_calls == 0
+    assert task(num_gpus=0).max_calls == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"foo": 1}, ValueError),
+        ({"num_cpus": -1}, ValueError),
+        ({"num_cpus": float("nan")}, ValueError),
+        ({"num_cpus": float("inf")}, ValueError),
+        ({"num_cpus": 0.00001}, ValueError),
+        ({"num_cpus": "1"}, TypeError),
+        ({"num_cpus": True}, TypeError),
+        ({"num_gpus": 1.5}, ValueError),
+        ({"resources": {"CPU": 1}}, ValueError),
+        ({"resources": {"GPU": 1}}, ValueError),
+        ({"resources": {"memory": 1}}, ValueError),
+        ({"resources": {"x": -1}}, ValueError),
+        ({"resources": {"x": "1"}}, TypeError),
+        ({"resources": {1: 1}}, TypeError),
+        ({"resources": [1]}, TypeError),
+        ({"memory": -1}, ValueError),
+        ({"num_returns": -1}, ValueError),
+        ({"num_returns": 1.0}, TypeError),
+        ({"num_returns": "streaming"}, ValueError),
+        ({"num_returns": "dynamic"}, ValueError),
+        ({"num_returns": "many"}, ValueError),
+        ({"max_retries": -2}, ValueError),
+        ({"max_retries": 1 << 40}, ValueError),
+        ({"max_retries": 1.5}, TypeError),
+        ({"retry_exceptions": 3}, TypeError),
+        ({"retry_exceptions": [1]}, TypeError),
+        ({"retry_exceptions": [int]}, TypeError),
+        ({"max_calls": -1}, ValueError),
+        ({"name": 3}, TypeError),
+        ({"priority": 1.5}, TypeError),
+        ({"enable_task_events": 1}, TypeError),
+        ({"timeout": 3}, ValueError),
+        ({"runtime_env": {"pip": []}}, ValueError),
+        ({"scheduling_strategy": object()}, ValueError),
+        ({"accelerator_type": "A100"}, ValueError),
+        ({"label_selector": {"a": "b"}}, ValueError),
+        ({"_generator_backpressure_num_objects": 2}, ValueError),
+        ({"object_store_memory": 1}, ValueError),
+        ({"max_restarts": 1}, ValueError),
+    ],
+)
+def test_bad_task_options(given: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error, match=next(iter(given))):
+        task(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"foo": 1}, ValueError),
+        ({"name": ""}, ValueError),
+        ({"name": 1}, TypeError),
+        ({"namespace": ""}, ValueError),
+        ({"lifetime": "forever"}, ValueError),
+        ({"lifetime": 1}, TypeError),
+        ({"max_concurrency": 0}, ValueError),
+        ({"max_restarts": -2}, ValueError),
+        ({"max_task_retries": -2}, ValueError),
+        ({"max_pending_calls": -2}, ValueError),
+        ({"get_if_exists": True}, ValueError),
+        ({"get_if_exists": 1, "name": "n"}, TypeError),
+        ({"concurrency_groups": {"io": 2}}, ValueError),
+        ({"allow_out_of_order_execution": False, "max_concurrency": 2}, ValueError),
+        ({"max_retries": 1}, ValueError),
+        ({"num_returns": 1}, ValueError),
+    ],
+)
+def test_bad_actor_options(given: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error, match=next(iter(given))):
+        actor(**given)
+
+
+def test_what_belongs_to_the_decorator() -> None:
+    with pytest.raises(ValueError, match="max_calls"):
+        o.check_task_options({"max_calls": 1}, at_use=True)
+    with pytest.raises(ValueError, match="concurrency_groups"):
+        o.check_actor_options({"concurrency_groups": {}}, at_use=True)
+    with pytest.raises(ValueError, match="allow_out_of_order_execution"):
+        actor(is_async=True, allow_out_of_order_execution=False)
+
+
+def test_trivial_values_of_what_is_not_there_yet() -> None:
+    assert task(
+        scheduling_strategy="SPREAD", runtime_env={}, label_selector={}, placement_group="default", timeout=None,
+        _labels={"a": "b"}, enable_task_events=False, _num_objects_per_yield=1,
+    ) == TaskOptions()  # fmt: skip
+    assert actor(concurrency_groups={}, scheduling_strategy="DEFAULT", allow_out_of_order_execution=True) == actor()
+
+
+def test_method_options_are_laid_on_top_of_each_other() -> None:
+    base = MethodOptions(num_returns=2, max_task_retries=1, name="n")
+    given = o.checked(o.METHOD, {"num_returns": 3, "name": None}, "")
+    assert o.method_options(given, base) == MethodOptions(num_returns=3, max_task_retries=1, name="n")
+    with pytest.raises(ValueError, match="concurrency_group"):
+        o.checked(o.METHOD, {"concurrency_group": "io"}, "")

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import actorgrid as ag
+from actorgrid.api import session
+from actorgrid.engine import current
+from actorgrid.engine.definitions import Context, StartConfig
+from actorgrid.runtime import driver
+
+if TYPE_CHECKING:
+    from tests.api.fake_engine import FakeEngine
+
+
+@pytest.fixture
+def started(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> list[StartConfig]:
+    """Nothing runs yet, and whatever starts is the fake engine."""
+    configs: list[StartConfig] = []
+
+    def start(config: StartConfig) -> FakeEngine:
+        configs.append(config)
+        return engine
+
+    current.install(None)
+    monkeypatch.setattr(driver, "start", start)
+    monkeypatch.setattr(session, "_at_exit", True)
+    for name in ("ACTORGRID_NAMESPACE", "ACTORGRID_LOG_TO_DRIVER", "ACTORGRID_ENABLE_AUTO_CONNECT"):
+        monkeypatch.delenv(name, raising=False)
+    return configs
+
+
+def test_init_and_shutdown(started: list[StartConfig], engine: FakeEngine) -> None:
+    assert not ag.is_initialized()
+    with ag.init(num_cpus=3) as context:
+        assert ag.is_initialized()
+        assert context.ray_version == ag.__version__
+        assert context.address_info["node_id"] == ag.nodes()[0]["NodeID"]
+        assert ag.cluster_resources() == {"CPU": 2.0}
+        assert ag.available_resources() == {"CPU": 1.0}
+        assert "actorgrid" in repr(context)
+    assert not ag.is_initialized()
+    assert engine.closed == 1
+    ag.shutdown()
+    assert engine.closed == 1
+    assert started[0].num_cpus == 3
+
+
+def test_second_init(started: list[StartConfig]) -> None:
+    ag.init()
+    with pytest.raises(RuntimeError, match="by accident"):
+        ag.init()
+    ag.init(ignore_reinit_error=True).disconnect()
+    assert not ag.is_initialized()
+    assert len(started) == 1
+
+
+def test_inside_a_task(engine: FakeEngine) -> None:
+    engine.here = Context(worker=5)
+    ag.init(num_cpus=7)
+    ag.shutdown()
+    assert ag.is_initialized()
+    assert engine.closed == 0
+
+
+def test_the_first_call_starts_a_grid(started: list[StartConfig], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTORGRID_ENABLE_AUTO_CONNECT", "0")
+    with pytest.raises(RuntimeError, match=r"actorgrid\.init"):
+        ag.put(1)
+    monkeypatch.delenv("ACTORGRID_ENABLE_AUTO_CONNECT")
+    assert ag.get(ag.put(1)) == 1
+    assert started == [StartConfig()]
+
+
+def test_what_needs_a_grid_says_so(started: list[StartConfig]) -> None:
+    for ask in (ag.nodes, ag.cluster_resources, ag.available_resources):
+        with pytest.raises(RuntimeError, match=r"actorgrid\.init"):
+            ask()
+    assert started == []
+
+
+def test_config(started: list[StartConfig], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTORGRID_NAMESPACE", "from env")
+    monkeypatch.setenv("ACTORGRID_LOG_TO_DRIVER", "0")
+    ag.init(
+        "local", num_cpus=0, num_gpus=1, resources={"x": 2}, object_store_memory=1000, preload=["json"], max_workers=4,
+        runtime_env={"env_vars": {"A": "1"}, "pip": None}, include_dashboard=False, logging_level="error",
+    )  # fmt: skip
+    assert started == [
+        StartConfig(
+            0, 1.0, {"x": 2.0}, 1000, "from env", ("json",), log_to_driver=False, env_vars={"A": "1"}, max_workers=4
+        )
+    ]
+    ag.shutdown()
+    ag.init(namespace="mine", log_to_driver=True)
+    assert (started[1].namespace, started[1].log_to_driver) == ("mine", True)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "error"),
+    [
+        ({"nonsense": 1}, RuntimeError),
+        ({"local_mode": True}, RuntimeError),
+        ({"address": "auto"}, ConnectionError),
+        ({"address": "ray://host:1"}, ConnectionError),
+        ({"engine": "sim"}, ValueError),
+        ({"job_config": object()}, ValueError),
+        ({"num_cpus": -1}, ValueError),
+        ({"num_cpus": 1.5}, TypeError),
+        ({"resources": {"CPU": 1}}, ValueError),
+        ({"object_store_memory": 0}, ValueError),
+        ({"namespace": 3}, TypeError),
+        ({"preload": "json"}, TypeError),
+        ({"runtime_env": {"pip": ["x"]}}, ValueError),
+        ({"runtime_env": {"env_vars": {"A": 1}}}, TypeError),
+        ({"runtime_env": 3}, TypeError),
+        ({"max_workers": 0}, ValueError),
+    ],
+)
+def test_init_refuses(kwargs: Any, error: type[Exception], started: list[StartConfig]) -> None:
+    with pytest.raises(error):
+        ag.init(**kwargs)
+    assert started == []
+    assert not ag.is_initialized()
+
+
+def test_sigterm(started: list[StartConfig]) -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with ag.init(), pytest.raises(SystemExit):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        thread = threading.Thread(target=ag.init)
+        thread.start()
+        thread.join()
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        ag.shutdown()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        with ag.init():
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_failing_shutdown_still_leaves_no_grid(started: list[StartConfig], engine: FakeEngine) -> None:
+    ag.init()
+    engine.shutdown = lambda: 1 / 0  # type: ignore[method-assign, assignment]
+    with pytest.raises(ZeroDivisionError):
+        ag.shutdown()
+    assert not ag.is_initialized()
+
+
+def test_runtime_context(engine: FakeEngine) -> None:
+    context = ag.get_runtime_context()
+    assert context.get_job_id() == "01000000"
+    assert [len(text) for text in (context.get_node_id(), context.get_worker_id())] == [56, 56]
+    assert context.get_task_id() is None
+    assert context.get_actor_id() is None
+    assert context.get_actor_name() is None
+    assert context.get_task_name() is None
+    assert context.namespace == "ns"
+    assert not context.is_canceled()
+    assert set(context.get()) == {"job_id", "node_id", "namespace"}
+    for ask in ("current_actor", "was_current_actor_reconstructed"):
+        with pytest.raises(RuntimeError):
+            getattr(context, ask)
+
+
+def test_runtime_context_in_an_actor(engine: FakeEngine) -> None:
+    handle: ag.ActorHandle[Any] = ag.remote(type("A", (), {"m": lambda self: 5})).remote()
+    engine.here = Context(
+        session="ab" * 16, worker=3, task=9, actor=handle._actor_id.ident, task_name="A.m", incarnation=1, cancelled=True,
+        assigned_resources={"CPU": 1.0},
+    )  # fmt: skip
+    context = ag.get_runtime_context()
+    assert context.get_task_id() == "0000000000000009" + "ab" * 16
+    assert len(context.get_actor_id() or "") == 32
+    assert context.get_actor_name() == ""
+    assert context.get_task_name() == context.get_task_function_name() == "A.m"
+    assert context.was_current_actor_reconstructed
+    assert context.is_canceled()
+    assert context.get_assigned_resources() == {"CPU": 1.0}
+    assert context.current_actor == handle
+    assert ag.get(context.current_actor.m.remote()) == 5
+    assert (context.get_accelerator_ids(), context.get_runtime_env_string()) == ({"GPU": []}, "{}")
+    assert context.get_node_labels() == {"zone": "here"}
+
+
+def test_names() -> None:
+    for name in ag.__all__:
+        assert getattr(ag, name) is not None
+        assert name in dir(ag)
+    with pytest.raises(AttributeError):
+        _ = ag.nonsense  # type: ignore[attr-defined]
+    homes = [name for names in ag._HOMES.values() for name in names]
+    assert sorted([*homes, *ag._SUBMODULES, "__version__"]) == ag.__all__
+
+
+def test_importing_imports_nothing() -> None:
+    code = "import sys; before = set(sys.modules); import actorgrid; print(sorted(set(sys.modules) - before))"
+    shown = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, env={
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    })  # fmt: skip
+    assert shown.stdout.strip() == "['__future__', 'actorgrid']"

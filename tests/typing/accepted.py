@@ -1,0 +1,87 @@
+"""What type checkers must accept, and the types that they must see. Checked, never run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import assert_type
+
+import actorgrid as ag
+
+
+@ag.remote
+def add(a: int, b: int = 0, *, scale: float = 1.0) -> float:
+    return (a + b) * scale
+
+
+@ag.remote(num_cpus=2)
+def name(x: int) -> str:
+    return str(x)
+
+
+@ag.remote(num_returns=2)
+def pair() -> tuple[int, int]:
+    return 1, 2
+
+
+class Counter:
+    def __init__(self, value: int = 0) -> None:
+        self.value = value
+
+    @ag.method(max_task_retries=1)
+    def add(self, by: int = 1) -> int:
+        return self.value + by
+
+
+RemoteCounter = ag.remote(Counter)
+
+
+@ag.remote
+class Decorated:
+    def hello(self) -> str:
+        return "hello"
+
+
+def functions() -> None:
+    ref = add.remote(1, 2, scale=2.0)
+    assert_type(ref, ag.ObjectRef[float])
+    assert_type(ag.get(ref), float)
+    assert_type(ag.get([ref, ref]), list[float])
+    assert_type(ag.get(ref, timeout=1), float)
+    number = ag.put(1)
+    assert_type(number, ag.ObjectRef[int])
+    assert_type(add.remote(number), ag.ObjectRef[float])
+    assert_type(add.remote(1, number, scale=3.0), ag.ObjectRef[float])
+    assert_type(add.remote(a=number.arg), ag.ObjectRef[float])
+    assert_type(name.remote(1), ag.ObjectRef[str])
+    assert_type(name.options(num_cpus=3).remote(1), ag.ObjectRef[str])
+    _, _ = pair.remote()
+    _, _ = add.options(num_returns=2).remote(1)
+    ready, rest = ag.wait([ref], num_returns=1, timeout=0.5)
+    assert_type(ready, list[ag.ObjectRef[float]])
+    assert_type(rest, list[ag.ObjectRef[float]])
+    ag.cancel(ref, force=True)
+
+
+def actors() -> None:
+    handle = RemoteCounter.options(name="n").remote(3)
+    assert_type(handle, ag.ActorHandle[Counter])
+    assert_type(handle.call(Counter.add, by=2), ag.ObjectRef[int])
+    assert_type(ag.get(handle.call(Counter.add)), int)
+    handle.add.remote(2)
+    decorated = Decorated.remote()
+    assert_type(decorated, ag.ActorHandle[Decorated])  # type: ignore[valid-type]  # Decorated is an actor class now
+    decorated.hello.options(num_returns=1).remote()
+    ag.kill(handle)
+
+
+async def awaiting() -> None:
+    ref = add.remote(1)
+    assert_type(await ref, float)
+    assert_type(await asyncio.gather(ref, name.remote(1)), tuple[float, str])
+
+
+def session() -> None:
+    with ag.init(num_cpus=2, namespace="n") as context:
+        assert_type(context, ag.GridContext)
+    assert_type(ag.cluster_resources(), dict[str, float])
+    assert_type(ag.get_runtime_context(), ag.RuntimeContext)
