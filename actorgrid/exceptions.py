@@ -48,7 +48,6 @@ All of them can be pickled: those with a constructor of their own keep its argum
 
 from __future__ import annotations
 
-import signal
 import types
 import weakref
 from typing import Any, TypeVar
@@ -280,20 +279,14 @@ class WorkerCrashedError(ActorGridError):
     def __str__(self) -> str:
         if self.args[0]:
             return str(self.args[0])
-        text = f"worker (pid {self.pid}) {describe_status(self.status)}"
+        text = f"worker (pid {self.pid}) {_ending(self.status)}"
         return f"{text} while running {self.name}" if self.name else text
 
 
-def describe_status(status: int | None) -> str:
-    """Say in words how a process ended: ``status`` is its exit code or minus the number of the signal."""
+def _ending(status: int | None) -> str:
     if status is None:
         return "ended unexpectedly"
-    if status >= 0:
-        return f"exited with code {status}"
-    try:
-        return f"was killed by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"was killed by signal {-status}"
+    return f"exited with code {status}" if status >= 0 else f"was killed by signal {-status}"
 
 
 class OutOfMemoryError(ActorGridError):

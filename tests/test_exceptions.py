@@ -230,7 +230,7 @@ def test_builtin_bases() -> None:
 
 
 def test_texts() -> None:
-    assert str(WorkerCrashedError("", 5, -9, "f")) == "worker (pid 5) was killed by SIGKILL while running f"
+    assert str(WorkerCrashedError("", 5, -9, "f")) == "worker (pid 5) was killed by signal 9 while running f"
     assert str(WorkerCrashedError("", 5, 3)) == "worker (pid 5) exited with code 3"
     assert str(WorkerCrashedError("", 5, -200)) == "worker (pid 5) was killed by signal 200"
     assert str(WorkerCrashedError("as told", 5)) == "as told"

@@ -29,7 +29,11 @@ class ActorClassInheritanceException(TypeError):  # noqa: N818  # Ray's name
 
 
 class ActorClass(Generic[T]):
-    """What ``@remote`` makes of a class. Attributes of the class itself can be read through it."""
+    """What ``@remote`` makes of a class. Attributes of the class itself can be read through it.
+
+    mypy does not see what a decorator makes of a class. For full type checks keep the class and wrap it beside it:
+    ``RemoteCounter = remote(Counter)``, ``handle = RemoteCounter.remote(3)``, ``handle.call(Counter.add, by=2)``.
+    """
 
     def __init__(self, cls: type[T], options: Mapping[str, Any], *_: Any) -> None:
         if not isinstance(cls, type):

@@ -51,17 +51,17 @@ class Signature:
 
 def _bounds(signature: inspect.Signature) -> tuple[int, int]:
     low = high = 0
+    must = False
     for parameter in signature.parameters.values():
         required = parameter.default is parameter.empty
         if parameter.kind is parameter.VAR_POSITIONAL:
             high = sys.maxsize
         elif parameter.kind is parameter.KEYWORD_ONLY:
-            if required:
-                return 1, 0  # no call without keywords is right
+            must = must or required
         elif parameter.kind is not parameter.VAR_KEYWORD:
             high += 1
             low += required
-    return low, high
+    return (high + 1 if must else low), high  # with a keyword that must be given, no call without keywords is right
 
 
 def of_callable(function: Callable[..., Any]) -> Signature:

@@ -15,6 +15,7 @@ from actorgrid.engine.definitions import (
     RetryExceptions,
     TaskOptions,
 )
+from actorgrid.engine.interrupts import protected
 from actorgrid.wire.serialize import dumps
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class PreparedCall:
         self.number = spec.spec
         self.num_returns = spec.num_returns
 
+    @protected
     def __del__(self) -> None:
         """Tell the engine, which may only note it down here."""
         try:

@@ -40,9 +40,10 @@ class Interrupts:
     """The SIGINT handler of a driver."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
-        """``wake`` makes the reader thread call ``redeliver`` soon; it may not lock or block."""
+        """``wake`` makes the reader thread notice ``pending`` and call ``redeliver`` a moment later; it may not lock."""
         self._wake = wake
-        self._pending = False
+        #: An interrupt was put off.
+        self.pending = False
         self._installed = False
 
     def install(self) -> None:
@@ -64,14 +65,14 @@ class Interrupts:
         """Raise KeyboardInterrupt, or put it off if our bookkeeping is on the stack."""
         del number
         if in_protected_code(frame):
-            self._pending = True
+            self.pending = True
             self._wake()
             return
-        self._pending = False
+        self.pending = False
         raise KeyboardInterrupt
 
     def redeliver(self) -> None:
         """Signal the main thread again if an interrupt was put off. Called by the reader thread."""
-        if self._pending:
-            self._pending = False
+        if self.pending:
+            self.pending = False
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)

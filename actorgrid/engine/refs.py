@@ -12,6 +12,8 @@ import concurrent.futures
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from actorgrid.engine.interrupts import protected
+
 if TYPE_CHECKING:
     from actorgrid.engine.protocol import Engine
 
@@ -51,8 +53,9 @@ class ObjectRef(Generic[R_co]):
         self._entry = entry
         entry.refs += 1
 
+    @protected
     def __del__(self) -> None:
-        """Tell the engine."""
+        """Tell the engine. An interrupt raised here would be swallowed, hence protected."""
         try:
             self._entry.drop()
         except AttributeError:  # never finished, or the interpreter is going down
@@ -158,8 +161,9 @@ class ActorRef:
         if not weak:
             entry.refs += 1
 
+    @protected
     def __del__(self) -> None:
-        """Tell the engine."""
+        """Tell the engine. An interrupt raised here would be swallowed, hence protected."""
         try:
             if not self.weak:
                 self._entry.drop()

@@ -38,6 +38,7 @@ from typing import Final
 
 from actorgrid.core.extents import ExtentAllocator, align, pages
 from actorgrid.core.messages import Extent
+from actorgrid.engine.interrupts import protected
 from actorgrid.wire import layout
 
 #: Segments have at least this many bytes. They are sparse: untouched bytes cost nothing.
@@ -247,6 +248,7 @@ class _Pin:
     def __init__(self, on_release: Callable[[], None]) -> None:
         self.on_release = on_release
 
+    @protected
     def __del__(self) -> None:
         self.on_release()
 
@@ -266,6 +268,7 @@ class _Exporter(ctypes.Array[ctypes.c_char]):
     on_release: Callable[[], None]
     pin: _Pin
 
+    @protected
     def __del__(self) -> None:
         # Not yet the end: in a dead cycle the finalizers of the user's objects are still to run, and one of them may
         # bring the view back to life. A pin made now is not part of that cycle, so it goes only when this object does.

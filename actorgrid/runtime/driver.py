@@ -116,8 +116,12 @@ class DriverEngine(ProcessEngine):
         finally:
             os.close(fd)
 
-    def after_turn(self) -> None:
-        """Deliver an interrupt that was put off."""
+    def patience(self) -> int | None:
+        """See ``ProcessEngine``: an interrupt that was put off is tried again after a millisecond."""
+        return 1 if self.interrupts.pending else None
+
+    def patience_is_over(self) -> None:
+        """See ``ProcessEngine``."""
         self.interrupts.redeliver()
 
     # -- the end

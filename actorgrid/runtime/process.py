@@ -94,12 +94,14 @@ class ProcessEngine(LocalEngine):
         poll.register(self._wake_fd, select.POLLIN)
         try:
             while True:
-                for fd, _ in poll.poll(self.patience()):
+                events = poll.poll(self.patience())
+                if not events:
+                    self.patience_is_over()
+                for fd, _ in events:
                     if fd == self._wake_fd:
                         self._woken()
                     elif not self._read():
                         return
-                self.after_turn()
         except BaseException:  # noqa: BLE001  # nobody may be left waiting for a thread that is gone
             self.lost(
                 "the thread that reads from the head failed; this is a bug in actorgrid:\n" + traceback.format_exc()
@@ -109,8 +111,8 @@ class ProcessEngine(LocalEngine):
         """Return how long the reader may sleep (milliseconds), None for ever."""
         return None
 
-    def after_turn(self) -> None:
-        """Called by the reader thread after each turn."""
+    def patience_is_over(self) -> None:
+        """Called by the reader thread when nothing came for as long as ``patience`` said."""
 
     def _woken(self) -> None:
         with contextlib.suppress(BlockingIOError):

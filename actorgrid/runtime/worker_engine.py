@@ -104,7 +104,7 @@ class WorkerEngine(ProcessEngine):
         """While an interrupt is on its way, look often whether it has landed."""
         return 5 if self.worker.target else None
 
-    def after_turn(self) -> None:
+    def patience_is_over(self) -> None:
         """Send an interrupt again until it has landed."""
         self.worker.press()
 

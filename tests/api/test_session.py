@@ -175,8 +175,8 @@ def test_runtime_context(engine: FakeEngine) -> None:
 def test_runtime_context_in_an_actor(engine: FakeEngine) -> None:
     handle: ag.ActorHandle[Any] = ag.remote(type("A", (), {"m": lambda self: 5})).remote()
     engine.here = Context(
-        session="ab" * 16, worker=3, task=9, actor=handle._actor_id.ident, task_name="A.m", incarnation=1, cancelled=True,
-        assigned_resources={"CPU": 1.0},
+        session="ab" * 16, worker=3, task=9, actor=handle._actor_id.ident, task_name="A.m", incarnation=1,
+        assigned_resources={"CPU": 1.0}, cancelled=True,
     )  # fmt: skip
     context = ag.get_runtime_context()
     assert context.get_task_id() == "0000000000000009" + "ab" * 16

@@ -35,12 +35,6 @@ class Counter:
 RemoteCounter = ag.remote(Counter)
 
 
-@ag.remote
-class Decorated:
-    def hello(self) -> str:
-        return "hello"
-
-
 def functions() -> None:
     ref = add.remote(1, 2, scale=2.0)
     assert_type(ref, ag.ObjectRef[float])
@@ -68,9 +62,6 @@ def actors() -> None:
     assert_type(handle.call(Counter.add, by=2), ag.ObjectRef[int])
     assert_type(ag.get(handle.call(Counter.add)), int)
     handle.add.remote(2)
-    decorated = Decorated.remote()
-    assert_type(decorated, ag.ActorHandle[Decorated])  # type: ignore[valid-type]  # Decorated is an actor class now
-    decorated.hello.options(num_returns=1).remote()
     ag.kill(handle)
 
 

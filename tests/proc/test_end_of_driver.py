@@ -1,0 +1,211 @@
+"""However a driver ends, everything ends with it: processes, memory, files."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from tests.leaks import wait_until
+from tests.proc.helpers import PROMPT, Driver
+
+Drive = Callable[..., Driver]
+
+#: A grid with a running task, a task that waits for CPUs, actors, a large object, and a program started by a task.
+BUSY = """
+import os, signal, subprocess, sys, time
+import actorgrid as ag
+
+@ag.remote(num_cpus=0)
+class Counter:
+    def __init__(self):
+        self.value = 0
+    def add(self):
+        self.value += 1
+        return self.value
+    def sleep(self):
+        time.sleep(600)
+
+@ag.remote
+def sleep(counter):
+    ag.get(counter.add.remote())
+    time.sleep(600)
+
+@ag.remote
+def spawn(counter):
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    ag.get(counter.add.remote())
+    time.sleep(600)
+
+ag.init(num_cpus=2)
+counter = Counter.remote()
+large = ag.put(bytes(5_000_000))
+refs = [sleep.remote(counter), spawn.remote(counter), sleep.remote(counter), sleep.remote(counter)]
+sleeper = Counter.remote()
+call = sleeper.sleep.remote()
+while ag.get(counter.add.remote()) < 3 or ag.wait(refs, timeout=0.01)[0]:
+    pass
+print("ready:", flush=True)
+"""
+
+
+def start(drive: Drive, ending: str) -> Driver:
+    driver = drive(BUSY + ending)
+    driver.wait_for("ready")
+    return driver
+
+
+def test_driver_returns_with_tasks_running(drive: Drive) -> None:
+    driver = start(drive, "")
+    driver.leaves_nothing()
+    assert driver.wait() == 0
+    assert driver.err == ""
+
+
+def test_driver_shuts_down_with_tasks_running(drive: Drive) -> None:
+    driver = start(drive, "ag.shutdown()\nprint('down:', flush=True)")
+    driver.wait_for("down")
+    driver.leaves_nothing()
+    assert driver.wait() == 0
+    assert driver.err == ""
+
+
+def test_everything_is_gone_when_shutdown_returns(drive: Drive) -> None:
+    driver = start(drive, "ag.shutdown()\nprint('down:', flush=True)\ntime.sleep(600)")
+    driver.wait_for("down")
+    assert wait_until(lambda: not driver.others(), PROMPT), driver.describe()
+
+
+def test_driver_raises_an_exception(drive: Drive) -> None:
+    driver = start(drive, "raise ValueError('the end')")
+    driver.leaves_nothing()
+    assert driver.wait() == 1
+    assert driver.err.count("ValueError: the end") == 1
+    assert driver.err.count("Traceback") == 1
+
+
+def test_driver_calls_sys_exit(drive: Drive) -> None:
+    driver = start(drive, "sys.exit(7)")
+    driver.leaves_nothing()
+    assert driver.wait() == 7
+    assert driver.err == ""
+
+
+def test_driver_calls_os_exit(drive: Drive) -> None:
+    driver = start(drive, "os._exit(5)")
+    driver.leaves_nothing()
+    assert driver.wait() == 5
+
+
+def test_driver_crashes(drive: Drive) -> None:
+    driver = start(drive, "os.kill(os.getpid(), signal.SIGSEGV)")
+    driver.leaves_nothing()
+    assert driver.wait() == -signal.SIGSEGV
+
+
+def test_driver_is_interrupted_in_the_middle_of_get(drive: Drive) -> None:
+    driver = start(drive, "ag.get(refs)")
+    driver.interrupt()
+    driver.leaves_nothing()
+    assert driver.wait() in {-signal.SIGINT, 130}
+    assert driver.err.rstrip().endswith("KeyboardInterrupt")
+    assert driver.err.count("Traceback") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL, signal.SIGABRT])
+@pytest.mark.parametrize("where", ["time.sleep(600)", "ag.get(refs)"], ids=["asleep", "in_get"])
+def test_driver_is_ended_by_a_signal(drive: Drive, number: signal.Signals, where: str) -> None:
+    driver = start(drive, where)
+    driver.send(number)
+    driver.leaves_nothing()
+    assert driver.wait() != 0
+
+
+def test_program_started_by_a_task_goes_with_the_driver(drive: Drive) -> None:
+    driver = start(drive, "ag.get(refs)")
+    assert any("time.sleep(600)" in " ".join(process.cmdline()) for process in driver.others())
+    driver.send(signal.SIGKILL)
+    driver.leaves_nothing()
+
+
+def test_driver_is_killed_while_its_grid_starts(drive: Drive) -> None:
+    driver = drive("import actorgrid as ag\nprint('ready:', flush=True)\nag.init(num_cpus=2)\nag.get(ag.put(1))")
+    driver.wait_for("ready")
+    wait_until(driver.others)
+    driver.send(signal.SIGKILL)
+    driver.leaves_nothing()
+
+
+def test_task_that_ignores_signals_goes_with_the_driver(drive: Drive) -> None:
+    driver = drive(
+        """
+        import signal, time
+        import actorgrid as ag
+
+        @ag.remote(num_cpus=0)
+        class Flag:
+            def raise_it(self):
+                print("raised")
+
+        @ag.remote
+        def deaf(flag):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+            ag.get(flag.raise_it.remote())
+            while True:
+                time.sleep(600)
+
+        ag.init(num_cpus=1)
+        ref = deaf.remote(Flag.remote())
+        while not ag.wait([ref], timeout=0.01)[0]:
+            print("ready:", flush=True)
+        """
+    )
+    assert wait_until(lambda: "raised" in driver.err)
+    driver.send(signal.SIGTERM)
+    driver.leaves_nothing()
+
+
+def test_interrupted_get_leaves_the_grid_usable(drive: Drive) -> None:
+    driver = start(
+        drive,
+        """
+try:
+    ag.get(refs)
+except KeyboardInterrupt:
+    print("interrupted:", flush=True)
+print("value:", ag.get(ag.put(41)) + ag.get(Counter.remote().add.remote()), flush=True)
+ag.shutdown()
+""",
+    )
+    driver.interrupt()
+    driver.wait_for("interrupted")
+    assert driver.said("value") == "42"
+    driver.leaves_nothing()
+    assert driver.wait() == 0
+
+
+def test_grid_has_no_listening_socket_and_no_file(drive: Drive) -> None:
+    driver = start(drive, "ag.get(refs)")
+    for process in [psutil.Process(driver.process.pid), *driver.others()]:
+        listening = [link for link in process.net_connections("inet") if link.status == psutil.CONN_LISTEN]
+        assert listening == []
+    assert list(driver.temporary.iterdir()) == []
+    driver.send(signal.SIGKILL)
+    driver.leaves_nothing()
+
+
+def test_stopped_driver_keeps_its_grid(drive: Drive) -> None:
+    driver = start(drive, "while True: print('value:', ag.get(ag.put(1)), flush=True)")
+    driver.wait_for("value")
+    before = {process.pid for process in driver.titled("actorgrid:")}
+    driver.send(signal.SIGSTOP)
+    assert wait_until(lambda: psutil.Process(driver.process.pid).status() == psutil.STATUS_STOPPED)
+    said = len(driver.out)
+    driver.send(signal.SIGCONT)
+    assert wait_until(lambda: len(driver.out) > said)
+    assert before <= {process.pid for process in driver.titled("actorgrid:")}
+    driver.send(signal.SIGKILL)
+    driver.leaves_nothing()

@@ -1,0 +1,286 @@
+"""Workers look like their driver: path, folder, arguments, flags, filters, environment; and have titles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.leaks import wait_until
+from tests.proc.helpers import Driver, title_of
+
+Drive = Callable[..., Driver]
+
+START = """
+import os, sys, time, warnings
+import actorgrid as ag
+"""
+
+
+def run(drive: Drive, program: str, **options: object) -> Driver:
+    driver = drive(START + program, **options)
+    driver.succeeds()
+    driver.leaves_nothing()
+    return driver
+
+
+def test_module_beside_the_script_can_be_imported(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+with open("beside.py", "w") as file:
+    file.write("def answer(): return 42")
+import beside
+print("value:", ag.get(ag.remote(beside.answer).remote()))
+""",
+    )
+    assert driver.said("value") == "42"
+
+
+def test_later_change_of_sys_path_reaches_running_workers(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+ag.init(num_cpus=1)
+ag.get(ag.remote(lambda: 1).remote())
+os.mkdir("later")
+with open("later/late_module.py", "w") as file:
+    file.write("def answer(): return 43")
+sys.path.append(os.path.abspath("later"))
+import late_module
+print("value:", ag.get(ag.remote(late_module.answer).remote()))
+""",
+    )
+    assert driver.said("value") == "43"
+
+
+def test_sys_path_is_the_drivers(drive: Drive) -> None:
+    driver = run(drive, "print('value:', ag.get(ag.remote(lambda: sys.path).remote()) == sys.path)")
+    assert driver.said("value") == "True"
+
+
+def test_missing_module_is_an_error_that_names_it(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+@ag.remote
+def use():
+    import no_such_module_anywhere
+try:
+    ag.get(use.remote())
+except ImportError as error:
+    print("error:", "no_such_module_anywhere" in str(error))
+""",
+    )
+    assert driver.said("error") == "True"
+
+
+def test_working_folder_is_the_drivers(drive: Drive) -> None:
+    driver = run(drive, "os.mkdir('sub'); os.chdir('sub')\nprint('value:', ag.get(ag.remote(os.getcwd).remote()))")
+    assert driver.said("value") == str(driver.folder / "sub")
+
+
+def test_arguments_of_the_program_are_the_drivers(drive: Drive) -> None:
+    driver = run(drive, "print('value:', ag.get(ag.remote(lambda: sys.argv[1:]).remote()))", args=["--a", "b c"])
+    assert driver.said("value") == "['--a', 'b c']"
+
+
+@pytest.mark.parametrize(
+    ("flags", "expression"),
+    [
+        (["-O"], "(__debug__, sys.flags.optimize)"),
+        (["-OO"], "sys.flags.optimize"),
+        (["-X", "utf8=1"], "sys.flags.utf8_mode"),
+        (["-X", "dev"], "sys.flags.dev_mode"),
+        (["-B"], "sys.dont_write_bytecode"),
+        (["-W", "error::UserWarning"], "sys.warnoptions"),
+        (["-s"], "sys.flags.no_user_site"),
+        (["-X", "int_max_str_digits=5000"], "sys.get_int_max_str_digits()"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_interpreter_flags_are_the_drivers(drive: Drive, flags: list[str], expression: str) -> None:
+    driver = run(
+        drive,
+        f"""
+print("driver:", repr({expression}))
+print("worker:", ag.get(ag.remote(lambda: repr({expression})).remote()))
+""",
+        flags=flags,
+    )
+    assert driver.said("worker") == driver.said("driver")
+
+
+def test_assertions_are_off_in_tasks_of_an_optimised_driver(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+import beside_o
+print("value:", ag.get(ag.remote(beside_o.check).remote()))
+""".replace(
+            "import beside_o",
+            'open("beside_o.py", "w").write("def check():\\n    assert False\\n    return 1")\nimport beside_o',
+        ),
+        flags=["-O"],
+    )
+    assert driver.said("value") == "1"
+
+
+def test_warning_filters_are_the_drivers(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+warnings.simplefilter("error", UserWarning)
+@ag.remote
+def warn():
+    warnings.warn("careful")
+try:
+    ag.get(warn.remote())
+except UserWarning as error:
+    print("raised:", "careful" in str(error))
+""",
+    )
+    assert driver.said("raised") == "True"
+
+
+def test_environment_at_init_is_the_drivers(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+os.environ["SET_BEFORE"] = "1"
+ag.init(num_cpus=1)
+print("value:", ag.get(ag.remote(lambda: (os.environ.get("SET_BEFORE"), os.environ.get("GIVEN"))).remote()))
+""",
+        env={"GIVEN": "too"},
+    )
+    assert driver.said("value") == "('1', 'too')"
+
+
+def test_titles_tell_what_processes_do(drive: Drive) -> None:
+    driver = drive(
+        START
+        + """
+@ag.remote
+def work():
+    while not os.path.exists("go"):
+        time.sleep(0.01)
+@ag.remote
+class Actor:
+    def ready(self):
+        pass
+ag.init(num_cpus=1)
+actor = Actor.remote()
+ag.get(actor.ready.remote())
+ref = work.remote()
+print("ready:", flush=True)
+ag.get(ref)
+"""
+    )
+    driver.wait_for("ready")
+    assert wait_until(lambda: driver.titled("actorgrid: worker work")), driver.describe()
+    assert wait_until(lambda: driver.titled("actorgrid: worker Actor")), driver.describe()
+    driver.one("actorgrid: head")
+    driver.one("actorgrid: launcher")
+    (driver.folder / "go").touch()
+    driver.succeeds()
+    driver.leaves_nothing()
+
+
+def test_all_processes_of_a_grid_have_titles(drive: Drive) -> None:
+    driver = drive(START + "ag.get(ag.remote(lambda: 1).remote())\nprint('ready:', flush=True)\ntime.sleep(600)")
+    driver.wait_for("ready")
+    assert wait_until(lambda: all(title_of(process).startswith("actorgrid: ") for process in driver.others()))
+
+
+def test_pool_grows_for_blocked_tasks_and_shrinks_back(drive: Drive) -> None:
+    driver = drive(
+        START
+        + """
+@ag.remote
+def deep(n):
+    return os.getpid() if n == 0 else ag.get(deep.remote(n - 1))
+ag.init(num_cpus=1)
+ag.get(deep.remote(12))
+print("ready:", flush=True)
+time.sleep(600)
+"""
+    )
+    driver.wait_for("ready")
+    assert wait_until(lambda: len(driver.titled("actorgrid: worker")) <= 3, 20), driver.describe()
+
+
+@pytest.mark.parametrize("how", ["script", "module", "command", "stdin"])
+def test_functions_and_classes_of_the_main_program(drive: Drive, how: str) -> None:
+    driver = run(
+        drive,
+        """
+LIMIT = 10
+
+class Point:
+    def __init__(self, x):
+        self.x = x
+
+class Odd(Exception):
+    pass
+
+def helper(x):
+    return x + LIMIT
+
+@ag.remote
+def use(point):
+    if point.x == 0:
+        raise Odd("zero")
+    return Point(helper(point.x))
+
+@ag.remote
+class Box:
+    def get(self):
+        return Point(5)
+
+result = ag.get(use.remote(Point(1)))
+print("value:", isinstance(result, Point), result.x)
+print("actor:", isinstance(ag.get(Box.remote().get.remote()), Point))
+try:
+    ag.get(use.remote(Point(0)))
+except Odd:
+    print("odd:")
+print("main:", ag.get(ag.remote(lambda: __name__).remote()))
+""",
+        how=how,
+    )
+    assert driver.said("value") == "True 11"
+    assert driver.said("actor") == "True"
+    driver.wait_for("odd")
+    assert driver.said("main") == "__main__"
+
+
+def test_program_without_a_main_guard_is_not_run_again(drive: Drive) -> None:
+    driver = run(drive, "print('top', flush=True)\nag.get([ag.remote(lambda: 1).remote() for _ in range(5)])")
+    assert driver.out == "top\n"
+    assert "top" not in driver.err
+
+
+def test_function_defined_anew_is_the_one_that_runs(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+for version in range(3):
+    exec(f"@ag.remote\\ndef f(): return {version}")
+    print(f"v{version}:", ag.get(f.remote()))
+""",
+    )
+    assert [driver.said(f"v{version}") for version in range(3)] == ["0", "1", "2"]
+
+
+def test_init_in_a_task_joins_the_grid_of_its_driver(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+@ag.remote
+def join():
+    ag.init()
+    return ag.get(ag.remote(lambda: ag.get_runtime_context().get_node_id()).remote())
+print("value:", ag.get(join.remote()) == ag.get_runtime_context().get_node_id())
+""",
+    )
+    assert driver.said("value") == "True"

@@ -1,0 +1,109 @@
+"""A KeyboardInterrupt at any opcode of submit, get, wait and release tears nothing.
+
+The interrupt is raised by our own SIGINT handler, called between two bytecode instructions of the operation: once per
+instruction, until the operation ends before its turn comes. Afterwards the grid must work, and nothing may be left.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+import pytest
+
+import actorgrid as ag
+from actorgrid.engine.current import installed
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Any]:
+    ag.init(num_cpus=2)
+    yield installed()
+    ag.shutdown()
+
+
+@ag.remote
+def echo(value: int) -> int:
+    return value
+
+
+class Injector:
+    """Delivers SIGINT before the ``at``-th instruction executed under it in this thread."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+        self.fired = False
+
+    def __call__(self, frame: FrameType, event: str, argument: object) -> Any:
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+        if event == "opcode" and not self.fired:
+            self.left -= 1
+            if self.left < 0:
+                self.fired = True
+                signal.raise_signal(signal.SIGINT)
+        return self
+
+
+def interrupted_at(at: int, operation: Callable[[], object]) -> bool:
+    """Run ``operation`` with an interrupt before its ``at``-th instruction. Returns whether it got that far."""
+    injector = Injector(at)
+    delivered = threading.Event()
+    try:
+        sys.settrace(injector)
+        try:
+            operation()
+        finally:
+            sys.settrace(None)
+        if injector.fired:
+            delivered.wait(5)  # it was put off: it comes as soon as it may
+            pytest.fail("the interrupt was swallowed")
+    except KeyboardInterrupt:
+        pass
+    return injector.fired
+
+
+def release_one() -> None:
+    ref = ag.put(b"x")
+    del ref
+
+
+def get_two() -> None:
+    assert ag.get([echo.remote(1), echo.remote(2)]) == [1, 2]
+
+
+def wait_one() -> None:
+    ready, _ = ag.wait([echo.remote(1)], timeout=10)
+    assert len(ready) == 1
+
+
+@pytest.mark.parametrize("operation", [lambda: echo.remote(1), get_two, wait_one, release_one], ids=lambda f: f.__name__)
+def test_interrupt_at_every_opcode_leaves_the_grid_whole(engine: Any, operation: Callable[[], object]) -> None:
+    operation()
+    at = 0
+    while interrupted_at(at, operation):
+        assert ag.get(echo.remote(at), timeout=10) == at
+        at += 1
+    assert at > 50, "the operation was hardly traced"
+    for _ in range(3):  # what the interrupted calls left behind is given up with the next words to the head
+        engine.query("stats")
+    stats = engine.query("stats").body
+    assert (stats["tasks"], stats["objects"]) == (0, 0)
+
+
+def test_interrupt_while_get_waits_is_raised_at_once(engine: Any) -> None:
+    del engine
+    gate = ag.remote(lambda: threading.Event().wait(60)).remote()
+    main = threading.main_thread().ident
+    assert main is not None
+    timer = threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        ag.get(gate)
+    timer.join()
+    ag.cancel(gate, force=True)
+    assert ag.get(echo.remote(7)) == 7
