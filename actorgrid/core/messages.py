@@ -344,6 +344,13 @@ class GridDied(Struct, tag=55):
     message: str
 
 
+class Group(Struct, tag=57):
+    """To the driver: a worker's process group exists, or is gone. If all else dies, the driver sweeps the rest."""
+
+    pid: int
+    alive: bool
+
+
 class Notice(Struct, tag=56):
     """Something a person should read (printed on the driver's standard error)."""
 
@@ -505,7 +512,7 @@ ToHead = (
     | Exiting
 )
 #: What arrives at a client.
-ToClient = Ready | Answer | Segment | Freed | Output | GridDied | Notice | Revoke | Interrupt
+ToClient = Ready | Answer | Segment | Freed | Output | GridDied | Group | Notice | Revoke | Interrupt
 #: What arrives at a worker's task link.
 ToWorker = Run | Learn | Code | Unlearn | Exit | Environment | Segment | Restarted
 ToLauncher = Spawn | KillProcess | Quit

@@ -48,6 +48,8 @@ class EngineBase:
         self.client = Client(client_number, self, lambda oid: render(oid, session, 56), self._reduce)
         self.lock = threading.RLock()
         self._pool = Pool(demand(capacity))
+        #: We are a forked copy in a child of the process that the engine belongs to.
+        self.forked = False
 
     # ------------------------------------------------------------------------------------ what a host adds
 
@@ -119,7 +121,7 @@ class EngineBase:
         """Return the exception that a failed value stands for."""
         if value.status is m.Status.ERROR:
             return unpack_exception(value.data, inherited=value.inherited)
-        return failure_to_exception(decode_failure(value.data), lambda ident: render(ident, self.session, 32))
+        return failure_to_exception(decode_failure(value.data), lambda ident, digits: render(ident, self.session, digits))
 
     @protected
     def _pinned_view(self, entry: Entry, extent: m.Extent) -> memoryview:

@@ -167,6 +167,8 @@ class LocalEngine(CallingEngine):
 
     def cluster_resources(self) -> dict[str, float]:
         """See ``Engine``."""
+        if self.client.dead is not None:
+            raise self.client.dead
         return dict(self.capacity)
 
     def available_resources(self) -> dict[str, float]:

@@ -17,14 +17,14 @@ _PLAIN: dict[FailureKind, type[e.ActorGridError]] = {
 }
 
 
-def failure_to_exception(failure: Failure, render_actor: Callable[[int], str]) -> e.ActorGridError:
-    """Return the exception for ``failure``; ``render_actor`` shows the id of an actor as text.
+def failure_to_exception(failure: Failure, render: Callable[[int, int], str]) -> e.ActorGridError:
+    """Return the exception for ``failure``; ``render(id, digits)`` shows an id as text.
 
     If user code is behind it (an actor's constructor raised), that exception is the ``__cause__``.
     """
     kind, message = failure.kind, failure.message
     if kind is FailureKind.CANCELLED:
-        return e.TaskCancelledError(render_actor(failure.task) if failure.task else None, message)
+        return e.TaskCancelledError(render(failure.task, 48) if failure.task else None, message)
     if kind is FailureKind.WORKER_CRASHED:
         return e.WorkerCrashedError(message, failure.pid, failure.status, failure.name)
     if kind is FailureKind.OBJECT_LOST:
@@ -33,7 +33,7 @@ def failure_to_exception(failure: Failure, render_actor: Callable[[int], str]) -
         return _PLAIN[kind](message)
     cause = unpack_exception(failure.cause) if failure.cause else None
     cls = e.ActorDiedError if kind is FailureKind.ACTOR_DIED else e.ActorUnavailableError
-    actor = render_actor(failure.actor) if failure.actor else None
+    actor = render(failure.actor, 32) if failure.actor else None
     told = f"{message}\n{cause}" if cause is not None else message
     error = cls(actor, told, failure.init_failed, False, cause)  # Ray's signature
     error.__cause__ = cause

@@ -40,7 +40,7 @@ class Interrupts:
     """The SIGINT handler of a driver."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
-        """``wake`` makes the reader thread notice ``pending`` and call ``redeliver`` a moment later; it may not lock."""
+        """``wake`` makes the reader thread notice ``pending`` and call ``redeliver`` a moment later, without a lock."""
         self._wake = wake
         #: An interrupt was put off.
         self.pending = False

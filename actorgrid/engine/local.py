@@ -20,7 +20,7 @@ from actorgrid.engine.interrupts import protected
 from actorgrid.engine.protocol import Returns
 from actorgrid.engine.refs import ActorRef, ObjectRef
 from actorgrid.engine.waits import BlockingWaiter, CallbackWaiter, PendingCalls
-from actorgrid.exceptions import GetTimeoutError, InfeasibleResourcesError
+from actorgrid.exceptions import GetTimeoutError, InfeasibleResourcesError, SerializationError
 from actorgrid.wire.serialize import INLINE_LIMIT, Pickled, dumps
 
 
@@ -166,13 +166,22 @@ class CallingEngine(EngineBase):
         if deps:
             args = tuple(None if type(argument) is ObjectRef else argument for argument in args)
             kwargs = {key: None if type(argument) is ObjectRef else argument for key, argument in kwargs.items()}
-        pickled = dumps((args, kwargs), spec.name)
+        pickled = self._pickle_arguments(args, kwargs, spec.name)
         if pickled.size <= INLINE_LIMIT:
             return m.Submit(0, spec.spec, pickled.inline(), tuple(deps), tuple(slots), pickled.refs, actor), None
         whole = self._put(self.place(pickled))
         deps.insert(0, self._own(whole))
         slots.insert(0, -1)
         return m.Submit(0, spec.spec, b"", tuple(deps), tuple(slots), pickled.refs, actor), whole
+
+    @staticmethod
+    def _pickle_arguments(args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Pickled:
+        try:
+            return dumps((args, kwargs), name)
+        except SerializationError:
+            dumps(args, f"{name}: args")  # the same error again, with the path as the caller knows it
+            dumps(kwargs, f"{name}: kwargs")
+            raise
 
     def _own(self, ref: ObjectRef[Any]) -> int:
         return self._entry(ref).oid
@@ -293,14 +302,18 @@ class CallingEngine(EngineBase):
     def on_ready(self, ref: ObjectRef[Any], callback: Callable[[ObjectRef[Any]], None]) -> None:
         """See ``Engine``."""
         entry = self._entry(ref)
+        if self.forked and self.client.dead is not None:
+            raise self.client.dead
         if entry.value is not None or not self._call_back_later(entry, ref, callback):
             callback(ref)
 
     @protected
     def _call_back_later(self, entry: Entry, ref: ObjectRef[Any], callback: Callable[[ObjectRef[Any]], None]) -> bool:
         with self.lock:
-            if entry.value is not None or self.client.dead is not None:
+            if entry.value is not None:
                 return False
+            if self.client.dead is not None:
+                raise self.client.dead
             self.client.watch([entry], CallbackWaiter(ref, callback, self.schedule))
             self.send(force=False)
             return True

@@ -52,9 +52,12 @@ class DriverEngine(ProcessEngine):
         self.head_pid = self._exec_head(theirs.fileno(), start)
         theirs.close()
         self.printer = Printer()
+        #: Process groups of the workers, in case head and launcher die together.
+        self.groups: dict[int, None] = {}
         self.reason = ""
         self._outside[m.Output] = lambda message: self.printer.feed(message.pid, message.data)
         self._outside[m.GridDied] = self._grid_died
+        self._outside[m.Group] = self._group
         self._outside[m.Notice] = lambda message: print(message.text, file=sys.stderr)
         self._ended = threading.Event()
         self._reaped: int | None = None
@@ -78,6 +81,10 @@ class DriverEngine(ProcessEngine):
         """Start a fresh interpreter with the user's flags; it gets ``fd`` and nothing else of ours."""
         home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001  # as multiprocessing does
+        for name, value in sys._xoptions.items():  # noqa: SLF001  # some of these are left out there
+            option = name if value is True else f"{name}={value}"
+            if option not in flags:
+                flags += ["-X", option]
         target = max(fd, 3) + 100
         argv = [sys.executable, *flags, "-c", boot.COMMAND, str(target), home, _PADDING]
         environment = {**os.environ, **start.env_vars, SESSION_VARIABLE: self.session}
@@ -129,10 +136,18 @@ class DriverEngine(ProcessEngine):
     def _grid_died(self, message: m.GridDied) -> None:
         self.reason = message.message
 
+    def _group(self, message: m.Group) -> None:
+        if message.alive:
+            self.groups[message.pid] = None
+        else:
+            self.groups.pop(message.pid, None)
+
     def lost(self, reason: str) -> None:
         """The link ended: by our own shutdown, or because the head died."""
         self.printer.finish()
         if not self.ending:
+            for pid in self.groups:
+                lifetime.signal_group(pid, signal.SIGKILL)
             how = self._how_head_ended()
             why = reason or self.reason or f"the head process (pid {self.head_pid}) {how}"
             self.end_waits(HeadDiedError(f"{why}. Call actorgrid.shutdown() and init() to start a new grid."))
@@ -184,7 +199,7 @@ _drivers: weakref.WeakSet[DriverEngine] = weakref.WeakSet()
 def _forked() -> None:
     """In a child that the user's program forked: our copies of the descriptors go, the parent's grid stays as it is."""
     for engine in list(_drivers):
-        engine.ending = True
+        engine.ending = engine.forked = True
         engine.client.dead = RuntimeError("this process was forked from the driver: its grid belongs to the parent")
         engine.client.outbox.clear()
         engine.lock = threading.RLock()

@@ -19,6 +19,7 @@ import contextlib
 import gc
 import os
 import select
+import signal
 import socket
 import time
 import traceback
@@ -32,6 +33,7 @@ from actorgrid.core.head.machine import Head, HeadConfig
 from actorgrid.core.head.records import Peer
 from actorgrid.core.messages import FromLauncher, ToHead
 from actorgrid.core.resources import demand
+from actorgrid.runtime import lifetime
 from actorgrid.runtime.arenas import SegmentTable
 from actorgrid.runtime.config import BootConfig
 from actorgrid.runtime.links import Link, pair
@@ -167,6 +169,9 @@ class HeadProcess:
         del mask
         batch = self.launcher.receive()
         if batch is None:
+            for worker in self.workers.values():  # the kernel has killed the workers; what they started is left
+                if worker.pid:
+                    lifetime.signal_group(worker.pid, signal.SIGKILL)
             self.stop("the launcher process died; every worker went with it. Start a new grid with init()")
             return
         for message in batch:

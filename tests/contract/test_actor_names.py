@@ -1,5 +1,8 @@
 """Named actors, namespaces, get_if_exists, detached actors."""
 
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
 from __future__ import annotations
 
 import gc

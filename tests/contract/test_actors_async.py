@@ -1,5 +1,8 @@
 """Actors that run many calls at a time: on an event loop, or on threads."""
 
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
 from __future__ import annotations
 
 import asyncio
@@ -27,12 +30,13 @@ class Hall:
         self.inside = 0
         self.most = 0
         self.free = asyncio.Event()
+        self.changed = asyncio.Condition()
 
     async def stay(self) -> None:
         self.inside += 1
-        self.most = max(self.most, self.inside)
+        async with self.changed:
+            self.changed.notify_all()
         await self.free.wait()
-        self.inside -= 1
 
     async def visit(self) -> None:
         self.inside += 1
@@ -42,8 +46,8 @@ class Hall:
         self.inside -= 1
 
     async def crowd(self, size: int) -> int:
-        while self.inside < size:
-            await asyncio.sleep(0.001)
+        async with self.changed:
+            await self.changed.wait_for(lambda: self.inside >= size)
         self.free.set()
         return self.inside
 

@@ -1,5 +1,8 @@
 """Actors with plain methods: state, order, handles, the end of an actor."""
 
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
 from __future__ import annotations
 
 import os

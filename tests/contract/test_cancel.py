@@ -1,5 +1,8 @@
 """Cancelling: queued, running, finished tasks; actors' calls; children."""
 
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
 from __future__ import annotations
 
 import asyncio

@@ -1,5 +1,8 @@
 """Exceptions of user code: their class, their traceback, and what cannot be pickled."""
 
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
 from __future__ import annotations
 
 import os
@@ -14,7 +17,7 @@ from tests.contract.tools import DEADLINE
 pytestmark = pytest.mark.usefixtures("grid")
 
 
-class TwoArguments(Exception):
+class TwoArgumentsError(Exception):
     """Pickles by ``cls(*args)``, which fails: ``args`` has one item and the constructor wants two."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -23,22 +26,22 @@ class TwoArguments(Exception):
         self.reason = reason
 
 
-class KeywordOnly(Exception):
+class KeywordOnlyError(Exception):
     def __init__(self, *, code: int) -> None:
         super().__init__(code)
         self.code = code
 
 
-class NoRepr(Exception):
+class NoReprError(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no str")
 
     __repr__ = __str__
 
 
-class Final(Exception):
+class FinalError(Exception):
     def __init_subclass__(cls) -> None:
-        raise TypeError("Final has no subclasses")
+        raise TypeError("FinalError has no subclasses")
 
 
 @ag.remote
@@ -58,7 +61,7 @@ def divide(a: int, b: int) -> float:
 
 def caught_from(ref: Any) -> Any:
     """Return what ``get`` raises."""
-    with pytest.raises(BaseException) as caught:  # noqa: PT011  # whatever it is: the tests look at it
+    with pytest.raises(BaseException) as caught:  # whatever it is: the tests look at it
         ag.get(ref, timeout=DEADLINE)
     return caught.value
 
@@ -173,7 +176,7 @@ def test_exception_of_any_builtin_class_arrives(error: BaseException) -> None:
 
 
 def test_exception_group_is_caught_with_except_star() -> None:
-    seen = []
+    seen: list[Any] = []
     try:
         ag.get(fail_with.remote(ExceptionGroup("both", [ValueError(1), KeyError(2)])))
     except* ValueError as group:
@@ -186,50 +189,50 @@ def test_exception_group_is_caught_with_except_star() -> None:
 def test_exception_whose_constructor_takes_other_arguments_arrives_as_its_class() -> None:
     @ag.remote
     def refuse() -> None:
-        raise TwoArguments(404, "not here")
+        raise TwoArgumentsError(404, "not here")
 
     error = caught_from(refuse.remote())
-    assert isinstance(error, TwoArguments)
+    assert isinstance(error, TwoArgumentsError)
     assert (error.code, error.reason) == (404, "not here")
 
 
 def test_exception_with_keyword_only_arguments_arrives_as_its_class() -> None:
     @ag.remote
     def refuse() -> None:
-        raise KeywordOnly(code=7)
+        raise KeywordOnlyError(code=7)
 
     error = caught_from(refuse.remote())
-    assert isinstance(error, KeywordOnly)
+    assert isinstance(error, KeywordOnlyError)
     assert error.code == 7
 
 
 def test_exception_of_a_local_class_arrives_as_its_class() -> None:
-    class Local(Exception):
+    class LocalError(Exception):
         pass
 
     @ag.remote
     def refuse() -> None:
-        raise Local("here")
+        raise LocalError("here")
 
-    assert isinstance(caught_from(refuse.remote()), Local)
+    assert isinstance(caught_from(refuse.remote()), LocalError)
 
 
 def test_exception_without_a_usable_str_or_repr_arrives() -> None:
     @ag.remote
     def refuse() -> None:
-        raise NoRepr
+        raise NoReprError
 
-    assert isinstance(caught_from(refuse.remote()), NoRepr)
+    assert isinstance(caught_from(refuse.remote()), NoReprError)
 
 
 def test_exception_of_a_class_that_cannot_be_subclassed_is_a_plain_task_error() -> None:
     @ag.remote
     def refuse() -> None:
-        raise Final("end")
+        raise FinalError("end")
 
     error = caught_from(refuse.remote())
     assert isinstance(error, ag.exceptions.RayTaskError)
-    assert type(error.cause) is Final
+    assert type(error.cause) is FinalError
 
 
 def test_exception_that_cannot_be_pickled_is_a_task_error_with_its_text() -> None:

@@ -1,5 +1,8 @@
 """The beginning and the end of a grid, as the program sees it."""
 
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
 from __future__ import annotations
 
 import os

@@ -1,5 +1,8 @@
 """References: identity, futures, asyncio, threads, and how long an object lives."""
 
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
 from __future__ import annotations
 
 import asyncio

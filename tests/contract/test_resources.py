@@ -1,5 +1,8 @@
 """Logical CPUs, GPUs and custom resources."""
 
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
 from __future__ import annotations
 
 from collections.abc import Callable

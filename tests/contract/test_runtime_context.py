@@ -1,5 +1,8 @@
 """What code can learn about where it runs."""
 
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
 from __future__ import annotations
 
 from typing import Any

@@ -181,10 +181,10 @@ def test_retry_exceptions_list_leaves_other_exceptions_alone(tmp_path: Path) -> 
 
 
 def test_retry_exceptions_list_with_a_local_class(tmp_path: Path) -> None:
-    class Flaky(Exception):
+    class FlakyError(Exception):
         pass
 
-    ref = fail_until.options(retry_exceptions=[Flaky]).remote(tmp_path / "runs", 2, Flaky())
+    ref = fail_until.options(retry_exceptions=[FlakyError]).remote(tmp_path / "runs", 2, FlakyError())
     assert ag.get(ref, timeout=DEADLINE) == 2
 
 

@@ -1,5 +1,8 @@
 """Remote functions: arguments, results, closures, options."""
 
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
 from __future__ import annotations
 
 import functools

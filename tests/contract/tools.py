@@ -1,5 +1,8 @@
 """What several contract tests use: an actor that tasks meet at, and one that holds CPUs."""
 
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
 from __future__ import annotations
 
 import asyncio

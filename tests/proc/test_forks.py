@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.leaks import wait_until
 from tests.proc.helpers import Driver
 
 Drive = Callable[..., Driver]
@@ -105,8 +106,6 @@ if not os.fork():
     )
     child = int(driver.said("child"))
     driver.succeeds()
-    from tests.leaks import wait_until
-
     assert wait_until(lambda: {process.pid for process in driver.others()} <= {child}), driver.describe()
     (driver.folder / "go").touch()
     driver.leaves_nothing()

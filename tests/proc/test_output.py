@@ -68,8 +68,6 @@ def test_lines_of_one_worker_are_complete_and_in_order(drive: Drive) -> None:
     driver = run(
         drive,
         """
-        """
-        """
 @ag.remote
 class Many:
     def speak(self):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from actorgrid.core.head.effects import CloseWorker, SignalWorker, SpawnWorker
 from actorgrid.core.head.records import Peer, Task, Worker
-from actorgrid.core.messages import Blocked, Exit, Exited, Exiting, Resumed, Spawned, SpawnFailed, Value
+from actorgrid.core.messages import Blocked, Exit, Exited, Exiting, Group, Resumed, Spawned, SpawnFailed, Value
 from actorgrid.core.messages import FailureKind as Failed
 from actorgrid.core.signals import SIGKILL, describe
 from actorgrid.core.states import WORKER, TaskInput, TaskState, WorkerInput, WorkerState
@@ -86,6 +86,7 @@ class Workers:
         worker = self.table.get(message.worker)
         if worker is not None:
             worker.pid = message.pid
+            self.head.reply(self.head.driver, Group(message.pid, alive=True))
 
     def spawn_failed(self, message: SpawnFailed) -> None:
         """The system refused to fork."""
@@ -190,6 +191,8 @@ class Workers:
         self.step(worker, WorkerInput.DIE)
         del self.table[worker.number]
         self.wanting = True
+        if worker.pid:
+            self.head.reply(self.head.driver, Group(worker.pid, alive=False))
         self.stillborn = 0 if worker.spoke else self.stillborn + 1
         dispatch.idle.pop(worker, None)
         dispatch.pipelined.pop(worker, None)

@@ -1,0 +1,207 @@
+"""How actors die."""
+
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+import actorgrid as ag
+from tests.contract.mortals import Mortal, behind, dies, eventually, is_dead
+from tests.contract.tools import DEADLINE, Gate, count_run, runs
+from tests.leaks import wait_until
+
+pytestmark = pytest.mark.usefixtures("grid")
+
+
+@ag.remote
+class Stillborn:
+    def __init__(self) -> None:
+        raise ValueError("no life")
+
+    def work(self) -> int:
+        return 1
+
+
+def test_death_fails_running_queued_and_later_calls() -> None:
+    mortal = Mortal.remote()
+    running, queued = mortal.die.remote(), mortal.add.remote()
+    dies(running)
+    dies(queued)
+    dies(mortal.add.remote())
+
+
+def test_death_from_outside_fails_later_calls() -> None:
+    mortal = Mortal.remote()
+    os.kill(ag.get(mortal.pid.remote()), signal.SIGKILL)
+    dies(mortal.add.remote())
+
+
+def test_death_message_names_pid_signal_and_call() -> None:
+    mortal = Mortal.remote()
+    pid = ag.get(mortal.pid.remote())
+    text = str(dies(mortal.die.remote()))
+    assert str(pid) in text
+    assert "SIGKILL" in text
+    assert "die" in text
+
+
+def test_death_message_names_the_exit_code() -> None:
+    assert "37" in str(dies(Mortal.remote().exit.remote(37)))
+
+
+def test_results_from_before_the_death_stay() -> None:
+    mortal = Mortal.remote()
+    ref = mortal.add.remote()
+    dies(mortal.die.remote())
+    assert ag.get(ref) == 1
+
+
+def test_kill_ends_an_actor() -> None:
+    mortal = Mortal.remote()
+    pid = ag.get(mortal.pid.remote())
+    ag.kill(mortal)
+    dies(mortal.add.remote())
+    assert wait_until(lambda: not psutil.pid_exists(pid))
+
+
+def test_kill_ends_an_actor_in_the_middle_of_a_call() -> None:
+    gate = Gate.remote()
+
+    @ag.remote
+    class Busy:
+        def work(self) -> None:
+            ag.get(gate.pass_through.remote())
+
+    busy = Busy.remote()
+    ref = busy.work.remote()
+    ag.get(gate.arrivals.remote(1), timeout=DEADLINE)
+    ag.kill(busy)
+    dies(ref)
+
+
+def test_kill_of_a_dead_actor_does_nothing() -> None:
+    mortal = Mortal.remote()
+    ag.kill(mortal)
+    ag.kill(mortal)
+    dies(mortal.add.remote())
+
+
+def test_kill_does_not_restart() -> None:
+    mortal = Mortal.options(max_restarts=3).remote()
+    ag.get(mortal.add.remote())
+    ag.kill(mortal)
+    dies(mortal.add.remote())
+
+
+def test_kill_with_no_restart_false_restarts() -> None:
+    mortal = Mortal.options(max_restarts=1).remote()
+    pid = ag.get(mortal.pid.remote())
+    ag.kill(mortal, no_restart=False)
+    assert wait_until(lambda: not psutil.pid_exists(pid))
+    assert eventually(mortal.pid.remote) != pid
+    ag.kill(mortal, no_restart=False)
+    assert wait_until(lambda: is_dead(mortal))
+
+
+def test_exit_actor_ends_the_actor_for_good() -> None:
+    mortal = Mortal.options(max_restarts=3).remote()
+    pid = ag.get(mortal.pid.remote())
+    dies(mortal.leave.remote())
+    dies(mortal.add.remote())
+    assert wait_until(lambda: not psutil.pid_exists(pid))
+
+
+def test_exit_actor_lets_earlier_calls_finish() -> None:
+    mortal = Mortal.remote()
+    refs = [mortal.add.remote() for _ in range(5)]
+    mortal.leave.remote()
+    assert ag.get(refs, timeout=DEADLINE) == [1, 2, 3, 4, 5]
+
+
+def test_terminate_ends_the_actor_after_its_calls() -> None:
+    mortal = Mortal.options(max_restarts=3).remote()
+    ref = mortal.add.remote()
+    mortal.__ray_terminate__.remote()
+    assert ag.get(ref, timeout=DEADLINE) == 1
+    assert wait_until(lambda: is_dead(mortal))
+
+
+def test_process_ends_with_the_last_handle() -> None:
+    mortal = Mortal.remote()
+    pid = ag.get(mortal.pid.remote())
+    del mortal
+    gc.collect()
+    assert wait_until(lambda: not psutil.pid_exists(pid))
+
+
+def test_process_ends_when_the_object_that_holds_the_last_handle_is_gone() -> None:
+    mortal: Any = Mortal.remote()
+    pid = ag.get(mortal.pid.remote())
+    box = ag.put([mortal])
+    del mortal
+    gc.collect()
+    assert ag.get(ag.get(box)[0].pid.remote(), timeout=DEADLINE) == pid
+    del box
+    assert wait_until(lambda: gc.collect() >= 0 and not psutil.pid_exists(pid))
+
+
+def test_failed_constructor_fails_every_call() -> None:
+    stillborn = Stillborn.remote()
+    for _ in range(2):
+        error = dies(stillborn.work.remote())
+        assert error.actor_init_failed
+        assert not isinstance(error, ValueError)
+        assert "no life" in str(error)
+
+
+def test_failed_constructor_fails_calls_made_before() -> None:
+    stillborn = Stillborn.remote()
+    refs = [stillborn.work.remote() for _ in range(10)]
+    assert all(dies(ref).actor_init_failed for ref in refs)
+
+
+def test_failed_constructor_is_not_retried(tmp_path: Path) -> None:
+    @ag.remote(max_restarts=3)
+    class Counted:
+        def __init__(self) -> None:
+            count_run(tmp_path / "runs")
+            raise ValueError
+
+        def work(self) -> None: ...
+
+    dies(Counted.remote().work.remote())
+    assert runs(tmp_path / "runs") == 1
+
+
+def test_constructor_whose_argument_failed_is_a_dead_actor() -> None:
+    @ag.remote
+    def fail() -> Any:
+        raise KeyError("argument")
+
+    assert "argument" in str(dies(Mortal.remote(fail.remote()).add.remote()))
+
+
+def test_dead_actor_gives_its_cpu_back() -> None:
+    mortal = Mortal.options(num_cpus=2).remote()
+    dies(mortal.die.remote())
+    assert wait_until(lambda: ag.available_resources().get("CPU") == 2)
+
+
+def test_max_pending_calls_refuses_one_more_at_the_call() -> None:
+    gate = Gate.remote()
+    limited = Mortal.options(max_pending_calls=2).remote()
+    refs = [limited.echo.remote(behind.remote(gate, i)) for i in range(2)]
+    with pytest.raises(ag.exceptions.PendingCallsLimitExceeded):
+        limited.echo.remote(2)
+    gate.open.remote()
+    assert ag.get(refs, timeout=DEADLINE) == [0, 1]
+    assert ag.get(limited.echo.remote(3), timeout=DEADLINE) == 3
