@@ -71,6 +71,7 @@ class HeadProcess:
         )
         driver.setblocking(False)
         self.driver: Link[Any] = Link(driver, ToHead)
+        launcher.setblocking(False)
         self.launcher: Link[Any] = Link(launcher, FromLauncher)
         self.launcher_pid = launcher_pid
         self.workers: dict[int, _Worker] = {}
@@ -167,7 +168,7 @@ class HeadProcess:
 
     def _from_launcher(self, mask: int) -> None:
         del mask
-        batch = self.launcher.receive()
+        batch = self._read(self.launcher)
         if batch is None:
             for worker in self.workers.values():  # the kernel has killed the workers; what they started is left
                 if worker.pid:
@@ -301,7 +302,7 @@ class HeadProcess:
         if isinstance(effect, e.SpawnWorker):
             self._spawn(effect.number)
         elif isinstance(effect, e.SignalWorker):
-            self.launcher.send([m.KillProcess(effect.number, effect.signal)])
+            self._post(self.launcher, [m.KillProcess(effect.number, effect.signal)], 0)
         elif isinstance(effect, e.CloseWorker):
             self._close(self.workers.pop(effect.number))
         elif isinstance(effect, e.ShowSegment):
@@ -324,11 +325,8 @@ class HeadProcess:
         self.workers[number] = worker
         self._listen(task.fileno(), lambda _: self._worker_event(worker))
         self._listen(output, lambda _: self._output_event(worker))
-        theirs = [task_theirs.fileno(), control_theirs.fileno(), output_theirs]
-        self.launcher.send([m.Spawn(number)], theirs)
-        task_theirs.close()
-        control_theirs.close()
-        os.close(output_theirs)
+        theirs = [task_theirs.detach(), control_theirs.detach(), output_theirs]
+        self._post(self.launcher, [m.Spawn(number)], 0, theirs)
 
     def _worker_event(self, worker: _Worker) -> None:
         self._from_worker(worker)

@@ -131,7 +131,7 @@ class Launcher:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._close(self.wakeup_read, self.wakeup_write)
-        self.link.socket.close()
+        self.link.close()  # with the descriptors of workers that are still to be forked
         self.by_pid.clear()
         self.by_number.clear()
         os.dup2(output_fd, 1)

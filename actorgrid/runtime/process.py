@@ -45,7 +45,7 @@ class ProcessEngine(LocalEngine):
             m.Segment: self._segment,
         }
         #: Messages that are handled without the lock.
-        self._outside: dict[type, Callable[[Any], None]] = {m.Freed: lambda message: self.arenas.freed(message.extents)}
+        self._outside: dict[type, Callable[[Any], None]] = {}
         self.ending = False
 
     # -- what EngineBase asks of a host
@@ -133,6 +133,9 @@ class ProcessEngine(LocalEngine):
             return False
         handlers = self._handlers
         later: list[Any] = []
+        for message in batch:
+            if type(message) is m.Freed:  # first: an answer in this batch may say "full" where these make room
+                self.arenas.freed(message.extents)
         with self.lock:
             client = self.client
             client.heard()
@@ -147,7 +150,9 @@ class ProcessEngine(LocalEngine):
             if client.outbox:
                 self.send(force=False)
         for message in later:
-            self._outside[type(message)](message)
+            outside = self._outside.get(type(message))
+            if outside is not None:
+                outside(message)
         if self._callbacks:
             self._run_callbacks()
         return True

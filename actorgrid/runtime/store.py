@@ -65,15 +65,21 @@ class Store:
             self._engine.tell_quietly(m.LeaseReturn(surplus))
 
     def _lease(self, size: int) -> None:
-        with self._lock:
-            if self._spare >= size:
-                self._spare -= size
-                return
+        if self._take(size):
+            return
         answer = self._engine._ask(m.LeaseRequest(0, size))  # noqa: SLF001  # one door for all requests
-        if answer.error:
+        if not answer.error:
+            with self._lock:
+                self._spare += answer.body["granted"] - size
+        elif not self._take(size):  # what was freed while we asked may be enough
             raise ObjectStoreFullError(answer.error)
+
+    def _take(self, size: int) -> bool:
         with self._lock:
-            self._spare += answer.body["granted"] - size
+            if self._spare < size:
+                return False
+            self._spare -= size
+            return True
 
     def _arena(self) -> ArenaWriter:
         if self._writer is None:
