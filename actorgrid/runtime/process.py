@@ -147,8 +147,7 @@ class ProcessEngine(LocalEngine):
                     handler(message)
             if client.dropped:
                 client.collect()
-            if client.outbox:
-                self.send(force=False)
+            self.send(force=False)  # an answer lets go what waited for one
         for message in later:
             outside = self._outside.get(type(message))
             if outside is not None:

@@ -304,8 +304,8 @@ def test_running_call_of_an_async_actor_is_cancelled_as_asyncio_does() -> None:
             self.cancelled = False
 
         async def wait(self, gate: Any) -> None:
-            await gate.arrive.remote()
             try:
+                await gate.arrive.remote()
                 await asyncio.Event().wait()
             except asyncio.CancelledError:
                 self.cancelled = True

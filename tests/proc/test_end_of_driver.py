@@ -29,24 +29,25 @@ class Counter:
         time.sleep(600)
 
 @ag.remote
-def sleep(counter):
-    ag.get(counter.add.remote())
+def sleep(number):
+    open(f"started{number}", "w").close()
     time.sleep(600)
 
 @ag.remote
-def spawn(counter):
+def spawn(number):
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    ag.get(counter.add.remote())
+    open(f"started{number}", "w").close()
     time.sleep(600)
 
 ag.init(num_cpus=2)
 counter = Counter.remote()
 large = ag.put(bytes(5_000_000))
-refs = [sleep.remote(counter), spawn.remote(counter), sleep.remote(counter), sleep.remote(counter)]
+refs = [sleep.remote(0), spawn.remote(1), sleep.remote(2), sleep.remote(3)]
 sleeper = Counter.remote()
 call = sleeper.sleep.remote()
-while ag.get(counter.add.remote()) < 3 or ag.wait(refs, timeout=0.01)[0]:
-    pass
+ag.get(counter.add.remote())
+while not (os.path.exists("started0") and os.path.exists("started1")):
+    time.sleep(0.001)
 print("ready:", flush=True)
 """
 
@@ -208,4 +209,37 @@ def test_stopped_driver_keeps_its_grid(drive: Drive) -> None:
     assert wait_until(lambda: len(driver.out) > said)
     assert before <= {process.pid for process in driver.titled("actorgrid:")}
     driver.send(signal.SIGKILL)
+    driver.leaves_nothing()
+
+
+@pytest.mark.parametrize("victim", ["driver", "head", "launcher", "shutdown"])
+def test_programs_that_are_being_started_at_that_moment_go_too(drive: Drive, victim: str) -> None:
+    driver = drive(
+        """
+        import os, subprocess, time
+        import actorgrid as ag
+
+        @ag.remote(max_retries=0)
+        def spawn():
+            for i in range(100):
+                subprocess.Popen(["sleep", "600"])
+                open("started", "w").close()
+            time.sleep(600)
+
+        ag.init(num_cpus=2)
+        refs = [spawn.remote() for _ in range(2)]
+        while not os.path.exists("started"):
+            time.sleep(0.001)
+        print("ready:", flush=True)
+        while not os.path.exists("go"):
+            time.sleep(0.001)
+        ag.shutdown()
+        """
+    )
+    driver.wait_for("ready")
+    if victim == "driver":
+        driver.send(signal.SIGKILL)
+    elif victim != "shutdown":
+        driver.one(f"actorgrid: {victim}").kill()
+    (driver.folder / "go").touch()
     driver.leaves_nothing()

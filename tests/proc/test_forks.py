@@ -57,7 +57,7 @@ FINISH = "\nprint('parent:', ag.get(echo.remote(41)) + ag.get(actor.work.remote(
         "ag.kill(actor)",
         "ag.cancel(ref)",
         "ag.get_actor('x')",
-        "ref.future()",
+        "ref.future().result(5)",
     ],
 )
 def test_call_in_a_forked_child_is_a_runtime_error(drive: Drive, use: str) -> None:
