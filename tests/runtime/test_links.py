@@ -1,0 +1,104 @@
+"""Links: frames however the reads cut them, descriptors with the frame that announces them, sends that never block."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actorgrid.core import messages as m
+from actorgrid.core.messages import ToClient, ToHead
+from actorgrid.exceptions import InternalError
+from actorgrid.runtime.links import Link, pair
+from actorgrid.wire.codec import LENGTH, Decoder, encode_frame
+
+
+@pytest.fixture
+def link() -> Iterator[tuple[Link[Any], Link[Any]]]:
+    ours, theirs = pair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    one, two = Link[Any](ours, ToClient), Link[Any](theirs, ToHead)
+    yield one, two
+    one.close()
+    two.close()
+
+
+@given(st.lists(st.lists(st.integers(0, 2**60), max_size=3), max_size=5), st.integers(1, 9))
+def test_frames_survive_any_cut(batches: list[list[int]], step: int) -> None:
+    frames = [[m.Resumed(task) for task in batch] for batch in batches]
+    stream = b"".join(encode_frame(frame) for frame in frames)
+    decoder: Decoder[m.Resumed] = Decoder(ToHead)
+    seen: list[m.Resumed] = []
+    for at in range(0, len(stream), step):
+        seen += decoder.feed(stream[at : at + step])
+    assert seen == [message for frame in frames for message in frame]
+    assert decoder.frames == len(frames)
+
+
+@given(st.binary(min_size=1, max_size=60))
+def test_garbage_is_an_internal_error_and_nothing_else(body: bytes) -> None:
+    decoder: Decoder[Any] = Decoder(ToHead)
+    try:
+        decoder.feed(LENGTH.pack(len(body)) + body)
+    except InternalError:
+        pass
+
+
+def test_message_of_the_wrong_direction_is_refused() -> None:
+    decoder: Decoder[Any] = Decoder(ToHead)
+    with pytest.raises(InternalError, match="malformed"):
+        decoder.feed(encode_frame([m.GridDied("not for the head")]))
+
+
+def test_field_of_the_wrong_type_is_refused() -> None:
+    decoder: Decoder[Any] = Decoder(ToHead)
+    with pytest.raises(InternalError, match="malformed"):
+        decoder.feed(encode_frame([m.Resumed("seven")]))  # type: ignore[arg-type]  # what a broken peer might send
+
+
+def test_frame_longer_than_any_real_one_is_refused() -> None:
+    decoder: Decoder[Any] = Decoder(ToHead)
+    with pytest.raises(InternalError, match="frame of"):
+        decoder.feed(LENGTH.pack(2**31 - 1))
+
+
+def test_descriptor_rides_on_its_frame(link: tuple[Link[Any], Link[Any]]) -> None:
+    one, two = link
+    read, write = os.pipe()
+    one.post([m.NewSegment(1, 10)], [write])  # closes our copy
+    assert two.receive() == [m.NewSegment(1, 10)]
+    received = two.fds.popleft()
+    os.write(received, b"through")
+    os.close(received)
+    assert os.read(read, 10) == b"through"
+    assert os.read(read, 10) == b""
+    os.close(read)
+
+
+def test_post_never_blocks_and_loses_nothing(link: tuple[Link[Any], Link[Any]]) -> None:
+    one, two = link
+    sent = 0
+    while one.post([m.Put(sent + 1, m.Value(m.Status.OK, b"x" * 10_000))]):
+        sent += 1
+    for _ in range(20):
+        one.post([m.Put(sent + 2, m.Value(m.Status.OK, b"y" * 10_000))])
+        sent += 1
+    sent += 1
+    assert one.pending_bytes > 0
+    received: list[m.Put] = []
+    while len(received) < sent:
+        one.flush()
+        received += two.receive() or []
+    assert [message.oid for message in received] == list(range(1, sent + 1))
+    assert one.pending_bytes == 0
+
+
+def test_end_of_the_stream_is_none(link: tuple[Link[Any], Link[Any]]) -> None:
+    one, two = link
+    one.socket.close()
+    assert two.receive() is None

@@ -1,0 +1,65 @@
+"""Worker output as the driver shows it."""
+
+from __future__ import annotations
+
+import io
+import os
+
+from actorgrid.runtime.output import MARK, MarkedStream, Printer
+
+
+def shown(*pieces: tuple[int, bytes]) -> list[str]:
+    stream = io.StringIO()
+    printer = Printer(lambda: stream)
+    for pid, data in pieces:
+        printer.feed(pid, data)
+    printer.finish()
+    return stream.getvalue().splitlines()
+
+
+def mark(name: str) -> bytes:
+    return f"{MARK}{name}\n".encode()
+
+
+def test_lines_carry_the_name_that_was_marked() -> None:
+    assert shown((7, mark("f") + b"one\ntwo\n" + mark("g") + b"three\n")) == [
+        "(f pid=7) one",
+        "(f pid=7) two",
+        "(g pid=7) three",
+    ]
+
+
+def test_lines_cut_anywhere_are_put_together_per_process() -> None:
+    assert shown((1, mark("f") + b"he"), (2, b"other\n"), (1, b"llo\n")) == ["(worker pid=2) other", "(f pid=1) hello"]
+
+
+def test_line_without_an_end_is_shown_at_the_end() -> None:
+    assert shown((1, b"last words")) == ["(worker pid=1) last words"]
+
+
+def test_mark_in_the_middle_of_a_line_ends_it() -> None:
+    assert shown((1, b"no newline" + mark("f") + b"next\n")) == ["(worker pid=1) no newline", "(f pid=1) next"]
+
+
+def test_bytes_that_are_not_text_are_escaped() -> None:
+    assert shown((1, b"\xff\n")) == ["(worker pid=1) \\xff"]
+
+
+def test_printing_on_a_closed_stream_is_no_error() -> None:
+    stream = io.StringIO()
+    stream.close()
+    Printer(lambda: stream).feed(1, b"x\n")
+
+
+def test_stream_marks_only_when_the_name_changes() -> None:
+    read, write = os.pipe()
+    names = iter(["f", "f", "g"])
+    MarkedStream.marked = ""
+    stream = MarkedStream(write, lambda: next(names))
+    for text in ("1\n", "2\n", "3\n"):
+        stream.write(text)
+    stream.close()
+    os.close(write)
+    data = os.read(read, 1000)
+    os.close(read)
+    assert data == mark("f") + b"1\n2\n" + mark("g") + b"3\n"
