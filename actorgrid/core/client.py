@@ -15,10 +15,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from actorgrid.core.ids import first_id
 from actorgrid.core.messages import Answer, Ready, Release, Status, Subscribe, Value
+
+
+#: So many dropped references may wait for the next words to the head; values longer than this (bytes) may not wait.
+MOST_DROPPED: Final = 256
+LIGHT: Final = 4096
 
 
 class Host(Protocol):
@@ -55,15 +60,16 @@ class Entry:
         self.known = False
         #: It is an actor, not an object.
         self.actor = False
-        #: Its release matters at once: it holds shared memory, or it is an actor.
+        #: Its release matters at once: it is an actor, or it holds shared memory, other references, or much data.
         self.heavy = False
         self.waiters: list[Waiter] | None = None
 
     def drop(self) -> None:
         """One reference less. May be called from anywhere."""
         client = self.client
-        client.dropped.append(self)
-        if self.heavy:
+        dropped = client.dropped
+        dropped.append(self)
+        if self.heavy or self.value is None or len(dropped) > MOST_DROPPED:
             client.host.wake()
 
     @property
@@ -130,7 +136,7 @@ class Client:
         """Return the entry of an object that we put."""
         entry = self.promise(oid)
         entry.value = value
-        entry.heavy = value.extent is not None
+        entry.heavy = heavy(value)
         for ref in value.refs:
             self.entries[ref].refs += 1
         return entry
@@ -190,7 +196,7 @@ class Client:
                 self.let_go(value.refs)
             return
         entry.value = value
-        if value.extent is not None:
+        if heavy(value):
             entry.heavy = True
         if entry.waiters is not None:
             waiters, entry.waiters = entry.waiters, None
@@ -253,6 +259,11 @@ class Client:
     def heard(self) -> None:
         """The head sent a frame."""
         self.unanswered = 0
+
+
+def heavy(value: Value) -> bool:
+    """Return whether the release of an object with this value must not wait."""
+    return value.extent is not None or bool(value.refs) or len(value.data) > LIGHT
 
 
 def failed(value: Value) -> bool:

@@ -12,6 +12,7 @@ import os
 import secrets
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -154,12 +155,19 @@ class DriverEngine(ProcessEngine):
         self._ended.set()
 
     def _how_head_ended(self) -> str:
+        self._head_ends()
+        return describe(self._reaped) if self._reaped is not None else "closed its link"
+
+    def _head_ends(self) -> bool:
+        """Wait for the head to end: its link closes a moment before. Returns whether it did within ``PATIENCE``."""
         watch = lifetime.watch_process(self.head_pid)
         if watch is not None:
-            select.select([watch], [], [], 1.0)  # the link closes a moment before the process has ended
+            poll = select.poll()  # not select(): this program may have a thousand files open
+            poll.register(watch, select.POLLIN)
+            poll.poll(PATIENCE * 1000)
             os.close(watch)
         self._reap(block=False)
-        return describe(self._reaped) if self._reaped is not None else "closed its link"
+        return self._reaped is not None
 
     def _reap(self, *, block: bool) -> None:
         try:
@@ -177,11 +185,12 @@ class DriverEngine(ProcessEngine):
         self.ending = True
         self.interrupts.uninstall()
         self.tell_quietly(m.Bye())
-        if not self._ended.wait(PATIENCE):
+        if not self._ended.wait(PATIENCE) or self.client.dead is not None:
+            with contextlib.suppress(OSError):
+                self.link.socket.shutdown(socket.SHUT_RDWR)  # a head that did not hear Bye sees the end of the stream
+        if self._reaped is None and not self._head_ends():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.head_pid, signal.SIGKILL)
-            self._ended.wait(PATIENCE)
-        if self._reaped is None:
             self._reap(block=True)
         self.end_waits(HeadDiedError("the grid was shut down"))
         if threading.current_thread() is not self._thread:

@@ -170,9 +170,6 @@ class HeadProcess:
         del mask
         batch = self._read(self.launcher)
         if batch is None:
-            for worker in self.workers.values():  # the kernel has killed the workers; what they started is left
-                if worker.pid:
-                    lifetime.signal_group(worker.pid, signal.SIGKILL)
             self.stop("the launcher process died; every worker went with it. Start a new grid with init()")
             return
         for message in batch:
@@ -373,6 +370,9 @@ class HeadProcess:
             if last:
                 self.driver.send(last)
         self.launcher.socket.close()
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.launcher_pid, 0)
+        _, status = os.waitpid(self.launcher_pid, 0)
+        if status:  # it did not bury the workers: the kernel has killed them, but not what they started
+            for worker in self.workers.values():
+                if worker.pid:
+                    lifetime.signal_group(worker.pid, signal.SIGKILL)
         os._exit(0)

@@ -37,6 +37,8 @@ class ProcessEngine(LocalEngine):
         self.pid = os.getpid()
         self.arenas = Store(self, int(capacity.get("object_store_memory", 0)))
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        #: The reader thread has been woken and has not looked yet.
+        self._awake = False
         self._callbacks: deque[Callable[[], None]] = deque()
         self._thread = threading.Thread(target=self._serve, name="actorgrid-reader", daemon=True)
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -52,7 +54,8 @@ class ProcessEngine(LocalEngine):
 
     def wake(self) -> None:
         """Have the reader thread look around. Safe anywhere, also in ``__del__`` and signal handlers."""
-        if self._wake_fd >= 0:
+        if not self._awake and self._wake_fd >= 0:
+            self._awake = True
             with contextlib.suppress(OSError):
                 os.eventfd_write(self._wake_fd, 1)
 
@@ -117,6 +120,7 @@ class ProcessEngine(LocalEngine):
     def _woken(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._wake_fd)
+        self._awake = False  # before looking: what is dropped from here on wakes again
         with self.lock:
             if self.client.dead is None and self.client.dropped:
                 self.client.collect()
