@@ -20,7 +20,6 @@ from typing import Any, Final, Protocol
 from actorgrid.core.ids import first_id
 from actorgrid.core.messages import Answer, Ready, Release, Status, Subscribe, Value
 
-
 #: So many dropped references may wait for the next words to the head; values longer than this (bytes) may not wait.
 MOST_DROPPED: Final = 256
 LIGHT: Final = 4096

@@ -121,7 +121,9 @@ class EngineBase:
         """Return the exception that a failed value stands for."""
         if value.status is m.Status.ERROR:
             return unpack_exception(value.data, inherited=value.inherited)
-        return failure_to_exception(decode_failure(value.data), lambda ident, digits: render(ident, self.session, digits))
+        return failure_to_exception(
+            decode_failure(value.data), lambda ident, digits: render(ident, self.session, digits)
+        )
 
     @protected
     def _pinned_view(self, entry: Entry, extent: m.Extent) -> memoryview:
