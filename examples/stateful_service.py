@@ -1,7 +1,6 @@
-"""A stateful service: a named actor that many tasks find by its name, and that comes back after a crash.
+"""A stateful service: a named actor that tasks find by its name, and that comes back after a crash.
 
-``get_if_exists`` makes it safe for everybody to ask for it; ``max_restarts`` starts it again, empty, if its process
-dies, and ``max_task_retries`` repeats the call that was lost.
+With ``get_if_exists`` everybody may ask for it first; with ``max_restarts`` it starts again, empty, after a death.
 """
 
 from __future__ import annotations
@@ -13,45 +12,47 @@ import actorgrid as ag
 
 
 class Cache:
-    """A key-value store."""
-
     def __init__(self) -> None:
         self.values: dict[str, int] = {}
 
     def add(self, key: str, value: int) -> int:
-        """Add to a value and return the sum."""
         self.values[key] = self.values.get(key, 0) + value
         return self.values[key]
 
+    def pid(self) -> int:
+        return os.getpid()
+
     def crash(self) -> None:
-        """Die as a bug in C code would make it die."""
-        os._exit(1)
+        os._exit(1)  # as a bug in C code would
+
+
+RemoteCache = ag.remote(max_restarts=1)(Cache)
 
 
 def service() -> Any:
-    """Return the one cache, whoever asks first."""
-    options = {"name": "cache", "get_if_exists": True, "max_restarts": 1, "max_task_retries": 0}
-    return ag.remote(Cache).options(**options).remote()
+    """Return the one cache, whoever asks first; it lives as long as somebody holds such a handle."""
+    return RemoteCache.options(name="cache", get_if_exists=True).remote()
 
 
 @ag.remote
-def visit(page: str) -> int:
-    """A task that uses the service."""
-    return int(ag.get(service().add.remote(page, 1)))
+def visit(page: str) -> None:
+    """A task that finds the service by its name."""
+    ag.get(ag.get_actor("cache").add.remote(page, 1))
 
 
 def main() -> None:
     """Use it, crash it, use it again."""
-    keep = service()  # the service lives as long as somebody holds a handle
+    cache = service()
     ag.get([visit.remote("home") for _ in range(20)])
-    before = ag.get(keep.add.remote("home", 0))
+    before, old = ag.get([cache.add.remote("home", 0), service().pid.remote()])
     try:
-        ag.get(keep.crash.remote())
+        ag.get(cache.crash.remote())
     except ag.exceptions.ActorUnavailableError as error:
         print(f"crashed: {error}")
-    after = ag.get(keep.add.remote("home", 0))
+    after, new = ag.get([cache.add.remote("home", 0), cache.pid.remote()])
     print(f"visits before the crash: {before}, after it: {after}")
     assert (before, after) == (20, 0)
+    assert old != new
 
 
 if __name__ == "__main__":

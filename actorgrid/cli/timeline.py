@@ -2,43 +2,58 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
+from typing import Final
+
+KILLED: Final = "X"
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A piece of work: which process, what kind (one letter), from when to when (seconds)."""
+    """A piece of work: in which row, what kind (one letter), from when to when (seconds)."""
 
-    pid: int
+    row: str
     kind: str
     start: float
     end: float
 
 
-def draw(spans: list[Span], marks: dict[int, float], width: int = 60) -> list[str]:
-    """Return the rows, in the order in which processes first worked; ``marks`` puts an ``X`` at a time of a process."""
+def draw(spans: Sequence[Span], killed: Mapping[str, float], width: int = 80, most: int = 12) -> list[str]:
+    """Return a timeline of at most ``width`` columns: a line per row, in the order in which they first appear.
+
+    A slice shows the kind that fills most of it, a dot if there was no work at all. ``killed`` says when a row ends: an
+    X marks the place, and nothing is drawn after it. Of more than ``most`` rows the last ones are only counted.
+    """
     if not spans:
         return []
+    names = list(dict.fromkeys([span.row for span in spans] + list(killed)))
+    margin = max(map(len, names[:most]))
+    columns = max(width - margin - 3, 1)
     first = min(span.start for span in spans)
-    last = max([span.end for span in spans] + list(marks.values()))
-    scale = width / max(last - first, 1e-9)
-    rows: dict[int, list[dict[str, float]]] = {}
-    for span in sorted(spans, key=lambda span: span.start):
-        cells = rows.setdefault(span.pid, [defaultdict(float) for _ in range(width)])
-        begin, end = (span.start - first) * scale, (span.end - first) * scale
-        for column in range(int(begin), min(int(end) + 1, width)):
-            share = min(end, column + 1) - max(begin, column)
-            if share > 0:
-                cells[column][span.kind] += share
-    for pid in marks:
-        rows.setdefault(pid, [defaultdict(float) for _ in range(width)])
-    lines: list[str] = []
-    for pid, cells in rows.items():
-        letters = [max(cell, key=lambda kind: cell[kind]) if cell else "." for cell in cells]
-        if pid in marks:
-            at = min(int((marks[pid] - first) * scale), width - 1)
-            letters[at:] = ["X"] + [" "] * (width - at - 1)
-        lines.append(f"{pid:>8} |{''.join(letters)}|")
-    lines.append(f"{'':>8}  0{f'{last - first:.1f} s':>{width - 1}}")
-    return lines
+    length = max(max([span.end for span in spans] + list(killed.values())) - first, 1e-9)
+    lines = []
+    for name in names[:most]:
+        own = [span for span in spans if span.row == name]
+        letters = _letters([(s.kind, (s.start - first) / length, (s.end - first) / length) for s in own], columns)
+        if name in killed:
+            at = min(int((killed[name] - first) / length * columns), columns - 1)
+            letters = letters[:at] + KILLED + " " * (columns - at - 1)
+        lines.append(f"{name:>{margin}} |{letters}|")
+    if len(names) > most:
+        lines.append(f"{'':>{margin}}  and {len(names) - most} more")
+    return [*lines, f"{'':>{margin}}  0{f'{length:.2f} s':>{columns - 1}}"]
+
+
+def _letters(spans: Sequence[tuple[str, float, float]], columns: int) -> str:
+    """Return one letter per column; the spans run from 0 to 1."""
+    cells: list[dict[str, float]] = [{} for _ in range(columns)]
+    for kind, start, end in spans:
+        begin, stop = start * columns, end * columns
+        leftmost = min(int(begin), columns - 1)
+        for column in range(leftmost, max(min(ceil(stop), columns), leftmost + 1)):
+            # A span too short to be seen still counts a little where nothing else is.
+            share = max(min(stop, column + 1) - max(begin, column), 1e-9)
+            cells[column][kind] = cells[column].get(kind, 0.0) + share
+    return "".join(max(cell, key=lambda kind: cell[kind]) if cell else "." for cell in cells)

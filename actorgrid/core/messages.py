@@ -178,7 +178,7 @@ class Put(Struct, tag=5):
 
 
 class Release(Struct, tag=6):
-    """No reference to these is left here; ``oids[i]`` was granted ``seen[i]`` times (all 1 if ``seen`` is empty)."""
+    """No reference to these is left here; ``seen[i]`` grants of ``oids[i]`` go back (1 each if ``seen`` is empty)."""
 
     oids: tuple[int, ...]
     seen: tuple[int, ...] = ()

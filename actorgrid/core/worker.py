@@ -12,8 +12,12 @@ Rules for this file
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 from actorgrid.core.messages import Kind, Restarted, Run, Spec
+
+#: So many cancellations are remembered whose task is not here (yet).
+MOST_EARLY: Final = 1024
 
 
 class Running:
@@ -32,7 +36,7 @@ class Running:
 class WorkerMachine:
     """The state of a worker."""
 
-    __slots__ = ("actor", "counts", "leaving", "limit", "queue", "running", "specs")
+    __slots__ = ("actor", "counts", "early", "leaving", "limit", "queue", "running", "specs")
 
     # Invariant: len(self.running) <= self.limit
 
@@ -41,12 +45,25 @@ class WorkerMachine:
         self.queue: deque[Run] = deque()
         self.running: dict[int, Running] = {}
         self.limit = 1
+        #: Cancellations (task, attempt) that found nothing: what they are for may still be on its way, since they come
+        #: over another link. The oldest go when there are too many: most are for what was over already.
+        self.early: dict[tuple[int, int], None] = {}
         #: Which actor this process is, once it is one.
         self.actor: Restarted | None = None
         #: Executions of functions with ``max_calls``, by digest.
         self.counts: dict[bytes, int] = {}
         #: Why it will leave when it has nothing to do; "" if it stays.
         self.leaving = ""
+
+    def given(self, run: Run) -> Running | None:
+        """Queue a call. Returns it marked if it was cancelled before it came: it will not start."""
+        if self.early and (run.task, run.attempt) in self.early:
+            del self.early[run.task, run.attempt]
+            running = Running(run, self.specs[run.spec])
+            running.cancelled = True
+            return running
+        self.queue.append(run)
+        return None
 
     def start(self) -> Running | None:
         """Return the next call to run now, None if there is none or if ``limit`` calls run already."""
@@ -75,24 +92,24 @@ class WorkerMachine:
         """The constructor returned: calls may overlap from now on if the actor allows it."""
         self.limit = spec.max_concurrency
 
-    def revoke(self, tasks: tuple[int, ...]) -> tuple[int, ...]:
-        """Hand back those of ``tasks`` that have not started."""
+    def revoke(self, tasks: tuple[int, ...]) -> tuple[Run, ...]:
+        """Hand back those of ``tasks`` that have not started. The host lets go of what they brought along."""
         if not tasks or not self.queue:
             return ()
         wanted = dict.fromkeys(tasks)
-        back = tuple(run.task for run in self.queue if run.task in wanted)
+        back = tuple(run for run in self.queue if run.task in wanted)
         self.queue = deque(run for run in self.queue if run.task not in wanted)
         return back
 
-    def block(self) -> tuple[int, ...]:
+    def block(self) -> tuple[Run, ...]:
         """The one running task waits: hand back what is queued behind it (an actor's calls have no other place)."""
         if self.actor is not None or not self.queue:
             return ()
-        back = tuple(run.task for run in self.queue)
+        back = tuple(self.queue)
         self.queue.clear()
         return back
 
-    def leave(self, reason: str) -> tuple[int, ...]:
+    def leave(self, reason: str) -> tuple[Run, ...]:
         """The process will end after what runs now; returns the tasks that go back."""
         self.leaving = reason
         return self.block()
@@ -103,6 +120,9 @@ class WorkerMachine:
         if running is None:
             run = next((run for run in self.queue if run.task == task and run.attempt == attempt), None)
             if run is None:
+                self.early[task, attempt] = None
+                if len(self.early) > MOST_EARLY:
+                    del self.early[next(iter(self.early))]
                 return None
             self.queue.remove(run)
             running = Running(run, self.specs[run.spec])

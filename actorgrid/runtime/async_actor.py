@@ -47,6 +47,7 @@ class AsyncActor(ConcurrentActor):
         self.loop = asyncio.get_running_loop()
         self.done = asyncio.Event()
         self.worker.interrupt_running = self.cancel
+        self.worker.drain = lambda: None
         self.worker.link.socket.setblocking(False)
         self.loop.add_reader(self.worker.link.fileno(), self._readable)
         self._start_calls()

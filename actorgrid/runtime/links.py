@@ -48,13 +48,13 @@ class Link(Generic[T]):
         """Return the descriptor, for polling."""
         return self.socket.fileno()
 
-    def receive(self) -> list[T] | None:
+    def receive(self, flags: int = 0) -> list[T] | None:
         """Read once. Returns what arrived (perhaps []), None at the end of the stream.
 
-        Blocks if the socket blocks. Raises BlockingIOError if a non-blocking socket has nothing.
+        Blocks if the socket blocks, unless ``flags`` say MSG_DONTWAIT. Raises BlockingIOError if there is nothing.
         """
         try:
-            data, ancillary, _, _ = self.socket.recvmsg(READ_SIZE, _FD_SPACE, socket.MSG_CMSG_CLOEXEC)
+            data, ancillary, _, _ = self.socket.recvmsg(READ_SIZE, _FD_SPACE, flags | socket.MSG_CMSG_CLOEXEC)
         except (ConnectionResetError, BrokenPipeError):
             return None
         for level, kind, payload in ancillary:

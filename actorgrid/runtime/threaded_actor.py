@@ -25,6 +25,7 @@ class ThreadedActor(ConcurrentActor):
     def run(self) -> NoReturn:
         """Serve calls until told to leave."""
         worker = self.worker
+        worker.drain = lambda: None
         worker.interrupt_running = lambda _: None  # a thread is only told (``is_canceled``), as in Ray
         self._start_calls()
         while not worker.machine.leaving:

@@ -62,6 +62,10 @@ class Worker:
         self.instance: Any = None
         self.actor_spec: m.Spec | None = None
         self.exiting = False
+        #: The main thread reads the task link. Only changed with the lock held: it says who may read.
+        self.reading = False
+        #: Takes what lies in the task link; an actor whose calls overlap always reads and needs no help.
+        self.drain: Callable[[], None] = self._drain
         #: Interrupts a running call; actors whose calls overlap put their own way here.
         self.interrupt_running: Callable[[Running], None] = self._interrupt_main
         self._flushed = 0.0
@@ -76,6 +80,7 @@ class Worker:
         """Run what comes until told to leave."""
         self.engine.start()
         while True:
+            self.settle()
             batch = self.link.receive()
             if batch is None:
                 os._exit(1)  # the head is gone
@@ -86,15 +91,39 @@ class Worker:
     def take(self, batch: list[Any]) -> bool:
         """Note what the head sent. Returns whether there is something to run."""
         with self.engine.lock:
+            self.reading = False
             machine = self.machine
             for message in batch:
                 if type(message) is m.Run:
-                    machine.queue.append(message)
                     if message.deps or message.refs:
                         self.engine.given(message)
+                    cancelled = machine.given(message)
+                    if cancelled is not None:
+                        self._drop(cancelled)
                 else:
                     self._learn(message)
             return bool(machine.queue)
+
+    def _drain(self) -> None:
+        """Take what lies in the task link while the main thread does something else. Called with the lock held.
+
+        Otherwise a task that waits would sit on those that were sent ahead, perhaps on the very one it waits for.
+        """
+        while not self.reading:
+            try:
+                batch = self.link.receive(socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            if batch is None:
+                return  # the reader thread will notice
+            self.take(batch)
+
+    def _drop(self, running: Running) -> None:
+        """A call that never started was cancelled. Called with the lock held."""
+        self.engine.let_go(running.run)
+        self.engine.client.outbox.append(m.Done(running.run.task, running.run.attempt, execution.cancelled(running)))
+        self.engine.send(force=True)
+        self.outbox.flush()
 
     def _learn(self, message: Any) -> None:
         if isinstance(message, m.Learn):
@@ -120,10 +149,9 @@ class Worker:
             self.leave(message.reason)
 
     def work(self) -> None:
-        """Run everything that is queued, then send the results."""
+        """Run everything that is queued."""
         while (running := self._start()) is not None:
             self.execute(running)
-        self.push()
 
     @protected
     def _start(self) -> Running | None:
@@ -135,6 +163,13 @@ class Worker:
         """Send what is buffered."""
         with self.engine.lock:
             self.outbox.flush()
+
+    @protected
+    def settle(self) -> None:
+        """Send what is buffered; from here on the main thread reads the task link, and nobody else may."""
+        with self.engine.lock:
+            self.outbox.flush()
+            self.reading = True
 
     # -- one call
 
@@ -208,7 +243,7 @@ class Worker:
             leaving = self.machine.finished(running)
             client = engine.client
             if leaving:
-                client.outbox.append(m.Revoked(self.machine.leave("max_calls")))
+                client.outbox.append(m.Revoked(engine.handed_back(self.machine.leave("max_calls"))))
             client.outbox.append(m.Done(run.task, run.attempt, values, micros, retry, leaving))
             if run.deps or run.refs:
                 engine.let_go(run)
@@ -274,7 +309,9 @@ class Worker:
     def revoke(self, message: m.Revoke) -> None:
         """Hand back what has not started; send what is buffered."""
         with self.engine.lock:
-            back = self.machine.revoke(message.tasks)
+            if message.tasks:
+                self.drain()
+            back = self.engine.handed_back(self.machine.revoke(message.tasks))
             if back:
                 self.engine.client.outbox.append(m.Revoked(back))
             self.engine.send(force=True)
@@ -287,11 +324,7 @@ class Worker:
             if running is None:
                 return
             if running.run.task not in self.machine.running:
-                self.engine.let_go(running.run)
-                values = execution.cancelled(running)
-                self.engine.client.outbox.append(m.Done(message.task, message.attempt, values))
-                self.engine.send(force=True)
-                self.outbox.flush()
+                self._drop(running)
                 return
         self.interrupt_running(running)
 

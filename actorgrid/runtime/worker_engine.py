@@ -81,7 +81,8 @@ class WorkerEngine(ProcessEngine):
         if running is None:
             return None
         task = running.run.task
-        self.client.outbox.append(m.Blocked(task, call, oids, self.worker.machine.block()))
+        self.worker.drain()
+        self.client.outbox.append(m.Blocked(task, call, oids, self.handed_back(self.worker.machine.block())))
 
         def resume() -> None:
             self.client.outbox.append(m.Resumed(task))
@@ -135,6 +136,12 @@ class WorkerEngine(ProcessEngine):
             client.let_go(value.refs)
             if value.extent is not None:
                 client.let_go((oid,))
+
+    def handed_back(self, runs: tuple[m.Run, ...]) -> tuple[int, ...]:
+        """Let go of what tasks brought along that go back unstarted; return their ids. Called with the lock held."""
+        for run in runs:
+            self.let_go(run)
+        return tuple(run.task for run in runs)
 
     def pinned(self, oid: int, extent: m.Extent) -> memoryview:
         """Return an argument in shared memory; what is built on it pins the object."""

@@ -159,3 +159,19 @@ def test_nested_task_waits_for_a_dependency_of_the_driver() -> None:
     ag.get(gate.arrivals.remote(1), timeout=DEADLINE)
     gate.open.remote()
     assert ag.get(ref, timeout=DEADLINE) == 4
+
+
+def test_task_that_was_sent_ahead_to_the_worker_of_the_one_that_waits_for_it_runs_elsewhere() -> None:
+    @ag.remote
+    def tree(depth: int) -> int:
+        if depth == 0:
+            return 1
+        return sum(ag.get([tree.remote(depth - 1) for _ in range(3)]))
+
+    @ag.remote
+    def quick() -> int:
+        return 1
+
+    for _ in range(5):  # many quick tasks make the grid send ahead; then the same workers wait
+        refs = [quick.remote() for _ in range(200)] + [tree.remote(3)] + [quick.remote() for _ in range(200)]
+        assert sum(ag.get(refs, timeout=60)) == 427

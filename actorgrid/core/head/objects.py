@@ -1,9 +1,9 @@
 """Objects and who refers to them.
 
 Reference counting by grants: every time an id is sent to a client, or named by it (a submission, a put), the head
-counts one grant for that client. A client that has no reference left says how many grants it has seen; only if that
-is all of them does the head forget the client as a holder. So a release that crosses a value in flight frees nothing,
-and a release may be late but never early. Everything the head itself keeps (a task's arguments, the contents of a
+counts one grant for that client. A client that has no reference left gives back the grants it has seen since it last
+did; only when all are back does the head forget the client as a holder. So a release that crosses a value in flight
+frees nothing, and a release may be late but never early. Everything the head itself keeps (a task's arguments, the contents of a
 stored value) is a pin.
 
 This file may not know what a worker or a schedule is.
@@ -76,13 +76,17 @@ class Objects:
                 continue
             count = seen[index] if seen else 1
             if held.holder == number:
-                if held.grants != count:
+                held.grants -= count
+                if held.grants > 0:
                     continue
                 held.holder = held.grants = 0
                 if held.others:
                     self._promote(held)
             else:
-                if held.others is None or held.others.get(number) != count:
+                if held.others is None or number not in held.others:
+                    continue
+                held.others[number] -= count
+                if held.others[number] > 0:
                     continue
                 del held.others[number]
             peer.held.pop(ident, None)
@@ -174,12 +178,11 @@ class Objects:
     def unheld(self, held: Held) -> None:
         """Nobody refers to it any more. Invariant: not held.holder and not held.pins."""
         if isinstance(held, Object):
+            del self.table[held.ident]
             if held.task is None:
-                del self.table[held.ident]
                 self._free(held)
-            elif held.waiters is None:
-                # Still to be made, and nobody will look: drop the promise, the task itself goes on.
-                del self.table[held.ident]
+            # else: still to be made, and nobody will look: the promise goes, the task goes on. (Tasks that waited for
+            # it and are over may still be in ``waiters``; one that is not over would pin it.)
         elif isinstance(held, Actor):
             self.head.actors.unheld(held)
 

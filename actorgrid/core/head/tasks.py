@@ -98,9 +98,10 @@ class Tasks:
                 assert task.actor is not None
                 self.head.actors.constructor_failed(task.actor, error)
             else:
+                actor = task.actor  # fail() clears it
                 self.fail(task, error)
-                if task.actor is not None:
-                    self.head.actors.line_moves(task.actor, task.client)
+                if actor is not None:
+                    self.head.actors.line_moves(actor, task.client)
         elif task.actor is not None and task.spec.kind is Kind.METHOD:
             self.head.actors.arguments_ready(task)
         else:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from actorgrid.core.head.effects import CloseWorker, SignalWorker, SpawnWorker
 from actorgrid.core.head.records import Peer, Task, Worker
-from actorgrid.core.messages import Blocked, Exit, Exited, Exiting, Group, Resumed, Spawned, SpawnFailed, Value
+from actorgrid.core.messages import Blocked, Exit, Exited, Exiting, Group, Resumed, Revoke, Spawned, SpawnFailed, Value
 from actorgrid.core.messages import FailureKind as Failed
 from actorgrid.core.signals import SIGKILL, describe
 from actorgrid.core.states import WORKER, TaskInput, TaskState, WorkerInput, WorkerState
@@ -126,6 +126,8 @@ class Workers:
         if task.actor is not None and not task.actor.fifo:
             return  # other calls of the actor go on: its CPUs are in use
         self.head.dispatch.block(worker, task)
+        if len(worker.assigned) > 1 and worker.actor is None:  # sent ahead while it said so: they come back too
+            self.head.reply(peer, Revoke(tuple(ident for ident in worker.assigned if ident != message.task)))
         self._check_room()
 
     def resumed(self, peer: Peer, message: Resumed) -> None:

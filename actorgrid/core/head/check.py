@@ -1,0 +1,211 @@
+"""Every invariant of the head, executable. Tests call ``check`` after every event; production never does.
+
+Each function states the invariants of one kind of record, most of them as they stand beside the fields in
+``records.py``. A violation raises AssertionError with what the head remembers of the record.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from actorgrid.core.head.records import Actor, Held, Object, Task, Worker
+from actorgrid.core.messages import Kind
+from actorgrid.core.states import TASK_FINAL, ActorState, TaskState, WorkerState
+
+if TYPE_CHECKING:
+    from actorgrid.core.head.machine import Head
+
+
+def check(head: Head) -> None:
+    """Raise AssertionError if anything in ``head`` contradicts anything else."""
+    check_resources(head)
+    check_holders(head)
+    check_pins(head)
+    check_objects(head)
+    check_tasks(head)
+    check_ready(head)
+    check_workers(head)
+    check_actors(head)
+    check_memory(head)
+
+
+def _require(head: Head, truth: bool, ident: int, text: str) -> None:
+    if not truth:
+        story = "\n  ".join(head.story(ident)) or "no story"
+        raise AssertionError(f"{text} (id {ident})\n  {story}")
+
+
+def check_resources(head: Head) -> None:
+    """What is free, and what workers hold and do not lend, is all there is."""
+    pool = head.ready.pool
+    taken: Counter[str] = Counter()
+    for worker in head.workers.table.values():
+        for name, units in worker.held:
+            taken[name] += units
+        for name, units in worker.lent:
+            taken[name] -= units
+    for name, capacity in pool.capacity.items():
+        free = pool.free[name]
+        _require(head, free + taken[name] == capacity, 0, f"{name}: {free} free, {taken[name]} held")
+
+
+def check_holders(head: Head) -> None:
+    """Holders and what clients hold agree both ways."""
+    for ident, held in head.objects.table.items():
+        _require(head, held.ident == ident, ident, "a record under another id")
+        _require(head, bool(held.holder) == bool(held.grants), ident, "a holder without grants")
+        _require(head, held.others is None or all(held.others.values()), ident, "an empty grant")
+        _require(head, bool(held.holder) or not held.others, ident, "others without a first holder")
+        for number in holders(held):
+            peer = head.peers.get(number)
+            _require(head, peer is not None and ident in peer.held, ident, f"client {number} does not know it holds it")
+    for peer in head.peers.values():
+        for ident in peer.held:
+            found = head.objects.table.get(ident)
+            _require(head, found is not None and peer.number in holders(found), ident, f"client {peer.number} holds it")
+
+
+def holders(held: Held) -> list[int]:
+    """Return the clients that hold something."""
+    return ([held.holder] if held.holder else []) + list(held.others or ())
+
+
+def check_pins(head: Head) -> None:
+    """Pins count the records that mention an id: tasks that are not over, stored values, code."""
+    pins: Counter[int] = Counter()
+    for task in head.tasks.table.values():
+        pins.update(task.message.deps)
+        pins.update(task.message.refs)
+    for held in head.objects.table.values():
+        if isinstance(held, Object) and held.value is not None:
+            pins.update(held.value.refs)
+    for code in head.library.codes.values():
+        pins.update(code.value.refs)
+    for ident, held in head.objects.table.items():
+        _require(head, held.pins == pins[ident], ident, f"{held.pins} pins, {pins[ident]} mentions")
+    for ident in pins:
+        _require(head, ident in head.objects.table, ident, "something mentions what is gone")
+
+
+def check_objects(head: Head) -> None:
+    """An object is promised or stored; nothing stays that nobody wants."""
+    for ident, held in head.objects.table.items():
+        if not isinstance(held, Object):
+            continue
+        _require(head, (held.task is None) == (held.value is not None), ident, "neither promised nor stored, or both")
+        _require(head, bool(holders(held)) or held.pins > 0, ident, "an object that nobody wants")
+        if held.task is not None:
+            _require(head, held.task.message.task in head.tasks.table, ident, "promised by a task that is over")
+        for task in held.waiters or ():
+            waits = task.state is TaskState.WAITING or task.state in TASK_FINAL
+            _require(head, waits, ident, "waited for by a task that does not wait")
+
+
+def check_tasks(head: Head) -> None:
+    """Each task is where its state says."""
+    for ident, task in head.tasks.table.items():
+        _require(head, task.message.task == ident, ident, "a task under another id")
+        _require(head, task.state not in TASK_FINAL, ident, "a task that is over is still here")
+        placed = task.worker is not None
+        running = task.state in (TaskState.ASSIGNED, TaskState.BLOCKED)
+        resting = task.spec.kind is Kind.ACTOR and task.state is TaskState.ASSIGNED and not placed
+        _require(head, placed == running or resting, ident, f"{task.state} with worker {task.worker}")
+        _require(head, (task.blocked > 0) == (task.state is TaskState.BLOCKED), ident, f"blocked {task.blocked} times")
+        if task.worker is not None:
+            _require(head, task.worker.assigned.get(ident) is task, ident, "its worker does not have it")
+        if task.state is not TaskState.WAITING:
+            _require(head, task.missing == 0, ident, "it runs without its arguments")
+        for number, child in (task.children or {}).items():
+            _require(head, child.parent is task and number in head.tasks.table, ident, "a child that is not its own")
+
+
+def check_ready(head: Head) -> None:
+    """Queues and their counts agree."""
+    for shape in head.ready.shapes.values():
+        queued = [task for queue in shape.queues.values() for task in queue if task.state is TaskState.READY]
+        counts = f"{shape.demand}: {len(queued)} queued, {shape.waiting} counted"
+        _require(head, len(queued) == shape.waiting, 0, counts)
+        _require(head, (shape in head.ready.active) == (shape.waiting > 0), 0, f"{shape.demand}: activity")
+        _require(head, shape.keys == sorted(shape.queues), 0, f"{shape.demand}: keys")
+    for ident, task in head.tasks.table.items():
+        if task.state is TaskState.READY and task.spec.kind is not Kind.METHOD:
+            queue = task.spec.shape.queues.get((task.spec.spec.priority, -task.depth), ())
+            _require(head, any(other is task for other in queue), ident, "ready, but in no queue")
+
+
+def check_workers(head: Head) -> None:
+    """Each worker has what its state says."""
+    for number, worker in head.workers.table.items():
+        itself = worker.number == number and worker.peer.worker is worker
+        _require(head, itself, number, "a worker under another number")
+        _require(head, head.peers.get(number) is worker.peer, number, "a worker that is no peer")
+        _check_worker(head, worker)
+    for worker in head.dispatch.idle:
+        _require(head, worker.state is WorkerState.IDLE, worker.number, f"idle and {worker.state}")
+    leaving = sum(worker.state is WorkerState.LEAVING for worker in head.workers.table.values())
+    _require(head, leaving == head.workers.leaving, 0, f"{leaving} leave, {head.workers.leaving} counted")
+
+
+def _check_worker(head: Head, worker: Worker) -> None:
+    number, state = worker.number, worker.state
+    _require(head, state is not WorkerState.DEAD, number, "a dead worker in the pool")
+    if state is WorkerState.IDLE:
+        idle = not worker.assigned and not worker.held and worker in head.dispatch.idle
+        _require(head, idle, number, "idle, but not free")
+    if state in (WorkerState.BUSY, WorkerState.BLOCKED):
+        _require(head, bool(worker.assigned), number, f"{state} with nothing to do")
+        same = all(task.spec.shape is worker.shape for task in worker.assigned.values())
+        _require(head, same, number, "tasks of several shapes")
+    _require(head, (state is WorkerState.ACTOR) <= (worker.actor is not None), number, "an actor's worker without one")
+    for ident, task in worker.assigned.items():
+        known = task.worker is worker and head.tasks.table.get(ident) is task
+        _require(head, known, ident, f"worker {number} has a task that is elsewhere")
+    for spec in worker.specs:
+        _require(head, worker in spec.taught, number, "it was taught what does not know it")
+
+
+def check_actors(head: Head) -> None:
+    """Actors, their calls and their workers agree."""
+    calls: Counter[int] = Counter()
+    for task in head.tasks.table.values():
+        if task.actor is not None and task.spec.kind is Kind.METHOD:
+            calls[task.actor.ident] += 1
+            _check_call(head, task)
+    placed = 0
+    for ident, held in head.objects.table.items():
+        if not isinstance(held, Actor):
+            continue
+        _require(head, held.calls == calls[ident], ident, f"{held.calls} calls counted, {calls[ident]} there")
+        _require(head, (held.death is not None) == (held.state is ActorState.DEAD), ident, "half dead")
+        placed += held.worker is not None
+        if held.worker is not None:
+            _require(head, held.worker.actor is held, ident, "its worker is another's")
+        if held.state is ActorState.DEAD:
+            _require(head, not held.queue and not held.lines and held.worker is None, ident, "dead with calls")
+    _require(head, placed == head.actors.placed_count, 0, f"{placed} placed, {head.actors.placed_count} counted")
+
+
+def _check_call(head: Head, task: Task) -> None:
+    actor, ident = task.actor, task.message.task
+    assert actor is not None
+    if task.state is TaskState.READY:
+        _require(head, any(other is task for other in actor.queue), ident, "a ready call outside of the queue")
+    for client, line in actor.lines.items():
+        _require(head, bool(line) and line[0].missing > 0, ident, f"the line of client {client} waits for nothing")
+
+
+def check_memory(head: Head) -> None:
+    """Leases and extents add up."""
+    memory = head.memory
+    leased = sum(peer.leased for peer in head.peers.values())
+    _require(head, memory.leased == leased + memory.orphaned, 0, f"{memory.leased} leased, {leased}+{memory.orphaned}")
+    live: Counter[int] = Counter()
+    for segment in memory.segments.values():
+        owner = head.peers.get(segment.owner)
+        for extent in segment.extents.values():
+            live[owner.number if owner is not None else 0] += extent.size
+    for peer in head.peers.values():
+        counts = f"{peer.live_bytes} bytes live, {live[peer.number]} found"
+        _require(head, peer.live_bytes == live[peer.number], peer.number, counts)
+    _require(head, memory.orphaned == live[0], 0, f"{memory.orphaned} orphaned, {live[0]} found")

@@ -1,0 +1,165 @@
+"""Random programs on random schedules with random deaths: safety, liveness, conservation, blame, order."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+from collections import Counter
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from actorgrid.core import messages as m
+from actorgrid.core.messages import FailureKind, Status
+from tests.core.world import Body, Script, Step, World
+
+numbers = st.integers(0, 3)
+ends = st.sampled_from([(), (Step("raise"),), (Step("retry"),), (Step("crash"),)])
+
+
+def scripts(depth: int) -> st.SearchStrategy[Script]:
+    """Scripts of tasks, nested at most ``depth`` deep."""
+    leaf = st.one_of(
+        st.builds(Step, st.just("put"), numbers, st.integers(0, 1)),
+        st.builds(Step, st.just("get"), numbers),
+        st.builds(Step, st.just("drop"), numbers),
+        st.builds(Step, st.just("call"), numbers, numbers, ends),
+    )
+    steps = leaf
+    if depth:
+        child = st.builds(Step, st.just("task"), numbers, st.integers(0, 2), scripts(depth - 1))
+        steps = st.one_of(leaf, child, st.builds(Step, st.just("cancel"), numbers, numbers))
+    return st.builds(lambda body, end: (*body, *end), st.lists(steps, max_size=3).map(tuple), ends)
+
+
+def programs() -> st.SearchStrategy[Script]:
+    """What a driver does: tasks, actors, and everything between."""
+    step = st.one_of(
+        st.builds(Step, st.just("task"), numbers, st.integers(0, 2), scripts(1)),
+        st.builds(Step, st.just("actor"), numbers, st.integers(0, 1)),
+        st.builds(Step, st.just("call"), numbers, numbers, ends),
+        st.builds(Step, st.just("put"), numbers, st.integers(0, 1)),
+        st.builds(Step, st.just("get"), numbers),
+        st.builds(Step, st.just("drop"), numbers),
+        st.builds(Step, st.just("cancel"), numbers, numbers),
+        st.builds(Step, st.just("kill"), numbers, st.integers(0, 1)),
+        st.builds(Step, st.just("lose"), numbers),
+    )
+    return st.lists(step, min_size=1, max_size=10).map(tuple)
+
+
+def failure(body: Body) -> list[FailureKind]:
+    """Return the kinds of failure among a body's values."""
+    values = [local.entry.value for local in body.locals]
+    decode = msgspec.msgpack.Decoder(m.Failure).decode
+    return [decode(value.data).kind for value in values if value is not None and value.status is Status.FAILURE]
+
+
+def run(program: Script, choices: list[int], deaths: int) -> tuple[World, Body]:
+    """Run ``program`` on the schedule that ``choices`` makes."""
+    world = World(deaths=deaths)
+    stream = itertools.chain(choices, itertools.repeat(0))
+    main = world.run(program, lambda count: next(stream) % count, len(choices))
+    return world, main
+
+
+def assert_all_is_well(world: World, main: Body) -> None:
+    assert world.main is None, "the driver still waits"
+    for local in main.locals:
+        assert local.entry.value is not None, f"object {local.entry.oid} was never made"
+    assert FailureKind.OBJECT_LOST not in failure(main)
+    for task, count in Counter(task for task, _, _ in world.started).items():
+        most = world.retries.get(task)
+        if most is not None:
+            assert count <= most + 1, f"task {task} started {count} times with {most} retries"
+
+
+def assert_nothing_is_left(world: World, main: Body) -> None:
+    main.forget()
+    world.drain()
+    world.now += 10
+    world.drain()
+    head = world.head
+    assert not head.tasks.table
+    assert not head.objects.table, {ident: type(held).__name__ for ident, held in head.objects.table.items()}
+    assert head.ready.pool.free == head.ready.pool.capacity
+    assert all(not worker.assigned for worker in head.workers.table.values())
+
+
+def fifo(world: World) -> None:
+    """Calls of one caller reach an actor that runs them one by one in the order of submission."""
+    for (actor, _), submitted in world.caller_order.items():
+        held = [task for task, attempt, who in world.started if who == actor and task in submitted and attempt == 0]
+        first = list(dict.fromkeys(held))
+        assert first == [task for task in submitted if task in first]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(programs(), st.lists(st.integers(0, 30), max_size=120), st.integers(0, 3))
+def test_every_program_ends_and_leaves_nothing(program: Script, choices: list[int], deaths: int) -> None:
+    world, main = run(program, choices, deaths)
+    assert_all_is_well(world, main)
+    assert_nothing_is_left(world, main)
+
+
+@pytest.mark.slow
+@settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(programs(), st.lists(st.integers(0, 60), max_size=400), st.integers(0, 8))
+def test_every_program_ends_and_leaves_nothing_at_length(program: Script, choices: list[int], deaths: int) -> None:
+    world, main = run(program, choices, deaths)
+    assert_all_is_well(world, main)
+    assert_nothing_is_left(world, main)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(st.lists(st.builds(Step, st.just("call"), st.just(0), st.sampled_from([0, 2])), max_size=12), st.data())
+def test_calls_of_one_caller_start_in_order(calls: list[Step], data: st.DataObject) -> None:
+    slow = Step("task", 0, 0, (Step("put"),))
+    program = (Step("actor"), slow, *calls[:6], slow, *calls[6:])
+    choices = data.draw(st.lists(st.integers(0, 30), max_size=80))
+    world, main = run(program, choices, 0)
+    assert_all_is_well(world, main)
+    fifo(world)
+
+
+def test_records_of_the_head_hold_no_cycles() -> None:
+    nested = Step("task", 1, 1, (Step("task", 0, 2, (Step("put"), Step("get"))), Step("get"), Step("crash")))
+    program = (Step("put"), nested, Step("actor", 2), Step("call", 0, 3), Step("call", 0, 0, (Step("crash"),)), nested)
+    world, main = run(program, [], 0)
+    assert_nothing_is_left(world, main)
+    gc.collect()
+    gc.disable()
+    try:
+        world, main = run(program, [], 0)
+        main.forget()
+        world.drain()
+        kept = world.head
+        del world, main
+        gc.collect()  # what the test's own world leaves
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        kept.turn(100.0)
+        gc.collect()
+        assert not [thing for thing in gc.garbage if type(thing).__module__.startswith("actorgrid.core.head")]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+
+def test_a_thousand_tasks_that_wait_for_an_inner_one_need_few_workers() -> None:
+    inner = Step("task", 0, 0, (Step("put"),))
+    outer = Step("task", 0, 0, (inner, Step("get")))
+    world = World()
+    world.run((outer,) * 300, lambda count: 0, 0)
+    assert world.head.workers.spawned <= 8
+
+
+def test_same_program_and_schedule_give_the_same_trace() -> None:
+    nested = Step("task", 1, 1, (Step("task", 0, 2), Step("get"), Step("crash")))
+    program = (Step("put"), nested, Step("actor", 1), Step("call"), nested, Step("get", 1))
+    choices = [(7 * number) % 13 for number in range(200)]
+    one, other = (run(program, choices, 2)[0].trace for _ in range(2))
+    assert one == other
+    assert len(one) > 30

@@ -1,0 +1,557 @@
+"""A world without processes: the head machine, a driver's client and workers, joined by queues.
+
+Whoever runs the world picks what happens next: a frame is delivered, a process takes a step, a worker dies. Frames on
+one link keep their order; nothing is ordered between links. Every frame is encoded and decoded on the way, and
+``check`` runs after every event of the head. Programs are scripts (see ``Step``), so that Hypothesis can make them up.
+
+What ``runtime/worker.py`` and ``runtime/driver.py`` do around the machines is done here in the same order.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from actorgrid.core import ids
+from actorgrid.core import messages as m
+from actorgrid.core.client import Client, Entry
+from actorgrid.core.head.check import check
+from actorgrid.core.head.effects import CloseWorker, SignalWorker, SpawnWorker
+from actorgrid.core.head.machine import Head, HeadConfig
+from actorgrid.core.messages import Kind, Status, Value
+from actorgrid.core.resources import demand
+from actorgrid.core.worker import Running, WorkerMachine
+from actorgrid.wire.codec import Decoder, encode_frame
+
+ONE_CPU = demand({"CPU": 1})
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that a body does.
+
+    ``task``: submit ``script`` with retries ``a``; ``b`` 0: no arguments, 1: a local reference as an argument, 2:
+    inside an argument. ``put``. ``get``: wait for local reference ``a``. ``drop``: forget it. ``cancel``: cancel it
+    (``b`` & 1: force, ``b`` & 2: recursive). ``actor``: create one (``a`` restarts, ``b`` 1: concurrent). ``call``:
+    call actor ``a``, whose method runs ``script``, with ``b`` retries. ``kill``: kill actor ``a`` (``b``: no restart).
+    ``lose``: drop the handle of actor ``a``. ``raise``, ``retry`` (raise something retryable), ``crash``: the end.
+    """
+
+    what: str
+    a: int = 0
+    b: int = 0
+    script: tuple[Step, ...] = ()
+
+
+Script = tuple[Step, ...]
+
+
+class Local:
+    """A reference as user code holds it."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        entry.refs += 1
+
+    def drop(self) -> None:
+        self.entry.drop()
+
+
+class Process:
+    """What drivers and workers share: a client and a program counter per body."""
+
+    def __init__(self, world: World, number: int) -> None:
+        self.world = world
+        self.number = number
+        self.client = Client(number, self, str, lambda _: ())
+        self.inbox: deque[list[Any]] = deque()
+        self.outbox: deque[list[Any]] = deque()
+        self.specs: dict[tuple[Any, ...], int] = {}
+        self.decode: Callable[[bytes], list[Any]] = Decoder(m.ToClient).feed
+
+    def wake(self) -> None:
+        """Dropped references are collected at the next turn anyway."""
+
+    def say(self, message: Any) -> None:
+        """Put a message into the outbox."""
+        self.client.outbox.append(message)
+
+    def send(self) -> None:
+        """Collect what was dropped and send everything as one frame."""
+        self.client.collect()
+        if self.client.outbox:
+            batch, self.client.outbox = self.client.outbox, []
+            self.outbox.append(batch)
+
+    def hear(self, message: Any) -> None:
+        """Handle a reply."""
+        if isinstance(message, m.Ready):
+            self.client.ready(message)
+        elif isinstance(message, m.Answer):
+            self.client.answered(message)
+
+    def spec(self, kind: Kind, retries: int, restarts: int = 0, concurrency: int = 1) -> int:
+        """Return the number of a spec, registering it the first time."""
+        key = (kind, retries, restarts, concurrency)
+        if key not in self.specs:
+            number = self.specs[key] = self.client.take_ids(1)
+            digest = b"" if kind is Kind.METHOD else b"code"
+            if digest:
+                self.say(m.Export(digest, "code", Value(Status.OK, b"x")))
+            self.say(
+                m.Spec(
+                    number, kind, f"{kind.name}{retries}", digest, ONE_CPU if kind is not Kind.METHOD else (),
+                    max_retries=retries, max_restarts=restarts, max_concurrency=concurrency,
+                    num_returns=0 if kind is Kind.ACTOR else 1,
+                )
+            )  # fmt: skip
+        return self.specs[key]
+
+
+class Body:
+    """A script that runs: its locals and how far it is."""
+
+    def __init__(self, process: Process, script: Script, running: Running | None) -> None:
+        self.process = process
+        self.running = running
+        self.locals: list[Local] = []
+        self.actors: list[Local] = []
+        self.waiting: Entry | None = None
+        self.steps = self._run(script)
+        self.end = ""
+
+    def ids(self) -> tuple[int, int]:
+        """Return (parent, nth) of the next submission."""
+        if self.running is None:
+            return 0, 0
+        self.running.children += 1
+        return self.running.run.task, self.running.children - 1
+
+    def advance(self) -> bool:
+        """Take a step; returns whether there was one."""
+        if self.waiting is not None:
+            if self.waiting.value is None:
+                return False
+            self.waiting = None
+            if self.running is not None:
+                self.process.say(m.Resumed(self.running.run.task))
+        return next(self.steps, None) is not None
+
+    def _run(self, script: Script) -> Iterator[bool]:
+        for step in script:
+            if step.what in ("raise", "retry", "crash"):
+                self.end = step.what
+                return
+            getattr(self, f"_{step.what}")(step)
+            yield True
+        self.end = "ok"
+
+    def _pick(self, index: int, among: list[Local]) -> Local | None:
+        return among[index % len(among)] if among else None
+
+    def _task(self, step: Step) -> None:
+        client, world = self.process.client, self.process.world
+        argument = self._pick(step.a + step.b, self.locals) if step.b else None
+        spec = self.process.spec(Kind.TASK, step.a % 3)
+        script = world.remember(step.script)
+        parent, nth = self.ids()
+        task = client.take_ids(1)
+        oid = (argument.entry.oid,) if argument else ()
+        deps, refs = (oid, ()) if step.b == 1 else ((), oid)
+        slots: tuple[int | str, ...] = (0,) if deps else ()
+        handles = tuple(actor.entry.oid for actor in self.actors[:1])
+        self.locals.append(Local(client.promise(task)))
+        self.process.say(m.Submit(task, spec, script, deps, slots, refs + handles, 0, parent, nth))
+        world.retries[task] = step.a % 3
+
+    def _put(self, step: Step) -> None:
+        client = self.process.client
+        inside = self._pick(step.a, self.locals)
+        oid = client.take_ids(1)
+        value = Value(Status.OK, b"v", None, (inside.entry.oid,) if inside and step.b else ())
+        self.locals.append(Local(client.own(oid, value)))
+        self.process.say(m.Put(oid, value))
+
+    def _get(self, step: Step) -> None:
+        local = self._pick(step.a, self.locals)
+        if local is None or local.entry.value is not None:
+            return
+        self.waiting = local.entry
+        if self.running is not None and isinstance(self.process, FakeWorker):
+            back = self.process.handed_back(self.process.machine.block())
+            self.process.say(m.Blocked(self.running.run.task, "get", (local.entry.oid,), back))
+        if not local.entry.known:
+            local.entry.known = True
+            self.process.say(m.Subscribe((local.entry.oid,)))
+
+    def _drop(self, step: Step) -> None:
+        if self.locals:
+            self.locals.pop(step.a % len(self.locals)).drop()
+
+    def _cancel(self, step: Step) -> None:
+        local = self._pick(step.a, self.locals)
+        if local is not None:
+            self.process.say(m.Cancel(local.entry.oid, bool(step.b & 1), bool(step.b & 2)))
+
+    def _actor(self, step: Step) -> None:
+        client = self.process.client
+        spec = self.process.spec(Kind.ACTOR, 0, step.a % 3, 3 if step.b else 1)
+        parent, nth = self.ids()
+        ident = client.take_ids(1)
+        self.actors.append(Local(client.promise(ident)))
+        script = self.process.world.remember(())
+        self.process.say(m.CreateActor(ident, spec, script, parent=parent, nth=nth))
+
+    def _call(self, step: Step) -> None:
+        actor = self._pick(step.a, self.actors)
+        if actor is None:
+            return
+        client, world = self.process.client, self.process.world
+        spec = self.process.spec(Kind.METHOD, step.b % 2)
+        argument = self._pick(step.a, self.locals) if step.b & 2 else None
+        deps = (argument.entry.oid,) if argument else ()
+        parent, nth = self.ids()
+        task = client.take_ids(1)
+        self.locals.append(Local(client.promise(task)))
+        script = world.remember(step.script)
+        slots: tuple[int | str, ...] = (0,) if deps else ()
+        self.process.say(m.Submit(task, spec, script, deps, slots, (), actor.entry.oid, parent, nth))
+        world.retries[task] = step.b % 2
+        world.caller_order[actor.entry.oid, self.process.number].append(task)
+
+    def _kill(self, step: Step) -> None:
+        actor = self._pick(step.a, self.actors)
+        if actor is not None:
+            self.process.say(m.KillActor(actor.entry.oid, bool(step.b)))
+
+    def _lose(self, step: Step) -> None:
+        if self.actors:
+            self.actors.pop(step.a % len(self.actors)).drop()
+
+    def forget(self) -> None:
+        """The body's frame is gone: drop every local."""
+        for local in self.locals + self.actors:
+            local.drop()
+        self.locals.clear()
+        self.actors.clear()
+
+
+class FakeWorker(Process):
+    """A worker: machine, client, bodies, and the outbox that survives it."""
+
+    def __init__(self, world: World, number: int) -> None:
+        super().__init__(world, number)
+        self.machine = WorkerMachine()
+        self.task_link: deque[list[Any]] = deque()
+        self.bodies: dict[int, Body] = {}
+        self.current = 0
+        self.dying = False
+
+    def take(self, batch: list[Any]) -> None:
+        """Read a frame from the task link."""
+        for message in batch:
+            if isinstance(message, m.Run):
+                self.client.hold(message.refs)
+                for value in message.deps:
+                    self.client.hold(value.refs)
+                cancelled = self.machine.given(message)
+                if cancelled is not None:
+                    self._finish(cancelled, cancelled=True)
+            elif isinstance(message, m.Learn):
+                self.machine.specs[message.spec.spec] = message.spec
+            elif isinstance(message, m.Restarted):
+                self.machine.become_actor(message)
+            elif isinstance(message, m.Exit):
+                self.machine.leaving = message.reason
+
+    def hear(self, message: Any) -> None:
+        super().hear(message)
+        if isinstance(message, m.Revoke):
+            back = self.machine.revoke(message.tasks)
+            if back:
+                self.say(m.Revoked(self.handed_back(back)))
+        elif isinstance(message, m.Interrupt):
+            self._interrupt(message)
+
+    def let_go(self, run: m.Run) -> None:
+        """A call is over, or goes back: what it brought along is no longer held for it."""
+        self.client.let_go(run.refs)
+        for value in run.deps:
+            self.client.let_go(value.refs)
+
+    def handed_back(self, runs: tuple[m.Run, ...]) -> tuple[int, ...]:
+        """Let go of what tasks brought along that go back; return their ids."""
+        for run in runs:
+            self.let_go(run)
+        return tuple(run.task for run in runs)
+
+    def _interrupt(self, message: m.Interrupt) -> None:
+        running = self.machine.cancel(message.task, message.attempt)
+        if running is None:
+            return
+        if message.task not in self.machine.running:
+            self._finish(running, cancelled=True)
+        elif running.spec.kind is Kind.TASK:
+            body = self.bodies.pop(message.task)
+            body.forget()
+            self.machine.finished(running)
+            self._finish(running, cancelled=True)
+
+    def start(self) -> bool:
+        """Start the next call if one may start."""
+        running = self.machine.start()
+        if running is None:
+            return False
+        self.current = running.run.task
+        self.world.started.append((running.run.task, running.run.attempt, running.run.actor))
+        script = self.world.scripts[int(running.run.args)]
+        body = Body(self, script, running)
+        for ref in running.run.refs:
+            entry = self.client.entries[ref]
+            (body.actors if self.world.is_actor(ref) else body.locals).append(Local(entry))
+        self.bodies[running.run.task] = body
+        return True
+
+    def step(self, task: int) -> bool:
+        """Let a body go on. Returns whether it did."""
+        body = self.bodies[task]
+        if body.advance():
+            return True
+        if body.waiting is not None:
+            return False
+        if body.end == "crash":
+            self.world.die(self, -11, task)
+            return True
+        del self.bodies[task]
+        running = body.running
+        assert running is not None
+        self.machine.finished(running)
+        refs = tuple(local.entry.oid for local in body.locals) if body.end == "ok" else ()
+        self._finish(running, refs=refs, end=body.end)
+        body.forget()
+        if running.spec.kind is Kind.ACTOR:
+            self.machine.constructed(running.spec)
+        return True
+
+    def _finish(
+        self, running: Running, refs: tuple[int, ...] = (), end: str = "ok", *, cancelled: bool = False
+    ) -> None:
+        run = running.run
+        if cancelled or running.cancelled:
+            values: tuple[Value, ...] = (Value(Status.FAILURE, CANCELLED),)
+        elif end == "ok":
+            values = (Value(Status.OK, b"r", None, refs),)
+        else:
+            values = (Value(Status.ERROR, b"e"),)
+        if running.spec.kind is Kind.ACTOR:
+            values = ()
+        self.say(m.Done(run.task, run.attempt, values, 5, end == "retry"))
+        self.let_go(run)
+        self.current = next(iter(self.bodies), 0)
+
+
+CANCELLED = msgspec.msgpack.encode(m.Failure(m.FailureKind.CANCELLED, "cancelled"))
+
+
+@dataclass
+class World:
+    """Everything, and a pick of what happens next."""
+
+    cpus: int = 2
+    deaths: int = 0
+    scripts: list[Script] = field(default_factory=list)
+    started: list[tuple[int, int, int]] = field(default_factory=list)
+    retries: dict[int, int] = field(default_factory=dict)
+    caller_order: dict[tuple[int, int], list[int]] = field(default_factory=lambda: defaultdict(list))
+    trace: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.now = 0.0
+        self.head = Head(HeadConfig(demand({"CPU": self.cpus}), 1 << 30, self.cpus, 500))
+        self.workers: dict[int, FakeWorker] = {}
+        self.launcher: deque[tuple[str, int]] = deque()
+        self.buried: deque[m.Exited] = deque()
+        self.driver = Process(self, ids.DRIVER)
+        self.main: Body | None = None
+        self.head.workers.prestart(self.cpus)
+        self._turn()
+
+    def remember(self, script: Script) -> bytes:
+        """Return a script as a payload."""
+        self.scripts.append(script)
+        return str(len(self.scripts) - 1).encode()
+
+    def is_actor(self, ident: int) -> bool:
+        """Return whether an id is an actor's (user code would know by the class of the reference)."""
+        return ident in self.actor_ids
+
+    @property
+    def actor_ids(self) -> set[int]:
+        """Return the ids of every actor that was ever called or created."""
+        return {actor for actor, _ in self.caller_order} | {
+            ident for ident, held in self.head.objects.table.items() if type(held).__name__ == "Actor"
+        }
+
+    # -- the head
+
+    def _deliver(self, source: int, batch: list[Any]) -> None:
+        batch = Decoder[Any](m.ToHead).feed(encode_frame(batch))
+        for message in batch:
+            self.trace.append(f"{source}>{type(message).__name__}")
+            self.head.handle(source, [message], self.now)
+            check(self.head)
+        self._turn()
+
+    def _turn(self) -> None:
+        head = self.head
+        head.turn(self.now)
+        check(head)
+        effects, head.effects = head.effects, []
+        for effect in effects:
+            if isinstance(effect, SpawnWorker):
+                self.workers[effect.number] = FakeWorker(self, effect.number)
+            elif isinstance(effect, SignalWorker):
+                self.launcher.append(("kill", effect.number))
+            elif isinstance(effect, CloseWorker):
+                self.workers.pop(effect.number, None)
+        busy, head.busy = head.busy, []
+        for worker in busy:
+            batch, worker.outbox = worker.outbox, []
+            if worker.number in self.workers:
+                self.workers[worker.number].task_link.append(Decoder[Any](m.ToWorker).feed(encode_frame(batch)))
+        dirty, head.dirty = head.dirty, []
+        for peer in dirty:
+            batch, peer.outbox = peer.outbox, []
+            process = self.driver if peer.number == ids.DRIVER else self.workers.get(peer.number)
+            if process is not None:
+                process.inbox.append(Decoder[Any](m.ToClient).feed(encode_frame(batch)))
+
+    # -- deaths
+
+    def die(self, worker: FakeWorker, status: int, current: int | None = None) -> None:
+        """A worker's process ends now; what it has said stays readable."""
+        if worker.dying:
+            return
+        worker.dying = True
+        body = encode_frame(worker.client.outbox)[4:] if worker.client.outbox else b""
+        now = worker.current if current is None else current
+        self.buried.append(m.Exited(worker.number, 1000 + worker.number, status, now if worker.bodies else 0, body))
+
+    def _bury(self) -> None:
+        message = self.buried.popleft()
+        worker = self.workers.get(message.worker)
+        if worker is None:
+            return
+        while worker.outbox:
+            self._deliver(worker.number, worker.outbox.popleft())
+        if message.outbox:
+            leftover = list(Decoder[Any](m.ToHead).body(message.outbox))
+            self.head.handle_leftover(worker.number, leftover, self.now)
+            self.head.handle_leftover(worker.number, leftover, self.now)  # a frame may come twice
+        self.head.workers.exited(message)
+        check(self.head)
+        self._turn()
+
+    # -- what can happen
+
+    def enabled(self) -> list[Callable[[], object]]:
+        """Return everything that could happen next, in a fixed order."""
+        can: list[Callable[[], object]] = []
+        main = self.main
+        if main is not None and (main.waiting is None or main.waiting.value is not None):
+            can.append(self._driver_step)
+        for process in [self.driver, *self.workers.values()]:
+            if process.outbox:
+                can.append(partial(self._send_on, process))
+            if isinstance(process, FakeWorker) and process.dying:
+                continue
+            if process.inbox:
+                can.append(partial(self._hear, process))
+            if process.client.outbox or process.client.dropped:
+                can.append(process.send)
+            if isinstance(process, FakeWorker):
+                can += self._worker_can(process)
+        if self.launcher:
+            can.append(self._launch)
+        if self.buried:
+            can.append(self._bury)
+        return can
+
+    def _worker_can(self, worker: FakeWorker) -> list[Callable[[], object]]:
+        can: list[Callable[[], object]] = []
+        if worker.task_link:
+            can.append(lambda: worker.take(worker.task_link.popleft()))
+        if worker.machine.queue and len(worker.machine.running) < worker.machine.limit:
+            can.append(worker.start)
+        for task, body in worker.bodies.items():
+            if body.waiting is None or body.waiting.value is not None:
+                can.append(partial(worker.step, task))
+        if worker.machine.leaving and not worker.bodies and not worker.machine.queue and not worker.client.outbox:
+            can.append(lambda: self.die(worker, 0))
+        return can
+
+    def _send_on(self, process: Process) -> None:
+        self._deliver(process.number, process.outbox.popleft())
+
+    def _hear(self, process: Process) -> None:
+        for message in process.inbox.popleft():
+            process.hear(message)
+
+    def _launch(self) -> None:
+        _, number = self.launcher.popleft()
+        if number in self.workers:
+            self.die(self.workers[number], -9)
+
+    def _driver_step(self) -> None:
+        assert self.main is not None
+        if not self.main.advance() and self.main.waiting is None:
+            self.main = None
+
+    # -- running
+
+    def run(self, script: Script, pick: Callable[[int], int], steps: int) -> Body:
+        """Run a driver's script: ``pick(n)`` chooses among n events for ``steps`` steps, then all drains in order."""
+        self.main = main = Body(self.driver, script, None)
+        for _ in range(steps):
+            can = self.enabled()
+            victims = [worker for worker in self.workers.values() if not worker.dying] if self.deaths else []
+            if not can:
+                break
+            choice = pick(len(can) + bool(victims))
+            self.now += 0.001
+            if choice < len(can):
+                can[choice]()
+            else:
+                self.deaths -= 1
+                self.die(victims[pick(len(victims))], -9)
+        self.drain()
+        return main
+
+    def drain(self) -> None:
+        """Let everything happen until nothing can."""
+        for _ in range(5_000):
+            can = self.enabled()
+            if not can:
+                self.now += 0.01
+                before = len(self.trace)
+                self._turn()  # nudges and retirements are due
+                if not self.enabled() and before == len(self.trace):
+                    return
+                continue
+            self.now += 0.001
+            for event in can[:1]:
+                event()
+            self._rotate()
+        raise AssertionError("the world does not come to rest")
+
+    def _rotate(self) -> None:
+        """Let no process starve while everything drains: the first enabled event belongs to another one next time."""
+        if len(self.workers) > 1:
+            number, worker = next(iter(self.workers.items()))
+            del self.workers[number]
+            self.workers[number] = worker
