@@ -40,7 +40,7 @@ def draw(spans: Sequence[Span], killed: Mapping[str, float], width: int = 80, mo
         if name in killed:
             at = min(int((killed[name] - first) / length * columns), columns - 1)
             letters = letters[:at] + KILLED + " " * (columns - at - 1)
-        lines.append(f"{name:>{margin}} |{letters}|")
+        lines.append(f"{name:<{margin}} |{letters}|")
     if len(names) > most:
         lines.append(f"{'':>{margin}}  and {len(names) - most} more")
     return [*lines, f"{'':>{margin}}  0{f'{length:.2f} s':>{columns - 1}}"]

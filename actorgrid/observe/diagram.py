@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from actorgrid.core import states
 
+#: (state, input) -> next state, of any of the machines.
+Table = Mapping[Any, StrEnum]
 
-def mermaid(table: Mapping[tuple[StrEnum, StrEnum], StrEnum], first: StrEnum, final: tuple[StrEnum, ...]) -> str:
+
+def mermaid(table: Table, first: StrEnum, final: tuple[StrEnum, ...]) -> str:
     """Return a transition table as a Mermaid state diagram; inputs with the same effect share an arrow."""
     arrows: dict[tuple[str, str], list[str]] = {}
     for (before, given), after in table.items():
@@ -27,10 +31,10 @@ def page() -> str:
     s = states
     origin = "Drawn from the tables in `actorgrid/core/states.py` by `python -m actorgrid.observe.diagram`."
     parts = ["# States", "", origin]
-    machines: list[tuple[str, Mapping[tuple[StrEnum, StrEnum], StrEnum], StrEnum, tuple[StrEnum, ...]]] = [
-        ("A task, or a call of an actor", dict(s.TASK), s.TaskState.WAITING, s.TASK_FINAL),
-        ("An actor", dict(s.ACTOR), s.ActorState.PENDING, s.ACTOR_FINAL),
-        ("A worker process", dict(s.WORKER), s.WorkerState.IDLE, s.WORKER_FINAL),
+    machines: list[tuple[str, Table, StrEnum, tuple[StrEnum, ...]]] = [
+        ("A task, or a call of an actor", s.TASK, s.TaskState.WAITING, s.TASK_FINAL),
+        ("An actor", s.ACTOR, s.ActorState.PENDING, s.ACTOR_FINAL),
+        ("A worker process", s.WORKER, s.WorkerState.IDLE, s.WORKER_FINAL),
     ]
     for title, table, first, final in machines:
         parts += ["", f"## {title}", "", "```mermaid", mermaid(table, first, final), "```"]

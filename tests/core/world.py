@@ -529,12 +529,12 @@ class World:
             else:
                 self.deaths -= 1
                 self.die(victims[pick(len(victims))], -9)
-        self.drain()
+        self.drain(max(5_000, 100 * len(script)))
         return main
 
-    def drain(self) -> None:
+    def drain(self, most: int = 5_000) -> None:
         """Let everything happen until nothing can."""
-        for _ in range(5_000):
+        for _ in range(most):
             can = self.enabled()
             if not can:
                 self.now += 0.01

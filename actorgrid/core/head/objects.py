@@ -3,8 +3,8 @@
 Reference counting by grants: every time an id is sent to a client, or named by it (a submission, a put), the head
 counts one grant for that client. A client that has no reference left gives back the grants it has seen since it last
 did; only when all are back does the head forget the client as a holder. So a release that crosses a value in flight
-frees nothing, and a release may be late but never early. Everything the head itself keeps (a task's arguments, the contents of a
-stored value) is a pin.
+frees nothing, and a release may be late but never early. Everything the head itself keeps (a task's arguments, the
+contents of a stored value) is a pin.
 
 This file may not know what a worker or a schedule is.
 """
