@@ -84,16 +84,17 @@ def wait(  # a list of checks
     del fetch_local  # there is one machine
     if not isinstance(ray_waitables, list):
         raise TypeError(f"wait() expected a list of ObjectRef, got {type(ray_waitables)}")
-    for ref in ray_waitables:
-        if not isinstance(ref, ObjectRef):
-            raise TypeError(f"wait() expected a list of ObjectRef, got a list that holds {type(ref)}")
+    strangers = [kind for kind in set(map(type, ray_waitables)) if not issubclass(kind, ObjectRef)]
+    if strangers:
+        raise TypeError(f"wait() expected a list of ObjectRef, got a list that holds {strangers[0]}")
     if timeout is not None:
         _check_timeout(timeout)
         if timeout < 0:
             raise ValueError(f"The 'timeout' argument must be nonnegative. Received {timeout}")
     if not ray_waitables:
         return [], []
-    if len(set(ray_waitables)) != len(ray_waitables):
+    # One process has one entry per object, and entries are hashed in C: this is called in loops over many references.
+    if len({ref._entry for ref in ray_waitables}) != len(ray_waitables):  # noqa: SLF001  # see above
         raise ValueError("Wait requires a list of unique refs.")
     if isinstance(num_returns, bool) or not isinstance(num_returns, int):
         raise TypeError(f"num_returns must be an int, not {type(num_returns).__name__}")

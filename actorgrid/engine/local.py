@@ -281,23 +281,30 @@ class CallingEngine(EngineBase):
         self, refs: Sequence[ObjectRef[Any]], num_returns: int, timeout: float | None
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
         """See ``Engine``."""
-        entries = [self._entry(ref) for ref in refs]
-        pending = [entry for entry in entries if entry.value is None]
-        missing = num_returns - (len(entries) - len(pending))
-        if missing > 0:
-            waiter = BlockingWaiter(missing, eager=False)
-            resume = self._watch(pending, waiter, "wait")
-            try:
-                waiter.wait(timeout)
-            finally:
-                self._unwatch(pending, waiter, resume)
-            if self.client.dead is not None:
-                raise self.client.dead
-        ready: list[ObjectRef[Any]] = []
-        rest: list[ObjectRef[Any]] = []
+        entries: list[Any] = [ref._entry for ref in refs]  # noqa: SLF001  # our own references
+        client = self.client
         for ref, entry in zip(refs, entries, strict=True):
-            (ready if entry.value is not None and len(ready) < num_returns else rest).append(ref)
-        return ready, rest
+            if entry.client is not client:
+                self._entry(ref)  # raises
+        missing = num_returns
+        for entry in entries:
+            if entry.value is not None:
+                missing -= 1
+                if not missing:
+                    break
+        else:
+            self._wait_for(missing, [entry for entry in entries if entry.value is None], timeout)
+        return _split(refs, entries, num_returns)
+
+    def _wait_for(self, missing: int, pending: list[Entry], timeout: float | None) -> None:
+        waiter = BlockingWaiter(missing, eager=False)
+        resume = self._watch(pending, waiter, "wait")
+        try:
+            waiter.wait(timeout)
+        finally:
+            self._unwatch(pending, waiter, resume)
+        if self.client.dead is not None:
+            raise self.client.dead
 
     def on_ready(self, ref: ObjectRef[Any], callback: Callable[[ObjectRef[Any]], None]) -> None:
         """See ``Engine``."""
@@ -317,3 +324,20 @@ class CallingEngine(EngineBase):
             self.client.watch([entry], CallbackWaiter(ref, callback, self.schedule))
             self.send(force=False)
             return True
+
+
+def _split(
+    refs: Sequence[ObjectRef[Any]], entries: list[Entry], num_returns: int
+) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+    """Return the first ``num_returns`` references whose objects exist, and the others."""
+    ready: list[ObjectRef[Any]] = []
+    rest: list[ObjectRef[Any]] = []
+    for index, entry in enumerate(entries):
+        if entry.value is None:
+            rest.append(refs[index])
+        else:
+            ready.append(refs[index])
+            if len(ready) == num_returns:
+                rest += refs[index + 1 :]
+                break
+    return ready, rest
