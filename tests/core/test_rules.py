@@ -1,0 +1,290 @@
+"""The settled rules that are easiest to get wrong, one by one, on a head without processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from actorgrid.core import messages as m
+from actorgrid.core.head.check import check
+from actorgrid.core.head.effects import DropSegment, PunchExtent, SignalWorker, SpawnWorker
+from actorgrid.core.head.machine import Head, HeadConfig
+from actorgrid.core.head.ready import PATIENCE
+from actorgrid.core.ids import DRIVER, first_id
+from actorgrid.core.messages import Extent, Kind, Status, Value
+from actorgrid.core.resources import demand
+
+BUDGET = 1 << 20
+OK = (Value(Status.OK, b"r"),)
+
+
+class Bench:
+    """A head with the driver's side played by hand."""
+
+    def __init__(self, **capacity: float) -> None:
+        self.head = Head(HeadConfig(demand(capacity or {"CPU": 2}), BUDGET, 2, 100))
+        self.now = 0.0
+        self.next = first_id(DRIVER)
+        self.specs: dict[tuple[Any, ...], int] = {}
+        self.say(m.Export(b"code", "f", Value(Status.OK, b"x")))
+
+    def id(self) -> int:
+        self.next += 1
+        return self.next
+
+    def say(self, *messages: Any, source: int = DRIVER) -> None:
+        """Deliver messages from a client, then let the head take its turn."""
+        for message in messages:
+            self.head.handle(source, [message], self.now)
+            check(self.head)
+        self.head.turn(self.now)
+        check(self.head)
+
+    def spec(self, name: str = "f", **options: Any) -> int:
+        options.setdefault("demand", demand({"CPU": 1}))
+        key = (name, *sorted(options.items()))
+        if key not in self.specs:
+            number = self.specs[key] = self.id()
+            self.say(m.Spec(number, options.pop("kind", Kind.TASK), name, b"code", **options))
+        return self.specs[key]
+
+    def submit(self, spec: int, source: int = DRIVER, **fields: Any) -> int:
+        task = self.id()
+        self.say(m.Submit(task, spec, **fields), source=source)
+        return task
+
+    def done(self, task: int, values: tuple[Value, ...] = OK, micros: int = 5000, *, retry: bool = False) -> None:
+        record = self.head.tasks.table[task]
+        assert record.worker is not None
+        self.say(m.Done(task, record.attempt, values, micros, retry), source=record.worker.number)
+
+    def worker_of(self, task: int) -> Any:
+        return self.head.tasks.table[task].worker
+
+    def sent(self) -> list[Any]:
+        """Take what waits for the driver."""
+        batch, self.head.driver.outbox = self.head.driver.outbox, []
+        self.head.dirty = [peer for peer in self.head.dirty if peer is not self.head.driver]
+        return batch
+
+    def die(self, worker: Any, current: int = 0) -> None:
+        self.head.workers.exited(m.Exited(worker.number, 1, -9, current))
+        check(self.head)
+        self.head.turn(self.now)
+        check(self.head)
+
+
+def running(bench: Bench) -> list[int]:
+    return [task for task, record in bench.head.tasks.table.items() if record.worker is not None]
+
+
+def test_deeper_tasks_start_before_older_ones() -> None:
+    bench = Bench(CPU=1)
+    spec = bench.spec()
+    outer = bench.submit(spec)
+    older = bench.submit(spec)
+    worker = bench.worker_of(outer)
+    inner = bench.submit(spec, parent=outer)
+    bench.say(m.Blocked(outer, "get"), source=worker.number)
+    assert bench.worker_of(inner) is not None
+    assert bench.worker_of(older) is None
+
+
+def test_smaller_priority_starts_first() -> None:
+    bench = Bench(CPU=1)
+    first = bench.submit(bench.spec())
+    late, urgent = bench.submit(bench.spec(priority=5)), bench.submit(bench.spec(priority=-5))
+    bench.done(first)
+    assert running(bench) == [urgent]
+    assert late in bench.head.tasks.table
+
+
+def test_large_task_is_overtaken_only_so_often() -> None:
+    bench = Bench(CPU=2)
+    small, large = bench.spec(), bench.spec("large", demand=demand({"CPU": 2}))
+    current = [bench.submit(small), bench.submit(small)]
+    big = bench.submit(large)
+    waiting = [bench.submit(small) for _ in range(3 * PATIENCE)]
+    overtaken = 0
+    while bench.worker_of(big) is None:
+        bench.done(current.pop(0))
+        current = [task for task in running(bench) if task != big]
+        overtaken += 1
+        assert overtaken <= PATIENCE + 5
+    assert len([task for task in waiting if task in bench.head.tasks.table]) > PATIENCE
+
+
+def test_parent_and_child_number_are_those_of_the_submission_in_every_attempt() -> None:
+    bench = Bench()
+    outer = bench.submit(bench.spec(max_retries=1))
+    inner = bench.submit(bench.spec(max_retries=1), parent=outer, nth=7)
+    record = bench.head.tasks.table[inner]
+    bench.die(record.worker, current=inner)
+    assert (record.message.parent, record.message.nth, record.attempt) == (outer, 7, 1)
+
+
+def test_only_the_running_task_is_charged_for_a_crash() -> None:
+    bench = Bench(CPU=1)
+    spec = bench.spec(max_retries=1)
+    bench.done(bench.submit(spec), micros=1)
+    tasks = [bench.submit(spec) for _ in range(4)]
+    bench.done(tasks[0], micros=1)
+    worker = bench.worker_of(tasks[1])
+    assert len(worker.assigned) > 1, "nothing was sent ahead"
+    bench.die(worker, current=tasks[1])
+    assert [bench.head.tasks.table[task].retries for task in tasks[1:]] == [0, 1, 1]
+
+
+def test_result_of_an_attempt_that_is_no_longer_current_is_dropped() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=1))
+    record = bench.head.tasks.table[task]
+    bench.die(record.worker, current=task)
+    assert record.attempt == 1
+    bench.say(m.Done(task, 0, OK), source=bench.worker_of(task).number)
+    assert task in bench.head.tasks.table
+
+
+def test_release_that_crosses_a_value_in_flight_frees_nothing() -> None:
+    bench = Bench()
+    inside, outside = bench.id(), bench.id()
+    bench.say(m.Put(inside, Value(Status.OK, b"1")))
+    bench.say(m.Put(outside, Value(Status.OK, b"2", None, (inside,))))
+    bench.say(m.Subscribe((outside,)))  # the head grants ``inside`` a second time with this answer
+    bench.say(m.Release((inside,)))  # said before the answer came
+    assert inside in bench.head.objects.table
+    bench.say(m.Release((outside,)))
+    assert inside in bench.head.objects.table
+    bench.say(m.Release((inside,)))
+    assert not bench.head.objects.table
+
+
+def test_client_that_reads_slowly_is_owed_its_results_and_gets_them_when_it_reads() -> None:
+    bench = Bench()
+    bench.head.driver.congested = True
+    tasks = [bench.submit(bench.spec()) for _ in range(2)]
+    large = (Value(Status.OK, b"x" * 10_000),)
+    bench.done(tasks[0], large)
+    bench.done(tasks[1], OK)
+    assert [message.oid for message in bench.sent() if isinstance(message, m.Ready)] == [tasks[1]], "only tiny ones go"
+    bench.head.objects.drained(bench.head.driver)
+    assert [message.oid for message in bench.sent() if isinstance(message, m.Ready)] == [tasks[0]]
+    assert not bench.head.driver.congested
+
+
+def test_owed_result_that_was_released_meanwhile_is_not_sent() -> None:
+    bench = Bench()
+    bench.head.driver.congested = True
+    task = bench.submit(bench.spec())
+    bench.done(task, (Value(Status.OK, b"x" * 10_000),))
+    bench.say(m.Release((task,)))
+    bench.head.objects.drained(bench.head.driver)
+    assert not [message for message in bench.sent() if isinstance(message, m.Ready)]
+
+
+def test_lease_beyond_the_budget_is_refused_with_the_figures() -> None:
+    bench = Bench()
+    bench.say(m.LeaseRequest(1, BUDGET // 2), m.LeaseRequest(2, BUDGET))
+    first, second = (message for message in bench.sent() if isinstance(message, m.Answer))
+    assert first.body["granted"] >= BUDGET // 2
+    assert str(BUDGET) in second.error
+
+
+def test_objects_of_a_dead_writer_stay_and_its_unused_lease_is_free() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=0))
+    worker = bench.worker_of(task)
+    segment, extent = 99, Extent(99, 0, 1000)
+    bench.say(m.LeaseRequest(1, 5000), m.NewSegment(segment, 1 << 20), source=worker.number)
+    bench.say(m.Done(task, 0, (Value(Status.OK, b"", extent),), 5000), source=worker.number)
+    bench.die(worker)
+    assert bench.head.memory.leased == bench.head.memory.orphaned == 1000
+    bench.head.effects.clear()
+    bench.say(m.Release((task,)))
+    assert bench.head.memory.leased == 0
+    assert [effect for effect in bench.head.effects if isinstance(effect, DropSegment | PunchExtent)] == [
+        DropSegment(segment)
+    ]
+
+
+def test_freed_extent_goes_back_to_a_writer_that_lives() -> None:
+    bench = Bench()
+    oid, extent = bench.id(), Extent(5, 0, 4096)
+    bench.say(m.LeaseRequest(1, 8192), m.NewSegment(5, 1 << 20), m.Put(oid, Value(Status.OK, b"", extent)))
+    bench.sent()
+    bench.say(m.Release((oid,)))
+    assert m.Freed((extent,)) in bench.sent()
+
+
+def test_forced_cancel_kills_the_worker_and_fails_the_task_as_cancelled() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=3))
+    worker = bench.worker_of(task)
+    bench.head.effects.clear()
+    bench.say(m.Cancel(task, True))
+    assert SignalWorker(worker.number, 9) in bench.head.effects
+    bench.die(worker, current=task)
+    (ready,) = (message for message in bench.sent() if isinstance(message, m.Ready))
+    assert "cancelled" in Head.failure_text(ready.value)
+
+
+def test_worker_that_dies_before_its_first_word_is_no_fault_of_its_task_twice() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=0))
+    for _ in range(2):
+        bench.die(bench.worker_of(task))
+        assert task in bench.head.tasks.table
+    bench.die(bench.worker_of(task))
+    assert task not in bench.head.tasks.table
+
+
+def test_pool_stops_replacing_workers_that_die_at_birth() -> None:
+    bench = Bench()
+    bench.head.workers.prestart(2)
+    for _ in range(20):
+        workers = list(bench.head.workers.table.values())
+        if not workers:
+            break
+        bench.die(workers[0])
+    assert not bench.head.workers.table
+    assert len([effect for effect in bench.head.effects if isinstance(effect, SpawnWorker)]) <= 6
+
+
+def test_silent_worker_with_tasks_ahead_is_asked_to_hand_them_back() -> None:
+    bench = Bench(CPU=1)
+    spec = bench.spec()
+    bench.done(bench.submit(spec), micros=1)
+    tasks = [bench.submit(spec) for _ in range(4)]
+    bench.done(tasks[0], micros=1)
+    worker = bench.worker_of(tasks[1])
+    deadline = bench.head.next_deadline()
+    assert deadline is not None
+    bench.now = deadline + 0.001
+    bench.head.turn(bench.now)
+    assert m.Revoke(tuple(tasks[2:])) in worker.peer.outbox
+    bench.say(m.Revoked(tuple(tasks[2:])), source=worker.number)
+    assert list(worker.assigned) == [tasks[1]]
+
+
+def test_idle_grid_has_no_deadline() -> None:
+    bench = Bench()
+    bench.head.workers.prestart(2)
+    bench.say()
+    assert bench.head.next_deadline() is None
+
+
+def test_impossible_transition_tells_the_story_of_its_record() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=1))
+    record = bench.head.tasks.table[task]
+    bench.die(record.worker, current=task)
+    with pytest.raises(Exception, match="retry") as caught:
+        bench.head.step_task(record, m_input("args ready"))
+    assert "InternalError" in type(caught.value).__name__
+
+
+def m_input(value: str) -> Any:
+    from actorgrid.core.states import TaskInput
+
+    return TaskInput(value)
