@@ -6,6 +6,7 @@ and the same work is done once more by one process alone: what is printed was me
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import pickle
@@ -65,14 +66,32 @@ class Journal:
 
     def __init__(self) -> None:
         self._attempts: list[Attempt] = []
+        self._heard = asyncio.Condition()
+        self._struck = asyncio.Event()
 
-    def begins(self, attempt: Attempt) -> None:
+    async def begins(self, attempt: Attempt) -> None:
         """Note that a process begins a batch."""
-        self._attempts.append(attempt)
+        async with self._heard:
+            self._attempts.append(attempt)
+            self._heard.notify_all()
 
-    def attempts(self) -> list[Attempt]:
+    async def attempts(self) -> list[Attempt]:
         """Return what was begun, in the order in which it was heard."""
         return self._attempts
+
+    async def victim(self, batch: int) -> int:
+        """Return which process began a batch, once one has."""
+        async with self._heard:
+            await self._heard.wait_for(lambda: any(each.batch == batch for each in self._attempts))
+        return next(each.pid for each in self._attempts if each.batch == batch)
+
+    async def strike(self) -> None:
+        """Note that the victim was killed."""
+        self._struck.set()
+
+    async def struck(self) -> None:
+        """Return once the victim was killed."""
+        await self._struck.wait()
 
 
 class Shard(ShardIndex):
@@ -94,11 +113,17 @@ class Shard(ShardIndex):
         return self._work
 
 
-def read_batch(batch: int, files: list[File], journal: Any) -> tuple[Any, ...]:
-    """Read and index some files. Returns one segment per shard, and a ``Read``."""
+def read_batch(batch: int, files: list[File], journal: Any, struck: list[ag.ObjectRef[None]]) -> tuple[Any, ...]:
+    """Read and index some files. Returns one segment per shard, and a ``Read``.
+
+    The batch whose worker is to be killed gets a reference in ``struck`` and does not end before that exists: so the
+    signal finds it at work however fast it is, and the second attempt passes.
+    """
     start, cpu = time.monotonic(), time.thread_time()
     journal.begins.remote(Attempt(batch, os.getpid(), start))
     done = index_files(files, SHARDS)
+    while struck and not ag.wait(struck, timeout=0)[0]:
+        time.sleep(0.002)
     work = Work(os.getpid(), "r", start, time.monotonic(), time.thread_time() - cpu, len(files), done.characters)
     return (*done.segments, Read(batch, work, done.signatures))
 
@@ -178,27 +203,30 @@ def run(folder: Path | None, workers: int | None) -> int:
         story.work += [work for done in ag.get([shard.work.remote() for shard in shards]) for work in done]
     right = check(engine.batches, hashes, story) and right
     story.show()
-    return 0 if right else 1
+    return 0 if right and story.recovered else 1
 
 
 def build(engine: Engine, story: Story) -> list[str]:
-    """Index every batch, and kill a worker once a third is done. Returns the hashes of the shards."""
+    """Index every batch, and kill the worker of one of them. Returns the hashes of the shards."""
     say(f"\nINDEX: tasks read {plural(len(engine.batches), 'batch', 'batches')}, {SHARDS} actors hold a shard each")
     story.began = time.monotonic()
-    waiting: dict[ag.ObjectRef[Any], int] = {}
+    doomed = len(engine.batches) // 3
+    victim: ag.ObjectRef[Any] = engine.journal.victim.remote(doomed)
+    waiting: list[ag.ObjectRef[Any]] = [victim]
     merged: list[ag.ObjectRef[int]] = []
     for number, batch in enumerate(engine.batches):
-        *segments, report = read_remotely.remote(number, batch, engine.journal)
+        struck = [engine.journal.struck.remote()] if number == doomed else []
+        *segments, report = read_remotely.remote(number, batch, engine.journal, struck)
         merged += [shard.add.remote(number, part) for shard, part in zip(engine.shards, segments, strict=True)]
-        waiting[report] = number
+        waiting.append(report)
     while waiting:
-        (ready,), _ = ag.wait(list(waiting))
-        del waiting[ready]
-        read: Read = ag.get(ready)
-        story.work.append(read.work)
-        engine.signatures |= read.signatures
-        if len(engine.batches) - len(waiting) == max(len(engine.batches) // 3, 1):
-            kill_one(engine, story, set(waiting.values()), read.work.pid)
+        (ready,), waiting = ag.wait(waiting)
+        if ready == victim:
+            kill(ag.get(victim), engine, story)
+        else:
+            read: Read = ag.get(ready)
+            story.work.append(read.work)
+            engine.signatures |= read.signatures
     ag.get(merged)
     story.seconds = time.monotonic() - story.began
     story.tell_what_was_lost(ag.get(engine.journal.attempts.remote()))
@@ -207,13 +235,11 @@ def build(engine: Engine, story: Story) -> list[str]:
     return list(hashes)
 
 
-def kill_one(engine: Engine, story: Story, missing: set[int], known: int) -> None:
-    """Kill the worker that began its task last, or a ``known`` one if none runs a task of the ``missing`` batches."""
-    attempts: list[Attempt] = ag.get(engine.journal.attempts.remote())
-    running = [attempt for attempt in attempts if attempt.batch in missing]
-    victim = max(running, key=lambda attempt: attempt.start).pid if running else known
+def kill(victim: int, engine: Engine, story: Story) -> None:
+    """Kill a worker at work, and say so to the journal."""
     os.kill(victim, signal.SIGKILL)
     story.killed[victim] = time.monotonic()
+    engine.journal.strike.remote()
 
 
 def ask(engine: Engine, story: Story, standard: bool) -> None:

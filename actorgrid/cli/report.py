@@ -46,17 +46,20 @@ class Story:
     work: list[Work] = field(default_factory=list)
     killed: dict[int, float] = field(default_factory=dict)
     lost: list[Attempt] = field(default_factory=list)
+    #: A task was lost, and ran again.
+    recovered: bool = False
 
     def tell_what_was_lost(self, attempts: list[Attempt]) -> None:
         """Print whom we killed at what, and who did it again."""
         finished = {(work.pid, work.start) for work in self.work}
         for pid, when in self.killed.items():
             self.lost = [each for each in attempts if each.pid == pid and (pid, each.start) not in finished]
-            doing = " and ".join(f"batch {each.batch}" for each in self.lost) or "nothing just then"
-            self._tell(when, f"SIGKILL to worker {pid}, which was busy with {doing}")
+            doing = " and ".join(f"batch {each.batch}" for each in self.lost) or "NOTHING"
+            self._tell(when, f"SIGKILL to worker {pid}, in the middle of {doing}")
             lost = {each.batch for each in self.lost}
             for again in attempts:
                 if again.batch in lost and again.start > when:
+                    self.recovered = True
                     self._tell(again.start, f"batch {again.batch} begins again in worker {again.pid}")
 
     def _tell(self, when: float, what: str) -> None:

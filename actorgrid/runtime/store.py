@@ -33,6 +33,8 @@ class Store:
         self._keep = min(budget // 8, MOST_KEPT)
         #: Leased bytes that no extent uses.
         self._spare = 0
+        #: How often extents came back.
+        self._frees = 0
         self._lock = threading.Lock()
 
     def write(self, pickled: Pickled) -> m.Extent:
@@ -57,6 +59,7 @@ class Store:
         writer.recycle(extents)
         surplus = 0
         with self._lock:
+            self._frees += 1
             self._spare += sum(reserved(extent.size) for extent in extents)
             if self._spare > self._keep:
                 surplus, self._spare = self._spare - self._keep, self._keep
@@ -65,14 +68,15 @@ class Store:
             self._engine.tell_quietly(m.LeaseReturn(surplus))
 
     def _lease(self, size: int) -> None:
-        if self._take(size):
-            return
-        answer = self._engine._ask(m.LeaseRequest(0, size))  # noqa: SLF001  # one door for all requests
-        if not answer.error:
-            with self._lock:
-                self._spare += answer.body["granted"] - size
-        elif not self._take(size):  # what was freed while we asked may be enough
-            raise ObjectStoreFullError(answer.error)
+        while not self._take(size):
+            frees = self._frees
+            answer = self._engine._ask(m.LeaseRequest(0, size))  # noqa: SLF001  # one door for all requests
+            if not answer.error:
+                with self._lock:
+                    self._spare += answer.body["granted"] - size
+                return
+            if self._frees == frees:  # else something was freed while we asked: here, or given back, or both
+                raise ObjectStoreFullError(answer.error)
 
     def _take(self, size: int) -> bool:
         with self._lock:

@@ -239,7 +239,7 @@ def explain_unpicklable(value: Any, error: BaseException, root: str) -> str:
     search = _Search()
     try:
         found = search.find(value, root, 0)
-    except Exception:  # noqa: BLE001  # the methods of user classes
+    except BaseException:  # noqa: BLE001  # the methods of user classes
         found = None
     path, problem = found or (root, error)
     text = _safe_str(problem)
@@ -281,7 +281,7 @@ def _problem(value: Any) -> BaseException | None:
 
     try:
         cloudpickle.dumps(value, protocol=5, buffer_callback=_drop)
-    except Exception as error:  # noqa: BLE001  # the methods of user classes
+    except BaseException as error:  # noqa: BLE001  # the methods of user classes may raise even SystemExit
         return error
     return None
 

@@ -53,7 +53,7 @@ def dumps(value: Any, what: str) -> Pickled:
         try:
             data = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
             again = _must_go_by_value(data)
-        except Exception:  # noqa: BLE001  # whatever the C pickler cannot do, cloudpickle tries
+        except (Exception, SystemExit):  # noqa: BLE001  # whatever the C pickler cannot do, cloudpickle tries
             again = True
         if again:
             refs.clear()
@@ -70,7 +70,7 @@ def _by_value(value: Any, buffers: list[pickle.PickleBuffer], what: str) -> byte
 
     try:
         return cloudpickle.dumps(value, protocol=5, buffer_callback=buffers.append)  # type: ignore[no-any-return]  # untyped
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a __reduce__ that exits must not end the caller
         raise SerializationError(explain_unpicklable(value, error, what)) from error
 
 
