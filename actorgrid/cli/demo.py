@@ -237,8 +237,8 @@ def build(engine: Engine, story: Story) -> list[str]:
 
 def kill(victim: int, engine: Engine, story: Story) -> None:
     """Kill a worker at work, and say so to the journal."""
+    story.killed[victim] = time.monotonic()  # before the signal: on a busy machine the retry may begin before we go on
     os.kill(victim, signal.SIGKILL)
-    story.killed[victim] = time.monotonic()
     engine.journal.strike.remote()
 
 

@@ -58,7 +58,7 @@ class Story:
             self._tell(when, f"SIGKILL to worker {pid}, in the middle of {doing}")
             lost = {each.batch for each in self.lost}
             for again in attempts:
-                if again.batch in lost and again.start > when:
+                if again.batch in lost and again not in self.lost:
                     self.recovered = True
                     self._tell(again.start, f"batch {again.batch} begins again in worker {again.pid}")
 

@@ -69,6 +69,19 @@ class EngineBase:
         """Return a read-only view; ``on_release`` is called when the last thing built on it is gone."""
         raise AssertionError(_ABSTRACT, extent, on_release)
 
+    def check_may_wait(self, what: str) -> None:
+        """Raise RuntimeError where waiting would never end: in a callback, or in a finalizer that interrupted us."""
+        if self.is_reader() or self.lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001  # as threading.Condition
+            message = (
+                f"{what} would have to wait here for ever: callbacks of futures and references, and finalizers, hold up "
+                "what would wake them. Start a thread for what waits, or await it"
+            )
+            raise RuntimeError(message)
+
+    def is_reader(self) -> bool:
+        """Return whether the calling thread is the one that hears the head."""
+        return False
+
     def current_task(self) -> tuple[int, int]:
         """Return (current task id or 0, its next child's number)."""
         return 0, 0

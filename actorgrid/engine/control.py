@@ -136,6 +136,7 @@ class LocalEngine(CallingEngine):
 
     def _ask(self, message: Any) -> m.Answer:
         """Send a message with a request number and wait for its answer."""
+        self.check_may_wait("this call")
         done = threading.Event()
         answers: list[m.Answer] = []
 

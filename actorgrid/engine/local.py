@@ -224,6 +224,8 @@ class CallingEngine(EngineBase):
         for entry in entries:
             if entry.value is not None and failed(entry.value):
                 return  # get() raises the first error seen without waiting for the rest
+        if timeout != 0:
+            self.check_may_wait("get()")
         waiter = BlockingWaiter(len(pending), eager=True)
         resume = self._watch(pending, waiter, "get")
         try:
@@ -297,6 +299,8 @@ class CallingEngine(EngineBase):
         return _split(refs, entries, num_returns)
 
     def _wait_for(self, missing: int, pending: list[Entry], timeout: float | None) -> None:
+        if timeout != 0:
+            self.check_may_wait("wait()")
         waiter = BlockingWaiter(missing, eager=False)
         resume = self._watch(pending, waiter, "wait")
         try:

@@ -75,7 +75,7 @@ class AsyncActor(ConcurrentActor):
 
     def _start_calls(self) -> None:
         engine = self.worker.engine
-        while True:
+        while not self.worker.exiting:
             with engine.lock:
                 running = self.worker.machine.start()
             if running is None:
@@ -95,7 +95,7 @@ class AsyncActor(ConcurrentActor):
         except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
             error = raised
         self.tasks.pop(running.run.task, None)
-        if isinstance(error, SystemExit) and self.worker.exiting:
+        if isinstance(error, SystemExit) and self.worker.exiting and not self.worker.forked:
             self.done.set()  # exit_actor(): the head answers this call and those that wait
             return
         self.call_over(running, result, error, began)
@@ -124,4 +124,5 @@ class AsyncActor(ConcurrentActor):
             if task is not None:
                 task.cancel()
 
-        self.loop.call_soon_threadsafe(cancel_now)
+        # One turn later: a call cancelled before its first step would end without a word.
+        self.loop.call_soon_threadsafe(lambda: self.loop.call_soon(cancel_now))

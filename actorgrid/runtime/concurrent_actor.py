@@ -26,6 +26,10 @@ class ConcurrentActor:
 
     def call_over(self, running: Running, result: Any, error: BaseException | None, began: float) -> None:
         """Put the outcome of a call into the outbox."""
+        if self.worker.forked:
+            self.worker.end_of_fork(error)
+        if isinstance(error, SystemExit):
+            self.worker.exit_process(error)
         engine = self.worker.engine
         retry = False
         try:
@@ -59,6 +63,4 @@ class ConcurrentActor:
                 engine.let_go(run)
             if engine.client.dropped:
                 engine.client.collect()
-            for message in engine.client.outbox:
-                worker.outbox.add(message)
-            engine.client.outbox.clear()
+            engine.pack()

@@ -86,7 +86,7 @@ class DriverEngine(ProcessEngine):
             option = name if value is True else f"{name}={value}"
             if option not in flags:
                 flags += ["-X", option]
-        target = max(fd, 3) + 100
+        target = 4 if fd == 3 else 3  # another number: only then is the copy inheritable
         argv = [sys.executable, *flags, "-c", boot.COMMAND, str(target), home, _PADDING]
         environment = {**os.environ, **start.env_vars, SESSION_VARIABLE: self.session}
         actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, fd, target)]
@@ -105,24 +105,23 @@ class DriverEngine(ProcessEngine):
     @protected
     def send(self, *, force: bool) -> None:
         """See ``EngineBase``."""
-        client = self.client
-        if not client.outbox or not (force or client.unanswered < 2):
+        if self.sending:  # a finalizer or a signal handler, in the middle of the lines below
+            self.urgent = self.urgent or force
             return
-        batch, client.outbox = client.outbox, []
-        client.unanswered += 1
-        with contextlib.suppress(OSError):  # a dead head is noticed by the reader thread, with its cause
-            self.link.send(batch, ack_wanted=client.unanswered == 2)
-
-    def announce(self, segment: int, size: int, fd: int) -> None:
-        """See ``ProcessEngine``."""
+        client = self.client
+        self.sending = True
         try:
-            with self.lock:
-                self.send(force=True)
-                self.link.send([m.NewSegment(segment, size)], [fd])
+            self.send_segments(self.link)
+            while client.outbox and (force or client.unanswered < 2):
+                self.send_segments(self.link)
+                batch, client.outbox = client.outbox, []
+                client.unanswered += 1
+                self.link.send(batch, ack_wanted=client.unanswered == 2)
+                force, self.urgent = self.urgent, False
         except OSError:
-            pass  # as in send
+            pass  # a dead head is noticed by the reader thread, with its cause
         finally:
-            os.close(fd)
+            self.sending = False
 
     def patience(self) -> int | None:
         """See ``ProcessEngine``: an interrupt that was put off is tried again after a millisecond."""
@@ -185,7 +184,7 @@ class DriverEngine(ProcessEngine):
         self.ending = True
         self.interrupts.uninstall()
         self.tell_quietly(m.Bye())
-        if not self._ended.wait(PATIENCE) or self.client.dead is not None:
+        if self.is_reader() or not self._ended.wait(PATIENCE) or self.client.dead is not None:
             with contextlib.suppress(OSError):
                 self.link.socket.shutdown(socket.SHUT_RDWR)  # a head that did not hear Bye sees the end of the stream
         if self._reaped is None and not self._head_ends():

@@ -33,6 +33,7 @@ from actorgrid.core.head.machine import Head, HeadConfig
 from actorgrid.core.head.records import Peer
 from actorgrid.core.messages import FromLauncher, ToHead
 from actorgrid.core.resources import demand
+from actorgrid.exceptions import InternalError
 from actorgrid.runtime import lifetime
 from actorgrid.runtime.arenas import SegmentTable
 from actorgrid.runtime.config import BootConfig
@@ -148,7 +149,12 @@ class HeadProcess:
         """Read once from a worker's task link. Returns whether there may be more."""
         try:
             batch = worker.task.receive()
+            if batch:
+                self._adopt_segments(worker.task, batch)
         except BlockingIOError:
+            return False
+        except (InternalError, IndexError, ValueError) as error:  # user code wrote to this descriptor, or closed it
+            self._condemn(worker, error)
             return False
         if batch is None:
             self._deafen(worker.task.fileno())
@@ -156,9 +162,15 @@ class HeadProcess:
         if worker.task.decoder.ack_wanted:
             self.want_ack.append(worker)
         if batch:
-            self._adopt_segments(worker.task, batch)
             self.head.handle(worker.number, batch, time.monotonic())
         return True
+
+    def _condemn(self, worker: _Worker, error: Exception) -> None:
+        """Kill a worker whose link no longer carries messages: it would never be understood again."""
+        self._deafen(worker.task.fileno())
+        self._post(self.launcher, [m.KillProcess(worker.number, signal.SIGKILL)], 0)
+        text = f"actorgrid: worker {worker.pid} is killed: what came over its link is no message ({error})"
+        self.head.reply(self.head.driver, m.Notice(text))
 
     def _adopt_segments(self, link: Link[Any], batch: list[Any]) -> None:
         if link.fds:
@@ -186,7 +198,10 @@ class HeadProcess:
             while self._from_worker(worker):
                 pass
             if message.outbox:
-                leftover = worker.task.decode_body(message.outbox)
+                try:
+                    leftover = worker.task.decode_body(message.outbox)
+                except InternalError:  # torn by whatever ended the process
+                    leftover = []
                 self.head.handle_leftover(worker.number, leftover, time.monotonic())
             while self._output(worker):
                 pass

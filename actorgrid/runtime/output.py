@@ -7,6 +7,7 @@ written to the descriptors, by C code or a child process, goes under the last na
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -43,7 +44,8 @@ class MarkedStream(io.TextIOWrapper):
         """Push out a line without an end, if there is one."""
         if self.dirty:
             self.dirty = False
-            self.flush()
+            with contextlib.suppress(OSError, ValueError):  # user code may have closed the stream or its descriptor
+                self.flush()
 
 
 class Printer:

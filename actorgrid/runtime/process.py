@@ -19,6 +19,7 @@ from typing import Any
 
 from actorgrid.core import messages as m
 from actorgrid.engine.control import LocalEngine
+from actorgrid.engine.interrupts import protected
 from actorgrid.exceptions import ActorGridError
 from actorgrid.runtime.links import Link
 from actorgrid.runtime.store import Store
@@ -39,6 +40,12 @@ class ProcessEngine(LocalEngine):
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         #: The reader thread has been woken and has not looked yet.
         self._awake = False
+        #: ``send`` is on the stack; a finalizer or a signal handler that calls us meanwhile must not send.
+        self.sending = False
+        #: ... and wanted its words to go at once.
+        self.urgent = False
+        #: Segments (number, size, descriptor) that the head has not been told of.
+        self.segments: deque[tuple[int, int, int]] = deque()
         self._callbacks: deque[Callable[[], None]] = deque()
         self._thread = threading.Thread(target=self._serve, name="actorgrid-reader", daemon=True)
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -78,9 +85,21 @@ class ProcessEngine(LocalEngine):
         with self.lock:
             return self.client.take_ids(1)
 
+    @protected
     def announce(self, segment: int, size: int, fd: int) -> None:
         """Hand a new segment to the head, before anything mentions it."""
-        raise AssertionError("a host must define this", segment, size, fd)
+        with self.lock:
+            self.segments.append((segment, size, fd))
+            self.send(force=True)
+
+    def send_segments(self, link: Link[Any]) -> None:
+        """Send what ``announce`` noted. Raises OSError. Called with the lock held."""
+        while self.segments:
+            segment, size, fd = self.segments.popleft()
+            try:
+                link.send([m.NewSegment(segment, size)], [fd])
+            finally:
+                os.close(fd)
 
     def tell_quietly(self, message: Any) -> None:
         """Say something to the head if it still listens."""
@@ -90,6 +109,10 @@ class ProcessEngine(LocalEngine):
                 self.send(force=True)
 
     # -- the reader thread
+
+    def is_reader(self) -> bool:
+        """See ``EngineBase``."""
+        return threading.get_ident() == self._thread.ident
 
     def _serve(self) -> None:
         poll = select.poll()

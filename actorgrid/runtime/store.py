@@ -55,12 +55,13 @@ class Store:
     def freed(self, extents: Iterable[m.Extent]) -> None:
         """The head says that nobody uses these any more. Not called under the engine's lock."""
         extents = tuple(extents)
+        size = sum(reserved(extent.size) for extent in extents)
         writer = self._arena()
         writer.recycle(extents)
         surplus = 0
         with self._lock:
             self._frees += 1
-            self._spare += sum(reserved(extent.size) for extent in extents)
+            self._spare += size
             if self._spare > self._keep:
                 surplus, self._spare = self._spare - self._keep, self._keep
         if surplus:
@@ -88,9 +89,10 @@ class Store:
     def _arena(self) -> ArenaWriter:
         if self._writer is None:
             engine = self._engine
+            writer = ArenaWriter(engine.announce, engine.next_id, reader=self.reader)
             with self._lock:
                 if self._writer is None:
-                    self._writer = ArenaWriter(engine.announce, engine.next_id, reader=self.reader)
+                    self._writer = writer
         return self._writer
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,6 +22,9 @@ class ThreadedActor(ConcurrentActor):
     def __init__(self, worker: Worker, threads: int) -> None:
         super().__init__(worker)
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="actorgrid-call")
+        #: How many calls run that have not called ``exit_actor``; whoever did waits for them.
+        self.busy = 0
+        self.over = threading.Condition()
 
     def run(self) -> NoReturn:
         """Serve calls until told to leave."""
@@ -41,11 +45,13 @@ class ThreadedActor(ConcurrentActor):
 
     def _start_calls(self) -> None:
         engine = self.worker.engine
-        while True:
+        while not self.worker.exiting:
             with engine.lock:
                 running = self.worker.machine.start()
             if running is None:
                 return
+            with self.over:
+                self.busy += 1
             self.pool.submit(self._call, running)
 
     def _call(self, running: Running) -> None:
@@ -58,9 +64,15 @@ class ThreadedActor(ConcurrentActor):
             result = self.worker.method(running.spec.method)(*args, **kwargs)
         except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
             error = raised
-        if isinstance(error, SystemExit) and self.worker.exiting:
+        if isinstance(error, SystemExit) and self.worker.exiting and not self.worker.forked:
+            with self.over:
+                self.busy -= 1
+                self.over.wait_for(lambda: not self.busy)
             self.worker.depart()
         running_now.reset(token)
         self.call_over(running, result, error, began)
         self._start_calls()
         self.worker.push()
+        with self.over:
+            self.busy -= 1
+            self.over.notify_all()

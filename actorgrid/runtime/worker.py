@@ -21,6 +21,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final, NoReturn
@@ -31,12 +32,12 @@ from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.engine import current
 from actorgrid.engine.interrupts import in_protected_code, protected
 from actorgrid.runtime import execution, lifetime, surroundings
+from actorgrid.runtime.code import CodeShelf
 from actorgrid.runtime.config import BootConfig
 from actorgrid.runtime.links import Link
 from actorgrid.runtime.outbox import Outbox
 from actorgrid.runtime.output import MarkedStream
 from actorgrid.runtime.worker_engine import WorkerEngine, running_now
-from actorgrid.wire.serialize import loads
 
 FLUSH_AFTER: Final = 0.0005
 
@@ -56,12 +57,12 @@ class Worker:
         self.exposed: Running | None = None
         #: The call that an interrupt is meant for.
         self.target: Running | None = None
-        self.codes: dict[bytes, m.Code] = {}
-        self.functions: dict[bytes, Any] = {}
         #: The actor this process is: its instance and its spec.
         self.instance: Any = None
         self.actor_spec: m.Spec | None = None
         self.exiting = False
+        #: This is a child of the worker, forked by user code.
+        self.forked = False
         #: The main thread reads the task link. Only changed with the lock held: it says who may read.
         self.reading = False
         #: Takes what lies in the task link; an actor whose calls overlap always reads and needs no help.
@@ -72,6 +73,7 @@ class Worker:
         self.title = lifetime.Title()
         self.title.set("actorgrid: worker")
         self.engine = WorkerEngine(self, config, number, Link(control, ToClient))
+        self.code = CodeShelf(self.engine)
         self.main_thread = threading.get_ident()
 
     # -- the main loop
@@ -86,6 +88,8 @@ class Worker:
                 os._exit(1)  # the head is gone
             if self.take(batch):
                 self.work()
+            if self.machine.leaving:
+                self.leave(self.machine.leaving)
 
     @protected
     def take(self, batch: list[Any]) -> bool:
@@ -129,8 +133,7 @@ class Worker:
         if isinstance(message, m.Learn):
             self.machine.specs[message.spec.spec] = message.spec
         elif isinstance(message, m.Code):
-            self.codes[message.digest] = message
-            self.engine.client.hold(message.value.refs)
+            self.code.add(message)
         elif isinstance(message, m.Segment):
             self.engine.arenas.reader.attach(message.segment, message.size, self.link.fds.popleft())
         elif isinstance(message, m.Restarted):
@@ -140,13 +143,9 @@ class Worker:
         elif isinstance(message, m.Unlearn):
             for spec in message.specs:
                 self.machine.specs.pop(spec, None)
-            for digest in message.digests:
-                self.functions.pop(digest, None)
-                code = self.codes.pop(digest, None)
-                if code is not None:
-                    self.engine.client.let_go(code.value.refs)
+            self.code.remove(message.digests)
         elif isinstance(message, m.Exit):
-            self.leave(message.reason)
+            self.machine.leaving = message.reason  # later, without the lock: last words are user code
 
     def work(self) -> None:
         """Run everything that is queued."""
@@ -186,11 +185,15 @@ class Worker:
             try:
                 self.exposed = running
                 result = self._call(running)
+                if self.forked:
+                    self.end_of_fork(None)
                 values = execution.results(self.engine, running, result)
             finally:
                 self.exposed = None
         except BaseException as error:  # noqa: BLE001  # whatever user code raises is its result
             self.exposed = None
+            if self.forked:
+                self.end_of_fork(error)
             values, retry = self._failed(running, error)
             result = error  # keeps what it mentions alive until it is sent
         micros = int((time.perf_counter() - began) * 1e6)
@@ -203,10 +206,10 @@ class Worker:
         args, kwargs = execution.arguments(self.engine, running.run)
         kind = running.spec.kind
         if kind is Kind.TASK:
-            return self.function(running.spec.digest)(*args, **kwargs)
+            return self.code.load(running.spec.digest)(*args, **kwargs)
         if kind is Kind.METHOD:
             return self.method(running.spec.method)(*args, **kwargs)
-        self.instance = self.function(running.spec.digest)(*args, **kwargs)
+        self.instance = self.code.load(running.spec.digest)(*args, **kwargs)
         self.actor_spec = running.spec
         return None
 
@@ -214,13 +217,22 @@ class Worker:
         if isinstance(error, SystemExit):
             if self.exiting:
                 self.depart()
-            self._exit_process(error)
+            self.exit_process(error)
         if running.cancelled and isinstance(error, KeyboardInterrupt):
             return execution.cancelled(running), False
         retry = not running.cancelled and execution.may_retry(running, error)
         return execution.failure(running, error), retry
 
-    def _exit_process(self, error: SystemExit) -> NoReturn:
+    def end_of_fork(self, error: BaseException | None) -> NoReturn:
+        """User code forked, and this is the child: it came back from the call, which only its parent answers."""
+        if isinstance(error, SystemExit):
+            self.exit_process(error)
+        if error is not None:
+            traceback.print_exception(error)
+        self.finish_output()
+        os._exit(0 if error is None else 1)
+
+    def exit_process(self, error: SystemExit) -> NoReturn:
         """``sys.exit`` in a task ends the worker, as in Ray: it counts as a death."""
         code = error.code
         if code is not None and not isinstance(code, int):
@@ -249,9 +261,7 @@ class Worker:
                 engine.let_go(run)
             if client.dropped:
                 client.collect()
-            for message in client.outbox:
-                self.outbox.add(message)
-            client.outbox.clear()
+            engine.pack()
             self.outbox.set_current(0)
             self.latest = None
             now = time.monotonic()
@@ -279,20 +289,6 @@ class Worker:
             ThreadedActor(self, spec.max_concurrency).run()
 
     streams: tuple[MarkedStream, ...] = ()
-
-    # -- code
-
-    def function(self, digest: bytes) -> Any:
-        """Return an exported function or class."""
-        function = self.functions.get(digest)
-        if function is None:
-            code = self.codes[digest]
-            if code.value.extent is not None:
-                function = loads(bytes(self.engine.arenas.view(code.value.extent, lambda: None)))
-            else:
-                function = loads(code.value.data)
-            self.functions[digest] = function
-        return function
 
     def method(self, name: str) -> Any:
         """Return a method of the actor."""
@@ -401,6 +397,7 @@ def work(config: BootConfig, number: int, task: socket.socket, control: socket.s
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
     worker = Worker(config, number, task, control, shared)
+    os.register_at_fork(after_in_child=lambda: setattr(worker, "forked", True))
     signal.signal(signal.SIGINT, worker.on_sigint)
     faulthandler.enable(file=2)
 

@@ -7,7 +7,6 @@ runs tasks.
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import os
 from collections.abc import Callable
@@ -56,16 +55,42 @@ class WorkerEngine(ProcessEngine):
     @protected
     def send(self, *, force: bool) -> None:
         """See ``EngineBase``."""
+        if self.sending:
+            self.urgent = self.urgent or force
+            return
         client = self.client
-        if client.outbox:
+        self.sending = True
+        try:
+            self._pack()
+            while len(self.worker.outbox) and (force or client.unanswered < 2):
+                client.unanswered += 1
+                self.worker.outbox.flush(ack_wanted=client.unanswered == 2)
+                force, self.urgent = self.urgent, False
+                self._pack()
+        except OSError:
+            pass  # a dead head is noticed by the reader thread
+        finally:
+            self.sending = False
+
+    def pack(self) -> None:
+        """Put what is to be said where it survives this process. Called with the lock held."""
+        if not self.sending:
+            self.sending = True
+            try:
+                self._pack()
+            finally:
+                self.sending = False
+
+    def _pack(self) -> None:
+        client = self.client
+        while client.outbox or self.segments:
+            if self.segments:
+                self.worker.outbox.flush()
+                self.send_segments(self.worker.link)
             batch, client.outbox = client.outbox, []
             add = self.worker.outbox.add
             for message in batch:
                 add(message)
-        if len(self.worker.outbox) and (force or client.unanswered < 2):
-            client.unanswered += 1
-            with contextlib.suppress(OSError):  # a dead head is noticed by the reader thread
-                self.worker.outbox.flush(ack_wanted=client.unanswered == 2)
 
     def current_task(self) -> tuple[int, int]:
         """See ``EngineBase``."""
@@ -89,17 +114,6 @@ class WorkerEngine(ProcessEngine):
             self.send(force=True)
 
         return resume
-
-    def announce(self, segment: int, size: int, fd: int) -> None:
-        """See ``ProcessEngine``."""
-        try:
-            with self.lock:
-                self.send(force=True)
-                self.worker.link.send([m.NewSegment(segment, size)], [fd])
-        except OSError:
-            pass  # as in send
-        finally:
-            os.close(fd)
 
     def patience(self) -> int | None:
         """While an interrupt is on its way, look often whether it has landed."""

@@ -8,7 +8,7 @@ import pytest
 
 from actorgrid.core import messages as m
 from actorgrid.core.head.check import check
-from actorgrid.core.head.effects import DropSegment, PunchExtent, SignalWorker, SpawnWorker
+from actorgrid.core.head.effects import DropSegment, PunchExtent, ShowSegment, SignalWorker, SpawnWorker
 from actorgrid.core.head.machine import Head, HeadConfig
 from actorgrid.core.head.ready import PATIENCE
 from actorgrid.core.ids import DRIVER, first_id
@@ -288,3 +288,15 @@ def m_input(value: str) -> Any:
     from actorgrid.core.states import TaskInput
 
     return TaskInput(value)
+
+
+def test_descriptor_of_a_segment_goes_over_each_link_that_mentions_it() -> None:
+    bench = Bench(CPU=1)
+    oid, extent = bench.id(), Extent(5, 0, 4096)
+    bench.say(m.LeaseRequest(1, 8192), m.NewSegment(5, 1 << 20), m.Put(oid, Value(Status.OK, b"", extent)))
+    task = bench.submit(bench.spec(), deps=(oid,), slots=(0,), refs=(oid,))
+    worker = bench.worker_of(task)
+    bench.say(m.Subscribe((oid,)), source=worker.number)
+    shown = [effect for effect in bench.head.effects if isinstance(effect, ShowSegment)]
+    assert sorted(effect.reply_link for effect in shown) == [False, True]
+    assert {effect.number for effect in shown} == {worker.number}

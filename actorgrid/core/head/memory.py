@@ -97,11 +97,14 @@ class Memory:
 
     def show(self, peer: Peer, outbox: list[object], extent: Extent) -> None:
         """Make sure that ``peer`` has the segment's descriptor before a message in ``outbox`` mentions it."""
-        if extent.segment in peer.segments:
-            return
-        peer.segments[extent.segment] = None
         record = self.segments[extent.segment]
-        self.head.effects.append(ShowSegment(peer.number, Segment(extent.segment, record.size), outbox is peer.outbox))
+        reply_link = outbox is peer.outbox
+        # Links are not ordered among each other: what went over one may be unread when the other mentions it.
+        shown = peer.segments if reply_link or peer.worker is None else peer.worker.segments
+        if extent.segment in shown or record.owner == peer.number:
+            return
+        shown[extent.segment] = None
+        self.head.effects.append(ShowSegment(peer.number, Segment(extent.segment, record.size), reply_link))
 
     def drop_client(self, peer: Peer) -> None:
         """``peer`` is dead: its unused lease is free, its live objects stay."""
@@ -119,4 +122,6 @@ class Memory:
         del self.segments[segment.segment]
         for peer in self.head.peers.values():
             peer.segments.pop(segment.segment, None)
+            if peer.worker is not None:
+                peer.worker.segments.pop(segment.segment, None)
         self.head.effects.append(DropSegment(segment.segment))

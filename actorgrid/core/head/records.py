@@ -32,7 +32,7 @@ class Peer:
         self.last_id = 0
         #: Spec ids that this client registered.
         self.specs: dict[int, SpecRecord] = {}
-        #: Segments whose descriptor it has.
+        #: Segments that it made or whose descriptor went over its reply link.
         self.segments: dict[int, None] = {}
         #: Bytes of shared memory it may fill, used or not, and how many are in live objects.
         self.leased = 0
@@ -170,7 +170,7 @@ class Worker:
 
     __slots__ = (
         "actor", "assigned", "codes", "heard", "held", "idle_since", "lent", "nudged", "number", "outbox", "peer",
-        "pid", "shape", "specs", "spoke", "state",
+        "pid", "segments", "shape", "specs", "spoke", "state",
     )  # fmt: skip
 
     def __init__(self, peer: Peer) -> None:
@@ -185,6 +185,8 @@ class Worker:
         #: What it was taught.
         self.codes: dict[bytes, None] = {}
         self.specs: dict[SpecRecord, None] = {}
+        #: Segments whose descriptor went over its task link (``peer.segments``: over the reply link).
+        self.segments: dict[int, None] = {}
         self.actor: Actor | None = None
         #: When it last said something, and whether it was asked to since.
         self.heard = 0.0

@@ -1,0 +1,41 @@
+"""The functions and classes that a worker was taught, unpickled when they are first used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorgrid.core.messages import Code
+from actorgrid.wire.serialize import loads
+
+if TYPE_CHECKING:
+    from actorgrid.runtime.process import ProcessEngine
+
+
+class CodeShelf:
+    """Code by content hash. ``add`` and ``remove`` are called with the engine's lock held."""
+
+    def __init__(self, engine: ProcessEngine) -> None:
+        self._engine = engine
+        self._codes: dict[bytes, Code] = {}
+        self._loaded: dict[bytes, Any] = {}
+
+    def add(self, code: Code) -> None:
+        """Keep what the head sent, and the references in it."""
+        self._codes[code.digest] = code
+        self._engine.client.hold(code.value.refs)
+
+    def remove(self, digests: tuple[bytes, ...]) -> None:
+        """Forget code that will not be used again."""
+        for digest in digests:
+            self._loaded.pop(digest, None)
+            code = self._codes.pop(digest, None)
+            if code is not None:
+                self._engine.client.let_go(code.value.refs)
+
+    def load(self, digest: bytes) -> Any:
+        """Return a function or class. Raises whatever unpickling it raises."""
+        if digest not in self._loaded:
+            value = self._codes[digest].value
+            data = value.data if value.extent is None else bytes(self._engine.map_extent(value.extent, lambda: None))
+            self._loaded[digest] = loads(data)
+        return self._loaded[digest]
