@@ -73,8 +73,8 @@ class EngineBase:
         """Raise RuntimeError where waiting would never end: in a callback, or in a finalizer that interrupted us."""
         if self.is_reader() or self.lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001  # as threading.Condition
             message = (
-                f"{what} would have to wait here for ever: callbacks of futures and references, and finalizers, hold up "
-                "what would wake them. Start a thread for what waits, or await it"
+                f"{what} would have to wait here for ever: callbacks of futures and references, and finalizers, hold "
+                "up what would wake them. Start a thread for what waits, or await it"
             )
             raise RuntimeError(message)
 

@@ -27,6 +27,7 @@ Things that do not work
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import mmap
 import os
@@ -137,7 +138,7 @@ class ArenaWriter:
         self._allocator = ExtentAllocator()
         self._mappings: dict[int, Mapping] = {}
         #: Users' threads allocate while the thread that reads the link recycles.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @property
     def used_bytes(self) -> int:
@@ -151,6 +152,9 @@ class ArenaWriter:
 
     def allocate(self, size: int) -> Extent:
         """Return ``size`` bytes of shared memory. Raises OSError if a segment is needed and cannot be made."""
+        if self._lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001  # as threading.Condition does
+            message = "a finalizer or signal handler that interrupted the allocation of shared memory wants some too"
+            raise OSError(errno.EDEADLK, message)
         with self._lock:
             extent = self._allocator.allocate(size)
             if extent is None:

@@ -68,6 +68,8 @@ class ProcessEngine(LocalEngine):
 
     def write_extent(self, pickled: Pickled) -> m.Extent:
         """See ``EngineBase``."""
+        if self.lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001  # as threading.Condition does
+            raise RuntimeError("a finalizer or signal handler that interrupted actorgrid cannot store a large value")
         return self.arenas.write(pickled)
 
     def map_extent(self, extent: m.Extent, on_release: Callable[[], None]) -> memoryview:

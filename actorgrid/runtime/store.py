@@ -35,7 +35,7 @@ class Store:
         self._spare = 0
         #: How often extents came back.
         self._frees = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may come back to it
 
     def write(self, pickled: Pickled) -> m.Extent:
         """Put a payload into shared memory. Raises ObjectStoreFullError."""
