@@ -28,6 +28,7 @@ from actorgrid.engine.definitions import Context
 from actorgrid.engine.errors import failure_to_exception
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.refs import ActorRef, ObjectRef
+from actorgrid.exceptions import SerializationError
 from actorgrid.wire.codec import decode_failure
 from actorgrid.wire.errors import unpack_exception
 from actorgrid.wire.serialize import INLINE_LIMIT, NONE, Pickled, collecting, dumps, loads
@@ -151,6 +152,9 @@ class EngineBase:
 
     def _reduce(self, entry: Entry) -> tuple[Any, ...]:
         refs = collecting.get()
+        if refs is not None and self is not current.installed():  # its number may be another object's there
+            kind = "a handle of an actor" if entry.actor else "a reference"
+            raise SerializationError(f"{kind} belongs to another session: the grid that made it was shut down")
         if refs is None:
             # Pickled by somebody else's pickler: we cannot see where it goes, so it lives as long as this process.
             with self.lock:

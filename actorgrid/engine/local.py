@@ -20,7 +20,12 @@ from actorgrid.engine.interrupts import protected
 from actorgrid.engine.protocol import Returns
 from actorgrid.engine.refs import ActorRef, ObjectRef
 from actorgrid.engine.waits import BlockingWaiter, CallbackWaiter, PendingCalls
-from actorgrid.exceptions import GetTimeoutError, InfeasibleResourcesError, SerializationError
+from actorgrid.exceptions import (
+    ActorHandleNotFoundError,
+    GetTimeoutError,
+    InfeasibleResourcesError,
+    SerializationError,
+)
 from actorgrid.wire.serialize import INLINE_LIMIT, Pickled, dumps
 
 
@@ -109,6 +114,9 @@ class CallingEngine(EngineBase):
     def call(self, actor: ActorRef, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
         """See ``Engine``."""
         ident = actor.ident
+        if actor.engine is not self:  # its number may be another actor's here
+            message = "this handle belongs to another session: the grid that made its actor was shut down"
+            raise ActorHandleNotFoundError(message)
         if ident in self._pending_calls:
             self._pending_calls[ident].check()
         return self._submit(prepared, args, kwargs, ident)

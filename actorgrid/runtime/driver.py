@@ -42,6 +42,7 @@ class DriverEngine(ProcessEngine):
 
     def __init__(self, start: StartConfig) -> None:
         """Start a grid. Raises OSError if the head cannot be started."""
+        lifetime.open_standard_descriptors()
         session = secrets.token_hex(16)
         capacity = machine.capacity(start)
         ours, theirs = pair()

@@ -42,6 +42,9 @@ from actorgrid.runtime.links import Link, pair
 #: Bytes that may wait for a client before results for it wait in the machine instead.
 CONGESTED: Final = 1 << 20
 OUTPUT_READ: Final = 64 << 10
+#: Descriptors that the head needs for itself, and for each worker (two links, output, a segment).
+OWN_DESCRIPTORS: Final = 16
+PER_WORKER: Final = 4
 IN, OUT, HUP = select.EPOLLIN, select.EPOLLOUT, select.EPOLLHUP | select.EPOLLERR
 
 
@@ -67,9 +70,10 @@ class HeadProcess:
         """``watch`` is a descriptor that becomes readable when the driver's process ends."""
         gc.disable()
         self.config = config
-        self.head = Head(
-            HeadConfig(demand(config.capacity), config.store_budget, config.keep_workers, config.max_workers)
-        )
+        room = (lifetime.raise_descriptor_limit() - OWN_DESCRIPTORS) // PER_WORKER
+        limit = max(1, min(config.max_workers, room))
+        keep = min(config.keep_workers, limit)
+        self.head = Head(HeadConfig(demand(config.capacity), config.store_budget, keep, limit))
         driver.setblocking(False)
         self.driver: Link[Any] = Link(driver, ToHead)
         launcher.setblocking(False)
@@ -87,6 +91,8 @@ class HeadProcess:
         self.unsent: dict[int, tuple[Link[Any], int]] = {}
         #: Output pipes that are not read until the driver has read more.
         self.muted: list[int] = []
+        #: Workers that could not be started, and why.
+        self.stillborn: list[m.SpawnFailed] = []
         #: Workers whose last frame asked for an acknowledgement.
         self.want_ack: list[_Worker] = []
         self.running = True
@@ -105,7 +111,7 @@ class HeadProcess:
     def run(self) -> None:
         """Serve until the driver leaves or something that cannot go on happens."""
         try:
-            self.head.workers.prestart(min(self.config.keep_workers, 16))
+            self.head.workers.prestart(min(self.head.workers.keep, 16))
             self.flush()
             while self.running:
                 self.turn()
@@ -116,6 +122,11 @@ class HeadProcess:
         """Wait for something, handle it, send what it led to."""
         deadline = self.head.next_deadline()
         timeout = -1.0 if deadline is None else max(0.0, deadline - time.monotonic())
+        if self.stillborn:
+            timeout = 0.0
+            failed, self.stillborn = self.stillborn, []
+            for message in failed:
+                self.head.workers.spawn_failed(message)
         for fd, mask in self.epoll.poll(timeout):
             handler = self.handlers.get(fd)
             if handler is None:
@@ -316,20 +327,27 @@ class HeadProcess:
         elif isinstance(effect, e.SignalWorker):
             self._post(self.launcher, [m.KillProcess(effect.number, effect.signal)], 0)
         elif isinstance(effect, e.CloseWorker):
-            self._close(self.workers.pop(effect.number))
+            self._close(self.workers.pop(effect.number, None))
         elif isinstance(effect, e.ShowSegment):
             self._show(effect)
         elif isinstance(effect, e.PunchExtent):
-            self.segments.punch(effect.extent)
+            with contextlib.suppress(OSError):  # it needs a descriptor and address space; then the pages stay
+                self.segments.punch(effect.extent)
         elif isinstance(effect, e.DropSegment):
             self.segments.drop(effect.segment)
         else:
             self.stop(effect.reason)
 
     def _spawn(self, number: int) -> None:
-        task, task_theirs = pair()
-        control, control_theirs = pair()
-        output, output_theirs = os.pipe2(os.O_CLOEXEC)
+        with contextlib.ExitStack() as made:
+            try:
+                task, task_theirs = map(made.enter_context, pair())
+                control, control_theirs = map(made.enter_context, pair())
+                output, output_theirs = os.pipe2(os.O_CLOEXEC)
+            except OSError as error:  # too many open files
+                self.stillborn.append(m.SpawnFailed(number, str(error)))
+                return
+            made.pop_all()
         task.setblocking(False)
         control.setblocking(False)
         os.set_blocking(output, False)
@@ -343,7 +361,9 @@ class HeadProcess:
     def _worker_event(self, worker: _Worker) -> None:
         self._from_worker(worker)
 
-    def _close(self, worker: _Worker) -> None:
+    def _close(self, worker: _Worker | None) -> None:
+        if worker is None:
+            return  # it never came to be
         for fd in (worker.task.fileno(), worker.control.fileno(), worker.output):
             self.unsent.pop(fd, None)
             if fd >= 0:

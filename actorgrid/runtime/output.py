@@ -86,8 +86,8 @@ class Printer:
             try:
                 stream.write("".join(shown))
                 stream.flush()
-            except (OSError, ValueError):
-                pass  # the user closed it: nothing to show it on
+            except Exception:  # noqa: BLE001, S110  # the user closed it, or put something strange there
+                pass
 
     def _prefixed(self, pid: int, line: bytes) -> str:
         return f"({self._names.get(pid, 'worker')} pid={pid}) {line.decode(errors='backslashreplace')}\n"

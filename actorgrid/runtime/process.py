@@ -194,7 +194,7 @@ class ProcessEngine(LocalEngine):
                 traceback.print_exc(file=sys.stderr)
 
     def _segment(self, message: m.Segment) -> None:
-        self.arenas.reader.attach(message.segment, message.size, self.link.fds.popleft())
+        self.arenas.attach(message, self.link)
 
     def lost(self, reason: str) -> None:
         """The head is gone: end every wait."""

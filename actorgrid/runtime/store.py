@@ -6,9 +6,11 @@ unused stay warm for the next value; beyond ``keep`` bytes they go back to the s
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
 from actorgrid.core.extents import reserved
@@ -16,6 +18,7 @@ from actorgrid.exceptions import ObjectStoreFullError
 from actorgrid.runtime.arenas import ArenaReader, ArenaWriter
 
 if TYPE_CHECKING:
+    from actorgrid.runtime.links import Link
     from actorgrid.runtime.process import ProcessEngine
     from actorgrid.wire.serialize import Pickled
 
@@ -30,6 +33,8 @@ class Store:
         self._engine = engine
         self.reader = ArenaReader()
         self._writer: ArenaWriter | None = None
+        #: Segments that could not be mapped, and why.
+        self._refused: dict[int, OSError] = {}
         self._keep = min(budget // 8, MOST_KEPT)
         #: Leased bytes that no extent uses.
         self._spare = 0
@@ -48,8 +53,21 @@ class Store:
                 self._spare += size
             raise ObjectStoreFullError(f"no shared memory for {size} bytes: {error}") from error
 
+    def attach(self, message: m.Segment, link: Link[Any]) -> None:
+        """Map a segment that the head shows us. If the system refuses, whoever wants what lies there is told."""
+        try:
+            if not link.fds:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # the kernel dropped the descriptor
+            self.reader.attach(message.segment, message.size, link.fds.popleft())
+        except OSError as error:
+            self._refused[message.segment] = error
+
     def view(self, extent: m.Extent, on_release: Callable[[], None]) -> memoryview:
-        """Return a read-only view of an object that pins it."""
+        """Return a read-only view of an object that pins it. Raises OSError if its segment could not be mapped."""
+        if self._refused and extent.segment in self._refused:
+            on_release()
+            error = self._refused[extent.segment]
+            raise OSError(error.errno, f"a segment of shared memory cannot be mapped: {error.strerror}")
         return self.reader.view(extent, on_release)
 
     def freed(self, extents: Iterable[m.Extent]) -> None:

@@ -135,7 +135,7 @@ class Worker:
         elif isinstance(message, m.Code):
             self.code.add(message)
         elif isinstance(message, m.Segment):
-            self.engine.arenas.reader.attach(message.segment, message.size, self.link.fds.popleft())
+            self.engine.arenas.attach(message, self.link)
         elif isinstance(message, m.Restarted):
             self.machine.become_actor(message)
         elif isinstance(message, m.Environment):

@@ -70,6 +70,8 @@ def _by_value(value: Any, buffers: list[pickle.PickleBuffer], what: str) -> byte
 
     try:
         return cloudpickle.dumps(value, protocol=5, buffer_callback=buffers.append)  # type: ignore[no-any-return]  # untyped
+    except SerializationError:  # it says all that there is to say
+        raise
     except (Exception, SystemExit) as error:  # a __reduce__ that exits must not end the caller
         raise SerializationError(explain_unpicklable(value, error, what)) from error
 
