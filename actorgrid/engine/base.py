@@ -152,7 +152,8 @@ class EngineBase:
 
     def _reduce(self, entry: Entry) -> tuple[Any, ...]:
         refs = collecting.get()
-        if refs is not None and self is not current.installed():  # its number may be another object's there
+        here: object = current.installed()
+        if refs is not None and here is not self:  # its number may be another object's there
             kind = "a handle of an actor" if entry.actor else "a reference"
             raise SerializationError(f"{kind} belongs to another session: the grid that made it was shut down")
         if refs is None:

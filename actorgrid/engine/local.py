@@ -114,7 +114,8 @@ class CallingEngine(EngineBase):
     def call(self, actor: ActorRef, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
         """See ``Engine``."""
         ident = actor.ident
-        if actor.engine is not self:  # its number may be another actor's here
+        engine: object = actor.engine
+        if engine is not self:  # its number may be another actor's here
             message = "this handle belongs to another session: the grid that made its actor was shut down"
             raise ActorHandleNotFoundError(message)
         if ident in self._pending_calls:
