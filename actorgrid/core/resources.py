@@ -30,9 +30,10 @@ class Pool:
     """Capacity and what is free of it.
 
     ``free`` may dip below zero for CPU: a task that resumes after a blocked ``get`` runs at once.
+    ``passing`` is the part that comes back by itself: what tasks hold that run and do not wait for others.
     """
 
-    __slots__ = ("capacity", "free")
+    __slots__ = ("capacity", "free", "passing")
 
     # Invariant: all(self.free[name] <= self.capacity[name] for name in self.capacity)
 
@@ -40,6 +41,7 @@ class Pool:
         """Make a pool with everything free."""
         self.capacity = dict(capacity)
         self.free = dict(capacity)
+        self.passing = dict.fromkeys(self.capacity, 0)
 
     def feasible(self, wanted: Demand) -> bool:
         """Return whether ``wanted`` fits when everything is free."""
@@ -53,6 +55,17 @@ class Pool:
             if free.get(name, 0) < units:
                 return False
         return True
+
+    def will_fit(self, wanted: Demand) -> bool:
+        """Return whether ``wanted`` fits once the tasks that run now are over, whatever else happens."""
+        free, passing = self.free, self.passing
+        return all(free.get(name, 0) + passing.get(name, 0) >= units for name, units in wanted)
+
+    def pass_on(self, held: Demand, sign: int) -> None:
+        """What a task holds will come back by itself from now on (``sign`` 1), or no longer (-1)."""
+        passing = self.passing
+        for name, units in held:
+            passing[name] += sign * units
 
     def take(self, wanted: Demand) -> None:
         """Take ``wanted``, which must be feasible."""

@@ -28,10 +28,10 @@ from actorgrid.engine.definitions import Context
 from actorgrid.engine.errors import failure_to_exception
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.refs import ActorRef, ObjectRef
+from actorgrid.engine.serialize import INLINE_LIMIT, NONE, Pickled, collecting, dumps, loads
 from actorgrid.exceptions import SerializationError
 from actorgrid.wire.codec import decode_failure
 from actorgrid.wire.errors import unpack_exception
-from actorgrid.wire.serialize import INLINE_LIMIT, NONE, Pickled, collecting, dumps, loads
 
 _ABSTRACT = "a host must define this"
 
@@ -151,7 +151,7 @@ class EngineBase:
     # ------------------------------------------------------------------------------------ references
 
     def _reduce(self, entry: Entry) -> tuple[Any, ...]:
-        refs = collecting.get()
+        refs = collecting.refs
         here: object = current.installed()
         if refs is not None and here is not self:  # its number may be another object's there
             kind = "a handle of an actor" if entry.actor else "a reference"

@@ -16,7 +16,7 @@ from actorgrid.engine.definitions import (
     TaskOptions,
 )
 from actorgrid.engine.interrupts import protected
-from actorgrid.wire.serialize import dumps
+from actorgrid.engine.serialize import dumps
 
 if TYPE_CHECKING:
     from actorgrid.engine.local import CallingEngine

@@ -13,9 +13,9 @@ from actorgrid.engine.definitions import ActorDefinition, ActorOptions, MethodOp
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.local import CallingEngine
 from actorgrid.engine.refs import ActorRef, ObjectRef
+from actorgrid.engine.serialize import dumps, loads
 from actorgrid.engine.waits import PendingCalls
 from actorgrid.exceptions import ActorAlreadyExistsError
-from actorgrid.wire.serialize import dumps, loads
 
 Handle = tuple[ActorRef, str, dict[str, MethodOptions]]
 

@@ -19,6 +19,7 @@ from actorgrid.engine.definitions import FunctionDefinition, MethodOptions, Task
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.protocol import Returns
 from actorgrid.engine.refs import ActorRef, ObjectRef
+from actorgrid.engine.serialize import INLINE_LIMIT, Pickled, dumps
 from actorgrid.engine.waits import BlockingWaiter, CallbackWaiter, PendingCalls
 from actorgrid.exceptions import (
     ActorHandleNotFoundError,
@@ -26,7 +27,6 @@ from actorgrid.exceptions import (
     InfeasibleResourcesError,
     SerializationError,
 )
-from actorgrid.wire.serialize import INLINE_LIMIT, Pickled, dumps
 
 
 class CallingEngine(EngineBase):

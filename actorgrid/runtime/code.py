@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actorgrid.core.messages import Code
-from actorgrid.wire.serialize import loads
+from actorgrid.engine.serialize import loads
 
 if TYPE_CHECKING:
     from actorgrid.runtime.process import ProcessEngine

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from actorgrid.core import messages as m
 from actorgrid.core.messages import Failure, FailureKind, Status, Value
 from actorgrid.core.worker import Running
+from actorgrid.engine.serialize import NONE, loads
 from actorgrid.exceptions import ActorGridError, ObjectStoreFullError
 from actorgrid.wire.codec import encode_failure
 from actorgrid.wire.errors import pack_exception
-from actorgrid.wire.serialize import NONE, loads
 
 if TYPE_CHECKING:
     from actorgrid.runtime.worker_engine import WorkerEngine

@@ -20,10 +20,10 @@ from typing import Any
 from actorgrid.core import messages as m
 from actorgrid.engine.control import LocalEngine
 from actorgrid.engine.interrupts import protected
+from actorgrid.engine.serialize import Pickled
 from actorgrid.exceptions import ActorGridError
 from actorgrid.runtime.links import Link
 from actorgrid.runtime.store import Store
-from actorgrid.wire.serialize import Pickled
 
 
 class ProcessEngine(LocalEngine):

@@ -18,9 +18,9 @@ from actorgrid.exceptions import ObjectStoreFullError
 from actorgrid.runtime.arenas import ArenaReader, ArenaWriter
 
 if TYPE_CHECKING:
+    from actorgrid.engine.serialize import Pickled
     from actorgrid.runtime.links import Link
     from actorgrid.runtime.process import ProcessEngine
-    from actorgrid.wire.serialize import Pickled
 
 MOST_KEPT: Final = 512 << 20
 

@@ -19,10 +19,10 @@ from actorgrid.core.worker import Running
 from actorgrid.engine.control import Handle
 from actorgrid.engine.definitions import Context
 from actorgrid.engine.interrupts import protected
+from actorgrid.engine.serialize import loads
 from actorgrid.exceptions import HeadDiedError
 from actorgrid.runtime.links import Link
 from actorgrid.runtime.process import ProcessEngine
-from actorgrid.wire.serialize import loads
 
 if TYPE_CHECKING:
     from actorgrid.runtime.config import BootConfig

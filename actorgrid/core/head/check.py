@@ -48,6 +48,15 @@ def check_resources(head: Head) -> None:
     for name, capacity in pool.capacity.items():
         free = pool.free[name]
         _require(head, free + taken[name] == capacity, 0, f"{name}: {free} free, {taken[name]} held")
+    passing = Counter[str]()
+    for worker in head.workers.table.values():
+        running = worker.state in (WorkerState.BUSY, WorkerState.LEAVING) and not worker.lent and worker.actor is None
+        _require(head, running or not worker.passing, worker.number, "what does not run passes nothing on")
+        _require(head, worker.passing or worker.state is not WorkerState.BUSY or not worker.held, worker.number, "held")
+        if worker.passing:
+            passing.update(dict(worker.held))
+    for name, units in pool.passing.items():
+        _require(head, units == passing[name], 0, f"{name}: {units} are said to come back, {passing[name]} do")
 
 
 def check_holders(head: Head) -> None:

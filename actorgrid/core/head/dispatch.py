@@ -68,6 +68,9 @@ class Dispatch:
             self.head.actors.placed(task.actor, worker)
         else:
             worker.state = WorkerState.BUSY
+            if shape.demand:
+                worker.passing = True
+                self.head.ready.pool.pass_on(shape.demand, 1)
         self.assign(worker, task)
 
     def assign(self, worker: Worker, task: Task) -> None:
@@ -206,6 +209,9 @@ class Dispatch:
 
     def vacate(self, worker: Worker) -> None:
         """Give back what ``worker`` holds."""
+        if worker.passing:
+            worker.passing = False
+            self.head.ready.pool.pass_on(worker.held, -1)
         if worker.lent:
             self.head.ready.pool.take(worker.lent)
             worker.lent = ()
@@ -219,6 +225,9 @@ class Dispatch:
         if task.blocked > 1:
             return
         self.head.step_task(task, TaskInput.BLOCK)
+        if worker.passing:
+            worker.passing = False
+            self.head.ready.pool.pass_on(worker.held, -1)
         if worker.state is WorkerState.BUSY:
             self.head.workers.step(worker, WorkerInput.BLOCK)
         if not worker.lent and worker.shape is not None:
@@ -236,6 +245,9 @@ class Dispatch:
         if worker.lent and not any(other.blocked for other in worker.assigned.values()):
             self.head.ready.pool.take(worker.lent)
             worker.lent = ()
+        if worker.state is WorkerState.BUSY and not worker.passing:
+            worker.passing = True
+            self.head.ready.pool.pass_on(worker.held, 1)
 
     # -- taking back
 

@@ -3,7 +3,8 @@
 Order is (priority, deeper nesting first, submission). Deeper first is what keeps the pool small: with plain FIFO a
 thousand outer tasks that each wait for an inner one would need a thousand and two processes; depth first they need
 four. Tasks of equal demand wait in one shape; a shape whose first task does not fit is passed over at most
-``PATIENCE`` times, then nothing else that uses its resources starts before it.
+``PATIENCE`` times, then nothing else that uses its resources starts before it, as long as the tasks that run now will
+make room for it.
 
 This file may not know what a worker is.
 """
@@ -106,7 +107,9 @@ class Ready:
                 shape.passed_over = 0
                 return shape
             overtaken.append(shape)
-            if shape.passed_over >= PATIENCE:
+            # What actors hold, or tasks that wait for others, may never come back: keeping the rest free for a demand
+            # that needs it too would stop everything, perhaps the very tasks that those others wait for.
+            if shape.passed_over >= PATIENCE and self.pool.will_fit(shape.demand):
                 reserved.append(shape)
         return None
 

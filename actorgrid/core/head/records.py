@@ -169,8 +169,8 @@ class Worker:
     """A worker process."""
 
     __slots__ = (
-        "actor", "assigned", "codes", "heard", "held", "idle_since", "lent", "nudged", "number", "outbox", "peer",
-        "pid", "segments", "shape", "specs", "spoke", "state",
+        "actor", "assigned", "codes", "heard", "held", "idle_since", "lent", "nudged", "number", "outbox",
+        "passing", "peer", "pid", "segments", "shape", "specs", "spoke", "state",
     )  # fmt: skip
 
     def __init__(self, peer: Peer) -> None:
@@ -196,6 +196,8 @@ class Worker:
         #: Resources taken for what it runs, and the part that is lent out while that is blocked.
         self.held: Demand = ()
         self.lent: Demand = ()
+        #: What it holds comes back by itself: it runs a task that does not wait. Counted in ``Pool.passing``.
+        self.passing = False
         #: The shape of the tasks it has. Invariant: all(t.spec.shape is self.shape for t in self.assigned.values())
         self.shape: Shape | None = None
 

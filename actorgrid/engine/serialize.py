@@ -9,9 +9,9 @@ While a value is pickled, the references inside it put their ids into ``Pickled.
 
 from __future__ import annotations
 
-import contextvars
 import pickle
 import sys
+import threading
 from typing import Any, Final
 
 from actorgrid.exceptions import SerializationError
@@ -24,8 +24,18 @@ INLINE_LIMIT: Final = 100 << 10
 NONE: Final = pickle.dumps(None, protocol=5)
 
 
-#: The list into which references of the value that is being pickled put their ids; None outside of the grid's pickling.
-collecting: Final[contextvars.ContextVar[list[int] | None]] = contextvars.ContextVar("collecting", default=None)
+class _Collecting(threading.local):
+    """What each thread is pickling.
+
+    Not a context variable: before Python 3.12, setting one crashes the process if the collector runs right then and a
+    finalizer sets it too.
+    """
+
+    #: The list into which references of the value put their ids; None outside of the grid's pickling.
+    refs: list[int] | None = None
+
+
+collecting: Final = _Collecting()
 
 
 class Pickled:
@@ -47,7 +57,7 @@ class Pickled:
 def dumps(value: Any, what: str) -> Pickled:
     """Pickle ``value``. Raises SerializationError naming the member that cannot be; ``what`` starts its path."""
     refs: list[int] = []
-    token = collecting.set(refs)
+    outer, collecting.refs = collecting.refs, refs
     buffers: list[pickle.PickleBuffer] = []
     try:
         try:
@@ -60,7 +70,7 @@ def dumps(value: Any, what: str) -> Pickled:
             buffers.clear()
             data = _by_value(value, buffers, what)
     finally:
-        collecting.reset(token)
+        collecting.refs = outer
     views = [_raw(buffer) for buffer in buffers] if buffers else []
     return Pickled(data, views, tuple(refs))
 

@@ -1,0 +1,127 @@
+"""Drivers in odd surroundings: closed standard descriptors, few descriptors, strange streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.proc.helpers import Driver
+
+Drive = Callable[..., Driver]
+
+START = """
+import os, resource, sys, threading, time
+import actorgrid as ag
+
+def limit(soft, hard=None):
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1] if hard is None else hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+@ag.remote
+def speak(number):
+    print("spoken", number)
+    return number
+
+@ag.remote
+def nest(depth):
+    return 0 if not depth else 1 + ag.get(nest.remote(depth - 1))
+"""
+
+
+def run(drive: Drive, program: str) -> Driver:
+    driver = drive(START + program)
+    driver.succeeds()
+    driver.leaves_nothing()
+    return driver
+
+
+@pytest.mark.parametrize("closed", ["0", "1", "2", "0, 1", "1, 2", "0, 1, 2"])
+def test_output_of_tasks_never_goes_into_a_link_where_standard_descriptors_are_closed(
+    drive: Drive, closed: str
+) -> None:
+    driver = run(
+        drive,
+        f"""
+out = os.dup(1)
+for fd in ({closed},):
+    os.close(fd)
+ag.init(num_cpus=2)
+total = sum(ag.get([speak.remote(number) for number in range(50)]))
+ag.shutdown()
+os.write(out, f"total: {{total}}\\n".encode())
+os._exit(0)
+""",
+    )
+    assert driver.said("total") == "1225"
+
+
+def test_stream_that_refuses_to_be_written_to_does_not_end_the_grid(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+class Strange:
+    def write(self, text):
+        raise KeyError(text)
+    def flush(self):
+        raise KeyError
+ag.init(num_cpus=1)
+usual, sys.stderr = sys.stderr, Strange()
+for number in range(20):
+    assert ag.get(speak.remote(number)) == number
+ag.shutdown()
+sys.stderr = usual
+print("fine:", 1)
+""",
+    )
+    assert driver.said("fine") == "1"
+
+
+def test_soft_limit_of_descriptors_does_not_bound_the_number_of_workers(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+limit(40)
+ag.init(num_cpus=1)
+print("depth:", ag.get(nest.remote(20)))
+""",
+    )
+    assert driver.said("depth") == "20"
+
+
+def test_hard_limit_of_descriptors_bounds_the_number_of_workers_with_a_typed_error(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+limit(40, 40)
+ag.init(num_cpus=1)
+try:
+    ag.get(nest.remote(20))
+except ag.exceptions.TooManyWorkersError:
+    print("error: TooManyWorkersError")
+print("depth:", ag.get(nest.remote(2)))
+""",
+    )
+    assert driver.said("error") == "TooManyWorkersError"
+    assert driver.said("depth") == "2"
+
+
+def test_shutdown_in_a_callback_ends_the_grid_promptly(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+ag.init(num_cpus=1)
+over = threading.Event()
+began = time.monotonic()
+def end(future):
+    ag.shutdown()
+    over.set()
+nest.remote(1).future().add_done_callback(end)
+assert over.wait(30)
+print("running:", ag.is_initialized())
+ag.init(num_cpus=1)
+print("depth:", ag.get(nest.remote(2)))
+""",
+    )
+    assert driver.said("running") == "False"
+    assert driver.said("depth") == "2"
