@@ -65,11 +65,29 @@ class WorkerMachine:
         self.queue.append(run)
         return None
 
-    def start(self) -> Running | None:
-        """Return the next call to run now, None if there is none or if ``limit`` calls run already."""
+    def candidates(self) -> list[Run]:
+        """Return the calls that may start now: one per caller, its oldest; all of them where calls may overlap."""
+        if len(self.running) >= self.limit:
+            return []
+        if self.limit > 1:
+            return list(self.queue)
+        first: dict[int, Run] = {}
+        for run in self.queue:
+            first.setdefault(run.caller, run)
+        return list(first.values())
+
+    def start(self, chosen: Run | None = None) -> Running | None:
+        """Return the next call to run now, None if there is none or if ``limit`` calls run already.
+
+        A host that explores orders says which of the ``candidates``.
+        """
         if not self.queue or len(self.running) >= self.limit:
             return None
-        run = self.queue.popleft()
+        if chosen is None:
+            run = self.queue.popleft()
+        else:
+            run = chosen
+            self.queue.remove(run)
         running = Running(run, self.specs[run.spec])
         self.running[run.task] = running
         return running

@@ -29,6 +29,7 @@ from actorgrid.engine.errors import failure_to_exception
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.refs import ActorRef, ObjectRef
 from actorgrid.engine.serialize import INLINE_LIMIT, NONE, Pickled, collecting, dumps, loads
+from actorgrid.engine.waits import BlockingWaiter, Sleeper
 from actorgrid.exceptions import SerializationError
 from actorgrid.wire.codec import decode_failure
 from actorgrid.wire.errors import unpack_exception
@@ -78,6 +79,10 @@ class EngineBase:
                 "up what would wake them. Start a thread for what waits, or await it"
             )
             raise RuntimeError(message)
+
+    def waiter(self, need: int, *, eager: bool) -> Sleeper:
+        """Return what the calling thread sleeps on until ``need`` objects exist, or (``eager``) one is an error."""
+        return BlockingWaiter(need, eager=eager)
 
     def is_reader(self) -> bool:
         """Return whether the calling thread is the one that hears the head."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import threading
 from typing import Any
 
 from actorgrid.core import messages as m
@@ -137,15 +136,15 @@ class LocalEngine(CallingEngine):
     def _ask(self, message: Any) -> m.Answer:
         """Send a message with a request number and wait for its answer."""
         self.check_may_wait("this call")
-        done = threading.Event()
+        waiter = self.waiter(1, eager=False)
         answers: list[m.Answer] = []
 
         def arrived(answer: m.Answer) -> None:
             answers.append(answer)
-            done.set()
+            waiter.release()
 
         self._send_request(message, arrived)
-        done.wait()
+        waiter.wait(None)
         if self.client.dead is not None and answers[0].error == "dead":
             raise self.client.dead
         return answers[0]

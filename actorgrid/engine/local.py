@@ -20,7 +20,7 @@ from actorgrid.engine.interrupts import protected
 from actorgrid.engine.protocol import Returns
 from actorgrid.engine.refs import ActorRef, ObjectRef
 from actorgrid.engine.serialize import INLINE_LIMIT, Pickled, dumps
-from actorgrid.engine.waits import BlockingWaiter, CallbackWaiter, PendingCalls
+from actorgrid.engine.waits import CallbackWaiter, PendingCalls, Sleeper
 from actorgrid.exceptions import (
     ActorHandleNotFoundError,
     GetTimeoutError,
@@ -235,7 +235,7 @@ class CallingEngine(EngineBase):
                 return  # get() raises the first error seen without waiting for the rest
         if timeout != 0:
             self.check_may_wait("get()")
-        waiter = BlockingWaiter(len(pending), eager=True)
+        waiter = self.waiter(len(pending), eager=True)
         resume = self._watch(pending, waiter, "get")
         try:
             arrived = waiter.wait(timeout)
@@ -265,7 +265,7 @@ class CallingEngine(EngineBase):
         return GetTimeoutError(f"get() timed out after {timeout} s waiting for {shown}{more}")
 
     @protected
-    def _watch(self, pending: list[Entry], waiter: BlockingWaiter, call: str) -> Callable[[], None] | None:
+    def _watch(self, pending: list[Entry], waiter: Sleeper, call: str) -> Callable[[], None] | None:
         client = self.client
         with self.lock:
             if client.dead is not None:
@@ -281,7 +281,7 @@ class CallingEngine(EngineBase):
             return resume
 
     @protected
-    def _unwatch(self, pending: Sequence[Entry], waiter: BlockingWaiter, resume: Callable[[], None] | None) -> None:
+    def _unwatch(self, pending: Sequence[Entry], waiter: Sleeper, resume: Callable[[], None] | None) -> None:
         if pending or resume is not None:
             with self.lock:
                 self.client.unwatch(list(pending), waiter)
@@ -310,7 +310,7 @@ class CallingEngine(EngineBase):
     def _wait_for(self, missing: int, pending: list[Entry], timeout: float | None) -> None:
         if timeout != 0:
             self.check_may_wait("wait()")
-        waiter = BlockingWaiter(missing, eager=False)
+        waiter = self.waiter(missing, eager=False)
         resume = self._watch(pending, waiter, "wait")
         try:
             waiter.wait(timeout)

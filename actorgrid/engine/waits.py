@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import _thread
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from actorgrid.core.client import Entry, failed
 from actorgrid.exceptions import PendingCallsLimitExceeded
+
+
+class Sleeper(Protocol):
+    """What a thread sleeps on; a host may bring its own."""
+
+    open: bool
+
+    def arrived(self, entry: Entry) -> None:
+        """One of the objects exists now."""
+
+    def release(self) -> None:
+        """Let the thread go on."""
+
+    def wait(self, timeout: float | None) -> bool:
+        """Sleep until released or until ``timeout`` seconds have passed. Returns whether it was released."""
 
 
 class BlockingWaiter:

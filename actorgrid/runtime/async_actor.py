@@ -11,9 +11,8 @@ import inspect
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from actorgrid.runtime import execution
+from actorgrid.engine.worker_side import running_now
 from actorgrid.runtime.concurrent_actor import ConcurrentActor
-from actorgrid.runtime.worker_engine import running_now
 
 if TYPE_CHECKING:
     from actorgrid.core.worker import Running
@@ -88,8 +87,7 @@ class AsyncActor(ConcurrentActor):
         result: Any = None
         error: BaseException | None = None
         try:
-            args, kwargs = execution.arguments(self.worker.engine, running.run)
-            result = self.worker.method(running.spec.method)(*args, **kwargs)
+            result = self.worker.engine.perform(running)
             if inspect.isawaitable(result):
                 result = await result
         except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result

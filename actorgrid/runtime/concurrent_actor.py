@@ -10,8 +10,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from actorgrid.core import messages as m
+from actorgrid.engine import execution
 from actorgrid.engine.interrupts import protected
-from actorgrid.runtime import execution
 
 if TYPE_CHECKING:
     from actorgrid.core.worker import Running

@@ -7,9 +7,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from actorgrid.runtime import execution
+from actorgrid.engine.worker_side import running_now
 from actorgrid.runtime.concurrent_actor import ConcurrentActor
-from actorgrid.runtime.worker_engine import running_now
 
 if TYPE_CHECKING:
     from actorgrid.core.worker import Running
@@ -60,8 +59,7 @@ class ThreadedActor(ConcurrentActor):
         result: Any = None
         error: BaseException | None = None
         try:
-            args, kwargs = execution.arguments(self.worker.engine, running.run)
-            result = self.worker.method(running.spec.method)(*args, **kwargs)
+            result = self.worker.engine.perform(running)
         except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
             error = raised
         if isinstance(error, SystemExit) and self.worker.exiting and not self.worker.forked:

@@ -29,15 +29,16 @@ from typing import Any, Final, NoReturn
 from actorgrid.core import messages as m
 from actorgrid.core.messages import Kind, ToClient, ToWorker
 from actorgrid.core.worker import Running, WorkerMachine
-from actorgrid.engine import current
+from actorgrid.engine import current, execution
+from actorgrid.engine.code import CodeShelf
 from actorgrid.engine.interrupts import in_protected_code, protected
-from actorgrid.runtime import execution, lifetime, surroundings
-from actorgrid.runtime.code import CodeShelf
+from actorgrid.engine.worker_side import running_now
+from actorgrid.runtime import lifetime, surroundings
 from actorgrid.runtime.config import BootConfig
 from actorgrid.runtime.links import Link
 from actorgrid.runtime.outbox import Outbox
 from actorgrid.runtime.output import MarkedStream
-from actorgrid.runtime.worker_engine import WorkerEngine, running_now
+from actorgrid.runtime.worker_engine import WorkerEngine
 
 FLUSH_AFTER: Final = 0.0005
 
@@ -51,15 +52,10 @@ class Worker:
         self.link: Link[Any] = Link(task, ToWorker)
         self.outbox = Outbox(shared, task)
         self.machine = WorkerMachine()
-        #: The call that runs in the main thread.
-        self.latest: Running | None = None
         #: Its user code is on the stack now, so it may be interrupted.
         self.exposed: Running | None = None
         #: The call that an interrupt is meant for.
         self.target: Running | None = None
-        #: The actor this process is: its instance and its spec.
-        self.instance: Any = None
-        self.actor_spec: m.Spec | None = None
         self.exiting = False
         #: This is a child of the worker, forked by user code.
         self.forked = False
@@ -73,7 +69,7 @@ class Worker:
         self.title = lifetime.Title()
         self.title.set("actorgrid: worker")
         self.engine = WorkerEngine(self, config, number, Link(control, ToClient))
-        self.code = CodeShelf(self.engine)
+        self.engine.code = CodeShelf(self.engine)
         self.main_thread = threading.get_ident()
 
     # -- the main loop
@@ -133,7 +129,7 @@ class Worker:
         if isinstance(message, m.Learn):
             self.machine.specs[message.spec.spec] = message.spec
         elif isinstance(message, m.Code):
-            self.code.add(message)
+            self.engine.code.add(message)
         elif isinstance(message, m.Segment):
             self.engine.arenas.attach(message, self.link)
         elif isinstance(message, m.Restarted):
@@ -143,7 +139,7 @@ class Worker:
         elif isinstance(message, m.Unlearn):
             for spec in message.specs:
                 self.machine.specs.pop(spec, None)
-            self.code.remove(message.digests)
+            self.engine.code.remove(message.digests)
         elif isinstance(message, m.Exit):
             self.machine.leaving = message.reason  # later, without the lock: last words are user code
 
@@ -176,7 +172,7 @@ class Worker:
         """Run one call on the main thread."""
         spec = running.spec
         self.outbox.set_current(running.run.task)
-        self.latest = running
+        self.engine.latest = running
         token = running_now.set(running)
         self.title.set(f"actorgrid: worker {spec.name}")
         began = time.perf_counter()
@@ -184,7 +180,7 @@ class Worker:
         try:
             try:
                 self.exposed = running
-                result = self._call(running)
+                result = self.engine.perform(running)
                 if self.forked:
                     self.end_of_fork(None)
                 values = execution.results(self.engine, running, result)
@@ -201,17 +197,6 @@ class Worker:
         running_now.reset(token)
         self._finish(running, values, micros, retry=retry)
         del result
-
-    def _call(self, running: Running) -> Any:
-        args, kwargs = execution.arguments(self.engine, running.run)
-        kind = running.spec.kind
-        if kind is Kind.TASK:
-            return self.code.load(running.spec.digest)(*args, **kwargs)
-        if kind is Kind.METHOD:
-            return self.method(running.spec.method)(*args, **kwargs)
-        self.instance = self.code.load(running.spec.digest)(*args, **kwargs)
-        self.actor_spec = running.spec
-        return None
 
     def _failed(self, running: Running, error: BaseException) -> tuple[tuple[m.Value, ...], bool]:
         if isinstance(error, SystemExit):
@@ -263,7 +248,7 @@ class Worker:
                 client.collect()
             engine.pack()
             self.outbox.set_current(0)
-            self.latest = None
+            self.engine.latest = None
             now = time.monotonic()
             if now - self._flushed > FLUSH_AFTER:
                 self._flushed = now
@@ -289,16 +274,6 @@ class Worker:
             ThreadedActor(self, spec.max_concurrency).run()
 
     streams: tuple[MarkedStream, ...] = ()
-
-    def method(self, name: str) -> Any:
-        """Return a method of the actor."""
-        if name == "__ray_ready__":
-            return lambda: True
-        if name == "__ray_call__":
-            return lambda function, *args, **kwargs: function(self.instance, *args, **kwargs)
-        if name == "__ray_terminate__":
-            return self.exit_actor
-        return getattr(self.instance, name)
 
     # -- control, on the reader thread
 
@@ -334,7 +309,7 @@ class Worker:
         """Signal the main thread again: the interrupt did not find user code exposed yet."""
         target = self.target
         if target is not None:
-            if self.latest is not target:
+            if self.engine.latest is not target:
                 self.target = None
             else:
                 signal.pthread_kill(self.main_thread, signal.SIGINT)
@@ -374,7 +349,7 @@ class Worker:
 
     def depart(self) -> NoReturn:
         """Run the actor's last words and the exit handlers, send everything, go."""
-        shutdown = getattr(self.instance, "__ray_shutdown__", None)
+        shutdown = getattr(self.engine.instance, "__ray_shutdown__", None)
         try:
             if shutdown is not None:
                 shutdown()
@@ -402,9 +377,9 @@ def work(config: BootConfig, number: int, task: socket.socket, control: socket.s
     faulthandler.enable(file=2)
 
     def name() -> str:
-        running = running_now.get() or worker.latest
-        if worker.actor_spec is not None:
-            return worker.actor_spec.name
+        running = running_now.get() or worker.engine.latest
+        if worker.engine.actor_spec is not None:
+            return worker.engine.actor_spec.name
         return running.spec.name if running is not None else "worker"
 
     worker.streams = (MarkedStream(1, name), MarkedStream(2, name))

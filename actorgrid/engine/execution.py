@@ -20,7 +20,7 @@ from actorgrid.wire.codec import encode_failure
 from actorgrid.wire.errors import pack_exception
 
 if TYPE_CHECKING:
-    from actorgrid.runtime.worker_engine import WorkerEngine
+    from actorgrid.engine.worker_side import WorkerSide
 
 _NONE_VALUE = Value(Status.OK, NONE)
 #: Errors travel inside messages, whatever they hold; one that is larger than this (bytes) is summed up.
@@ -28,7 +28,7 @@ LARGEST_ERROR = 1 << 20
 _NOTHING: tuple[tuple[()], dict[str, Any]] = ((), {})
 
 
-def arguments(engine: WorkerEngine, run: m.Run) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def arguments(engine: WorkerSide, run: m.Run) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return (args, kwargs) of a call: unpickled, with the values of its references in their places."""
     if not run.deps:
         return loads(run.args) if run.args else _NOTHING
@@ -46,14 +46,14 @@ def arguments(engine: WorkerEngine, run: m.Run) -> tuple[tuple[Any, ...], dict[s
     return args, kwargs
 
 
-def argument(engine: WorkerEngine, value: Value, oid: int) -> Any:
+def argument(engine: WorkerSide, value: Value, oid: int) -> Any:
     """Return one resolved argument; what is mapped from shared memory pins the object."""
     if value.extent is None:
         return loads(value.data)
     return loads(engine.pinned(oid, value.extent))
 
 
-def results(engine: WorkerEngine, running: Running, result: Any) -> tuple[Value, ...]:
+def results(engine: WorkerSide, running: Running, result: Any) -> tuple[Value, ...]:
     """Return the values of a call that returned ``result``."""
     count = running.spec.num_returns
     if count == 1:

@@ -8,13 +8,13 @@ from actorgrid.core.messages import Code
 from actorgrid.engine.serialize import loads
 
 if TYPE_CHECKING:
-    from actorgrid.runtime.process import ProcessEngine
+    from actorgrid.engine.base import EngineBase
 
 
 class CodeShelf:
     """Code by content hash. ``add`` and ``remove`` are called with the engine's lock held."""
 
-    def __init__(self, engine: ProcessEngine) -> None:
+    def __init__(self, engine: EngineBase) -> None:
         self._engine = engine
         self._codes: dict[bytes, Code] = {}
         self._loaded: dict[bytes, Any] = {}

@@ -1,0 +1,139 @@
+"""The engine's other half in a process that runs calls: what a call brings along, what it leaves, where it runs.
+
+Shared by real workers and simulated ones: it knows the worker machine and this process's references, and neither how
+messages travel nor how user code is run.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from typing import Any, Final
+
+from actorgrid.core import messages as m
+from actorgrid.core.messages import Kind
+from actorgrid.core.resources import amounts
+from actorgrid.core.worker import Running, WorkerMachine
+from actorgrid.engine.code import CodeShelf
+from actorgrid.engine.control import Handle, LocalEngine
+from actorgrid.engine.definitions import Context
+from actorgrid.engine.execution import arguments
+from actorgrid.engine.interrupts import protected
+from actorgrid.engine.serialize import loads
+
+#: The call that the current thread or coroutine belongs to.
+running_now: Final[contextvars.ContextVar[Running | None]] = contextvars.ContextVar("actorgrid_running", default=None)
+
+
+class WorkerSide(LocalEngine):
+    """What the engine of a worker adds, whatever hosts it. The host sets ``machine`` and ``actor_spec``."""
+
+    machine: WorkerMachine
+    #: The spec of the actor that this process is.
+    actor_spec: m.Spec | None = None
+    #: The call that runs in the main thread.
+    latest: Running | None = None
+    #: The functions and classes it was taught, and the actor that it is.
+    code: CodeShelf
+    instance: Any = None
+
+    def running(self) -> Running | None:
+        """Return the call that the calling code belongs to."""
+        return running_now.get() or self.latest
+
+    def current_task(self) -> tuple[int, int]:
+        """See ``EngineBase``."""
+        running = self.running()
+        if running is None:
+            return 0, 0
+        running.children += 1
+        return running.run.task, running.children - 1
+
+    # -- the calls that run here
+
+    def perform(self, running: Running) -> Any:
+        """Run a call's user code and return what it returns. A constructor's instance is kept in ``instance``."""
+        args, kwargs = arguments(self, running.run)
+        kind = running.spec.kind
+        if kind is Kind.TASK:
+            return self.code.load(running.spec.digest)(*args, **kwargs)
+        if kind is Kind.METHOD:
+            return self.method(running.spec.method)(*args, **kwargs)
+        self.instance = self.code.load(running.spec.digest)(*args, **kwargs)
+        self.actor_spec = running.spec
+        return None
+
+    def method(self, name: str) -> Any:
+        """Return a method of the actor."""
+        if name == "__ray_ready__":
+            return lambda: True
+        if name == "__ray_call__":
+            return lambda function, *args, **kwargs: function(self.instance, *args, **kwargs)
+        if name == "__ray_terminate__":
+            return self.exit_actor
+        return getattr(self.instance, name)
+
+    # -- values of the calls that run here
+
+    @protected
+    def given(self, run: m.Run) -> None:
+        """Count what a call brings along: it is held until ``let_go``. Called with the lock held."""
+        client = self.client
+        client.hold(run.refs)
+        for value, oid in zip(run.deps, run.oids, strict=True):
+            client.hold(value.refs)
+            if value.extent is not None:
+                entry = client.granted(oid)
+                entry.refs += 1
+                entry.heavy = True
+
+    def let_go(self, run: m.Run) -> None:
+        """The call is over. Called with the lock held."""
+        client = self.client
+        client.let_go(run.refs)
+        for value, oid in zip(run.deps, run.oids, strict=True):
+            client.let_go(value.refs)
+            if value.extent is not None:
+                client.let_go((oid,))
+
+    def handed_back(self, runs: tuple[m.Run, ...]) -> tuple[int, ...]:
+        """Let go of what tasks brought along that go back unstarted; return their ids. Called with the lock held."""
+        for run in runs:
+            self.let_go(run)
+        return tuple(run.task for run in runs)
+
+    def pinned(self, oid: int, extent: m.Extent) -> memoryview:
+        """Return an argument in shared memory; what is built on it pins the object."""
+        return self._pinned_view(self.client.entries[oid], extent)
+
+    def store_result(self, value: Any, name: str) -> m.Value:
+        """Return the message form of a result."""
+        return self.store(value, f"the result of {name}")
+
+    # -- where am I
+
+    def context(self) -> Context:
+        """Return where the calling code runs."""
+        running = self.running()
+        actor = self.machine.actor
+        base = Context(
+            worker=self.client.number, namespace=self.namespace, session=self.session,
+            actor=actor.actor if actor else 0, actor_name=actor.name if actor else "",
+            incarnation=actor.incarnation if actor else 0,
+        )  # fmt: skip
+        if running is None:
+            return base
+        spec = self.actor_spec or running.spec
+        demand = spec.lifetime_demand if spec.kind is Kind.ACTOR else spec.demand
+        return Context(
+            worker=base.worker, namespace=base.namespace, session=base.session, actor=base.actor,
+            actor_name=base.actor_name, incarnation=base.incarnation, task=running.run.task,
+            task_name=running.spec.name, assigned_resources=amounts(demand), cancelled=running.cancelled,
+        )  # fmt: skip
+
+    def current_actor(self) -> Handle:
+        """See ``Engine``."""
+        actor = self.machine.actor
+        if actor is None:
+            return super().current_actor()
+        class_name, methods = loads(actor.handle)
+        return self._actor(actor.actor, granted=False), class_name, methods
