@@ -21,6 +21,10 @@
        ├─ InfeasibleResourcesError    also a ValueError
        ├─ TooManyWorkersError
        ├─ DeadlockError
+       ├─ SimulationError             only under engine="sim"
+       │  ├─ LivelockError            the program goes on for ever
+       │  ├─ SharedStateLeak          simulated processes share what real ones would not
+       │  └─ NondeterminismError      the same choices led elsewhere
        ├─ ObjectStoreFullError
        ├─ OutOfDiskError
        ├─ ObjectLostError             ObjectFetchTimedOutError, ObjectFreedError, OwnerDiedError,
@@ -303,6 +307,22 @@ class TooManyWorkersError(ActorGridError):
 
 class DeadlockError(ActorGridError):
     """Tasks wait for each other and none can go on."""
+
+
+class SimulationError(ActorGridError):
+    """A program does something that the simulator cannot reproduce, or does not end."""
+
+
+class LivelockError(SimulationError):
+    """The program has not ended after as many events as were allowed."""
+
+
+class SharedStateLeak(SimulationError):
+    """Simulated processes changed and read the same object, which real processes would each have for themselves."""
+
+
+class NondeterminismError(SimulationError):
+    """Two runs with the same choices differ: something that the simulator does not control decided."""
 
 
 class PendingCallsLimitExceeded(ActorGridError):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import actorgrid
 from actorgrid.api.options import not_empty, quantity, whole
 from actorgrid.api.options import resources as check_resources
-from actorgrid.engine.current import install, installed
+from actorgrid.engine.current import host, install, installed
 from actorgrid.engine.definitions import StartConfig
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def init(  # Ray's signature
     runtime_env: Mapping[str, Any] | None = None,
     preload: Sequence[str] = (),
     max_workers: int | None = None,
-    engine: str = "process",
+    engine: str | None = None,
+    seed: int | None = None,
     **kwargs: Any,
 ) -> GridContext:
     """Start a grid for this process. The first call that needs one does so with defaults.
@@ -91,13 +92,16 @@ def init(  # Ray's signature
     ``num_cpus`` (default: what this process may use), ``num_gpus`` and ``resources`` are what tasks are counted
     against; ``object_store_memory`` is a limit in bytes; ``preload`` names modules that workers have imported before
     they are needed; ``max_workers`` is a limit on processes. Of ``runtime_env`` only ``env_vars`` is supported.
+    ``engine`` is "process" (the default, unless the environment variable ``ACTORGRID_ENGINE`` says otherwise) or "sim":
+    everything in this thread, on virtual time, deterministically, in the order that ``seed`` stands for.
     Arguments of ``ray.init`` that are about dashboards, logging and clusters are accepted without effect.
 
     Inside a task it returns the context of the grid that runs the task. Raises RuntimeError if there is a grid
     already (unless ``ignore_reinit_error``), for unknown arguments and for ``local_mode``; ConnectionError for the
     address of a grid elsewhere; ValueError and TypeError for bad values.
     """
-    _check_unsupported(address, local_mode, job_config, engine, kwargs)
+    _check_unsupported(address, local_mode, job_config, kwargs)
+    engine = _check_engine(engine, seed)
     config = StartConfig(
         num_cpus=_or_none(whole(0), "num_cpus", num_cpus),
         num_gpus=quantity("num_gpus", num_gpus or 0),
@@ -112,7 +116,7 @@ def init(  # Ray's signature
     with _lock:
         running = installed()
         if running is None:
-            _start(config)
+            _start(config, engine, seed)
         elif running.context().worker == 0 and not ignore_reinit_error:
             raise RuntimeError(
                 "Maybe you called actorgrid.init twice by accident? This error can be suppressed by passing in "
@@ -133,8 +137,17 @@ def start_implicitly() -> Engine:
     return engine
 
 
-def _start(config: StartConfig) -> None:
+def _start(config: StartConfig, engine: str, seed: int | None) -> None:
     global _at_exit  # noqa: PLW0603  # atexit handlers are a thing of the process
+    simulation = host()
+    if simulation is not None:
+        install(simulation(config))
+        return
+    if engine == "sim":
+        from actorgrid.sim.session import start_ambient
+
+        install(start_ambient(config, seed))
+        return
     from actorgrid.runtime.driver import start
 
     install(start(config))
@@ -157,7 +170,7 @@ def _exit_with(number: int, _: object) -> None:
 # ----------------------------------------------------------------------------------------------- checking arguments
 
 
-def _check_unsupported(address: Any, local_mode: bool, job_config: Any, engine: str, rest: dict[str, Any]) -> None:
+def _check_unsupported(address: Any, local_mode: bool, job_config: Any, rest: dict[str, Any]) -> None:
     unknown = sorted(set(rest) - _WITHOUT_EFFECT)
     if unknown:
         raise RuntimeError(f"Unknown keyword argument(s): {', '.join(unknown)}")
@@ -169,8 +182,16 @@ def _check_unsupported(address: Any, local_mode: bool, job_config: Any, engine: 
         )
     if job_config is not None:
         raise ValueError("'job_config' is not supported; use 'namespace' and 'runtime_env'")
-    if engine != "process":
-        raise ValueError(f"there is no engine {engine!r}; the only one is 'process'")
+
+
+def _check_engine(engine: str | None, seed: int | None) -> str:
+    named = os.environ.get("ACTORGRID_ENGINE", "process") if engine is None else engine
+    if named not in {"process", "sim"}:
+        raise ValueError(f"there is no engine {named!r}; there are 'process' and 'sim'")
+    _or_none(whole(0), "seed", seed)
+    if seed is not None and named != "sim" and host() is None:
+        raise ValueError("'seed' is for engine='sim': real processes run in whatever order they run")
+    return named
 
 
 def _or_none(check: Any, name: str, value: Any) -> Any:

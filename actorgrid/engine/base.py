@@ -50,6 +50,8 @@ class EngineBase:
         self.client = Client(client_number, self, lambda oid: render(oid, session, 56), self._reduce)
         self.lock = threading.RLock()
         self._pool = Pool(demand(capacity))
+        #: How many calls the program itself has submitted.
+        self._children = 0
         #: We are a forked copy in a child of the process that the engine belongs to.
         self.forked = False
 
@@ -90,7 +92,8 @@ class EngineBase:
 
     def current_task(self) -> tuple[int, int]:
         """Return (current task id or 0, its next child's number)."""
-        return 0, 0
+        self._children += 1
+        return 0, self._children - 1
 
     def blocking(self, call: str, oids: tuple[int, ...]) -> Callable[[], None] | None:
         """The calling thread is about to wait; returns what to call when it goes on. Called with the lock held."""

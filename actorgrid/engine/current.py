@@ -11,11 +11,25 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from actorgrid.engine.definitions import StartConfig
     from actorgrid.engine.protocol import Engine
 
 _engine: Engine | None = None
 _forked = False
 _starter: Callable[[], Engine] | None = None
+#: Starts the engine of whatever grid the program asks for, while it runs inside a simulation.
+_host: Callable[[StartConfig], Engine] | None = None
+
+
+def host() -> Callable[[StartConfig], Engine] | None:
+    """Return what starts grids in the simulation that the calling code runs in, None outside."""
+    return _host
+
+
+def set_host(start: Callable[[StartConfig], Engine] | None) -> None:
+    """Enter (or, with None, leave) a simulation."""
+    global _host  # noqa: PLW0603  # see install
+    _host = start
 
 
 def installed() -> Engine | None:

@@ -109,7 +109,7 @@ def test_config(started: list[StartConfig], monkeypatch: pytest.MonkeyPatch) -> 
         ({"local_mode": True}, RuntimeError),
         ({"address": "auto"}, ConnectionError),
         ({"address": "ray://host:1"}, ConnectionError),
-        ({"engine": "sim"}, ValueError),
+        ({"engine": "nowhere"}, ValueError),
         ({"job_config": object()}, ValueError),
         ({"num_cpus": -1}, ValueError),
         ({"num_cpus": 1.5}, TypeError),

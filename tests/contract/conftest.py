@@ -16,7 +16,7 @@ import actorgrid as ag
 from tests.leaks import wait_until
 
 #: Engine -> what ``init`` needs to hear to use it.
-ENGINES: dict[str, dict[str, Any]] = {"process": {}}
+ENGINES: dict[str, dict[str, Any]] = {"process": {}, "sim": {"engine": "sim"}}
 #: What the modules of these tests import: loaded once, before workers fork.
 PRELOAD = ["numpy", "pytest", "psutil"]
 CPUS = 2
@@ -33,6 +33,20 @@ def pytest_runtest_makereport(
     if report.when == "call":
         item.stash[_failed] = report.failed
     return report
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line("markers", "processes(reason): holds on real processes only, and why")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip on the simulator what can only hold on real processes."""
+    for item in items:
+        marker = item.get_closest_marker("processes")
+        engine = item.callspec.params.get("grids") if hasattr(item, "callspec") else ""
+        if marker is not None and engine == "sim":
+            item.add_marker(pytest.mark.skip(reason=marker.args[0]))
 
 
 class Grids:

@@ -173,6 +173,7 @@ def test_last_words_of_an_actor_may_use_the_grid(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------- odd things that tasks do
 
 
+@pytest.mark.processes("a simulated process cannot fork; the simulator refuses it")
 @pytest.mark.usefixtures("grid")
 def test_child_that_a_task_forks_may_return_and_only_the_parent_answers() -> None:
     @ag.remote
@@ -186,6 +187,7 @@ def test_child_that_a_task_forks_may_return_and_only_the_parent_answers() -> Non
     assert results == [(number, False) for number in range(6)]
 
 
+@pytest.mark.processes("a simulated process cannot fork; the simulator refuses it")
 @pytest.mark.usefixtures("grid")
 def test_child_that_a_task_forks_may_raise_and_only_the_parent_answers() -> None:
     @ag.remote
@@ -198,6 +200,7 @@ def test_child_that_a_task_forks_may_raise_and_only_the_parent_answers() -> None
     assert ag.get(fork.remote(), timeout=DEADLINE) == 1
 
 
+@pytest.mark.processes("simulated processes share the descriptors of one real one")
 @pytest.mark.usefixtures("grid")
 def test_bytes_written_to_the_descriptors_of_a_worker_cost_that_worker_only() -> None:
     @ag.remote(max_retries=0)
@@ -215,6 +218,7 @@ def test_bytes_written_to_the_descriptors_of_a_worker_cost_that_worker_only() ->
     assert ag.get([echo.remote(number) for number in range(20)], timeout=DEADLINE) == list(range(20))
 
 
+@pytest.mark.processes("simulated processes share the descriptors of one real one")
 @pytest.mark.usefixtures("grid")
 @pytest.mark.parametrize("descriptors", [True, False])
 def test_task_that_closes_its_output_after_printing_is_an_ordinary_task(descriptors: bool) -> None:

@@ -39,6 +39,7 @@ def test_task_runs_on_the_main_thread() -> None:
     assert ag.get(on_main.remote())
 
 
+@pytest.mark.processes("simulated processes share the standard input of one real one")
 def test_task_reads_an_empty_standard_input() -> None:
     @ag.remote
     def read() -> str:
@@ -55,6 +56,7 @@ def test_task_starts_a_program() -> None:
     assert ag.get(run.remote(), timeout=DEADLINE).strip() == "42"
 
 
+@pytest.mark.processes("a simulated process cannot fork; the simulator refuses it")
 def test_task_forks_a_child_and_waits_for_it() -> None:
     @ag.remote
     def fork() -> int:

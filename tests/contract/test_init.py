@@ -208,6 +208,7 @@ def test_calls_after_the_end_of_the_grid_leave_old_references_alone(fresh_grid: 
     assert not ag.is_initialized()
 
 
+@pytest.mark.processes("in one thread, code that never calls or waits cannot be stopped")
 def test_shutdown_does_not_wait_for_running_tasks(fresh_grid: Callable[..., Any]) -> None:
     fresh_grid(num_cpus=1)
 

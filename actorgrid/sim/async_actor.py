@@ -1,0 +1,128 @@
+"""Asynchronous actors, and every other event loop of a simulated program: asyncio's own loop on virtual time.
+
+The loop is CPython's, with its FIFO order of callbacks: nothing is explored that asyncio cannot do. Only the waiting is
+ours: where a real loop sleeps in ``select`` the fiber parks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import asyncio.base_events
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from actorgrid.engine.worker_side import running_now
+from actorgrid.sim.fibers import WorldOver
+
+if TYPE_CHECKING:
+    from actorgrid.core.worker import Running
+    from actorgrid.sim.fibers import Fiber
+    from actorgrid.sim.worker import Worker
+    from actorgrid.sim.world import World
+
+
+class _Selector:
+    """Waits for nothing but time and ``_write_to_self``."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.fiber: Fiber | None = None
+        self.signalled = False
+
+    def select(self, timeout: float | None) -> list[Any]:
+        """Park until somebody wakes the loop or ``timeout`` virtual seconds have passed."""
+        if not self.signalled and (timeout is None or timeout > 0):
+            self.fiber = self.world.fibers.current
+            self.world.wait("its event loop", timeout)
+            self.fiber = None
+        self.signalled = False
+        return []
+
+    def signal(self) -> None:
+        """End the wait, or the next one."""
+        self.signalled = True
+        if self.fiber is not None:
+            self.world.fibers.wake(self.fiber)
+
+
+class SimLoop(asyncio.base_events.BaseEventLoop):
+    """An event loop on virtual time without sockets."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+        self._selector = _Selector(world)
+        self._clock_resolution = 1e-9
+        world.loops.append(self)
+
+    def time(self) -> float:
+        """Return the virtual time."""
+        return self._world.clock.now
+
+    def _process_events(self, events: Any) -> None:
+        del events
+
+    def _write_to_self(self) -> None:
+        self._selector.signal()
+
+    def bury(self) -> None:
+        """Close it although its process died in the middle of something: no complaints."""
+        for task in asyncio.all_tasks(self):
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001  # there is no other way
+        if not self.is_closed():
+            self._thread_id = None
+            super().close()
+
+
+class AsyncActor:
+    """The event loop of an asynchronous actor."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.tasks: dict[int, asyncio.Task[None]] = {}
+        self.loop = SimLoop(worker.world)
+        world = worker.world
+        self.fiber = world.fibers.spawn(worker.engine, f"{worker.title} loop", world.root_chain, self._run)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        try:
+            self.loop.run_forever()
+        finally:
+            asyncio.set_event_loop(None)
+
+    def call(self, running: Running) -> None:
+        """Start a call on the loop."""
+        self.loop.call_soon_threadsafe(self._start, running)
+
+    def _start(self, running: Running) -> None:
+        self.tasks[running.run.task] = self.loop.create_task(self._call(running))
+
+    async def _call(self, running: Running) -> None:
+        running_now.set(running)
+        world = self.worker.world
+        if world.fibers.current is not None:
+            world.fibers.current.chain = self.worker.grid.call_of(running.run.task).chain
+        began = world.clock.now
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            result = self.worker.engine.perform(running)
+            if inspect.isawaitable(result):
+                result = await result
+        except WorldOver:
+            raise
+        except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
+            error = raised
+        self.tasks.pop(running.run.task, None)
+        self.worker.over(running, result, error, began)
+
+    def cancel(self, running: Running) -> None:
+        """Cancel a running call: one turn later, or a call that has not taken its first step would end silently."""
+
+        def cancel_now() -> None:
+            task = self.tasks.get(running.run.task)
+            if task is not None:
+                task.cancel()
+
+        self.loop.call_soon_threadsafe(lambda: self.loop.call_soon(cancel_now))

@@ -1,0 +1,199 @@
+"""Choices: everything that a run leaves open, asked one at a time, and how a run is written down.
+
+A run is a sequence of decisions, each among ``n`` possibilities of which number 0 is the dull one: go on with the chain
+of calls that ran last, let time rest, let nothing break. So a whole run is written as its few deviations from the dull
+one: ``{index of the decision: value}``. Policies, shrinking, replay and Hypothesis all read and write that form.
+
+This file may not know what an event does.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, Protocol
+
+import msgspec
+
+PREFIX: Final = "ag1:"
+
+
+class Chain:
+    """A chain of calls: a task or the main program, and every method call made on its behalf."""
+
+    __slots__ = ("label", "number")
+
+    def __init__(self, number: int, label: str) -> None:
+        self.number = number
+        self.label = label
+
+
+class Event:
+    """Something that may happen next.
+
+    ``kind``: "call" (an actor starts a call), "poll" (somebody who looked and saw nothing goes on), "time" (the next
+    timer fires although others could go on), "kill". ``where`` and ``what`` name it the same way in every run:
+    the actor or process, and the call's path.
+    """
+
+    __slots__ = ("age", "chain", "happen", "kind", "label", "readonly", "what", "where")
+
+    def __init__(
+        self, kind: str, where: Any, what: Any, label: str, happen: Callable[[], None], chain: Chain | None = None,
+        age: int = 0, *, readonly: bool = False,
+    ) -> None:  # fmt: skip
+        self.kind = kind
+        self.where = where
+        self.what = what
+        self.label = label
+        self.happen = happen
+        self.chain = chain
+        self.age = age
+        self.readonly = readonly
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What it is called in every run of the same program."""
+        return self.kind, self.where, self.what
+
+    def depends(self, other: Event) -> bool:
+        """Return whether the order of the two matters."""
+        if self.kind == "call" and other.kind == "call":
+            return bool(self.where == other.where and not (self.readonly and other.readonly))
+        return True
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.label}>"
+
+
+class Choice(NamedTuple):
+    """Decision number ``at`` of a run: number ``value`` of ``bound`` possibilities."""
+
+    at: int
+    value: int
+    bound: int
+    kind: str
+    label: str
+
+
+class Schedule(msgspec.Struct, frozen=True, array_like=True):
+    """A run in short: the seed of its random numbers and its deviations from the dull choice.
+
+    ``settings`` is what else the run depends on (faults allowed, number of CPUs), as plain data.
+    """
+
+    seed: int = 0
+    deviations: tuple[tuple[int, int], ...] = ()
+    settings: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    def dumps(self) -> str:
+        """Return it as one line of text."""
+        return PREFIX + base64.b85encode(msgspec.msgpack.encode(self)).decode("ascii")
+
+    @classmethod
+    def loads(cls, text: str) -> Schedule:
+        """Return what ``dumps`` wrote. Raises ValueError."""
+        if not text.startswith(PREFIX):
+            raise ValueError(f"a schedule starts with {PREFIX!r}: {text[:40]!r}")
+        try:
+            return msgspec.msgpack.decode(base64.b85decode(text[len(PREFIX) :].strip()), type=cls)
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise ValueError(f"this schedule cannot be read, part of it is missing: {text[:60]!r}") from error
+
+    @property
+    def weight(self) -> int:
+        """How far it is from dull: what shrinking makes small."""
+        return len(self.deviations)
+
+
+class Policy(Protocol):
+    """What decides. One policy object serves one run."""
+
+    def choose(self, events: Sequence[Event]) -> int:
+        """Return which of at least two events happens next; they stand in the dull order."""
+
+    def draw(self, kind: str, bound: int) -> int:
+        """Return a number below ``bound``, for everything that is not an event; 0 is dull."""
+
+
+class Dull:
+    """The policy that never deviates."""
+
+    def choose(self, events: Sequence[Event]) -> int:
+        """See ``Policy``."""
+        del events
+        return 0
+
+    def draw(self, kind: str, bound: int) -> int:
+        """See ``Policy``."""
+        del kind, bound
+        return 0
+
+
+class Forced:
+    """Replays deviations; what they do not mention is dull. Values that are out of range mean the last possibility."""
+
+    def __init__(self, deviations: Mapping[int, int]) -> None:
+        self._deviations = deviations
+        self._index = -1
+
+    def choose(self, events: Sequence[Event]) -> int:
+        """See ``Policy``."""
+        return self.draw("event", len(events))
+
+    def draw(self, kind: str, bound: int) -> int:
+        """See ``Policy``."""
+        del kind
+        self._index += 1
+        return min(self._deviations.get(self._index, 0), bound - 1)
+
+
+@dataclass
+class Choices:
+    """The decisions of one run."""
+
+    policy: Policy
+    #: Deviations made so far.
+    deviations: dict[int, int] = field(default_factory=dict)
+    #: Every decision, if asked for.
+    record: list[Choice] | None = None
+    count: int = 0
+    #: No more faults: the run is to come to rest.
+    calm: bool = False
+
+    def __post_init__(self) -> None:
+        self._hash = hashlib.blake2b(digest_size=8)
+
+    def pick(self, events: list[Event]) -> Event:
+        """Return the event that happens next."""
+        bound = len(events)
+        if bound == 1:
+            return events[0]
+        value = self.policy.choose(events)
+        self._note(value, bound, "event", events[value].label)
+        return events[value]
+
+    def draw(self, kind: str, bound: int, label: str = "") -> int:
+        """Return a number below ``bound``."""
+        if bound < 2 or self.calm:
+            return 0
+        value = self.policy.draw(kind, bound)
+        self._note(value, bound, kind, label)
+        return value
+
+    def _note(self, value: int, bound: int, kind: str, label: str) -> None:
+        if value:
+            self.deviations[self.count] = value
+        if self.record is not None:
+            self.record.append(Choice(self.count, value, bound, kind, label))
+        self.count += 1
+
+    def observe(self, what: str) -> None:
+        """Add something that happened to the digest of the run."""
+        self._hash.update(what.encode())
+
+    def digest(self) -> str:
+        """Return the digest of everything that happened: equal for equal runs."""
+        return self._hash.hexdigest()

@@ -1,0 +1,211 @@
+"""Fibers: lines of execution that take turns in one thread.
+
+Every thread of every simulated process is a fiber, a greenlet. Exactly one runs at a time; it runs until it parks, and
+then the hub decides who is next. Greenlets are pooled: a fresh one costs 8 microseconds, a used one half of one.
+
+A killed fiber is never resumed while the world lives: SIGKILL runs no ``finally``. Dropping a parked greenlet would run
+them, so the dead are kept until the verdict is in and unwound then (``unwind``).
+
+This file may not know what a fiber runs or what it waits for.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import sys
+from collections import deque
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Final
+
+from greenlet import getcurrent, greenlet
+
+#: How often code that runs on after the end of its world may call us before it is given up on.
+PATIENCE: Final = 1000
+
+
+class WorldOver(BaseException):
+    """Thrown into what still runs when a simulation is over; raised by every call that it makes then."""
+
+
+class Fiber:
+    """A line of execution of a simulated process (``home``: whatever the world needs to find again)."""
+
+    __slots__ = ("calls_after_end", "chain", "dead", "error", "glet", "home", "ident", "name", "parked", "timer")
+
+    def __init__(self, home: Any, name: str, chain: Any) -> None:
+        self.home = home
+        self.name = name
+        #: The chain of calls that it belongs to (see ``choices``).
+        self.chain = chain
+        self.glet: greenlet | None = None
+        #: What it waits for, in words; "" while it runs or may run.
+        self.parked = ""
+        #: What it is resumed with.
+        self.error: BaseException | None = None
+        self.timer: Any = None
+        self.dead = False
+        self.calls_after_end = 0
+        #: What it takes for its thread's identifier; 0: the main thread's.
+        self.ident = 0
+
+    def frame(self) -> FrameType | None:
+        """Return its innermost frame while it is parked."""
+        return None if self.glet is None else self.glet.gr_frame
+
+    def __repr__(self) -> str:
+        return f"<fiber {self.name}>"
+
+
+class Fibers:
+    """The fibers of one world, and the hub they switch to."""
+
+    def __init__(self, enter: Callable[[Fiber], None]) -> None:
+        """``enter`` is called before a fiber goes on."""
+        self._enter = enter
+        self.ready: deque[Fiber] = deque()
+        self.current: Fiber | None = None
+        #: Every fiber that has not ended. Ordered by birth.
+        self.alive: dict[Fiber, None] = {}
+        self._idle: list[greenlet] = []
+        self._jobs: dict[greenlet, Callable[[], None]] = {}
+        self.hub: greenlet | None = None
+        #: The killed: kept so that nothing of them runs before the end.
+        self.graves: list[Fiber] = []
+        self.over = False
+
+    # -- birth
+
+    def adopt(self, home: Any, name: str, chain: Any) -> Fiber:
+        """Make a fiber of the code that runs now."""
+        fiber = Fiber(home, name, chain)
+        fiber.glet = getcurrent()
+        self.alive[fiber] = None
+        self.current = fiber
+        return fiber
+
+    def spawn(self, home: Any, name: str, chain: Any, body: Callable[[], None]) -> Fiber:
+        """Make a fiber that will run ``body``, which must not raise."""
+        fiber = Fiber(home, name, chain)
+
+        def job() -> None:
+            try:
+                contextvars.Context().run(body)
+            except WorldOver:
+                pass
+            finally:
+                self.alive.pop(fiber, None)
+                fiber.glet = None
+
+        fiber.glet = self._idle.pop() if self._idle else greenlet(self._serve, self.hub)
+        self._jobs[fiber.glet] = job
+        self.alive[fiber] = None
+        self.ready.append(fiber)
+        return fiber
+
+    def _serve(self) -> None:
+        """Run one job after the other: the life of a pooled greenlet."""
+        me = getcurrent()
+        while True:
+            job = self._jobs.pop(me, None)
+            if job is None:
+                return
+            job()
+            if self.over:
+                return
+            self._idle.append(me)
+            assert self.hub is not None
+            self.hub.switch()
+
+    # -- turns
+
+    def park(self, why: str) -> None:
+        """Let others run until somebody wakes this fiber. Raises what ``wake`` was given, WorldOver at the end."""
+        fiber = self.current
+        assert fiber is not None, "only fibers park"
+        if self.over:
+            self.check_over(fiber)
+        assert self.hub is not None
+        fiber.parked = why
+        loop = _running_loop()
+        if loop is not None:
+            _set_running_loop(None)
+        self.hub.switch()
+        if loop is not None:
+            _set_running_loop(loop)
+        error, fiber.error = fiber.error, None
+        if error is not None:
+            raise error
+
+    def check_over(self, fiber: Fiber) -> None:
+        """The world is over: stop the calling fiber."""
+        fiber.calls_after_end += 1
+        if fiber.calls_after_end > PATIENCE and self.hub is not None:
+            self.hub.switch()  # it swallows everything that is thrown at it: leave it where it is
+        raise WorldOver
+
+    def wake(self, fiber: Fiber, error: BaseException | None = None) -> None:
+        """Let a parked fiber go on, with ``error`` if given."""
+        if fiber.dead or not fiber.parked:
+            return
+        fiber.parked = ""
+        fiber.error = error
+        self.ready.append(fiber)
+
+    def run_one(self) -> None:
+        """Give the fiber that has waited longest its turn."""
+        fiber = self.ready.popleft()
+        if fiber.dead or fiber.glet is None:
+            return
+        self.current = fiber
+        self._enter(fiber)
+        fiber.glet.switch()
+        self.current = None
+
+    def kill(self, fiber: Fiber) -> None:
+        """Never let a fiber run again while the world lives."""
+        fiber.dead = True
+        self.alive.pop(fiber, None)
+        self.graves.append(fiber)
+
+    # -- the end
+
+    def unwind(self) -> None:
+        """End everything that is still parked, the dead too. Called from outside of every fiber but the first."""
+        self.over = True
+        here = getcurrent()
+        hub, self.hub = self.hub, here  # whoever parks now comes back to us
+        if hub is not None and hub and hub is not here:
+            hub.parent = here
+            _throw(hub)
+        for fiber in [*self.alive, *self.graves]:
+            glet = fiber.glet
+            if glet is None or glet is here or glet.dead or not glet:
+                continue  # a greenlet that never started is simply dropped
+            self.current = fiber
+            glet.parent = here
+            _throw(glet)
+        for glet in self._idle:
+            glet.parent = here
+            glet.switch()
+        self._idle.clear()
+        self._jobs.clear()
+        self.alive.clear()
+        self.graves.clear()
+        self.current = None
+
+
+def _throw(glet: greenlet) -> None:
+    try:
+        glet.throw(WorldOver)
+    except WorldOver:
+        pass
+
+
+def _running_loop() -> Any:
+    events = sys.modules.get("asyncio.events")
+    return None if events is None else events._get_running_loop()  # noqa: SLF001  # asyncio's own protocol for loops
+
+
+def _set_running_loop(loop: Any) -> None:
+    sys.modules["asyncio.events"]._set_running_loop(loop)  # noqa: SLF001  # see above

@@ -1,0 +1,320 @@
+"""The engine of a simulated process: what a real host does with sockets, threads and maps, done with fibers.
+
+It may not know what other processes there are: it says things to its grid and is told things by it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import weakref
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from actorgrid.core import messages as m
+from actorgrid.core.client import Entry, failed
+from actorgrid.engine import current
+from actorgrid.engine.calls import PreparedCall
+from actorgrid.engine.control import LocalEngine
+from actorgrid.engine.definitions import FunctionDefinition, MethodOptions, TaskOptions
+from actorgrid.engine.refs import ObjectRef
+from actorgrid.engine.serialize import Pickled
+from actorgrid.engine.worker_side import WorkerSide
+from actorgrid.exceptions import ActorGridError, HeadDiedError
+from actorgrid.sim.fibers import Fiber
+from actorgrid.sim.memory import Store
+
+if TYPE_CHECKING:
+    from actorgrid.sim.grid import Grid
+    from actorgrid.sim.worker import Worker
+    from actorgrid.sim.world import World
+
+#: Names of fibers in which nobody may wait: callbacks run there, as on a real process's reader thread.
+READER: Final = "reader"
+
+
+class SimWaiter:
+    """What a fiber waits on until ``need`` of its objects exist, or (``eager``) one of them is an error."""
+
+    __slots__ = ("eager", "fiber", "left", "open", "why", "world")
+
+    def __init__(self, world: World, need: int, *, eager: bool, why: str) -> None:
+        self.world = world
+        self.left = need
+        self.eager = eager
+        self.open = False
+        self.why = why
+        self.fiber: Fiber | None = None
+
+    def arrived(self, entry: Entry) -> None:
+        """One of the objects exists now."""
+        self.left -= 1
+        if not self.open and (self.left <= 0 or (self.eager and entry.value is not None and failed(entry.value))):
+            self.release()
+
+    def release(self) -> None:
+        """Let the fiber go on."""
+        self.open = True
+        if self.fiber is not None:
+            self.world.fibers.wake(self.fiber)
+
+    def wait(self, timeout: float | None) -> bool:
+        """Park until released or until ``timeout`` virtual seconds have passed. Returns whether it was released."""
+        world = self.world
+        if not self.open:
+            self.fiber = world.fibers.current
+            world.wait(self.why, timeout)
+            self.fiber = None
+        return self.open
+
+
+class _NoLock:
+    """The engine's lock: fibers only switch where none is held."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def _is_owned(self) -> bool:
+        return False
+
+
+class SimHost(LocalEngine):
+    """What simulated drivers and workers have in common."""
+
+    name = "sim"
+
+    def __init__(self, grid: Grid, number: int, pid: int) -> None:
+        """``number`` is its client number; ``pid`` is the process id that it is told."""
+        super().__init__(number, grid.session, grid.capacity, grid.namespace)
+        self.lock = _NoLock()  # type: ignore[assignment]  # all that an engine asks of its lock
+        self.grid = grid
+        self.world = grid.world
+        self.pid = pid
+        self.arenas = Store(self, grid.memory, int(grid.capacity["object_store_memory"]))
+        self.alive = True
+        #: Definitions that are prepared already: code at module level is shared by all simulated processes.
+        self._tasks: dict[int, list[tuple[Any, Any, PreparedCall]]] = {}
+        self._methods: dict[tuple[str, str], list[tuple[Any, PreparedCall]]] = {}
+        #: Its environment variables, in the form that ``os.environ`` keeps; None: the interpreter's.
+        self.environment: dict[Any, Any] | None = None
+        #: What cloudpickle knows of classes that were defined in a function: each process has its own copies.
+        self._classes: tuple[Any, Any] | None = None
+        #: Objects whose existence this process has observed.
+        self.noticed: set[int] = set()
+
+    # -- what EngineBase asks of a host
+
+    def send(self, *, force: bool) -> None:
+        """See ``EngineBase``."""
+        del force
+        self.world.check_over()
+        self.grid.says(self)
+
+    def wake(self) -> None:
+        """See ``EngineBase``."""
+        self.grid.says(self)
+
+    def write_extent(self, pickled: Pickled) -> m.Extent:
+        """See ``EngineBase``."""
+        return self.arenas.write(pickled)
+
+    def map_extent(self, extent: m.Extent, on_release: Callable[[], None]) -> memoryview:
+        """See ``EngineBase``."""
+        return self.grid.memory.view(extent, on_release)
+
+    def waiter(self, need: int, *, eager: bool) -> SimWaiter:
+        """See ``EngineBase``."""
+        self.world.check_over()
+        return SimWaiter(self.world, need, eager=eager, why="get()" if eager else "wait()")
+
+    def is_reader(self) -> bool:
+        """See ``EngineBase``."""
+        fiber = self.world.fibers.current
+        return fiber is None or fiber.name == READER
+
+    def schedule(self, callback: Callable[[], None]) -> None:
+        """See ``EngineBase``."""
+        if self.alive:
+            self.world.fibers.spawn(self, READER, self.world.root_chain, callback)
+
+    def end_waits(self, error: ActorGridError) -> None:
+        """Let everybody who waits see ``error``."""
+        for waiter in self.client.die(error):
+            waiter.release()
+
+    def enter(self) -> None:
+        """Code of this process runs from now on."""
+        current.install(self if self.alive else None)
+        os.environ._data = self.environment or self.world.environment  # type: ignore[attr-defined]  # noqa: SLF001  # where it keeps them
+        module = sys.modules.get("cloudpickle.cloudpickle")
+        if module is not None:
+            if self._classes is None:
+                self._classes = self.class_trackers(module)
+            module._DYNAMIC_CLASS_TRACKER_BY_CLASS, module._DYNAMIC_CLASS_TRACKER_BY_ID = self._classes  # type: ignore[attr-defined]  # noqa: SLF001  # the one place where it keeps them
+
+    def class_trackers(self, module: Any) -> tuple[Any, Any]:
+        """Return this process's maps between classes and their identifiers."""
+        del module
+        return weakref.WeakKeyDictionary(), weakref.WeakValueDictionary()
+
+    def shutdown(self) -> None:
+        """End the grid, if it is this process's own."""
+
+    # -- prepared calls: one per definition and options, however many processes use the same module
+
+    def prepare_task(self, definition: FunctionDefinition, options: TaskOptions) -> PreparedCall:
+        """See ``Engine``."""
+        known = self._tasks.setdefault(id(definition), [])
+        for seen, wanted, prepared in known:
+            if seen is definition and wanted == options:
+                return prepared
+        prepared = super().prepare_task(definition, options)
+        known.append((definition, options, prepared))
+        return prepared
+
+    def prepare_method(self, method: str, display_name: str, options: MethodOptions) -> PreparedCall:
+        """See ``Engine``."""
+        known = self._methods.setdefault((method, display_name), [])
+        for wanted, prepared in known:
+            if wanted == options:
+                return prepared
+        prepared = super().prepare_method(method, display_name, options)
+        known.append((options, prepared))
+        return prepared
+
+    # -- which of the objects that exist are seen to exist is a choice
+
+    def wait(
+        self, refs: Sequence[ObjectRef[Any]], num_returns: int, timeout: float | None
+    ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+        """See ``Engine``. If more are ready than asked for, which of them come first is explored."""
+        ready, _ = super().wait(refs, num_returns, timeout)
+        there = [ref for ref in refs if ref._entry.value is not None]  # type: ignore[attr-defined]  # noqa: SLF001  # our own
+        seen = [ref for ref in there if ref._entry.oid in self.noticed]  # noqa: SLF001  # our own
+        fresh = [ref for ref in there if ref._entry.oid not in self.noticed]  # noqa: SLF001  # our own
+        if timeout == 0 and len(there) <= num_returns:
+            hidden = self.world.choices.draw("ready", len(fresh) + 1, "wait(timeout=0) sees less")
+            ready = seen + fresh[: len(fresh) - hidden]
+        elif len(there) > num_returns:
+            ready = seen[:num_returns]
+            while len(ready) < num_returns:
+                index = self.world.choices.draw("ready", len(fresh), "wait() sees another one first")
+                ready.append(fresh.pop(index))
+        self.noticed.update(ref._entry.oid for ref in ready)  # noqa: SLF001  # our own
+        chosen = {id(ref) for ref in ready}
+        return [ref for ref in refs if id(ref) in chosen], [ref for ref in refs if id(ref) not in chosen]
+
+    # -- what the grid tells it
+
+    def hear(self, batch: list[Any]) -> None:
+        """Take what the head replied."""
+        client = self.client
+        client.heard()
+        for message in batch:
+            kind = type(message)
+            if kind is m.Ready:
+                client.ready(message)
+            elif kind is m.Answer:
+                client.answered(message)
+            elif kind is m.Freed:
+                self.arenas.freed(message.extents)
+            else:
+                self.hear_more(message)
+        if client.dropped:
+            self.grid.says(self)
+
+    def hear_more(self, message: Any) -> None:
+        """Take a message that only drivers, or only workers, understand."""
+        del message  # segments are visible to everybody; process groups and notices mean nothing here
+
+    def speak(self) -> list[Any]:
+        """Return everything that is to be said to the head."""
+        client = self.client
+        if client.dropped:
+            client.collect()
+        batch, client.outbox = client.outbox, []
+        return batch
+
+    def blocking(self, call: str, oids: tuple[int, ...]) -> Callable[[], None] | None:
+        """See ``EngineBase``."""
+        fiber = self.world.fibers.current
+        if fiber is not None:
+            self.world.waits_for[fiber] = (call, oids)
+        return None
+
+
+class SimDriver(SimHost):
+    """The engine of the program itself."""
+
+    def class_trackers(self, module: Any) -> tuple[Any, Any]:
+        """See ``SimHost``: the program has the interpreter's own."""
+        if self.world.real_trackers is None:
+            self.world.real_trackers = (
+                module._DYNAMIC_CLASS_TRACKER_BY_CLASS,  # noqa: SLF001  # see above
+                module._DYNAMIC_CLASS_TRACKER_BY_ID,  # noqa: SLF001  # see above
+            )
+        return self.world.real_trackers
+
+    #: What else ends with the grid.
+    on_shutdown: Callable[[], None] | None = None
+
+    def hear_more(self, message: Any) -> None:
+        """See ``SimHost``."""
+        if isinstance(message, m.GridDied):
+            self.end_waits(HeadDiedError(message.message))
+
+    def shutdown(self) -> None:
+        """End the grid."""
+        if self.alive:
+            self.grid.close()
+            if self.on_shutdown is not None:
+                self.on_shutdown()
+
+
+class SimWorker(SimHost, WorkerSide):
+    """The engine of a simulated worker."""
+
+    def __init__(self, grid: Grid, worker: Worker, number: int, pid: int) -> None:
+        """``worker`` runs the calls."""
+        super().__init__(grid, number, pid)
+        self.worker = worker
+        self.machine = worker.machine
+        encode = os.environ.encodekey  # there since Python 3.2
+        self.environment = dict(self.world.environment)
+        self.environment.update({encode(name): encode(value) for name, value in grid.env_vars.items()})
+
+    def current_task(self) -> tuple[int, int]:
+        """See ``EngineBase``."""
+        return WorkerSide.current_task(self)
+
+    def hear_more(self, message: Any) -> None:
+        """See ``SimHost``."""
+        if isinstance(message, m.Revoke):
+            self.worker.revoke(message)
+        elif isinstance(message, m.Interrupt):
+            self.worker.interrupt(message)
+
+    def blocking(self, call: str, oids: tuple[int, ...]) -> Callable[[], None] | None:
+        """See ``EngineBase``."""
+        super().blocking(call, oids)
+        running = self.running()
+        if running is None:
+            return None
+        task = running.run.task
+        self.client.outbox.append(m.Blocked(task, call, oids, self.handed_back(self.machine.block())))
+
+        def resume() -> None:
+            self.client.outbox.append(m.Resumed(task))
+            self.send(force=True)
+
+        return resume
+
+    def exit_actor(self) -> None:
+        """See ``Engine``."""
+        if self.machine.actor is None:
+            super().exit_actor()
+        self.worker.exit_actor()
+
+    def shutdown(self) -> None:
+        """A task does not end the grid that it runs in."""

@@ -1,0 +1,105 @@
+"""Shared memory of a simulated grid: bytes that processes refer to by extent, under the head's leases.
+
+One segment per process, as large as it likes; what is written is copied once, so that writer and readers share nothing
+but what the real store would let them share.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from actorgrid.core import messages as m
+from actorgrid.core.extents import reserved
+from actorgrid.exceptions import ObjectStoreFullError
+from actorgrid.wire import layout
+
+if TYPE_CHECKING:
+    from actorgrid.engine.serialize import Pickled
+    from actorgrid.sim.host import SimHost
+
+SEGMENT: Final = 1 << 46
+
+
+class _Pin:
+    """Says so when the last view of an object goes."""
+
+    __slots__ = ("on_release",)
+
+    def __init__(self, on_release: Callable[[], None]) -> None:
+        self.on_release = on_release
+
+    def __del__(self) -> None:
+        self.on_release()
+
+
+class Memory:
+    """What lies in the shared memory of one grid."""
+
+    def __init__(self) -> None:
+        self._payloads: dict[tuple[int, int], bytearray] = {}
+
+    def store(self, extent: m.Extent, payload: bytes) -> None:
+        """Keep a payload."""
+        self._payloads[extent.segment, extent.offset] = bytearray(payload)
+
+    def free(self, extent: m.Extent) -> None:
+        """Forget a payload; views of it stay valid."""
+        self._payloads.pop((extent.segment, extent.offset), None)
+
+    def view(self, extent: m.Extent, on_release: Callable[[], None]) -> memoryview:
+        """Return a read-only view that pins its object."""
+        payload = self._payloads[extent.segment, extent.offset]
+        # A ctypes array is the one exporter of memory that can carry more, before Python 3.12 too (PEP 688).
+        exporter: Any = (ctypes.c_char * len(payload)).from_buffer(payload)
+        exporter.pin = _Pin(on_release)
+        return memoryview(exporter).cast("B").toreadonly()
+
+
+class Store:
+    """One process's part of it: its segment and its lease."""
+
+    def __init__(self, host: SimHost, memory: Memory, budget: int) -> None:
+        """``budget`` is the whole grid's, in bytes."""
+        self._host = host
+        self._memory = memory
+        self._segment = 0
+        self._offset = 0
+        #: Leased bytes that no extent uses; how often extents came back; how much is kept for the next value.
+        self._spare = 0
+        self._frees = 0
+        self._keep = budget // 8
+
+    def write(self, pickled: Pickled) -> m.Extent:
+        """Put a payload into shared memory. Raises ObjectStoreFullError."""
+        size = reserved(pickled.size)
+        while self._spare < size:
+            self._lease(size)
+        self._spare -= size
+        if not self._segment:
+            self._segment = self._host.client.take_ids(1)
+            self._host.client.outbox.append(m.NewSegment(self._segment, SEGMENT))
+        extent = m.Extent(self._segment, self._offset, pickled.size)
+        self._offset += size
+        self._memory.store(extent, layout.to_bytes(pickled.data, pickled.buffers) if pickled.buffers else pickled.data)
+        return extent
+
+    def _lease(self, size: int) -> None:
+        frees = self._frees
+        answer = self._host._ask(m.LeaseRequest(0, size))  # noqa: SLF001  # one door for all requests
+        if not answer.error:
+            self._spare += answer.body["granted"]
+        elif self._frees == frees:  # else something was freed while we asked
+            raise ObjectStoreFullError(answer.error)
+
+    def freed(self, extents: tuple[m.Extent, ...]) -> None:
+        """Nobody uses these any more: fill them again, and give back what is too much to keep."""
+        for extent in extents:
+            self._memory.free(extent)
+            self._spare += reserved(extent.size)
+        self._frees += 1
+        if self._spare > self._keep:
+            surplus, self._spare = self._spare - self._keep, self._keep
+            self._host.client.outbox.append(m.LeaseReturn(surplus))
+            self._host.send(force=True)

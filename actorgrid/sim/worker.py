@@ -1,0 +1,258 @@
+"""A simulated worker: the worker machine, and fibers that run its calls.
+
+What ``runtime/worker.py`` does around the machine with threads and signals is done here in the same order with fibers.
+Tasks and constructors start at once; which call an actor starts next is the world's choice (``offers``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from actorgrid.core import messages as m
+from actorgrid.core.messages import Kind, Status
+from actorgrid.core.worker import Running, WorkerMachine
+from actorgrid.engine import execution
+from actorgrid.engine.code import CodeShelf
+from actorgrid.engine.worker_side import running_now
+from actorgrid.sim.fibers import Fiber, WorldOver
+from actorgrid.sim.host import SimWorker
+
+if TYPE_CHECKING:
+    from actorgrid.sim.async_actor import AsyncActor
+    from actorgrid.sim.grid import Grid
+
+#: Run time that is reported (microseconds): never so short that the head would send tasks ahead, which would only take
+#: orders away from those that are explored.
+MICROS = 1000
+
+
+class Worker:
+    """One simulated worker process."""
+
+    def __init__(self, grid: Grid, number: int, pid: int) -> None:
+        self.grid = grid
+        self.world = grid.world
+        self.number = number
+        self.machine = WorkerMachine()
+        self.engine = SimWorker(grid, self, number, pid)
+        self.engine.code = CodeShelf(self.engine)
+        self.fibers: dict[Fiber, Running] = {}
+        #: Identifiers of the threads of a threaded actor.
+        self._pool: list[int] = []
+        self.exiting = False
+        self.departing = False
+        self.loop: AsyncActor | None = None
+
+    @property
+    def title(self) -> str:
+        """What the process is, in words."""
+        spec = self.engine.actor_spec
+        return f"{spec.name if spec is not None else 'worker'} {self.engine.pid}"
+
+    # -- what the head sends
+
+    def take(self, batch: list[Any]) -> None:
+        """Note what came over the task link, and start what starts by itself."""
+        for message in batch:
+            if isinstance(message, m.Run):
+                if message.deps or message.refs:
+                    self.engine.given(message)
+                cancelled = self.machine.given(message)
+                if cancelled is not None:
+                    self._drop(cancelled)
+            else:
+                self._learn(message)
+        self.go_on()
+
+    def _learn(self, message: Any) -> None:
+        if isinstance(message, m.Learn):
+            self.machine.specs[message.spec.spec] = message.spec
+        elif isinstance(message, m.Code):
+            self.engine.code.add(message)
+        elif isinstance(message, m.Restarted):
+            self.machine.become_actor(message)
+        elif isinstance(message, m.Unlearn):
+            for spec in message.specs:
+                self.machine.specs.pop(spec, None)
+            self.engine.code.remove(message.digests)
+        elif isinstance(message, m.Exit):
+            self.machine.leaving = message.reason
+
+    def go_on(self) -> None:
+        """Start what needs no choice; leave if that is all."""
+        machine = self.machine
+        if self.exiting or self.departing or not self.engine.alive:
+            return
+        queue = machine.queue
+        if queue and not machine.running and machine.specs[queue[0].spec].kind is not Kind.METHOD:
+            running = machine.start()
+            if running is not None:
+                self.start(running)
+        if machine.leaving and not machine.running and not queue:
+            self.departing = True
+            self.world.fibers.spawn(self.engine, f"{self.title} leaves", self.world.root_chain, self._depart)
+
+    def offers(self) -> list[m.Run]:
+        """Return the calls of which any may be started next."""
+        machine = self.machine
+        if self.exiting or self.departing or not machine.queue or self.engine.actor_spec is None:
+            return []
+        return machine.candidates()
+
+    # -- running
+
+    def begin(self, run: m.Run) -> None:
+        """Start this call: the world chose it."""
+        running = self.machine.start(run)
+        assert running is not None
+        self.start(running)
+
+    def start(self, running: Running) -> None:
+        """Run a call in a fiber of its own, or on the actor's event loop."""
+        if self.loop is not None:
+            self.loop.call(running)
+            return
+        call = self.grid.call_of(running.run.task)
+        fiber = self.world.fibers.spawn(
+            self.engine, f"{running.spec.name} {call.path}", call.chain, lambda: self._perform(fiber, running)
+        )
+        self.fibers[fiber] = running
+        if self.machine.limit > 1:
+            fiber.ident = self._thread()
+
+    def _thread(self) -> int:
+        """Return the identifier of a thread of the pool that runs nothing now."""
+        used = {fiber.ident for fiber in self.fibers}
+        ident = next((ident for ident in self._pool if ident not in used), 0)
+        if not ident:
+            ident = self.world.new_ident()
+            self._pool.append(ident)
+        return ident
+
+    def _perform(self, fiber: Fiber, running: Running) -> None:
+        engine = self.engine
+        running_now.set(running)
+        if self.machine.limit == 1:
+            engine.latest = running
+        began = self.world.clock.now
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            result = engine.perform(running)
+        except WorldOver:
+            raise
+        except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
+            error = raised
+        self.fibers.pop(fiber, None)
+        self.over(running, result, error, began)
+
+    def over(self, running: Running, result: Any, error: BaseException | None, began: float) -> None:
+        """A call's user code is over: say what came of it."""
+        if isinstance(error, SystemExit):
+            self._exits(running, error)
+            return
+        retry = False
+        try:
+            if error is None:
+                values = execution.results(self.engine, running, result)
+        except WorldOver:
+            raise
+        except BaseException as broken:  # noqa: BLE001  # the result does not pickle, say
+            error = broken
+        if error is not None:
+            values, retry = self._failed(running, error)
+        if not self.grid.survives_reply(self, running):
+            return
+        self._finish(running, values, max(MICROS, int((self.world.clock.now - began) * 1e6)), retry=retry)
+
+    def _failed(self, running: Running, error: BaseException) -> tuple[tuple[m.Value, ...], bool]:
+        if running.cancelled and (isinstance(error, KeyboardInterrupt) or self.machine.is_method(running)):
+            return execution.cancelled(running), False
+        return execution.failure(running, error), not running.cancelled and execution.may_retry(running, error)
+
+    def _finish(self, running: Running, values: tuple[m.Value, ...], micros: int, *, retry: bool) -> None:
+        engine, run, machine = self.engine, running.run, self.machine
+        if running.cancelled and machine.is_method(running):
+            values = execution.cancelled(running)
+        leaving = machine.finished(running)
+        outbox = engine.client.outbox
+        if leaving:
+            outbox.append(m.Revoked(engine.handed_back(machine.leave("max_calls"))))
+        outbox.append(m.Done(run.task, run.attempt, values, micros, retry, leaving))
+        if run.deps or run.refs:
+            engine.let_go(run)
+        if engine.latest is running:
+            engine.latest = None
+        engine.send(force=True)
+        if running.spec.kind is Kind.ACTOR and not (values and values[0].status is not Status.OK):
+            self._constructed(running.spec)
+        if self.exiting and not machine.running:  # the last of those that exit_actor() waits for
+            self._depart()
+        self.go_on()
+
+    def _constructed(self, spec: m.Spec) -> None:
+        self.machine.constructed(spec)
+        if spec.is_async:
+            from actorgrid.sim.async_actor import AsyncActor  # asyncio: only where it is used
+
+            self.loop = AsyncActor(self)
+
+    def _drop(self, running: Running) -> None:
+        """A call that never started was cancelled."""
+        self.engine.let_go(running.run)
+        done = m.Done(running.run.task, running.run.attempt, execution.cancelled(running))
+        self.engine.client.outbox.append(done)
+        self.engine.send(force=True)
+
+    # -- control
+
+    def revoke(self, message: m.Revoke) -> None:
+        """Hand back what has not started."""
+        back = self.engine.handed_back(self.machine.revoke(message.tasks))
+        if back:
+            self.engine.client.outbox.append(m.Revoked(back))
+            self.engine.send(force=True)
+
+    def interrupt(self, message: m.Interrupt) -> None:
+        """Cancel an attempt. A synchronous method is only told, as on real processes."""
+        running = self.machine.cancel(message.task, message.attempt)
+        if running is None:
+            return
+        if message.task not in self.machine.running:
+            self._drop(running)
+        elif self.loop is not None:
+            self.loop.cancel(running)
+        elif running.spec.kind is Kind.TASK:
+            for fiber, other in self.fibers.items():
+                if other is running:
+                    self.world.fibers.wake(fiber, KeyboardInterrupt())
+
+    # -- the end
+
+    def exit_actor(self) -> NoReturn:
+        """End this actor: no restart, whatever it was told."""
+        self.engine.client.outbox.append(m.Exiting("the actor ended itself with exit_actor()"))
+        self.engine.send(force=True)
+        self.exiting = True
+        raise SystemExit(0)
+
+    def _exits(self, running: Running, error: SystemExit) -> None:
+        if not self.exiting:
+            code = error.code
+            if code is not None and not isinstance(code, int):
+                sys.stderr.write(f"{code}\n")
+                code = 1
+            self.grid.died(self, code or 0)
+            return
+        self.machine.running.pop(running.run.task, None)
+        if not self.machine.running:  # others that run in this actor finish first
+            self._depart()
+
+    def _depart(self) -> None:
+        words = getattr(self.engine.instance, "__ray_shutdown__", None)
+        if words is not None:
+            with contextlib.suppress(Exception):
+                words()
+        self.grid.died(self, 0)

@@ -1,0 +1,314 @@
+"""A world: one thread in which a whole grid runs, under virtual time, one choice at a time.
+
+The hub is the greenlet that decides. User code runs in fibers until all of them are parked; then messages flow until
+all is quiet; then the hub asks ``choices`` what happens next: which call an actor starts, time, a fault.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from greenlet import getcurrent, greenlet
+
+from actorgrid.core.signals import SIGKILL
+from actorgrid.engine import current
+from actorgrid.exceptions import DeadlockError, LivelockError
+from actorgrid.sim.choices import Chain, Choices, Event
+from actorgrid.sim.clock import Clock, Timer
+from actorgrid.sim.fibers import Fiber, Fibers, WorldOver
+
+if TYPE_CHECKING:
+    from actorgrid.engine.definitions import StartConfig
+    from actorgrid.sim.async_actor import SimLoop
+    from actorgrid.sim.grid import Grid
+    from actorgrid.sim.host import SimDriver
+    from actorgrid.sim.worker import Worker
+
+#: Identifiers of simulated threads count from here.
+FIRST_IDENT: Final = 1 << 40
+#: After so many events of one chain in a row another one is next.
+FAIR: Final = 100
+KILL_POINTS: Final = frozenset({"blocked", "before_reply"})
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What may break in a run, and how often.
+
+    ``kill``: how many worker processes may die of SIGKILL, at the ``kill_points``: "blocked" (while everything waits),
+    "before_reply" (the call's body ran, its result never leaves). ``clock_jumps``: how often the wall clock may jump.
+    """
+
+    kill: int = 0
+    kill_points: frozenset[str] = KILL_POINTS
+    clock_jumps: int = 0
+
+
+class World:
+    """Everything that one run consists of."""
+
+    def __init__(
+        self, choices: Choices, faults: Faults | None = None, *, max_events: int = 100_000, checks: bool = False,
+        tag: str = "",
+    ) -> None:  # fmt: skip
+        """``checks``: verify every invariant of the head after every message. ``tag``: hex digits for session names."""
+        self.tag = tag
+        self.choices = choices
+        self.faults = faults or Faults()
+        self.clock = Clock()
+        self.fibers = Fibers(self._enter)
+        self.fibers.hub = greenlet(self._hub)
+        self.checks = checks
+        self.max_events = max_events
+        self.events = 0
+        self.kills = 0
+        self.age = 0
+        self._idents = 0
+        self._chains = 0
+        self.root_chain = self.chain("main")
+        self._last_chain: Chain = self.root_chain
+        self._in_a_row = 0
+        self.grid: Grid | None = None
+        self.grids = 0
+        #: Things for the hub to do once user code is parked.
+        self._later: deque[Callable[[], None]] = deque()
+        #: Fibers that looked, saw nothing, and go on when everything else has had a chance.
+        self._polls: dict[Fiber, None] = {}
+        #: What each parked fiber waits for: the call and the objects.
+        self.waits_for: dict[Fiber, tuple[str, tuple[int, ...]]] = {}
+        self.story: list[tuple[float, str, str]] | None = None
+        self._main: Fiber | None = None
+        self.over = False
+        #: The program's environment variables.
+        self.environment: dict[Any, Any] = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
+        #: The interpreter's own record of classes defined in functions (see ``SimHost.enter``).
+        self.real_trackers: tuple[Any, Any] | None = None
+        #: Event loops that were made, to be closed at the end.
+        self.loops: list[SimLoop] = []
+
+    # -- the program
+
+    def enter(self) -> None:
+        """Make the calling code the main fiber of this world: it is the driver's main thread from now on."""
+        self._main = self.fibers.adopt(None, "main", self.root_chain)
+        assert self.fibers.hub is not None
+        self.fibers.hub.parent = getcurrent()
+
+    def start(self, config: StartConfig) -> SimDriver:
+        """Start a grid."""
+        from actorgrid.sim.grid import Grid  # the world is older than its grids
+
+        self.grids += 1
+        self.grid = grid = Grid(self, config)
+        if self.fibers.current is not None:
+            self.fibers.current.home = grid.driver
+        return grid.driver
+
+    def closed(self, grid: Grid) -> None:
+        """A grid is over."""
+        if self.grid is grid:
+            self.grid = None
+
+    def close(self) -> None:
+        """End it all: unwind what is parked, dead or alive."""
+        if not self.over:
+            self.over = True
+            self.fibers.unwind()
+            os.environ._data = self.environment  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
+            for loop in self.loops:
+                loop.bury()
+            if self.real_trackers is not None:
+                module = sys.modules["cloudpickle.cloudpickle"]
+                module._DYNAMIC_CLASS_TRACKER_BY_CLASS, module._DYNAMIC_CLASS_TRACKER_BY_ID = self.real_trackers  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
+            current.install(None)
+
+    def check_over(self) -> None:
+        """Stop user code that runs on after the end."""
+        if self.over and self.fibers.current is not None:
+            self.fibers.check_over(self.fibers.current)
+
+    def chain(self, label: str) -> Chain:
+        """Return a new chain of calls."""
+        self._chains += 1
+        return Chain(self._chains, label)
+
+    def new_ident(self) -> int:
+        """Return an identifier for a simulated thread."""
+        self._idents += 1
+        return FIRST_IDENT + self._idents
+
+    def later(self, action: Callable[[], None]) -> None:
+        """Have the hub do something once user code is parked."""
+        self._later.append(action)
+
+    # -- waiting
+
+    def wait(self, why: str, timeout: float | None) -> None:
+        """Park the calling fiber until it is woken or ``timeout`` virtual seconds have passed."""
+        fiber = self.fibers.current
+        if fiber is None:
+            raise RuntimeError("a finalizer that runs between two steps of the simulation cannot wait")
+        timer: Timer | None = None
+        if timeout is not None:
+            if timeout <= 0:
+                self._polls[fiber] = None
+            else:
+                due = self.clock.now + timeout
+                timer = self.clock.at(due, lambda: self.fibers.wake(fiber), f"{fiber.name}: {why} times out")
+        try:
+            self.fibers.park(why)
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self._polls.pop(fiber, None)
+            self.waits_for.pop(fiber, None)
+
+    def sleep(self, seconds: float) -> None:
+        """Let virtual time pass for the calling fiber."""
+        self.wait("sleep()", max(seconds, 0.0))
+
+    def _enter(self, fiber: Fiber) -> None:
+        if fiber.home is None:
+            current.install(None)
+        else:
+            fiber.home.enter()
+
+    # -- the hub
+
+    def _hub(self) -> None:
+        """Decide, for ever. What goes wrong here is thrown into the main fiber."""
+        while True:
+            try:
+                self._step()
+            except WorldOver:
+                return
+            except BaseException as error:  # noqa: BLE001  # an invariant is broken: the program ends with it
+                assert self._main is not None
+                self._main.parked = self._main.parked or "the hub"
+                self.fibers.wake(self._main, error)
+
+    def _step(self) -> None:
+        fibers = self.fibers
+        if fibers.ready:
+            fibers.run_one()
+        elif self._later:
+            self._later.popleft()()
+        elif self.grid is None or not self.grid.pump():
+            self._next_event()
+
+    def _next_event(self) -> None:
+        events = self.enabled()
+        if not events:
+            if not self._head_timer():
+                self._stuck()
+            return
+        self.events += 1
+        if self.events > self.max_events:
+            raise LivelockError(f"the program has not ended after {self.max_events} events: {self.describe_waits()}")
+        event = self.choices.pick(events)
+        if self.story is not None:
+            self.story.append((self.clock.now, event.kind, event.label))
+        self.choices.observe(f"{event.kind} {event.label} {len(events)}")
+        self._in_a_row = self._in_a_row + 1 if event.chain is self._last_chain else 0
+        if event.chain is not None:
+            self._last_chain = event.chain
+        event.happen()
+
+    def enabled(self) -> list[Event]:
+        """Return what may happen next, the dullest first."""
+        # Even the dullest run is fair: a chain that loops until others have done something lets them.
+        last = self._last_chain if self._in_a_row % FAIR != FAIR - 1 else None
+        events = self.grid.offers() if self.grid is not None else []
+        if len(events) > 1:
+            back = self._last_chain if last is None else None
+            events.sort(
+                key=lambda event: (event.chain is not last, event.chain is back, _number(event.chain), event.age)
+            )
+        for fiber in self._polls:
+            if fiber.parked:
+                what = f"{fiber.name} looks again"
+                events.append(Event("poll", fiber.name, what, what, partial(self.fibers.wake, fiber)))
+        timer = self.clock.next()
+        if timer is not None:
+            events.append(Event("time", "", timer.label, timer.label, partial(self._pass, timer.at)))
+        if self.may_kill("blocked") and events:
+            events += self._kills()
+        return events
+
+    def _pass(self, when: float) -> None:
+        """Let time pass, for the head too."""
+        while self.grid is not None and self.grid.open:
+            deadline = self.grid.head.next_deadline()
+            if deadline is None or deadline > when or deadline <= self.clock.now:
+                break
+            self.clock.advance(deadline)
+            self.grid.turn()
+        self.clock.advance(when)
+        if self.grid is not None and self.grid.open:
+            self.grid.turn()
+
+    def _head_timer(self) -> bool:
+        """Nothing can happen but what the head itself does after a while. Returns whether there is such a thing."""
+        if self.grid is None or not self.grid.open:
+            return False
+        deadline = self.grid.head.next_deadline()
+        if deadline is None or deadline <= self.clock.now:
+            return False
+        self._pass(deadline)
+        return True
+
+    def _stuck(self) -> None:
+        """Nothing can ever happen again, and somebody waits."""
+        error = DeadlockError(f"nothing can happen any more: {self.describe_waits()}")
+        main = self._main
+        if main is not None and main.parked:
+            self.fibers.wake(main, error)
+        else:
+            raise error
+
+    def describe_waits(self) -> str:
+        """Return who waits for what."""
+        said = []
+        for fiber in self.fibers.alive:
+            if fiber.parked:
+                call, oids = self.waits_for.get(fiber, (fiber.parked, ()))
+                calls = self.grid.calls if self.grid is not None else {}
+                named = [f"{calls[oid].name} {calls[oid].path}" if oid in calls else f"{oid:x}" for oid in oids]
+                said.append(f"{fiber.name} waits in {call}" + (f" for {', '.join(named)}" if named else ""))
+        return "; ".join(said) or "nobody waits"
+
+    # -- faults
+
+    def may_kill(self, point: str) -> bool:
+        """Return whether a process may be killed at such a point now."""
+        faults = self.faults
+        return self.kills < faults.kill and point in faults.kill_points and not self.choices.calm
+
+    def killed(self, label: str) -> None:
+        """A process is being killed."""
+        self.kills += 1
+        if self.story is not None:
+            self.story.append((self.clock.now, "kill", label))
+
+    def _kills(self) -> list[Event]:
+        assert self.grid is not None
+        return [
+            Event("kill", worker.title, "", f"kill {worker.title}", partial(self._kill, worker))
+            for worker in self.grid.workers.values()
+            if worker.engine.alive and (worker.machine.running or worker.engine.actor_spec is not None)
+        ]
+
+    def _kill(self, worker: Worker) -> None:
+        self.kills += 1
+        assert self.grid is not None
+        self.grid.died(worker, -SIGKILL)
+
+
+def _number(chain: Chain | None) -> int:
+    return 0 if chain is None else chain.number
