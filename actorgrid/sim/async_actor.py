@@ -33,7 +33,7 @@ class _Selector:
         """Park until somebody wakes the loop or ``timeout`` virtual seconds have passed."""
         if not self.signalled and (timeout is None or timeout > 0):
             self.fiber = self.world.fibers.current
-            self.world.wait("its event loop", timeout)
+            self.world.wait("its event loop", timeout, lambda: self.signalled)
             self.fiber = None
         self.signalled = False
         return []

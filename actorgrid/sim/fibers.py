@@ -31,7 +31,19 @@ class WorldOver(BaseException):
 class Fiber:
     """A line of execution of a simulated process (``home``: whatever the world needs to find again)."""
 
-    __slots__ = ("calls_after_end", "chain", "dead", "error", "glet", "home", "ident", "name", "parked", "timer")
+    __slots__ = (
+        "calls_after_end",
+        "chain",
+        "dead",
+        "error",
+        "glet",
+        "home",
+        "ident",
+        "name",
+        "parked",
+        "pending",
+        "timer",
+    )
 
     def __init__(self, home: Any, name: str, chain: Any) -> None:
         self.home = home
@@ -41,6 +53,8 @@ class Fiber:
         self.glet: greenlet | None = None
         #: What it waits for, in words; "" while it runs or may run.
         self.parked = ""
+        #: It was woken before it could park.
+        self.pending = False
         #: What it is resumed with.
         self.error: BaseException | None = None
         self.timer: Any = None
@@ -89,11 +103,13 @@ class Fibers:
         fiber = Fiber(home, name, chain)
 
         def job() -> None:
+            self.current = fiber
             try:
                 contextvars.Context().run(body)
             except WorldOver:
                 pass
             finally:
+                self.current = None
                 self.alive.pop(fiber, None)
                 fiber.glet = None
 
@@ -126,11 +142,17 @@ class Fibers:
         if self.over:
             self.check_over(fiber)
         assert self.hub is not None
+        if fiber.pending:
+            fiber.pending = False
+            return
         fiber.parked = why
         loop = _running_loop()
         if loop is not None:
             _set_running_loop(None)
+        # Finalizers run anywhere: what they see as current must be whose stack they are on.
+        self.current = None
         self.hub.switch()
+        self.current = fiber
         if loop is not None:
             _set_running_loop(loop)
         error, fiber.error = fiber.error, None
@@ -146,7 +168,10 @@ class Fibers:
 
     def wake(self, fiber: Fiber, error: BaseException | None = None) -> None:
         """Let a parked fiber go on, with ``error`` if given."""
-        if fiber.dead or not fiber.parked:
+        if fiber.dead:
+            return
+        if not fiber.parked:
+            fiber.pending = fiber is self.current  # it is about to park: a finalizer runs in between
             return
         fiber.parked = ""
         fiber.error = error
@@ -157,10 +182,8 @@ class Fibers:
         fiber = self.ready.popleft()
         if fiber.dead or fiber.glet is None:
             return
-        self.current = fiber
         self._enter(fiber)
         fiber.glet.switch()
-        self.current = None
 
     def kill(self, fiber: Fiber) -> None:
         """Never let a fiber run again while the world lives."""

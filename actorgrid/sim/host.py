@@ -63,7 +63,7 @@ class SimWaiter:
         world = self.world
         if not self.open:
             self.fiber = world.fibers.current
-            world.wait(self.why, timeout)
+            world.wait(self.why, timeout, lambda: self.open)
             self.fiber = None
         return self.open
 

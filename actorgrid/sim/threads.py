@@ -48,7 +48,7 @@ class SimLock:
                 raise RuntimeError("code outside of the simulation waits for a lock that simulated code holds")
             self._waiting.append(fiber)
             try:
-                world.wait("a lock", left)
+                world.wait("a lock", left, lambda: not self._locked)
             finally:
                 if fiber in self._waiting:
                     self._waiting.remove(fiber)
@@ -161,7 +161,7 @@ class SimpleQueue:
                 raise Empty
             self._waiting.append(fiber)
             try:
-                world.wait("a queue", left)
+                world.wait("a queue", left, lambda: bool(self._items))
             finally:
                 if fiber in self._waiting:
                     self._waiting.remove(fiber)
@@ -228,7 +228,7 @@ class Threads:
         fiber = self.world.fibers.current
         if not self._done[thread] and fiber is not None:
             self._joining.setdefault(thread, []).append(fiber)
-            self.world.wait(f"thread {thread.name}", timeout)
+            self.world.wait(f"thread {thread.name}", timeout, lambda: self._done[thread])
 
     def is_alive(self, thread: threading.Thread, real: Callable[..., bool]) -> bool:
         """See ``threading.Thread.is_alive``."""
@@ -240,8 +240,5 @@ class Threads:
         for thread in self._done:
             if pools is not None:
                 pools._threads_queues.pop(thread, None)  # noqa: SLF001  # which it joins at exit
-            handle = getattr(thread, "_handle", None)
-            if handle is not None:
-                handle._set_done()  # noqa: SLF001  # CPython 3.13, as after a fork
-            else:
-                thread._is_stopped = True  # type: ignore[attr-defined]  # noqa: SLF001  # before
+            if hasattr(thread, "_is_stopped"):  # before CPython 3.13, which waits for real threads only
+                thread._is_stopped = True  # noqa: SLF001  # as Thread._stop

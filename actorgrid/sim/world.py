@@ -149,20 +149,26 @@ class World:
 
     # -- waiting
 
-    def wait(self, why: str, timeout: float | None) -> None:
-        """Park the calling fiber until it is woken or ``timeout`` virtual seconds have passed."""
+    def wait(self, why: str, timeout: float | None, over: Callable[[], bool]) -> None:
+        """Park the calling fiber until ``over()`` or until ``timeout`` virtual seconds have passed.
+
+        It may be woken for nothing: by what a finalizer, which ran in the middle of this, had waited for.
+        """
         fiber = self.fibers.current
         if fiber is None:
             raise RuntimeError("a finalizer that runs between two steps of the simulation cannot wait")
         timer: Timer | None = None
+        due = self.clock.now + (timeout or 0.0)
         if timeout is not None:
             if timeout <= 0:
                 self._polls[fiber] = None
             else:
-                due = self.clock.now + timeout
                 timer = self.clock.at(due, lambda: self.fibers.wake(fiber), f"{fiber.name}: {why} times out")
         try:
-            self.fibers.park(why)
+            while not over():
+                self.fibers.park(why)
+                if timeout is not None and (timeout <= 0 or self.clock.now >= due):
+                    break
         finally:
             if timer is not None:
                 timer.cancel()
@@ -171,7 +177,7 @@ class World:
 
     def sleep(self, seconds: float) -> None:
         """Let virtual time pass for the calling fiber."""
-        self.wait("sleep()", max(seconds, 0.0))
+        self.wait("sleep()", max(seconds, 0.0), lambda: False)
 
     def _enter(self, fiber: Fiber) -> None:
         if fiber.home is None:
