@@ -24,7 +24,8 @@
        ├─ SimulationError             only under engine="sim"
        │  ├─ LivelockError            the program goes on for ever
        │  ├─ SharedStateLeak          simulated processes share what real ones would not
-       │  └─ NondeterminismError      the same choices led elsewhere
+       │  ├─ NondeterminismError      the same choices led elsewhere
+       │  └─ SimulationFailed         also an AssertionError: a program fails under some schedule
        ├─ ObjectStoreFullError
        ├─ OutOfDiskError
        ├─ ObjectLostError             ObjectFetchTimedOutError, ObjectFreedError, OwnerDiedError,
@@ -323,6 +324,10 @@ class SharedStateLeak(SimulationError):
 
 class NondeterminismError(SimulationError):
     """Two runs with the same choices differ: something that the simulator does not control decided."""
+
+
+class SimulationFailed(SimulationError, AssertionError):
+    """A schedule was found under which the program fails; the message is the report, the cause the failure itself."""
 
 
 class PendingCallsLimitExceeded(ActorGridError):

@@ -188,6 +188,7 @@ ACTOR: Final[dict[str, Check]] = _COMMON | {
 }
 
 METHOD: Final[dict[str, Check]] = {
+    "readonly": _flag,
     "name": _text,
     "num_returns": _num_returns,
     "max_task_retries": whole(-1),
@@ -265,4 +266,5 @@ def method_options(values: Mapping[str, Any], base: MethodOptions | None = None)
         max_task_retries=present.get("max_task_retries", base.max_task_retries),
         retry_exceptions=present.get("retry_exceptions", base.retry_exceptions),
         name=present.get("name", base.name),
+        readonly=present.get("readonly", base.readonly),
     )

@@ -132,6 +132,8 @@ class Spec(Struct, tag=2):
     detached: bool = False
     #: What the actor holds while it lives (``demand`` is what it needs to be placed).
     lifetime_demand: tuple[tuple[str, int], ...] = ()
+    #: METHOD: it does not change its actor.
+    readonly: bool = False
 
 
 class Submit(Struct, tag=3):

@@ -70,6 +70,7 @@ def method_spec(method: str, display_name: str, options: MethodOptions) -> Spec:
         num_returns=options.num_returns,
         max_retries=AS_ACTOR if options.max_task_retries is None else options.max_task_retries,
         retry_exceptions=_pickled(options.retry_exceptions),
+        readonly=options.readonly,
     )
 
 

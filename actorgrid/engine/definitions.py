@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 RetryExceptions = bool | tuple[type[BaseException], ...]
 
@@ -48,14 +48,18 @@ class ActorOptions:
     priority: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class MethodOptions:
-    """Options of one actor method call. ``max_task_retries=None``: the actor's."""
+class MethodOptions(NamedTuple):
+    """Options of one actor method call. ``max_task_retries=None``: the actor's.
+
+    A tuple, because every handle that is pickled holds one per method: dataclasses with slots pickle ten times slower.
+    """
 
     num_returns: int = 1
     max_task_retries: int | None = None
     retry_exceptions: RetryExceptions = False
     name: str = ""
+    #: It does not change the actor: the simulator need not try its calls in every order, and checks the claim.
+    readonly: bool = False
 
 
 @dataclass(eq=False, slots=True)

@@ -1,1 +1,58 @@
-"""The same without processes: a whole grid in one thread, deterministically, under every schedule and every crash."""
+"""The same without processes: a whole grid in one thread, deterministically, under every schedule and every crash.
+
+The map of the house; each line may use the lines below it::
+
+    explorer     run, explore, prove, replay, test: what users call
+    report       the story of a failure on one screen
+    shrink       the shortest such story
+    search, exhaustive, policies
+                 which schedules to try
+    runner       one run of a program
+    ambient      what simulated code calls: settle, peek, always, eventually, buggify
+    session      init(engine="sim"): a world around a program outside of any run
+    patches, threads
+                 clocks, locks, threads, processes as simulated code finds them
+    world        the hub: user code, messages, choices, time, faults
+    grid         the head machine and the links of a simulated grid
+    worker, async_actor, host, memory
+                 a simulated process
+    choices, clock, fibers
+                 decisions, time and turns
+"""
+
+from actorgrid.exceptions import SimulationFailed
+from actorgrid.sim.ambient import always, buggify, eventually, peek, settle
+from actorgrid.sim.choices import Choice, Schedule
+from actorgrid.sim.exhaustive import Proof
+from actorgrid.sim.explorer import (
+    Exploration,
+    Failure,
+    explore,
+    prove,
+    replay,
+    run,
+    test,
+)
+from actorgrid.sim.runner import Run
+from actorgrid.sim.world import Faults
+
+__all__ = [
+    "Choice",
+    "Exploration",
+    "Failure",
+    "Faults",
+    "Proof",
+    "Run",
+    "Schedule",
+    "SimulationFailed",
+    "always",
+    "buggify",
+    "eventually",
+    "explore",
+    "peek",
+    "prove",
+    "replay",
+    "run",
+    "settle",
+    "test",
+]

@@ -58,6 +58,10 @@ class Event:
         """What it is called in every run of the same program."""
         return self.kind, self.where, self.what
 
+    def plain(self) -> Event:
+        """Return it without what it would do: it outlives its world."""
+        return Event(self.kind, self.where, self.what, self.label, _nothing, readonly=self.readonly)
+
     def depends(self, other: Event) -> bool:
         """Return whether the order of the two matters."""
         if self.kind == "call" and other.kind == "call":
@@ -66,6 +70,9 @@ class Event:
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.label}>"
+
+
+def _nothing() -> None: ...
 
 
 class Choice(NamedTuple):
@@ -111,6 +118,9 @@ class Schedule(msgspec.Struct, frozen=True, array_like=True):
 class Policy(Protocol):
     """What decides. One policy object serves one run."""
 
+    #: It wants to be asked even if there is only one possibility.
+    sees_all: bool
+
     def choose(self, events: Sequence[Event]) -> int:
         """Return which of at least two events happens next; they stand in the dull order."""
 
@@ -120,6 +130,8 @@ class Policy(Protocol):
 
 class Dull:
     """The policy that never deviates."""
+
+    sees_all = False
 
     def choose(self, events: Sequence[Event]) -> int:
         """See ``Policy``."""
@@ -134,6 +146,8 @@ class Dull:
 
 class Forced:
     """Replays deviations; what they do not mention is dull. Values that are out of range mean the last possibility."""
+
+    sees_all = False
 
     def __init__(self, deviations: Mapping[int, int]) -> None:
         self._deviations = deviations
@@ -170,6 +184,8 @@ class Choices:
         """Return the event that happens next."""
         bound = len(events)
         if bound == 1:
+            if self.policy.sees_all:
+                self.policy.choose(events)
             return events[0]
         value = self.policy.choose(events)
         self._note(value, bound, "event", events[value].label)

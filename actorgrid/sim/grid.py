@@ -40,13 +40,15 @@ FIRST_PID: Final = 1000
 class Call:
     """A submission as the world sees it: its place in the tree of calls, equal in every run."""
 
-    __slots__ = ("age", "chain", "name", "path", "readonly")
+    __slots__ = ("age", "chain", "label", "name", "path", "readonly")
 
-    def __init__(self, path: str, chain: Chain, age: int, name: str) -> None:
+    def __init__(self, path: str, chain: Chain, age: int, name: str, *, readonly: bool) -> None:
         self.path = path
+        self.readonly = readonly
         self.chain = chain
         self.age = age
         self.name = name
+        self.label = f"{name} {path}"
 
 
 class Grid:
@@ -122,7 +124,7 @@ class Grid:
         if isinstance(message, m.Submit) and not message.actor:
             chain = self.world.chain(f"{spec.name} {path}")
         self.world.age += 1
-        self.calls[message.task] = Call(path, chain, self.world.age, spec.name)
+        self.calls[message.task] = Call(path, chain, self.world.age, spec.name, readonly=spec.readonly)
 
     def turn(self) -> None:
         """Let the head do what it can do now, and deliver what it says."""
@@ -222,17 +224,18 @@ class Grid:
 
     def offers(self) -> list[Event]:
         """Return the calls that actors may start next."""
-        events: list[Event] = []
-        for worker in self.workers.values():
-            if worker.machine.queue and worker.engine.alive:
-                for run in worker.offers():
-                    call = self.calls[run.task]
-                    label = f"{call.name} {call.path}"
-                    where = self.calls[run.actor].path
-                    events.append(
-                        Event("call", where, call.path, label, partial(worker.begin, run), call.chain, call.age)
-                    )
-        return events
+        return [
+            self._start_of(worker, run)
+            for worker in self.workers.values()
+            if worker.machine.queue and worker.engine.alive
+            for run in worker.offers()
+        ]
+
+    def _start_of(self, worker: Worker, run: m.Run) -> Event:
+        call = self.calls[run.task]
+        where = self.calls[run.actor].path
+        begin = partial(worker.begin, run)
+        return Event("call", where, call.path, call.label, begin, call.chain, call.age, readonly=call.readonly)
 
     def survives_reply(self, worker: Worker, running: Running) -> bool:
         """Return False if the process dies here: the body ran, the result does not leave."""

@@ -31,6 +31,8 @@ def split(events: Sequence[Event]) -> int:
 class _Randomized(abc.ABC):
     """What the randomized policies share: rare events are rare, and other draws deviate now and then."""
 
+    sees_all = False
+
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
 
@@ -131,6 +133,8 @@ class Uniform(_Randomized):
 
 class Delays:
     """Delay-bounded random: the dull way, left with probability ``rate`` at each decision."""
+
+    sees_all = False
 
     def __init__(self, rng: random.Random, rate: float) -> None:
         self.rng = rng

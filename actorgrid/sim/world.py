@@ -82,7 +82,17 @@ class World:
         self._polls: dict[Fiber, None] = {}
         #: What each parked fiber waits for: the call and the objects.
         self.waits_for: dict[Fiber, tuple[str, tuple[int, ...]]] = {}
-        self.story: list[tuple[float, str, str]] | None = None
+        #: What happened, if asked for: (virtual time, kind, where, what).
+        self.story: list[tuple[float, str, str, str]] | None = None
+        #: How many calls each chain made; which calls each actor started, in order.
+        self.lengths: dict[str, int] = {}
+        self.orders: dict[str, list[str]] = {}
+        #: Who waited for what when nothing could happen any more.
+        self.last_waits = ""
+        #: Properties that must hold after every event, and those that must hold in the end.
+        self.invariants: list[tuple[str, Callable[[], Any]]] = []
+        self.promises: list[tuple[str, Callable[[], Any], float | None]] = []
+        self._settling: Fiber | None = None
         self._main: Fiber | None = None
         self.over = False
         #: The program's environment variables.
@@ -209,9 +219,14 @@ class World:
             self._next_event()
 
     def _next_event(self) -> None:
+        if self.invariants:
+            self._check_invariants()
         events = self.enabled()
         if not events:
-            if not self._head_timer():
+            if self._settling is not None:
+                settling, self._settling = self._settling, None
+                self.fibers.wake(settling)
+            elif not self._head_timer():
                 self._stuck()
             return
         self.events += 1
@@ -219,8 +234,11 @@ class World:
             raise LivelockError(f"the program has not ended after {self.max_events} events: {self.describe_waits()}")
         event = self.choices.pick(events)
         if self.story is not None:
-            self.story.append((self.clock.now, event.kind, event.label))
+            self.story.append((self.clock.now, event.kind, str(event.where), event.label))
         self.choices.observe(f"{event.kind} {event.label} {len(events)}")
+        if event.kind == "call" and event.chain is not None:
+            self.lengths[event.chain.label] = self.lengths.get(event.chain.label, 0) + 1
+            self.orders.setdefault(event.where, []).append(event.what)
         self._in_a_row = self._in_a_row + 1 if event.chain is self._last_chain else 0
         if event.chain is not None:
             self._last_chain = event.chain
@@ -271,7 +289,8 @@ class World:
 
     def _stuck(self) -> None:
         """Nothing can ever happen again, and somebody waits."""
-        error = DeadlockError(f"nothing can happen any more: {self.describe_waits()}")
+        self.last_waits = self.describe_waits()
+        error = DeadlockError(f"nothing can happen any more: {self.last_waits}")
         main = self._main
         if main is not None and main.parked:
             self.fibers.wake(main, error)
@@ -289,6 +308,30 @@ class World:
                 said.append(f"{fiber.name} waits in {call}" + (f" for {', '.join(named)}" if named else ""))
         return "; ".join(said) or "nobody waits"
 
+    # -- properties
+
+    def _check_invariants(self) -> None:
+        for name, holds in self.invariants:
+            if not holds():
+                self.invariants.clear()
+                raise AssertionError(f"always: {name!r} does not hold")
+
+    def settle(self) -> None:
+        """Let everything come to rest, without further faults. Raises AssertionError for a promise that is not kept."""
+        fiber = self.fibers.current
+        assert fiber is not None
+        self.choices.calm = True
+        self._settling = fiber
+        self.fibers.park("settle()")
+        self.at_end()
+
+    def at_end(self) -> None:
+        """Look at what was to hold in the end."""
+        promises, self.promises = self.promises, []
+        for name, holds, within in promises:
+            if not holds():
+                raise AssertionError(f"eventually: {name!r} does not hold" + (f" in {within} s" if within else ""))
+
     # -- faults
 
     def may_kill(self, point: str) -> bool:
@@ -300,7 +343,7 @@ class World:
         """A process is being killed."""
         self.kills += 1
         if self.story is not None:
-            self.story.append((self.clock.now, "kill", label))
+            self.story.append((self.clock.now, "kill", "", label))
 
     def _kills(self) -> list[Event]:
         assert self.grid is not None

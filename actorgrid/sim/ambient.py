@@ -1,0 +1,53 @@
+"""What simulated code itself calls: properties, faults of its own, a look into actors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from actorgrid.core.head.records import Actor
+from actorgrid.engine import current
+from actorgrid.exceptions import SimulationError
+from actorgrid.sim.host import SimHost
+from actorgrid.sim.world import World
+
+
+def _world() -> World:
+    engine: object = current.installed()
+    if isinstance(engine, SimHost):
+        return engine.world
+    raise SimulationError("this is for simulated programs: run it with actorgrid.sim.run, explore, prove or test")
+
+
+def settle() -> None:
+    """Wait until everything has come to rest; nothing breaks any more from here on.
+
+    Raises AssertionError for an ``eventually`` that does not hold then.
+    """
+    _world().settle()
+
+
+def peek(actor: Any) -> Any:
+    """Return the object behind a handle, to look at and not to change. Raises SimulationError if there is none."""
+    world = _world()
+    assert world.grid is not None
+    record = world.grid.head.objects.table.get(actor._ref.ident)  # noqa: SLF001  # handles are ours
+    worker = world.grid.workers.get(record.worker.number) if isinstance(record, Actor) and record.worker else None
+    if worker is None or worker.engine.instance is None:
+        raise SimulationError("there is nothing behind this handle now: the actor is dead, or not yet constructed")
+    return worker.engine.instance
+
+
+def always(name: str, holds: Callable[[], Any]) -> None:
+    """From now on ``holds()`` must be true after every event. It may ``peek``, and not wait."""
+    _world().invariants.append((name, holds))
+
+
+def eventually(name: str, holds: Callable[[], Any], within: float | None = None) -> None:
+    """``holds()`` must be true at ``settle()`` or at the end of the program; ``within``: virtual seconds."""
+    _world().promises.append((name, holds, within))
+
+
+def buggify(label: str) -> bool:
+    """Return whether something odd that is allowed to happen happens here: the search decides."""
+    return bool(_world().choices.draw("buggify", 2, label))

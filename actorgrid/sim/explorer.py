@@ -1,0 +1,203 @@
+"""Exploring, proving and replaying: what users call. Names and meaning are documented in ``docs/reference``."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from actorgrid.exceptions import NondeterminismError, SimulationFailed
+from actorgrid.sim.choices import Dull, Forced, Policy, Schedule
+from actorgrid.sim.exhaustive import DepthFirst, Proof, explore_all
+from actorgrid.sim.report import describe
+from actorgrid.sim.runner import Program, Run, faults_of, quiet_collector
+from actorgrid.sim.search import policies, search_named
+from actorgrid.sim.shrink import Shrinker
+from actorgrid.sim.world import Faults
+
+#: Failures that are shrunk and kept, one per identity.
+MOST_FAILURES: Final = 10
+
+
+@dataclass
+class Failure:
+    """One way to fail: the smallest run that was found."""
+
+    run: Run
+    #: What was found first, before shrinking.
+    first: Run
+    #: How many schedules it took to find it, and how many replays to shrink it.
+    found_after: int
+    replays: int
+    report: str
+
+    @property
+    def schedule(self) -> Schedule:
+        """What replays it."""
+        return self.run.schedule
+
+    def __str__(self) -> str:
+        return self.report
+
+
+@dataclass
+class Exploration:
+    """What came of trying many schedules."""
+
+    runs: int = 0
+    #: Schedules in which different things happened.
+    distinct: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    #: Every schedule there is was tried.
+    exhaustive: bool = False
+    seconds: float = 0.0
+
+    def check(self) -> None:
+        """Raise SimulationFailed with the report if anything failed."""
+        if self.failures:
+            first = self.failures[0]
+            raise SimulationFailed("\n" + first.report) from first.run.error
+
+    def __str__(self) -> str:
+        rate = self.runs / self.seconds if self.seconds else 0.0
+        verdict = f"{len(self.failures)} ways to fail" if self.failures else "no failure"
+        scope = "exhaustive" if self.exhaustive else f"{self.distinct} distinct"
+        return f"{self.runs} schedules ({scope}), {verdict}, {rate:.0f} schedules/s"
+
+
+def run(
+    fn: Callable[..., Any], *args: Any, seed: int = 0, schedule: Schedule | str | None = None,
+    policy: Policy | None = None, faults: Faults | None = None, max_events: int = 100_000, checks: bool = False,
+    **kwargs: Any,
+) -> Run:  # fmt: skip
+    """Run ``fn`` once in a world of its own and return what came of it; errors are in ``Run.error``, not raised.
+
+    ``schedule`` replays one; else ``policy`` decides (default: the dull run). ``checks`` verifies every invariant of
+    the head after every message.
+    """
+    if schedule is not None:
+        plan = Schedule.loads(schedule) if isinstance(schedule, str) else schedule
+        seed, policy, faults = plan.seed, Forced(dict(plan.deviations)), faults_of(plan.settings)
+    program = Program(fn, args, kwargs, faults or Faults(), max_events, checks)
+    with quiet_collector():
+        return program.run(policy or Dull(), seed, details=True)
+
+
+def explore(
+    fn: Callable[..., Any], *args: Any, runs: int = 1000, seconds: float | None = None, policy: str = "portfolio",
+    seed: int = 0, faults: Faults | None = None, shrink: bool = True, check_every: int = 50, stop_at_first: bool = True,
+    max_events: int = 100_000, checks: bool = False, progress: Callable[[Exploration], None] | None = None,
+    **kwargs: Any,
+) -> Exploration:  # fmt: skip
+    """Run ``fn`` under up to ``runs`` schedules (or for ``seconds``) and shrink what fails.
+
+    One schedule in ``check_every`` is run twice, and NondeterminismError is raised if the two differ: then something
+    that the simulator does not control had a say. ``policy`` is a name (see ``search_named``).
+    """
+    program = Program(fn, args, kwargs, faults or Faults(), max_events, checks)
+    result = Exploration()
+    digests: set[str] = set()
+    identities: set[tuple[str, str]] = set()
+    began = time.perf_counter()
+    search = search_named(policy, seed)
+    with quiet_collector():
+        for chosen, learn in policies(search, runs):
+            one = program.run(chosen, seed)
+            learn(one)
+            result.runs += 1
+            digests.add(one.digest)
+            if check_every and result.runs % check_every == 1:
+                _same_again(program, one)
+            if one.failed and one.identity not in identities:
+                identities.add(one.identity)
+                result.failures.append(_failure(program, one, result.runs, shrink=shrink))
+                if stop_at_first or len(result.failures) >= MOST_FAILURES:
+                    break
+            result.seconds = time.perf_counter() - began
+            if progress is not None:
+                result.distinct = len(digests)
+                progress(result)
+            if seconds is not None and result.seconds > seconds:
+                break
+        else:
+            result.exhaustive = result.runs < runs
+    result.distinct = len(digests)
+    result.seconds = time.perf_counter() - began
+    return result
+
+
+def _same_again(program: Program, one: Run) -> None:
+    again = program.run(Forced(dict(one.schedule.deviations)), one.schedule.seed)
+    if again.digest != one.digest:
+        one = program.run(Forced(dict(one.schedule.deviations)), one.schedule.seed, details=True)
+        again = program.run(Forced(dict(one.schedule.deviations)), one.schedule.seed, details=True)
+        for index, (left, right) in enumerate(zip(one.story, again.story, strict=False)):
+            if left != right:
+                raise NondeterminismError(f"two runs with the same choices differ at step {index}: {left} and {right}")
+        raise NondeterminismError(
+            f"two runs with the same choices differ: {len(one.story)} and {len(again.story)} steps, "
+            f"errors {one.identity} and {again.identity}"
+        )
+
+
+def _failure(program: Program, first: Run, found_after: int, *, shrink: bool) -> Failure:
+    shrinker = Shrinker(program, first)
+    best = shrinker.shrink() if shrink else first
+    detailed = program.run(Forced(dict(best.schedule.deviations)), best.schedule.seed, details=True)
+    name = getattr(program.function, "__name__", repr(program.function))
+    report = describe(detailed, program=f"{name}()", shrunk_in=shrinker.runs)
+    return Failure(detailed, first, found_after, shrinker.runs, report)
+
+
+def prove(
+    fn: Callable[..., Any], *args: Any, reduction: str = "sleep", faults: Faults | None = None,
+    max_schedules: int = 1_000_000, max_events: int = 100_000, seed: int = 0, **kwargs: Any,
+) -> Proof:  # fmt: skip
+    """Run ``fn`` under every schedule there is. ``Proof.complete`` says whether that was possible.
+
+    ``reduction``: "sleep" runs one schedule for all that differ in nothing that matters, "none" runs each.
+    """
+    if reduction not in {"sleep", "none"}:
+        raise ValueError(f"there is no reduction {reduction!r}; there are 'sleep' and 'none'")
+    program = Program(fn, args, kwargs, faults or Faults(), max_events)
+
+    def one(policy: DepthFirst) -> Run:
+        return program.run(policy, seed)
+
+    with quiet_collector():
+        return explore_all(one, reduce=reduction == "sleep", most=max_schedules, keep=MOST_FAILURES)
+
+
+def replay(source: str | Schedule, program: Callable[..., Any], *args: Any, **kwargs: Any) -> Run:
+    """Run ``program`` again exactly as in a report, and return the run. Raises ValueError for a broken ``source``."""
+    return run(program, *args, schedule=source, **kwargs)
+
+
+def test(
+    fn: Callable[..., Any] | None = None, *, runs: int = 500, policy: str = "portfolio", faults: Faults | None = None,
+    prove_below: int = 0, seed: int = 0,
+) -> Any:  # fmt: skip
+    """Make a test that passes if its body passes under every schedule tried.
+
+    ``prove_below``: first try everything, if that is less than so many schedules.
+    """
+
+    def decorate(body: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(body)
+        def wrapper(*args: Any, **kwargs: Any) -> None:
+            if prove_below:
+                proof = prove(body, *args, faults=faults, max_schedules=prove_below, seed=seed, **kwargs)
+                if proof.complete and not proof.failures:
+                    return
+            explore(body, *args, runs=runs, policy=policy, faults=faults, seed=seed, **kwargs).check()
+
+        wrapper.__signature__ = inspect.signature(body)  # type: ignore[attr-defined]  # pytest reads fixtures from it
+        return wrapper
+
+    return decorate(fn) if fn is not None else decorate
+
+
+test.__test__ = False  # type: ignore[attr-defined]  # pytest: this is not a test

@@ -1,0 +1,166 @@
+"""One run of a program in a world of its own, and everything that is to be known of it afterwards."""
+
+from __future__ import annotations
+
+import gc
+import re
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final
+
+from actorgrid.engine import current
+from actorgrid.exceptions import TaskError
+from actorgrid.sim.choices import Choice, Choices, Policy, Schedule
+from actorgrid.sim.patches import Patches
+from actorgrid.sim.world import Faults, World
+
+_PLACE: Final = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
+#: Frames of ours, and of what carries us, are nobody's fault.
+_OURS: Final = re.compile(r"[/\\]actorgrid[/\\](sim|engine|api|core|wire)[/\\]|[/\\]lib[/\\]python3[^/\\]*[/\\]")
+
+
+@dataclass
+class Run:
+    """What came of a run."""
+
+    schedule: Schedule
+    #: What the program returned, or raised.
+    value: Any = None
+    error: BaseException | None = None
+    events: int = 0
+    #: Decisions that had more than one possibility.
+    decisions: int = 0
+    #: Virtual seconds that passed.
+    seconds: float = 0.0
+    #: Equal for runs in which the same things happened in the same order.
+    digest: str = ""
+    record: list[Choice] = field(default_factory=list)
+    story: list[tuple[float, str, str, str]] = field(default_factory=list)
+    #: How many calls each chain made.
+    lengths: dict[str, int] = field(default_factory=dict)
+    #: Calls in the order in which each actor started them.
+    orders: dict[str, list[str]] = field(default_factory=dict)
+    #: Who was waiting for what when a deadlock was found.
+    waits: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the program raised."""
+        return self.error is not None
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What makes two failures the same: the exception's type and the innermost place in the user's code."""
+        return identity_of(self.error)
+
+
+def identity_of(error: BaseException | None) -> tuple[str, str]:
+    """Return (type of the exception, innermost place in user code)."""
+    if error is None:
+        return "", ""
+    if isinstance(error, TaskError):
+        return type(error.cause).__name__, _innermost(error.traceback_str)
+    text = "".join(traceback.format_tb(error.__traceback__))
+    return type(error).__name__, _innermost(text)
+
+
+def _innermost(text: str) -> str:
+    places = [match for match in _PLACE.findall(text) if not _OURS.search(match[0])]
+    return f"{places[-1][0]}:{places[-1][1]}" if places else ""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program to simulate: a function, its arguments, and what its world is like."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    faults: Faults = field(default_factory=Faults)
+    max_events: int = 100_000
+    checks: bool = False
+
+    def run(self, policy: Policy, seed: int = 0, *, details: bool = False) -> Run:
+        """Run it once. ``details``: keep every decision and tell the story."""
+        choices = Choices(policy, record=[])
+        world = World(choices, self.faults, max_events=self.max_events, checks=self.checks)
+        if details:
+            world.story = []
+        patches = Patches(world, seed)
+        outer = current.installed()
+        outer_host = current.host()
+        run = Run(Schedule(seed))
+        current.set_host(world.start)
+        world.enter()
+        patches.install()
+        current.install(None)
+        try:
+            run.value = self.function(*self.args, **self.kwargs)
+            world.at_end()
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001  # whatever the program raises is what we look for
+            run.error = _without_us(error)
+        finally:
+            run.waits = world.last_waits
+            if world.grid is not None:
+                world.grid.close()
+            world.close()
+            patches.remove()
+            current.set_host(outer_host)
+            current.install(outer)
+        self._fill(run, world, choices)
+        return run
+
+    def _fill(self, run: Run, world: World, choices: Choices) -> None:
+        run.schedule = Schedule(run.schedule.seed, tuple(choices.deviations.items()), self.settings())
+        run.events, run.decisions, run.seconds = world.events, choices.count, world.clock.now
+        choices.observe(f"{run.identity} {world.clock.now:.9f}")
+        run.digest = choices.digest()
+        run.record = choices.record or []
+        run.story = world.story or []
+        run.lengths = world.lengths
+        run.orders = world.orders
+
+    def settings(self) -> dict[str, Any]:
+        """Return what a schedule must remember of the program's world."""
+        faults = self.faults
+        if not faults.kill and not faults.clock_jumps:
+            return {}
+        return {"kill": faults.kill, "points": sorted(faults.kill_points), "jumps": faults.clock_jumps}
+
+
+def faults_of(settings: Mapping[str, Any]) -> Faults:
+    """Return the faults that a schedule was found under."""
+    if not settings:
+        return Faults()
+    return Faults(settings["kill"], frozenset(settings["points"]), settings["jumps"])
+
+
+def _without_us(error: BaseException) -> BaseException:
+    """Drop our own outermost frames from a traceback."""
+    where: TracebackType | None = error.__traceback__
+    while where is not None and where.tb_frame.f_code.co_filename == __file__:
+        where = where.tb_next
+    return error.with_traceback(where)
+
+
+@contextmanager
+def quiet_collector() -> Iterator[None]:
+    """Keep the garbage collector from deciding anything: when it runs depends on everything.
+
+    What exists is frozen, so that the collection between two runs costs next to nothing.
+    """
+    enabled = gc.isenabled()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if enabled:
+            gc.enable()

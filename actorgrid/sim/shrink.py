@@ -1,0 +1,120 @@
+"""Shrinking: the shortest story that still ends in the same failure.
+
+Smaller means: fewer deviations from the dull run; then fewer of them faults; then lower values at earlier decisions.
+Passes are repeated until none helps: a single deviation alone, without a run of them, without each, moved towards the
+front (what came before them is gone), with lower values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from actorgrid.sim.choices import Forced
+from actorgrid.sim.runner import Program, Run
+
+MOST_RUNS: Final = 500
+FARTHEST: Final = 4
+
+Deviations = dict[int, int]
+
+
+def weight(run: Run) -> tuple[int, int, int, int, int]:
+    """Return how bad a counterexample is: what shrinking makes small."""
+    taken = [choice for choice in run.record if choice.value]
+    kills = sum(choice.kind == "kill" or choice.label.startswith("kill ") for choice in taken)
+    return len(taken), kills, run.events, sum(choice.value for choice in taken), sum(choice.at for choice in taken)
+
+
+class Shrinker:
+    """Shrinks one failure."""
+
+    def __init__(self, program: Program, run: Run, most_runs: int = MOST_RUNS) -> None:
+        """``run`` failed."""
+        self._program = program
+        self.best = run
+        self._identity = run.identity
+        self._tried: set[tuple[tuple[int, int], ...]] = set()
+        self._most_runs = most_runs
+        self.runs = 0
+
+    def shrink(self) -> Run:
+        """Return the best run that was found."""
+        improved = True
+        while improved and self.runs < self._most_runs:
+            improved = False
+            for candidates in (_alone, _without, _moved, _lowered):
+                improved = self._pass(candidates) or improved
+        return self.best
+
+    def _pass(self, candidates: Callable[[Deviations], Iterator[Deviations]]) -> bool:
+        """Try candidates, starting again after each success. Returns whether there was one."""
+        improved, again = False, True
+        while again:
+            again = False
+            for deviations in candidates(dict(self.best.schedule.deviations)):
+                if self.runs >= self._most_runs:
+                    return improved
+                if self._try(deviations):
+                    improved = again = True
+                    break
+        return improved
+
+    def _try(self, deviations: Deviations) -> bool:
+        key = tuple(sorted(deviations.items()))
+        if key in self._tried:
+            return False
+        self._tried.add(key)
+        self.runs += 1
+        run = self._program.run(Forced(deviations), self.best.schedule.seed)
+        if run.identity != self._identity or weight(run) >= weight(self.best):
+            return False
+        self.best = run
+        return True
+
+
+def _alone(deviations: Deviations) -> Iterator[Deviations]:
+    """No deviation at all, then each by itself."""
+    if deviations:
+        yield {}
+    if len(deviations) > 1:
+        for at, value in deviations.items():
+            yield {at: value}
+
+
+def _without(deviations: Deviations) -> Iterator[Deviations]:
+    """Without a run of deviations: half of them, a quarter, ..., each."""
+    items = sorted(deviations.items())
+    size = len(items) // 2
+    while size:
+        for start in range(0, len(items), size):
+            rest = dict(items[:start] + items[start + size :])
+            if rest:
+                yield rest
+        size //= 2
+
+
+def _moved(deviations: Deviations) -> Iterator[Deviations]:
+    """With a tail of the deviations moved towards the front, and without the one before them."""
+    items = sorted(deviations.items())
+    for start in range(len(items)):
+        for by in range(1, FARTHEST + 1):
+            moved = [(at - by, value) for at, value in items[start:]]
+            if moved[0][0] < 0:
+                continue
+            if start and moved[0][0] > items[start - 1][0]:
+                yield dict(items[:start] + moved)
+            if start:
+                yield dict(items[: start - 1] + moved)
+            else:
+                yield dict(moved)
+
+
+def _lowered(deviations: Deviations) -> Iterator[Deviations]:
+    """With one value lower, or one deviation earlier."""
+    for at, value in sorted(deviations.items()):
+        for lower in range(1, value):
+            yield {**deviations, at: lower}
+        for earlier in range(at):
+            if earlier not in deviations:
+                yield {(earlier if key == at else key): old for key, old in deviations.items()}
