@@ -136,7 +136,7 @@ class LocalEngine(CallingEngine):
     def _ask(self, message: Any) -> m.Answer:
         """Send a message with a request number and wait for its answer."""
         self.check_may_wait("this call")
-        waiter = self.waiter(1, eager=False)
+        waiter = self.waiter(1, eager=True)
         answers: list[m.Answer] = []
 
         def arrived(answer: m.Answer) -> None:

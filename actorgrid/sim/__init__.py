@@ -22,6 +22,7 @@ The map of the house; each line may use the lines below it::
 
 from actorgrid.exceptions import SimulationFailed
 from actorgrid.sim.ambient import always, buggify, eventually, peek, settle
+from actorgrid.sim.boundary import boundary
 from actorgrid.sim.choices import Choice, Schedule
 from actorgrid.sim.exhaustive import Proof
 from actorgrid.sim.explorer import (
@@ -46,6 +47,7 @@ __all__ = [
     "Schedule",
     "SimulationFailed",
     "always",
+    "boundary",
     "buggify",
     "eventually",
     "explore",

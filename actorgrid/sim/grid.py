@@ -239,7 +239,7 @@ class Grid:
 
     def survives_reply(self, worker: Worker, running: Running) -> bool:
         """Return False if the process dies here: the body ran, the result does not leave."""
-        if self.world.may_kill("before_reply"):
+        if self.world.may_kill("before_reply") and (self.world.faults.actors or worker.machine.actor is None):
             label = f"kill {worker.title} before {running.spec.name} replies"
             if self.world.choices.draw("kill", 2, label):
                 self.world.killed(label)

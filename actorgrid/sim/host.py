@@ -55,8 +55,12 @@ class SimWaiter:
     def release(self) -> None:
         """Let the fiber go on."""
         self.open = True
-        if self.fiber is not None:
+        if self.fiber is None:
+            return
+        if self.eager:
             self.world.fibers.wake(self.fiber)
+        else:
+            self.world.notice(self.fiber)
 
     def wait(self, timeout: float | None) -> bool:
         """Park until released or until ``timeout`` virtual seconds have passed. Returns whether it was released."""

@@ -130,14 +130,19 @@ class Program:
         faults = self.faults
         if not faults.kill and not faults.clock_jumps:
             return {}
-        return {"kill": faults.kill, "points": sorted(faults.kill_points), "jumps": faults.clock_jumps}
+        return {
+            "kill": faults.kill,
+            "actors": faults.actors,
+            "points": sorted(faults.kill_points),
+            "jumps": faults.clock_jumps,
+        }
 
 
 def faults_of(settings: Mapping[str, Any]) -> Faults:
     """Return the faults that a schedule was found under."""
     if not settings:
         return Faults()
-    return Faults(settings["kill"], frozenset(settings["points"]), settings["jumps"])
+    return Faults(settings["kill"], settings["actors"], frozenset(settings["points"]), settings["jumps"])
 
 
 def _without_us(error: BaseException) -> BaseException:

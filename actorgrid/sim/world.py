@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 FIRST_IDENT: Final = 1 << 40
 #: After so many events of one chain in a row another one is next.
 FAIR: Final = 100
+#: How far a wall clock jumps (seconds).
+HOUR: Final = 3600
 KILL_POINTS: Final = frozenset({"blocked", "before_reply"})
 
 
@@ -46,6 +48,8 @@ class Faults:
     """
 
     kill: int = 0
+    #: Also the processes of actors, not only those of tasks.
+    actors: bool = True
     kill_points: frozenset[str] = KILL_POINTS
     clock_jumps: int = 0
 
@@ -68,11 +72,13 @@ class World:
         self.max_events = max_events
         self.events = 0
         self.kills = 0
+        self.jumps = 0
         self.age = 0
         self._idents = 0
         self._chains = 0
         self.root_chain = self.chain("main")
         self._last_chain: Chain = self.root_chain
+        self._last_path = ""
         self._in_a_row = 0
         self.grid: Grid | None = None
         self.grids = 0
@@ -80,6 +86,8 @@ class World:
         self._later: deque[Callable[[], None]] = deque()
         #: Fibers that looked, saw nothing, and go on when everything else has had a chance.
         self._polls: dict[Fiber, None] = {}
+        #: Fibers whose wait() is over and that have not seen it.
+        self._noticing: dict[Fiber, None] = {}
         #: What each parked fiber waits for: the call and the objects.
         self.waits_for: dict[Fiber, tuple[str, tuple[int, ...]]] = {}
         #: What happened, if asked for: (virtual time, kind, where, what).
@@ -183,7 +191,21 @@ class World:
             if timer is not None:
                 timer.cancel()
             self._polls.pop(fiber, None)
+            self._noticing.pop(fiber, None)
             self.waits_for.pop(fiber, None)
+
+    def notice(self, fiber: Fiber) -> None:
+        """Enough of what a fiber waits for is there: let it see that, now or after other things have happened."""
+        self._noticing[fiber] = None
+
+    def _notice(self, fiber: Fiber) -> Event:
+        label = f"{fiber.name} sees what is ready"
+
+        def see() -> None:
+            self._noticing.pop(fiber, None)
+            self.fibers.wake(fiber)
+
+        return Event("notice", fiber.name, "", label, see, fiber.chain)
 
     def sleep(self, seconds: float) -> None:
         """Let virtual time pass for the calling fiber."""
@@ -237,6 +259,7 @@ class World:
             self.story.append((self.clock.now, event.kind, str(event.where), event.label))
         self.choices.observe(f"{event.kind} {event.label} {len(events)}")
         if event.kind == "call" and event.chain is not None:
+            self._last_path = event.what
             self.lengths[event.chain.label] = self.lengths.get(event.chain.label, 0) + 1
             self.orders.setdefault(event.where, []).append(event.what)
         self._in_a_row = self._in_a_row + 1 if event.chain is self._last_chain else 0
@@ -246,14 +269,11 @@ class World:
 
     def enabled(self) -> list[Event]:
         """Return what may happen next, the dullest first."""
-        # Even the dullest run is fair: a chain that loops until others have done something lets them.
-        last = self._last_chain if self._in_a_row % FAIR != FAIR - 1 else None
         events = self.grid.offers() if self.grid is not None else []
         if len(events) > 1:
-            back = self._last_chain if last is None else None
-            events.sort(
-                key=lambda event: (event.chain is not last, event.chain is back, _number(event.chain), event.age)
-            )
+            events.sort(key=self._dullness)
+        if self._noticing:
+            events[:0] = [self._notice(fiber) for fiber in self._noticing if fiber.parked]
         for fiber in self._polls:
             if fiber.parked:
                 what = f"{fiber.name} looks again"
@@ -263,7 +283,22 @@ class World:
             events.append(Event("time", "", timer.label, timer.label, partial(self._pass, timer.at)))
         if self.may_kill("blocked") and events:
             events += self._kills()
+        if self.jumps < self.faults.clock_jumps and events and not self.choices.calm:
+            events += [
+                Event("jump", "", str(by), f"the wall clock jumps by {by} s", partial(self._jump, by))
+                for by in (-HOUR, HOUR)
+            ]
         return events
+
+    def _dullness(self, event: Event) -> tuple[int, int, int]:
+        """Return what the dull order sorts by: closest in the tree of calls to what ran last, then chains by age.
+
+        Even the dullest run is fair: a chain that loops until others have done something lets them.
+        """
+        number = event.chain.number if event.chain is not None else 0
+        if self._in_a_row % FAIR == FAIR - 1:
+            return int(event.chain is self._last_chain), number, event.age
+        return -_shared(self._last_path, event.what), number, event.age
 
     def _pass(self, when: float) -> None:
         """Let time pass, for the head too."""
@@ -345,13 +380,22 @@ class World:
         if self.story is not None:
             self.story.append((self.clock.now, "kill", "", label))
 
+    def _jump(self, by: int) -> None:
+        self.jumps += 1
+        self.clock.jump += by
+
     def _kills(self) -> list[Event]:
         assert self.grid is not None
         return [
             Event("kill", worker.title, "", f"kill {worker.title}", partial(self._kill, worker))
             for worker in self.grid.workers.values()
-            if worker.engine.alive and (worker.machine.running or worker.engine.actor_spec is not None)
+            if worker.engine.alive and self._killable(worker)
         ]
+
+    def _killable(self, worker: Worker) -> bool:
+        if worker.machine.actor is not None:
+            return self.faults.actors and worker.engine.actor_spec is not None
+        return bool(worker.machine.running)
 
     def _kill(self, worker: Worker) -> None:
         self.kills += 1
@@ -359,5 +403,11 @@ class World:
         self.grid.died(worker, -SIGKILL)
 
 
-def _number(chain: Chain | None) -> int:
-    return 0 if chain is None else chain.number
+def _shared(path: str, other: str) -> int:
+    """Return how many steps from the root two paths in the tree of calls have in common."""
+    count = 0
+    for step, step_of_other in zip(path.split("."), other.split("."), strict=False):
+        if step != step_of_other:
+            break
+        count += 1
+    return count

@@ -48,6 +48,7 @@ def test_task_reads_an_empty_standard_input() -> None:
     assert ag.get(read.remote(), timeout=DEADLINE) == ""
 
 
+@pytest.mark.processes("the simulator refuses what it cannot reproduce: other programs")
 def test_task_starts_a_program() -> None:
     @ag.remote
     def run() -> str:
