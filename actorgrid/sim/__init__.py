@@ -9,6 +9,8 @@ The map of the house; each line may use the lines below it::
                  which schedules to try
     runner       one run of a program
     ambient      what simulated code calls: settle, peek, always, eventually, buggify
+    property_based
+                 world(): the same inside of Hypothesis tests, which shrink inputs and schedule together
     session      init(engine="sim"): a world around a program outside of any run
     patches, threads
                  clocks, locks, threads, processes as simulated code finds them
@@ -34,6 +36,7 @@ from actorgrid.sim.explorer import (
     run,
     test,
 )
+from actorgrid.sim.property_based import world
 from actorgrid.sim.runner import Run
 from actorgrid.sim.world import Faults
 
@@ -57,4 +60,5 @@ __all__ = [
     "run",
     "settle",
     "test",
+    "world",
 ]

@@ -50,4 +50,4 @@ def eventually(name: str, holds: Callable[[], Any], within: float | None = None)
 
 def buggify(label: str) -> bool:
     """Return whether something odd that is allowed to happen happens here: the search decides."""
-    return bool(_world().choices.draw("buggify", 2, label))
+    return bool(_world().draw("buggify", 2, label))

@@ -241,7 +241,7 @@ class Grid:
         """Return False if the process dies here: the body ran, the result does not leave."""
         if self.world.may_kill("before_reply") and (self.world.faults.actors or worker.machine.actor is None):
             label = f"kill {worker.title} before {running.spec.name} replies"
-            if self.world.choices.draw("kill", 2, label):
+            if self.world.draw("kill", 2, label):
                 self.world.killed(label)
                 self.died(worker, -SIGKILL)
                 return False

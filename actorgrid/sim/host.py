@@ -198,12 +198,12 @@ class SimHost(LocalEngine):
         seen = [ref for ref in there if ref._entry.oid in self.noticed]  # noqa: SLF001  # our own
         fresh = [ref for ref in there if ref._entry.oid not in self.noticed]  # noqa: SLF001  # our own
         if timeout == 0 and len(there) <= num_returns:
-            hidden = self.world.choices.draw("ready", len(fresh) + 1, "wait(timeout=0) sees less")
+            hidden = self.world.draw("ready", len(fresh) + 1, "wait(timeout=0) sees less")
             ready = seen + fresh[: len(fresh) - hidden]
         elif len(there) > num_returns:
             ready = seen[:num_returns]
             while len(ready) < num_returns:
-                index = self.world.choices.draw("ready", len(fresh), "wait() sees another one first")
+                index = self.world.draw("ready", len(fresh), "wait() sees another one first")
                 ready.append(fresh.pop(index))
         self.noticed.update(ref._entry.oid for ref in ready)  # noqa: SLF001  # our own
         chosen = {id(ref) for ref in ready}

@@ -12,8 +12,9 @@ from types import TracebackType
 from typing import Any, Final
 
 from actorgrid.engine import current
-from actorgrid.exceptions import TaskError
+from actorgrid.exceptions import SimulationError, TaskError
 from actorgrid.sim.choices import Choice, Choices, Policy, Schedule
+from actorgrid.sim.host import SimHost
 from actorgrid.sim.patches import Patches
 from actorgrid.sim.world import Faults, World
 
@@ -89,39 +90,26 @@ class Program:
         world = World(choices, self.faults, max_events=self.max_events, checks=self.checks)
         if details:
             world.story = []
-        patches = Patches(world, seed)
-        outer = current.installed()
-        outer_host = current.host()
         run = Run(Schedule(seed))
-        current.set_host(world.start)
-        world.enter()
-        patches.install()
-        current.install(None)
-        try:
-            run.value = self.function(*self.args, **self.kwargs)
-            world.at_end()
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
-        except BaseException as error:  # noqa: BLE001  # whatever the program raises is what we look for
-            run.error = _without_us(error)
-        finally:
-            run.waits = world.last_waits
-            if world.grid is not None:
-                world.grid.close()
-            world.close()
-            patches.remove()
-            current.set_host(outer_host)
-            current.install(outer)
+        with staged(world, seed):
+            try:
+                run.value = self.function(*self.args, **self.kwargs)
+                world.at_end()
+            except (KeyboardInterrupt, GeneratorExit):
+                raise
+            except BaseException as error:  # noqa: BLE001  # whatever the program raises is what we look for
+                run.error = _without_us(error)
         self._fill(run, world, choices)
         return run
 
     def _fill(self, run: Run, world: World, choices: Choices) -> None:
         run.schedule = Schedule(run.schedule.seed, tuple(choices.deviations.items()), self.settings())
         run.events, run.decisions, run.seconds = world.events, choices.count, world.clock.now
-        choices.observe(f"{run.identity} {world.clock.now:.9f}")
+        choices.observe(f"{run.identity[0]} {run.identity[1].rpartition('/')[2]} {world.clock.now:.9f}")
         run.digest = choices.digest()
         run.record = choices.record or []
         run.story = world.story or []
+        run.waits = world.last_waits
         run.lengths = world.lengths
         run.orders = world.orders
 
@@ -136,6 +124,28 @@ class Program:
             "points": sorted(faults.kill_points),
             "jumps": faults.clock_jumps,
         }
+
+
+@contextmanager
+def staged(world: World, seed: int) -> Iterator[None]:
+    """Make the calling code the main program of ``world``; clean up after it."""
+    patches = Patches(world, seed)
+    outer, outer_host = current.installed(), current.host()
+    if isinstance(outer, SimHost) and outer.world.fibers.current is not None:
+        raise SimulationError("a simulated program cannot start a simulation of its own")
+    current.set_host(world.start)
+    world.enter()
+    patches.install()
+    current.install(None)
+    try:
+        yield
+    finally:
+        if world.grid is not None:
+            world.grid.close()
+        world.close()
+        patches.remove()
+        current.set_host(outer_host)
+        current.install(outer)
 
 
 def faults_of(settings: Mapping[str, Any]) -> Faults:

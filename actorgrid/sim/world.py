@@ -343,6 +343,26 @@ class World:
                 said.append(f"{fiber.name} waits in {call}" + (f" for {', '.join(named)}" if named else ""))
         return "; ".join(said) or "nobody waits"
 
+    # -- choices that user code runs into
+
+    def draw(self, kind: str, bound: int, label: str = "") -> int:
+        """Return a number below ``bound``: for what is decided in the middle of a fiber."""
+        try:
+            return self.choices.draw(kind, bound, label)
+        except BaseException as error:
+            self._abort(error)
+            raise
+
+    def _abort(self, error: BaseException) -> None:
+        """Whoever decides has had enough: the main program is told, not the task that happened to run."""
+        main, here = self._main, self.fibers.current
+        if main is None or here is None or here is main:
+            return
+        main.parked = main.parked or "the hub"
+        self.fibers.wake(main, error)
+        self.fibers.kill(here)
+        self.fibers.park("for ever: the run is given up")
+
     # -- properties
 
     def _check_invariants(self) -> None:

@@ -1,0 +1,128 @@
+"""``world()``: a simulation around a block of code. In a Hypothesis test it draws its choices from the test case.
+
+So inputs and schedule shrink together, and when Hypothesis has exhausted the tree of choices, it has tried every
+schedule. A decision is a boolean (deviate?), rarely true, and then a number: that shrinks to the fewest deviations
+(measured against four other encodings, see ``docs/explanation``).
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
+
+from actorgrid.sim.choices import Choices, Dull, Event, Policy, Schedule
+from actorgrid.sim.runner import staged
+from actorgrid.sim.world import Faults, World
+
+#: How likely a decision deviates: drawn once per test case, the first is the simplest.
+RATES: Final = (0.1, 0.3, 0.6)
+
+
+class _Source(Protocol):
+    """Where drawn values come from."""
+
+    def flag(self, rate: float) -> bool:
+        """Return True with probability ``rate``; shrinks to False."""
+
+    def number(self, bound: int) -> int:
+        """Return a number below ``bound``; shrinks to 0."""
+
+
+class _Conjecture:
+    """Hypothesis' engine itself: 5 microseconds a draw. What it offers here is what alternative backends implement."""
+
+    def __init__(self, data: Any) -> None:
+        self._data = data
+
+    def flag(self, rate: float) -> bool:
+        return bool(self._data.draw_boolean(rate))
+
+    def number(self, bound: int) -> int:
+        return int(self._data.draw_integer(0, bound - 1))
+
+
+class _Strategies:
+    """The public way, ``data.draw(strategy)``: 50 microseconds a draw."""
+
+    def __init__(self, data: Any) -> None:
+        from hypothesis import strategies
+
+        self._draw = data.draw
+        self._strategies = strategies
+
+    def flag(self, rate: float) -> bool:
+        return bool(self._draw(self._strategies.integers(0, 99)) >= 100 - 100 * rate)
+
+    def number(self, bound: int) -> int:
+        return int(self._draw(self._strategies.integers(0, bound - 1)))
+
+
+class Drawn:
+    """The policy that draws its choices from a test case."""
+
+    sees_all = False
+
+    def __init__(self, source: _Source) -> None:
+        self._source = source
+        self._rate = RATES[source.number(len(RATES))]
+
+    def choose(self, events: Sequence[Event]) -> int:
+        """See ``Policy``."""
+        return self.draw("event", len(events))
+
+    def draw(self, kind: str, bound: int) -> int:
+        """See ``Policy``."""
+        del kind
+        if not self._source.flag(self._rate):
+            return 0
+        return 1 + self._source.number(bound - 1) if bound > 2 else 1
+
+
+def current_test_case() -> Policy | None:
+    """Return the policy that draws from the Hypothesis test case that runs now, None outside of one."""
+    control: Any = sys.modules.get("hypothesis.control")
+    if control is None or not control.currently_in_test_context():
+        return None
+    data = control.current_build_context().data
+    if hasattr(data, "draw_boolean") and hasattr(data, "draw_integer"):
+        return Drawn(_Conjecture(data))
+    return Drawn(_Strategies(data))
+
+
+@contextmanager
+def world(
+    *, seed: int = 0, faults: Faults | None = None, data: Any = None, policy: Policy | None = None,
+    max_events: int = 100_000, checks: bool = False,
+) -> Iterator[World]:  # fmt: skip
+    """Simulate the block: the grid that it starts, or uses, lives in a world of its own.
+
+    Inside of a Hypothesis test the choices are drawn from the test case: from the ambient one, or from ``data`` (what
+    ``strategies.data()`` gives). Elsewhere ``policy`` decides, or nothing deviates. An exception that leaves the block
+    carries a note with the line that replays the schedule.
+    """
+    if policy is None:
+        policy = Drawn(_Strategies(data)) if data is not None else current_test_case() or Dull()
+    choices = Choices(policy)
+    made = World(choices, faults, max_events=max_events, checks=checks)
+    made.story = []
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        with staged(made, seed):
+            yield made
+            made.at_end()
+    except Exception as error:
+        error.add_note(_note(made, seed))
+        raise
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _note(made: World, seed: int) -> str:
+    schedule = Schedule(seed, tuple(made.choices.deviations.items()))
+    steps = [f"  {when:10.6f}  {label}" for when, _, _, label in (made.story or [])[-20:]]
+    return "\n".join([f"schedule {schedule.dumps()}, {schedule.weight} deviations; the last steps:", *steps])

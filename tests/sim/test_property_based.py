@@ -1,0 +1,141 @@
+"""Hypothesis drives the simulator: inputs and schedule are drawn, and shrink, together."""
+
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+import actorgrid as ag
+from actorgrid import sim
+from tests.zoo.shared_state import Cell, account, add, finish, read_then_write, token_ring_fixed
+
+QUICK = settings(
+    deadline=None, database=None, derandomize=True, max_examples=200, suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate, Phase.shrink],
+)  # fmt: skip
+
+
+def test_inputs_and_schedule_shrink_together() -> None:
+    seen: list[list[int]] = []
+
+    @QUICK
+    @given(st.lists(st.integers(1, 9), min_size=1, max_size=5))
+    def deposits_add_up(amounts: list[int]) -> None:
+        seen.append(amounts)
+        with sim.world():
+            cell = Cell.remote()
+            finish([read_then_write.remote(cell, 1) for _ in amounts])
+            assert ag.get(cell.get.remote()) == len(amounts)
+
+    with pytest.raises(AssertionError) as caught:
+        deposits_add_up()
+    assert seen[-1] == [1, 1]
+    assert any("1 deviations" in note for note in caught.value.__notes__)
+
+
+def test_correct_program_passes_for_every_input() -> None:
+    @QUICK
+    @given(st.integers(1, 4), st.integers(1, 2))
+    def deposits_add_up(n: int, k: int) -> None:
+        with sim.world(checks=True):
+            cell = Cell.remote()
+            finish([add.remote(cell, k) for _ in range(n)])
+            assert ag.get(cell.get.remote()) == n * k
+
+    deposits_add_up()
+
+
+def test_schedule_in_the_note_replays_the_failure() -> None:
+    @QUICK
+    @given(st.none())
+    def withdraws(_: None) -> None:
+        with sim.world():
+            account()
+
+    with pytest.raises(AssertionError) as caught:
+        withdraws()
+    note = next(note for note in caught.value.__notes__ if note.startswith("schedule "))
+    replayed = sim.replay(note.split()[1].rstrip(","), account)
+    assert isinstance(replayed.error, AssertionError)
+
+
+def test_hypothesis_stops_once_every_schedule_was_tried() -> None:
+    runs = 0
+
+    @settings(QUICK, max_examples=10_000)
+    @given(st.none())
+    def goes_around(_: None) -> None:
+        nonlocal runs
+        runs += 1
+        with sim.world():
+            token_ring_fixed()
+
+    goes_around()
+    assert runs < 20
+
+
+def test_data_strategy_may_be_handed_in() -> None:
+    @QUICK
+    @given(st.data())
+    def withdraws(data: Any) -> None:
+        with sim.world(data=data):
+            account()
+
+    with pytest.raises(AssertionError):
+        withdraws()
+
+
+def test_state_machine_runs_a_whole_world() -> None:
+    class Counting(RuleBasedStateMachine):
+        @initialize()
+        def start(self) -> None:
+            self.context = sim.world()
+            self.context.__enter__()
+            self.cell = Cell.remote()
+            self.pending: list[Any] = []
+            self.expected = 0
+
+        @rule(n=st.integers(1, 5))
+        def increase(self, n: int) -> None:
+            self.pending.append(read_then_write.remote(self.cell, 1))
+            self.expected += 1
+
+        @rule()
+        def check(self) -> None:
+            finish(self.pending)
+            self.pending.clear()
+            assert ag.get(self.cell.get.remote()) == self.expected
+
+        def teardown(self) -> None:
+            if hasattr(self, "context"):
+                self.context.__exit__(None, None, None)
+
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(Counting, settings=QUICK)
+
+
+def test_choices_made_inside_of_tasks_are_drawn_as_well() -> None:
+    @ag.remote
+    def waits() -> str:
+        ready, _ = ag.wait([echo.remote("a"), echo.remote("b")], num_returns=1)
+        return str(ag.get(ready[0]))
+
+    @ag.remote
+    def echo(value: str) -> str:
+        return value
+
+    @QUICK
+    @given(st.none())
+    def first_is_first(_: None) -> None:
+        with sim.world():
+            assert ag.get(waits.remote()) == "a"
+
+    with pytest.raises(AssertionError):
+        first_is_first()
