@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import actorgrid
 from actorgrid.api.options import not_empty, quantity, whole
 from actorgrid.api.options import resources as check_resources
-from actorgrid.engine.current import host, install, installed
+from actorgrid.engine.current import host, install, installed, set_processes, start_processes
 from actorgrid.engine.definitions import StartConfig
 
 if TYPE_CHECKING:
@@ -148,13 +148,20 @@ def _start(config: StartConfig, engine: str, seed: int | None) -> None:
 
         install(start_ambient(config, seed))
         return
-    from actorgrid.runtime.driver import start
-
-    install(start(config))
+    install(start_processes(config))
     if not _at_exit:
         _at_exit = True
         atexit.register(shutdown)
     _exit_on_sigterm()
+
+
+def _processes(config: StartConfig) -> Engine:
+    from actorgrid.runtime.driver import start
+
+    return start(config)
+
+
+set_processes(_processes)
 
 
 def _exit_on_sigterm() -> None:

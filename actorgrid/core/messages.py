@@ -488,6 +488,29 @@ class Quit(Struct, tag=96):
     """Kill every worker's group and exit."""
 
 
+# ------------------------------------------------------------------------------------------ how a run is to be played
+
+
+class Kill(Struct):
+    """A recorded death: of the process of task or actor ``victim`` (a path).
+
+    ``before_reply``: the call whose result it took along; "": it died while it waited. ``started``, ``finished``: how
+    many calls each actor (by path) had when it happened.
+    """
+
+    victim: str
+    before_reply: str = ""
+    started: dict[str, int] = {}  # msgspec copies mutable defaults per instance
+    finished: dict[str, int] = {}
+
+
+class Script(Struct):
+    """A recorded run, for ``core.head.stage``: the calls that each actor starts, in order, and who dies when."""
+
+    orders: dict[str, list[str]] = {}  # msgspec copies mutable defaults per instance
+    kills: list[Kill] = []
+
+
 #: What arrives at the head from a client or a worker's task link.
 ToHead = (
     Export

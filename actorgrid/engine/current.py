@@ -21,6 +21,22 @@ _starter: Callable[[], Engine] | None = None
 _host: Callable[[StartConfig], Engine] | None = None
 
 
+#: Starts a grid of real processes.
+_processes: Callable[[StartConfig], Engine] | None = None
+
+
+def set_processes(start: Callable[[StartConfig], Engine]) -> None:
+    """Set what starts a grid of real processes: ``api`` knows, and the simulator, which may not, asks."""
+    global _processes  # noqa: PLW0603  # see install
+    _processes = start
+
+
+def start_processes(config: StartConfig) -> Engine:
+    """Start a grid of real processes."""
+    assert _processes is not None, "set when actorgrid.api.session is imported"
+    return _processes(config)
+
+
 def host() -> Callable[[StartConfig], Engine] | None:
     """Return what starts grids in the simulation that the calling code runs in, None outside."""
     return _host

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from actorgrid.core.messages import Script
+
 RetryExceptions = bool | tuple[type[BaseException], ...]
 
 
@@ -112,3 +114,5 @@ class StartConfig:
     log_to_driver: bool = True
     env_vars: dict[str, str] = field(default_factory=dict)
     max_workers: int | None = None
+    #: A recorded run to play again (``sim.replay(real=True)``).
+    script: Script | None = None

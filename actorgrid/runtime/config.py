@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from actorgrid.core.messages import Script
 from actorgrid.runtime.surroundings import Surroundings
 
 
@@ -21,6 +22,7 @@ class BootConfig(msgspec.Struct):
     log_to_driver: bool
     env_vars: dict[str, str]
     surroundings: Surroundings
+    script: Script | None = None
 
 
 #: Environment variable that marks every process of a grid.

@@ -3,6 +3,7 @@
 The map of the house; each line may use the lines below it::
 
     explorer     run, explore, prove, replay, test: what users call
+    realplay     a simulated run again, on real processes
     report       the story of a failure on one screen
     shrink       the shortest such story
     search, exhaustive, policies
@@ -37,6 +38,7 @@ from actorgrid.sim.explorer import (
     test,
 )
 from actorgrid.sim.property_based import world
+from actorgrid.sim.realplay import RealRun
 from actorgrid.sim.runner import Run
 from actorgrid.sim.world import Faults
 
@@ -46,6 +48,7 @@ __all__ = [
     "Failure",
     "Faults",
     "Proof",
+    "RealRun",
     "Run",
     "Schedule",
     "SimulationFailed",

@@ -7,11 +7,12 @@ import inspect
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal, overload
 
 from actorgrid.exceptions import NondeterminismError, SimulationFailed
 from actorgrid.sim.choices import Dull, Forced, Policy, Schedule
 from actorgrid.sim.exhaustive import DepthFirst, Proof, explore_all
+from actorgrid.sim.realplay import RealRun, play_for_real
 from actorgrid.sim.report import describe
 from actorgrid.sim.runner import Program, Run, faults_of, quiet_collector
 from actorgrid.sim.search import policies, search_named
@@ -171,9 +172,29 @@ def prove(
         return explore_all(one, reduce=reduction == "sleep", most=max_schedules, keep=MOST_FAILURES)
 
 
-def replay(source: str | Schedule, program: Callable[..., Any], *args: Any, **kwargs: Any) -> Run:
-    """Run ``program`` again exactly as in a report, and return the run. Raises ValueError for a broken ``source``."""
-    return run(program, *args, schedule=source, **kwargs)
+@overload
+def replay(
+    source: str | Schedule, program: Callable[..., Any], *args: Any, real: Literal[False] = False, **kwargs: Any
+) -> Run: ...
+@overload
+def replay(
+    source: str | Schedule, program: Callable[..., Any], *args: Any, real: Literal[True], timeout: float = 60.0,
+    **kwargs: Any,
+) -> RealRun: ...  # fmt: skip
+def replay(
+    source: str | Schedule, program: Callable[..., Any], *args: Any, real: bool = False, timeout: float = 60.0,
+    **kwargs: Any,
+) -> Run | RealRun:  # fmt: skip
+    """Run ``program`` again exactly as in a report, and return the run. Raises ValueError for a broken ``source``.
+
+    ``real``: on real processes. Every actor starts its calls in the recorded order, and processes are killed where they
+    were; what cannot be enforced (time, which of several results ``wait`` sees) is listed in the result. After
+    ``timeout`` seconds the grid is ended, and the result says what had not come to pass.
+    """
+    simulated = run(program, *args, schedule=source, **kwargs)
+    if not real:
+        return simulated
+    return play_for_real(simulated, program, args, kwargs, timeout)
 
 
 def test(

@@ -242,7 +242,7 @@ class Grid:
         if self.world.may_kill("before_reply") and (self.world.faults.actors or worker.machine.actor is None):
             label = f"kill {worker.title} before {running.spec.name} replies"
             if self.world.draw("kill", 2, label):
-                self.world.killed(label)
+                self.world.killed(label, worker.path, self.calls[running.run.task].path)
                 self.died(worker, -SIGKILL)
                 return False
         return True

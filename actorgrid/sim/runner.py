@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final
 
+from actorgrid.core.messages import Kill
 from actorgrid.engine import current
 from actorgrid.exceptions import SimulationError, TaskError
 from actorgrid.sim.choices import Choice, Choices, Policy, Schedule
@@ -44,6 +45,8 @@ class Run:
     lengths: dict[str, int] = field(default_factory=dict)
     #: Calls in the order in which each actor started them.
     orders: dict[str, list[str]] = field(default_factory=dict)
+    #: Deaths of processes, in order, with how far everybody was.
+    deaths: list[Kill] = field(default_factory=list)
     #: Who was waiting for what when a deadlock was found.
     waits: str = ""
 
@@ -112,6 +115,7 @@ class Program:
         run.waits = world.last_waits
         run.lengths = world.lengths
         run.orders = world.orders
+        run.deaths = world.deaths
 
     def settings(self) -> dict[str, Any]:
         """Return what a schedule must remember of the program's world."""

@@ -53,6 +53,13 @@ class Worker:
         spec = self.engine.actor_spec
         return f"{spec.name if spec is not None else 'worker'} {self.engine.pid}"
 
+    @property
+    def path(self) -> str:
+        """Where the actor that it is, or the task that it runs, stands in the tree of calls; "" if neither."""
+        actor = self.machine.actor
+        ident = actor.actor if actor is not None else next(iter(self.machine.running), 0)
+        return self.grid.calls[ident].path if ident else ""
+
     # -- what the head sends
 
     def take(self, batch: list[Any]) -> None:
@@ -177,6 +184,9 @@ class Worker:
             error = broken
         if error is not None:
             values, retry = self._failed(running, error)
+        if self.machine.is_method(running):
+            where = self.path
+            self.world.finished[where] = self.world.finished.get(where, 0) + 1
         if not self.grid.survives_reply(self, running):
             return
         self._finish(running, values, max(MICROS, int((self.world.clock.now - began) * 1e6)), retry=retry)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from greenlet import getcurrent, greenlet
 
+from actorgrid.core.messages import Kill
 from actorgrid.core.signals import SIGKILL
 from actorgrid.engine import current
 from actorgrid.exceptions import DeadlockError, LivelockError
@@ -95,6 +96,9 @@ class World:
         #: How many calls each chain made; which calls each actor started, in order.
         self.lengths: dict[str, int] = {}
         self.orders: dict[str, list[str]] = {}
+        #: How many calls each actor has finished; the deaths of processes, as ``core.head.stage`` plays them again.
+        self.finished: dict[str, int] = {}
+        self.deaths: list[Kill] = []
         #: Who waited for what when nothing could happen any more.
         self.last_waits = ""
         #: Properties that must hold after every event, and those that must hold in the end.
@@ -394,10 +398,12 @@ class World:
         faults = self.faults
         return self.kills < faults.kill and point in faults.kill_points and not self.choices.calm
 
-    def killed(self, label: str) -> None:
-        """A process is being killed."""
+    def killed(self, label: str, victim: str, before_reply: str = "") -> None:
+        """The process of a task or actor (``victim``: its path) is being killed."""
         self.kills += 1
-        if self.story is not None:
+        started = {where: len(order) for where, order in self.orders.items()}
+        self.deaths.append(Kill(victim, before_reply, started, dict(self.finished)))
+        if label and self.story is not None:
             self.story.append((self.clock.now, "kill", "", label))
 
     def _jump(self, by: int) -> None:
@@ -418,7 +424,7 @@ class World:
         return bool(worker.machine.running)
 
     def _kill(self, worker: Worker) -> None:
-        self.kills += 1
+        self.killed("", worker.path)
         assert self.grid is not None
         self.grid.died(worker, -SIGKILL)
 

@@ -193,7 +193,7 @@ def work_queue_ack() -> None:
 
 def two_crash() -> None:
     """Two replicas: only both deaths lose the value."""
-    replicas = [Cell.options(max_restarts=1, max_task_retries=3).remote() for _ in range(2)]
+    replicas = [Cell.options(max_restarts=2, max_task_retries=3).remote() for _ in range(2)]
     ag.get([replica.set.remote(1) for replica in replicas])
     assert 1 in ag.get([replica.get.remote() for replica in replicas]), "every replica forgot it"
 

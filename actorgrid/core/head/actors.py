@@ -177,6 +177,9 @@ class Actors:
         worker = actor.worker
         if worker is None or actor.state is not ActorState.ALIVE:
             return
+        if self.head.stage is not None:
+            self.head.stage.pump(actor, worker)
+            return
         queue, window, assign = actor.queue, actor.window, self.head.dispatch.assign
         while queue and len(worker.assigned) < window:
             task = queue.popleft()

@@ -122,6 +122,8 @@ class Dispatch:
             for value in message.values:
                 self.head.memory.discard(value)
             return
+        if self.head.stage is not None and self.head.stage.dies(worker, task):
+            return
         del worker.assigned[message.task]
         worker.heard, worker.nudged = self.head.now, False
         spec = task.spec

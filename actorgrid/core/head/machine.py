@@ -37,6 +37,7 @@ from actorgrid.core.head.objects import Objects
 from actorgrid.core.head.queries import answer
 from actorgrid.core.head.ready import Ready
 from actorgrid.core.head.records import Peer, Task, Worker
+from actorgrid.core.head.stage import Stage
 from actorgrid.core.head.tasks import Tasks, step
 from actorgrid.core.head.workers import Workers
 from actorgrid.core.messages import Failure, FailureKind, Query, Status, Value
@@ -57,6 +58,8 @@ class HeadConfig:
     #: Workers that are ready from the start and stay, and the most there may be.
     keep_workers: int
     max_workers: int
+    #: The recorded run that is to be played again, if any.
+    script: messages.Script | None = None
 
 
 class Head:
@@ -83,6 +86,7 @@ class Head:
         self.dispatch = Dispatch(self)
         self.workers = Workers(self, config.keep_workers, config.max_workers)
         self.actors = Actors(self)
+        self.stage = None if config.script is None else Stage(self, config.script)
         self._handlers = self._table()
         self.driver = self.add_driver()
 
@@ -154,6 +158,8 @@ class Head:
             self.workers.retire(now)
         if self.workers.wanting:
             self.workers.replenish()
+        if self.stage is not None:
+            self.stage.turn()
 
     def next_deadline(self) -> float | None:
         """Return when ``turn`` must be called even if nothing arrives, None if never."""

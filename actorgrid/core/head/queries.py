@@ -58,12 +58,19 @@ def _kind(head: Head, body: dict[str, Any]) -> dict[str, Any]:
     return {"kind": int(held.task.spec.kind) if isinstance(held, Object) and held.task is not None else -1}
 
 
+def _missing(head: Head, body: dict[str, Any]) -> dict[str, Any] | None:
+    """What of a recorded run has not come to pass: a list of sentences."""
+    del body
+    return None if head.stage is None else {"missing": head.stage.missing()}
+
+
 _ANSWERS: dict[str, Callable[[Head, dict[str, Any]], dict[str, Any] | None]] = {
     "get_actor": _get_actor,
     "available": _available,
     "kind": _kind,
     "stats": _stats,
     "named_actors": _actors,
+    "missing": _missing,
 }
 
 

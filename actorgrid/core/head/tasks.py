@@ -52,6 +52,8 @@ class Tasks:
         peer.last_id = message.task
         task = Task(message, spec, peer.number, self.count)
         self.table[message.task] = task
+        if self.head.stage is not None:
+            self.head.stage.admit(task)
         spec.pending += 1
         if message.parent:
             parent = self.table.get(message.parent)

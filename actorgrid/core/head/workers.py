@@ -185,8 +185,12 @@ class Workers:
         """The process is gone, and everything it said has been handled."""
         worker = self.table.get(message.worker)
         if worker is not None:
+            if self.head.stage is not None:
+                message.current = self.head.stage.swallowed.get(worker.number, message.current)
             self.head.effects.append(CloseWorker(worker.number))
             self._gone(worker, message, describe(message.status))
+            if self.head.stage is not None:
+                self.head.stage.exited(worker)
 
     def _gone(self, worker: Worker, message: Exited, how: str) -> None:
         dispatch = self.head.dispatch
