@@ -96,6 +96,11 @@ class Launcher:
             os._exit(0)
         return None
 
+    def tell(self, message: Any) -> None:
+        """Tell the head. If it has gone, the end of the link says so next, and there are workers to bury: no error."""
+        with contextlib.suppress(OSError):
+            self.link.send([message])
+
     # -- birth
 
     def spawn(self, message: m.Spawn) -> Callable[[], None] | None:
@@ -104,13 +109,13 @@ class Launcher:
         shared = mmap.mmap(-1, SHARED_SIZE)
         threads = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
         if threads != 1:
-            self.link.send([m.SpawnFailed(message.worker, f"a preloaded module started {threads - 1} threads")])
+            self.tell(m.SpawnFailed(message.worker, f"a preloaded module started {threads - 1} threads"))
             self._close(task_fd, control_fd, output_fd)
             return None
         try:
             pid = os.fork()
         except OSError as error:
-            self.link.send([m.SpawnFailed(message.worker, str(error))])
+            self.tell(m.SpawnFailed(message.worker, str(error)))
             self._close(task_fd, control_fd, output_fd)
             return None
         if pid == 0:
@@ -120,7 +125,7 @@ class Launcher:
             os.setpgid(pid, pid)  # the child does it too: whoever comes first
         child = _Child(message.worker, pid, shared)
         self.by_pid[pid] = self.by_number[message.worker] = child
-        self.link.send([m.Spawned(message.worker, pid)])
+        self.tell(m.Spawned(message.worker, pid))
         return None
 
     def _in_child(
@@ -172,7 +177,7 @@ class Launcher:
                 status = info.si_status if info.si_code == os.CLD_EXITED else -info.si_status
                 current, length = SHARED_HEAD.unpack_from(child.shared)
                 body = child.shared[SHARED_HEAD.size : SHARED_HEAD.size + length]
-                self.link.send([m.Exited(child.number, child.pid, status, current, body)])
+                self.tell(m.Exited(child.number, child.pid, status, current, body))
 
     def bury(self) -> None:
         """The head is gone: kill every worker's group, then whatever else descends from us."""

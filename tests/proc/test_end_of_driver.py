@@ -243,3 +243,37 @@ def test_programs_that_are_being_started_at_that_moment_go_too(drive: Drive, vic
         driver.one(f"actorgrid: {victim}").kill()
     (driver.folder / "go").touch()
     driver.leaves_nothing()
+
+
+LAST_ACT = """
+import os, signal
+import actorgrid as ag
+
+@ag.remote(max_retries=0)
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+ag.init(num_cpus=2)
+try:
+    ag.get(die.remote())
+except ag.exceptions.WorkerCrashedError:
+    print("died:", flush=True)
+"""
+
+#: Runs a program as init would (orphans become its children, and it does not wait for them); prints those orphans.
+AS_INIT = """
+import ctypes, subprocess, sys
+from pathlib import Path
+
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+for _ in range(5):
+    subprocess.run([sys.executable, "-c", sys.argv[1]], check=True, stdout=subprocess.DEVNULL)
+print("orphans:", Path("/proc/thread-self/children").read_text(), flush=True)
+"""
+
+
+def test_workers_of_a_grid_that_ends_while_one_is_being_replaced_are_waited_for(drive: Drive) -> None:
+    # Zombies are init's to collect, and the init of many a container does not: the launcher must wait for all it forks.
+    driver = drive(AS_INIT, args=[LAST_ACT])
+    assert driver.said("orphans") == ""
+    driver.leaves_nothing()
