@@ -1,4 +1,4 @@
-"""The tutorial is true: its blocks run in order as one program and print what the page says."""
+"""The tutorial is true: its blocks, run as one program or typed into a REPL, print what the page says."""
 
 from __future__ import annotations
 
@@ -41,3 +41,23 @@ def test_tutorial_runs_and_prints_what_it_says(tmp_path: Path) -> None:
 
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines() == promised(program)
+
+
+def test_tutorial_can_be_typed_into_a_repl(tmp_path: Path) -> None:
+    # There an empty line ends a class or a function, wherever it stands.
+    pytest.importorskip("numpy")
+    page = "\n".join(blocks(PAGE))
+
+    result = subprocess.run(
+        [sys.executable, "-q", "-i"],
+        cwd=tmp_path,
+        input=page,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+    assert "Error" not in result.stderr, result.stderr
+    printed = iter(result.stdout.splitlines())  # with the values of expressions in between
+    assert [line for line in promised(page) if line not in printed] == []
