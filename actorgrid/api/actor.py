@@ -71,7 +71,7 @@ class ActorClass(Generic[T]):
         final = actor_options(options, is_async=self._definition.is_async)
         checks = self._checks
         if kwargs or not checks.low <= len(args) <= checks.high:
-            checks.check(args, kwargs)
+            checks.check(args, kwargs, self._definition.name)
         ref, _ = current().create_actor(self._definition, final, args, kwargs)
         return ActorHandle(ref, self._methods)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar, overload
 
 from actorgrid.api.handle import ActorHandle, rebuild
@@ -19,6 +19,15 @@ def _check_timeout(timeout: object) -> None:
         raise TypeError(f"timeout must be a number of seconds or None, not {type(timeout).__name__}")
     if timeout != timeout:  # noqa: PLR0124  # the test for NaN
         raise ValueError("timeout must not be NaN")
+
+
+def _hint(thing: object) -> str:
+    """Return what to do about a thing that is no reference, with a blank before it; "" if nothing can be said."""
+    if hasattr(type(thing), "remote"):
+        return " Call it with .remote() and get what that returns."
+    if isinstance(thing, (tuple, set, Iterator)):
+        return " Make it a list: get(list(...))."
+    return ""
 
 
 @overload
@@ -46,12 +55,13 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
     if not isinstance(object_refs, list):
         raise ValueError(  # noqa: TRY004  # Ray's type
             f"Invalid type of object refs, {type(object_refs)}, is given. "
-            "'object_refs' must either be an ObjectRef or a list of ObjectRefs."
+            f"'object_refs' must either be an ObjectRef or a list of ObjectRefs.{_hint(object_refs)}"
         )
     for ref in object_refs:
         if not isinstance(ref, ObjectRef):
             raise TypeError(
                 f"Attempting to call `get` on the value {ref!r:.100}, which is not an ObjectRef but a {type(ref)}."
+                f"{' get() takes a flat list.' if isinstance(ref, (list, tuple)) else _hint(ref)}"
             )
     return current().get(object_refs, timeout) if object_refs else []
 
@@ -126,7 +136,9 @@ def kill(actor: ActorHandle[Any], *, no_restart: bool = True) -> None:
         raise ValueError(f"kill() only supports actors. For tasks, use cancel(). Got: {type(actor)}.")  # noqa: TRY004
     engine, ref = current(), actor._actor_id  # noqa: SLF001  # our own class
     if ref.engine is not engine:
-        raise ActorHandleNotFoundError(f"{actor!r} belongs to another session: the grid that made it was shut down")
+        raise ActorHandleNotFoundError(
+            f"{actor!r} belongs to another session: the grid that made it has ended or is another process's"
+        )
     engine.kill(ref, no_restart=bool(no_restart))
 
 

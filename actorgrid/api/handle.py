@@ -119,7 +119,7 @@ class ActorMethod:
             call.prepare(engine)
         checks = call.checks
         if kwargs or not checks.low <= len(args) <= checks.high:
-            checks.check(args, kwargs)
+            checks.check(args, kwargs, call.display_name)
         return engine.call(self._handle._ref, call.prepared, args, kwargs)  # noqa: SLF001  # a class of this module
 
     def options(self, **options: Any) -> ActorMethod:

@@ -9,7 +9,7 @@ ValueError that names the option, so that nobody waits for an effect that never 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from actorgrid.engine.definitions import ActorOptions, MethodOptions, TaskOptions
@@ -203,13 +203,23 @@ METHOD: Final[dict[str, Check]] = {
 }
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a hint at the name that looks most like ``name``, with a blank before it; "" if none does."""
+    import difflib  # for mistakes alone
+
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
 def checked(table: Mapping[str, Check], given: Mapping[str, Any], what: str) -> dict[str, Any]:
     """Return ``given`` with every value checked; None stays None. Raises TypeError, ValueError."""
     result = {}
     for name, value in given.items():
         check = table.get(name)
         if check is None:
-            raise ValueError(f"Invalid option keyword {name!r} for {what}. Valid ones are {', '.join(sorted(table))}.")
+            valid = ", ".join(sorted(known for known in table if not known.startswith("_")))
+            hint = did_you_mean(name, table)
+            raise ValueError(f"Invalid option keyword {name!r} for {what}.{hint} Valid ones are {valid}.")
         result[name] = None if value is None else check(name, value)
     return result
 

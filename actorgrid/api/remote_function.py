@@ -59,7 +59,7 @@ class TaskCaller(Generic[P, Out]):
             self._prepare(engine)
         checks = self._checks
         if kwargs or not checks.low <= len(args) <= checks.high:
-            checks.check(args, kwargs)
+            checks.check(args, kwargs, self._definition.name)
         return engine.submit(self._prepared, args, kwargs)
 
     def _prepare(self, engine: Engine) -> None:

@@ -30,10 +30,13 @@ class Signature:
                 if parameter.default is parameter.empty:
                     self._required.append((parameter.name, free))
 
-    def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Raise TypeError if a call with these arguments is wrong."""
+    def check(self, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> None:
+        """Raise TypeError, which says ``name``, if a call with these arguments is wrong."""
         if self._signature is not None and not self._is_plainly_right(len(args), kwargs):
-            self._signature.bind(*args, **kwargs)
+            try:
+                self._signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{name}(): {error}") from None
 
     def _is_plainly_right(self, given: int, kwargs: dict[str, Any]) -> bool:
         """Return whether the call is right for reasons that are quick to see; False says nothing."""

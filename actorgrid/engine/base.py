@@ -163,7 +163,9 @@ class EngineBase:
         here: object = current.installed()
         if refs is not None and here is not self:  # its number may be another object's there
             kind = "a handle of an actor" if entry.actor else "a reference"
-            raise SerializationError(f"{kind} belongs to another session: the grid that made it was shut down")
+            raise SerializationError(
+                f"{kind} belongs to another session: the grid that made it has ended or is another process's"
+            )
         if refs is None:
             # Pickled by somebody else's pickler: we cannot see where it goes, so it lives as long as this process.
             with self.lock:

@@ -104,8 +104,10 @@ class CallingEngine(EngineBase):
         for wanted in (spec.demand, spec.lifetime_demand):
             if not self._pool.feasible(wanted):
                 asked = {key: units / UNIT for key, units in wanted}
-                message = f"{name} asks for {asked}, but this machine's grid has only {self.capacity}"
-                raise InfeasibleResourcesError(message)
+                there = {key: self.capacity.get(key, 0.0) for key in asked}
+                raise InfeasibleResourcesError(
+                    f"{name} asks for {asked}, but this grid has only {there}: ask for less, or give init() more"
+                )
 
     def submit(self, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
         """See ``Engine``."""
@@ -116,7 +118,7 @@ class CallingEngine(EngineBase):
         ident = actor.ident
         engine: object = actor.engine
         if engine is not self:  # its number may be another actor's here
-            message = "this handle belongs to another session: the grid that made its actor was shut down"
+            message = "this handle belongs to another session: the grid of its actor has ended or is another process's"
             raise ActorHandleNotFoundError(message)
         if ident in self._pending_calls:
             self._pending_calls[ident].check()
@@ -226,7 +228,9 @@ class CallingEngine(EngineBase):
     def _entry(self, ref: ObjectRef[Any]) -> Entry:
         entry: Any = ref._entry  # noqa: SLF001  # our own reference
         if not isinstance(entry, Entry) or entry.client is not self.client:
-            raise ValueError(f"{ref!r} belongs to another session: the grid that made it was shut down")
+            raise ValueError(
+                f"{ref!r} belongs to another session: the grid that made it has ended or is another process's"
+            )
         return entry
 
     def _await(self, pending: list[Entry], entries: list[Entry], timeout: float | None) -> None:

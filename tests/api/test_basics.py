@@ -34,6 +34,14 @@ def test_get_refuses() -> None:
     for wrong in ([[ref]], [1], [None]):
         with pytest.raises(TypeError, match="not an ObjectRef"):
             ag.get(wrong)
+    with pytest.raises(ValueError, match=r"Make it a list: get\(list\("):
+        ag.get((ref,))
+    with pytest.raises(TypeError, match="takes a flat list"):
+        ag.get([[ref]])
+    with pytest.raises(ValueError, match=r"Call it with \.remote\(\) and get what that returns"):
+        ag.get(fail)
+    with pytest.raises(TypeError, match=r"Call it with \.remote\(\) and get what that returns"):
+        ag.get([fail])
     timeout: Any
     for timeout, error in (("1", TypeError), (True, TypeError), (float("nan"), ValueError)):
         with pytest.raises(error):

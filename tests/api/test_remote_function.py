@@ -40,7 +40,7 @@ def test_call() -> None:
     ],
 )
 def test_wrong_arguments_fail_here(args: Any, kwargs: Any, message: str, engine: FakeEngine) -> None:
-    with pytest.raises(TypeError, match=message):
+    with pytest.raises(TypeError, match=f"^add\\(\\): {message}"):
         add.remote(*args, **kwargs)
     assert engine.entries == {}
 
@@ -91,8 +91,12 @@ def test_options() -> None:
     assert ag.get(add.options(num_cpus=2, resources={"x": 1}).remote(1)) == 1
     assert ag.get(add._remote((1,), {"b": 2}, num_cpus=2)) == 3
     assert not hasattr(add.options(num_cpus=2), "options")
-    with pytest.raises(ValueError, match="Invalid option keyword 'foo'"):
+    with pytest.raises(
+        ValueError, match=r"Invalid option keyword 'foo' for a remote function\. Valid ones are accelerator_type"
+    ):
         add.options(foo=1)
+    with pytest.raises(ValueError, match=r"'num_cpu' for a remote function\. Did you mean 'num_cpus'\?"):
+        add.options(num_cpu=1)
     with pytest.raises(ValueError, match="max_calls"):
         add.options(max_calls=1)
     with pytest.raises(TypeError, match="num_cpus"):
@@ -177,7 +181,7 @@ def test_the_check_is_what_a_call_would_do(function: Any, args: list[None], kwar
     if not kwargs:
         assert (signature.low <= len(args) <= signature.high) in {right, False}
     try:
-        signature.check(tuple(args), kwargs)
+        signature.check(tuple(args), kwargs, "f")
     except TypeError:
         assert not right
     else:
