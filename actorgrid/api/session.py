@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import inspect
 import os
 import platform
 import signal
@@ -13,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import actorgrid
-from actorgrid.api.options import not_empty, quantity, whole
+from actorgrid.api.options import did_you_mean, not_empty, quantity, whole
 from actorgrid.api.options import resources as check_resources
 from actorgrid.engine.current import host, install, installed, set_processes, start_processes
 from actorgrid.engine.definitions import StartConfig
@@ -96,9 +97,9 @@ def init(  # Ray's signature
     everything in this thread, on virtual time, deterministically, in the order that ``seed`` stands for.
     Arguments of ``ray.init`` that are about dashboards, logging and clusters are accepted without effect.
 
-    Inside a task it returns the context of the grid that runs the task. Raises RuntimeError if there is a grid
-    already (unless ``ignore_reinit_error``), for unknown arguments and for ``local_mode``; ConnectionError for the
-    address of a grid elsewhere; ValueError and TypeError for bad values.
+    Inside a task it returns the context of the grid that runs the task. A grid that has died is replaced. Raises
+    RuntimeError if there is a grid already (unless ``ignore_reinit_error``), for unknown arguments and for
+    ``local_mode``; ConnectionError for the address of a grid elsewhere; ValueError and TypeError for bad values.
     """
     _check_unsupported(address, local_mode, job_config, kwargs)
     engine = _check_engine(engine, seed)
@@ -115,6 +116,9 @@ def init(  # Ray's signature
     )
     with _lock:
         running = installed()
+        if running is not None and running.has_ended():
+            shutdown()
+            running = installed()
         if running is None:
             _start(config, engine, seed)
         elif running.context().worker == 0 and not ignore_reinit_error:
@@ -180,7 +184,9 @@ def _exit_with(number: int, _: object) -> None:
 def _check_unsupported(address: Any, local_mode: bool, job_config: Any, rest: dict[str, Any]) -> None:
     unknown = sorted(set(rest) - _WITHOUT_EFFECT)
     if unknown:
-        raise RuntimeError(f"Unknown keyword argument(s): {', '.join(unknown)}")
+        known = inspect.signature(init).parameters
+        hints = "".join(did_you_mean(name, known) for name in unknown)
+        raise RuntimeError(f"Unknown keyword argument(s): {', '.join(unknown)}.{hints}")
     if local_mode:
         raise RuntimeError("`local_mode` is no longer supported. Tests of your own run fast on real processes here.")
     if address not in {None, "local"}:

@@ -176,6 +176,10 @@ class LocalEngine(CallingEngine):
         body = self.query("available").body
         return {name: units / UNIT for name, units in body.items()}
 
+    def has_ended(self) -> bool:
+        """See ``Engine``."""
+        return self.client.dead is not None
+
     def nodes(self) -> list[dict[str, Any]]:
         """See ``Engine``."""
         host = platform.node() or "localhost"

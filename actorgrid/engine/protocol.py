@@ -102,5 +102,8 @@ class Engine(Protocol):
     def nodes(self) -> list[dict[str, Any]]:
         """Return one record per machine with Ray's keys."""
 
+    def has_ended(self) -> bool:
+        """Return whether the grid has died, so that no call can succeed any more."""
+
     def shutdown(self) -> None:
         """End the grid (a driver's own) or leave it. Safe to call twice."""

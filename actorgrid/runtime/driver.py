@@ -151,7 +151,7 @@ class DriverEngine(ProcessEngine):
                 lifetime.signal_group(pid, signal.SIGKILL)
             how = self._how_head_ended()
             why = reason or self.reason or f"the head process (pid {self.head_pid}) {how}"
-            self.end_waits(HeadDiedError(f"{why}. Call actorgrid.shutdown() and init() to start a new grid."))
+            self.end_waits(HeadDiedError(f"{why}. Call actorgrid.init() to start a new grid."))
         self._ended.set()
 
     def _how_head_ended(self) -> str:

@@ -193,7 +193,7 @@ class HeadProcess:
         del mask
         batch = self._read(self.launcher)
         if batch is None:
-            self.stop("the launcher process died; every worker went with it. Start a new grid with init()")
+            self.stop("the launcher process died; every worker went with it")
             return
         for message in batch:
             self._launched(message)

@@ -165,6 +165,9 @@ class FakeEngine:
     def nodes(self) -> list[dict[str, Any]]:
         return [{"NodeID": SESSION[:28] * 2, "Labels": {"zone": "here"}}]
 
+    def has_ended(self) -> bool:
+        return False
+
     def shutdown(self) -> None:
         self.closed += 1
 

@@ -83,6 +83,8 @@ def test_unknown_argument_of_init_is_a_runtime_error_that_names_it() -> None:
     init: Any = ag.init
     with pytest.raises(RuntimeError, match="num_cpu_cores"):
         init(num_cpu_cores=1)
+    with pytest.raises(RuntimeError, match=r"numcpus\. Did you mean 'num_cpus'\?"):
+        init(numcpus=1)
     assert not ag.is_initialized()
 
 

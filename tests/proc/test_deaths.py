@@ -100,6 +100,16 @@ def test_death_of_the_grid_ends_every_wait_with_head_died_error(drive: Drive, vi
 
 
 @pytest.mark.parametrize("victim", ["head", "launcher"])
+def test_init_alone_starts_a_new_grid_after_the_death_of_one(drive: Drive, victim: str) -> None:
+    driver = drive(WAITING + AGAIN.replace("ag.shutdown()", ""))
+    driver.wait_for("ready")
+    os.kill(driver.one(f"actorgrid: {victim}").pid, signal.SIGKILL)
+    assert driver.said("again") == "42"
+    driver.leaves_nothing()
+    assert driver.wait() == 0
+
+
+@pytest.mark.parametrize("victim", ["head", "launcher"])
 def test_calls_after_the_death_of_the_grid_raise_head_died_error(drive: Drive, victim: str) -> None:
     driver = drive(WAITING + LATER)
     driver.wait_for("ready")
