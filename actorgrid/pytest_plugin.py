@@ -22,9 +22,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def grid() -> Iterator[None]:
-    """Run the test on a grid of its own: real processes, two logical CPUs, gone when the test ends."""
+    """Run the test on a grid of its own: real processes, two logical CPUs, gone when the test ends.
+
+    A grid that an earlier test started and left is ended first.
+    """
     import actorgrid
 
+    actorgrid.shutdown()
     actorgrid.init(num_cpus=2)
     try:
         yield
