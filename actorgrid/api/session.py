@@ -178,6 +178,36 @@ def _exit_with(number: int, _: object) -> None:
     sys.exit(number)
 
 
+class _Fork(threading.local):
+    """Forked children die of SIGTERM as ever: the rule is for the driver alone, and ``Pool.terminate`` needs it so.
+
+    A signal that comes between the fork and the change of its handler must not get lost: it is blocked meanwhile.
+    """
+
+    mask: Any = None
+
+    def before(self) -> None:
+        """Hold SIGTERM back if its handler is ours."""
+        if signal.getsignal(signal.SIGTERM) is _exit_with:
+            self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def after(self) -> None:
+        """Let it through."""
+        if self.mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
+            self.mask = None
+
+    def after_in_child(self) -> None:
+        """Let it through, and kill."""
+        if self.mask is not None:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            self.after()
+
+
+_fork = _Fork()
+os.register_at_fork(before=_fork.before, after_in_parent=_fork.after, after_in_child=_fork.after_in_child)
+
+
 # ----------------------------------------------------------------------------------------------- checking arguments
 
 

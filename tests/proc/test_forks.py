@@ -111,6 +111,26 @@ if not os.fork():
     driver.leaves_nothing()
 
 
+def test_sigterm_ends_a_child_as_if_there_were_no_grid(drive: Drive) -> None:
+    # Pool.terminate() relies on it: a handler in Python never runs if the signal comes just before a wait for a lock.
+    driver = drive(
+        START
+        + """
+import signal
+pid = os.fork()
+if not pid:
+    time.sleep(600)
+    os._exit(0)
+os.kill(pid, signal.SIGTERM)
+print("child:", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+        + FINISH
+    )
+    driver.succeeds()
+    assert driver.said("child") == "-15"
+    driver.leaves_nothing()
+
+
 def test_multiprocessing_pool_beside_a_grid(drive: Drive) -> None:
     driver = drive(
         START
