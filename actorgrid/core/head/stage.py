@@ -76,6 +76,8 @@ class Stage:
 
     def dies(self, worker: Worker, task: Task) -> bool:
         """A call is over. Returns whether its process was to die before it could say so."""
+        if self.swallowed.get(worker.number) == task.message.task:
+            return True  # a process that was killed may have said it twice
         path = self.paths[task.message.task]
         if task.spec.kind is Kind.METHOD and task.actor is not None:
             where = self.paths[task.actor.ident]
