@@ -16,16 +16,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     if asked.command is None:
         parser.print_help()
         return 0
-    from actorgrid.cli.demo import run
-
     try:
-        return run(asked.path, asked.workers)
+        return _carry_out(asked)
     except KeyboardInterrupt:
         print("actorgrid: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `actorgrid demo | head`: nobody reads on, and the interpreter's last flush must not fail
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
+
+
+def _carry_out(asked: argparse.Namespace) -> int:
+    if asked.command == "sim":
+        from actorgrid.cli.sim import run_command
+
+        return run_command(asked)
+    from actorgrid.cli.demo import run
+
+    return run(asked.path, asked.workers)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,7 +49,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("path", nargs="?", type=Path, help="a folder (default: Python's standard library)")
     demo.add_argument("--workers", type=_count, help="how many tasks at a time (default: one per CPU, 2 to 8)")
+    _add_sim(commands.add_parser("sim", help="run a program under every schedule and every crash, in one thread"))
     return parser
+
+
+def _add_sim(sim: argparse.ArgumentParser) -> None:
+    sim.add_argument("how", choices=("run", "explore", "prove", "replay"), help="what to do with the program")
+    sim.add_argument("program", help="FILE.py::function; the function takes no arguments and fails by raising")
+    sim.add_argument("schedule", nargs="?", help="replay: the ag1:... line of a report")
+    sim.add_argument("--runs", type=int, default=1000, help="explore: how many schedules (default: 1000)")
+    sim.add_argument("--seconds", type=float, help="explore: how long at the most")
+    sim.add_argument("--seed", type=int, default=0, help="what random numbers and random schedules follow (default: 0)")
+    sim.add_argument(
+        "--policy", default="portfolio", help="explore: portfolio, idb, random, pos, pct:3, delay:0.1, urw"
+    )
+    sim.add_argument("--kill", type=int, default=0, help="how many processes may die in a run (default: 0)")
+    sim.add_argument("--real", action="store_true", help="replay: on real processes")
 
 
 def _count(text: str) -> int:

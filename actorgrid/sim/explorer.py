@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, overload
+from typing import Any, Final, Literal, TypeVar, overload
 
 from actorgrid.exceptions import NondeterminismError, SimulationFailed
 from actorgrid.sim.choices import Dull, Forced, Policy, Schedule
@@ -19,6 +20,7 @@ from actorgrid.sim.search import policies, search_named
 from actorgrid.sim.shrink import Shrinker
 from actorgrid.sim.world import Faults
 
+F = TypeVar("F", bound=Callable[..., Any])
 #: Failures that are shrunk and kept, one per identity.
 MOST_FAILURES: Final = 10
 
@@ -197,23 +199,38 @@ def replay(
     return play_for_real(simulated, program, args, kwargs, timeout)
 
 
+@overload
+def test(fn: F) -> F: ...
+@overload
+def test(
+    *, runs: int = 500, policy: str = "portfolio", faults: Faults | None = None, prove_below: int = 0, seed: int = 0
+) -> Callable[[F], F]: ...
 def test(
     fn: Callable[..., Any] | None = None, *, runs: int = 500, policy: str = "portfolio", faults: Faults | None = None,
     prove_below: int = 0, seed: int = 0,
 ) -> Any:  # fmt: skip
     """Make a test that passes if its body passes under every schedule tried.
 
-    ``prove_below``: first try everything, if that is less than so many schedules.
+    ``prove_below``: first try everything, if that is less than so many schedules. pytest's options
+    ``--actorgrid-seed``, ``--actorgrid-runs`` and ``--actorgrid-replay`` go before what is given here.
     """
 
     def decorate(body: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(body)
         def wrapper(*args: Any, **kwargs: Any) -> None:
+            asked = os.environ.get
+            if source := asked("ACTORGRID_SIM_REPLAY"):
+                error = replay(source, body, *args, **kwargs).error
+                if error is not None:
+                    raise error
+                return
+            start = int(asked("ACTORGRID_SIM_SEED", seed))
             if prove_below:
-                proof = prove(body, *args, faults=faults, max_schedules=prove_below, seed=seed, **kwargs)
+                proof = prove(body, *args, faults=faults, max_schedules=prove_below, seed=start, **kwargs)
                 if proof.complete and not proof.failures:
                     return
-            explore(body, *args, runs=runs, policy=policy, faults=faults, seed=seed, **kwargs).check()
+            most = int(asked("ACTORGRID_SIM_RUNS", runs))
+            explore(body, *args, runs=most, policy=policy, faults=faults, seed=start, **kwargs).check()
 
         wrapper.__signature__ = inspect.signature(body)  # type: ignore[attr-defined]  # pytest reads fixtures from it
         return wrapper

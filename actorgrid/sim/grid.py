@@ -107,6 +107,7 @@ class Grid:
 
     def _to_head(self, number: int, batch: list[Any]) -> None:
         batch = self._decode[m.ToHead](encode_frame(batch))
+        self.world.messages += len(batch)
         head, now = self.head, self.world.clock.now
         for message in batch:
             if type(message) is m.Submit or type(message) is m.CreateActor:
@@ -141,6 +142,7 @@ class Grid:
                 batch, record.outbox = record.outbox, []
                 worker = self.workers.get(record.number)
                 if worker is not None and worker.engine.alive:
+                    self.world.messages += len(batch)
                     worker.take(self._decode[m.ToWorker](encode_frame(batch)))
             dirty, head.dirty = head.dirty, []
             for peer in dirty:
@@ -148,6 +150,7 @@ class Grid:
                 self._to_client(peer.number, batch)
 
     def _to_client(self, number: int, batch: list[Any]) -> None:
+        self.world.messages += len(batch)
         if number == ids.DRIVER:
             self.driver.hear(self._decode[m.ToClient](encode_frame(batch)))
             return

@@ -33,6 +33,8 @@ class Run:
     value: Any = None
     error: BaseException | None = None
     events: int = 0
+    #: Messages that the machines of head, workers and driver handled.
+    messages: int = 0
     #: Decisions that had more than one possibility.
     decisions: int = 0
     #: Virtual seconds that passed.
@@ -107,6 +109,7 @@ class Program:
 
     def _fill(self, run: Run, world: World, choices: Choices) -> None:
         run.schedule = Schedule(run.schedule.seed, tuple(choices.deviations.items()), self.settings())
+        run.messages = world.messages
         run.events, run.decisions, run.seconds = world.events, choices.count, world.clock.now
         choices.observe(f"{run.identity[0]} {run.identity[1].rpartition('/')[2]} {world.clock.now:.9f}")
         run.digest = choices.digest()

@@ -72,6 +72,8 @@ class World:
         self.checks = checks
         self.max_events = max_events
         self.events = 0
+        #: Messages that machines handled.
+        self.messages = 0
         self.kills = 0
         self.jumps = 0
         self.age = 0

@@ -1,0 +1,112 @@
+"""``actorgrid sim run|explore|prove|replay FILE.py::function``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from actorgrid import sim
+from actorgrid.sim.report import describe
+
+
+def run_command(asked: argparse.Namespace) -> int:
+    """Do what was asked for; return the exit status: 0 nothing failed, 1 something did, 2 bad arguments."""
+    try:
+        program = load(asked.program)
+        faults = sim.Faults(kill=asked.kill)
+        if asked.how == "replay":
+            return _replay(asked, program)
+        if asked.how == "run":
+            return _report(sim.run(program, seed=asked.seed, faults=faults), asked.program)
+        if asked.how == "prove":
+            proof = sim.prove(program, faults=faults, seed=asked.seed)
+            print(proof)
+            return 1 if proof.failures else 0
+        return _explore(asked, program, faults)
+    except (OSError, ValueError) as error:
+        print(f"actorgrid sim: {error}", file=sys.stderr)
+        return 2
+
+
+def load(name: str) -> Callable[..., Any]:
+    """Return the function that ``FILE.py::function`` names. Raises ValueError, OSError."""
+    file, _, function = name.partition("::")
+    path = Path(file)
+    if not function:
+        raise ValueError(f"{name!r}: write FILE.py::function")
+    if not path.is_file():
+        raise ValueError(f"there is no file {file!r}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{file!r} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    sys.path.insert(0, str(path.parent.resolve()))
+    spec.loader.exec_module(module)
+    found = getattr(module, function, None)
+    if callable(found):
+        return found  # type: ignore[no-any-return]  # it is callable
+    raise ValueError(f"{file!r} has no function {function!r}")
+
+
+def _explore(asked: argparse.Namespace, program: Callable[..., Any], faults: sim.Faults) -> int:
+    show = _Progress()
+    result = sim.explore(
+        program, runs=asked.runs, seconds=asked.seconds, policy=asked.policy, seed=asked.seed, faults=faults,
+        progress=show.tell if sys.stderr.isatty() else None,
+    )  # fmt: skip
+    show.end()
+    for failure in result.failures:
+        print(failure, end="\n\n")
+    print(result)
+    return 1 if result.failures else 0
+
+
+def _replay(asked: argparse.Namespace, program: Callable[..., Any]) -> int:
+    if not asked.schedule:
+        raise ValueError("replay needs the ag1:... line of a report")
+    if not asked.real:
+        return _report(sim.replay(asked.schedule, program), asked.program)
+    real = sim.replay(asked.schedule, program, real=True)
+    for line in real.unenforced:
+        print(f"not enforced: {line}")
+    for line in real.missing:
+        print(f"did not happen: {line}")
+    print("on real processes: " + ("the same failure" if real.confirmed and real.error else repr(real.error)))
+    return 1 if real.error is not None else 0
+
+
+def _report(run: sim.Run, name: str) -> int:
+    if run.error is None:
+        print(f"{name}: {run.events} events in {run.seconds:.6f} virtual seconds, no failure")
+        return 0
+    print(describe(run, program=name))
+    return 1
+
+
+class _Progress:
+    """One line on a terminal that tells how far an exploration is."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+        self._shown = False
+
+    def tell(self, state: sim.Exploration) -> None:
+        """Show where it is, five times a second at the most."""
+        if state.seconds >= self._next:
+            self._next = state.seconds + 0.2
+            self._shown = True
+            rate = state.runs / state.seconds if state.seconds else 0.0
+            sys.stderr.write(
+                f"\r{state.runs} schedules, {state.distinct} distinct, {len(state.failures)} failures, {rate:.0f}/s "
+            )
+            sys.stderr.flush()
+
+    def end(self) -> None:
+        """Clear the line."""
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
