@@ -41,7 +41,9 @@ def speed() -> None:
             program.run(RandomWalk(rng))
         began, runs, handled = time.process_time(), 0, 0
         while time.process_time() - began < 3:
-            handled += program.run(RandomWalk(rng)).messages
+            run = program.run(RandomWalk(rng))
+            assert run.error is None, run.error
+            handled += run.messages
             runs += 1
         took = time.process_time() - began
     print(f"schedules per second and core, 15 deliveries: {runs / took:8.0f}")

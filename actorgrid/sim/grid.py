@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +24,7 @@ from actorgrid.sim.choices import Chain, Event
 from actorgrid.sim.host import SimDriver, SimHost
 from actorgrid.sim.memory import Memory
 from actorgrid.sim.worker import Worker
-from actorgrid.wire.codec import Decoder, encode_frame
+from actorgrid.wire.codec import Decoder, encode_message
 
 if TYPE_CHECKING:
     from actorgrid.core.worker import Running
@@ -35,6 +36,17 @@ CPUS: Final = 64
 STORE: Final = 1 << 30
 MEMORY: Final = float(8 << 30)
 FIRST_PID: Final = 1000
+
+
+def _channel(union: Any) -> Callable[[list[Any]], list[Any]]:
+    """Return what a batch of messages turns into on its way: everything that the real codec does, but framing."""
+    decode = Decoder[Any](union).body
+    return lambda batch: list(decode(encode_message(batch)))
+
+
+_to_head: Final = _channel(m.ToHead)
+_to_worker: Final = _channel(m.ToWorker)
+_to_client: Final = _channel(m.ToClient)
 
 
 class Call:
@@ -79,9 +91,6 @@ class Grid:
         self.talking: dict[SimHost, None] = {}
         self.calls: dict[int, Call] = {}
         self.open = True
-        self._decode = {
-            kind: Decoder[Any](kind).feed for kind in (m.ToHead, m.ToWorker, m.ToClient)
-        }  # fmt: skip
         self.driver = SimDriver(self, ids.DRIVER, FIRST_PID)
 
     def call_of(self, task: int) -> Call:
@@ -106,7 +115,7 @@ class Grid:
         return False
 
     def _to_head(self, number: int, batch: list[Any]) -> None:
-        batch = self._decode[m.ToHead](encode_frame(batch))
+        batch = _to_head(batch)
         self.world.messages += len(batch)
         head, now = self.head, self.world.clock.now
         for message in batch:
@@ -143,7 +152,7 @@ class Grid:
                 worker = self.workers.get(record.number)
                 if worker is not None and worker.engine.alive:
                     self.world.messages += len(batch)
-                    worker.take(self._decode[m.ToWorker](encode_frame(batch)))
+                    worker.take(_to_worker(batch))
             dirty, head.dirty = head.dirty, []
             for peer in dirty:
                 batch, peer.outbox = peer.outbox, []
@@ -152,11 +161,11 @@ class Grid:
     def _to_client(self, number: int, batch: list[Any]) -> None:
         self.world.messages += len(batch)
         if number == ids.DRIVER:
-            self.driver.hear(self._decode[m.ToClient](encode_frame(batch)))
+            self.driver.hear(_to_client(batch))
             return
         worker = self.workers.get(number)
         if worker is not None and worker.engine.alive:
-            worker.engine.hear(self._decode[m.ToClient](encode_frame(batch)))
+            worker.engine.hear(_to_client(batch))
 
     def _carry_out(self, effect: e.Effect) -> None:
         if isinstance(effect, e.SpawnWorker):

@@ -2,7 +2,7 @@
 
 Smaller means: fewer deviations from the dull run; then fewer of them faults; then lower values at earlier decisions.
 Passes are repeated until none helps: a single deviation alone, without a run of them, without each, moved towards the
-front (what came before them is gone), with lower values.
+front (what came before them is gone), with lower values, and at last with two replaced by one somewhere else.
 """
 
 from __future__ import annotations
@@ -45,7 +45,21 @@ class Shrinker:
             improved = False
             for candidates in (_alone, _without, _moved, _lowered):
                 improved = self._pass(candidates) or improved
+            if not improved and len(self.best.schedule.deviations) > 1:
+                improved = self._pass(self._elsewhere)
         return self.best
+
+    def _elsewhere(self, deviations: Deviations) -> Iterator[Deviations]:
+        """With two deviations replaced by one, anywhere and of any value: the way out of a local minimum."""
+        items = sorted(deviations.items())
+        bounds = [(choice.at, choice.bound) for choice in self.best.record]
+        for left in range(len(items)):
+            for right in range(left + 1, len(items)):
+                rest = {at: value for index, (at, value) in enumerate(items) if index not in {left, right}}
+                for at, bound in bounds:
+                    for value in range(1, bound):
+                        if at not in rest:
+                            yield {**rest, at: value}
 
     def _pass(self, candidates: Callable[[Deviations], Iterator[Deviations]]) -> bool:
         """Try candidates, starting again after each success. Returns whether there was one."""
