@@ -6,6 +6,7 @@ The map of the house; each line may use the lines below it::
     actor.py        the names of ``ray.actor``
     api/            what users call: remote functions, actors, get, put, wait, init
     runtime/        how it really runs: driver, head, launcher, workers, pipes, shared memory
+    sim/            the same without processes: one thread, virtual time, every schedule and every crash
     engine/         the protocol between ``api`` and whatever runs the program; references
     observe/        what can be seen of a running grid
     wire/           how bytes look: frames, payloads, exceptions

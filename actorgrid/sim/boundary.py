@@ -82,6 +82,13 @@ def boundary() -> tuple[Row, ...]:
     return _ROWS
 
 
+def page() -> str:
+    """Return ``docs/reference/boundary.md``."""
+    rows = [f"| {row.what} | {row.how} | {row.note} |" for row in _ROWS]
+    head = ["# The boundary of a simulation", "", "What a simulated program touches, and what it finds there.", ""]
+    return "\n".join([*head, "| What | How | |", "|---|---|---|", *rows, ""])
+
+
 class _Gate:
     """The audit hook: hooks cannot be removed, so there is one, and it asks whether simulated code runs."""
 

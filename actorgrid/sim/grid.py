@@ -52,7 +52,7 @@ _to_client: Final = _channel(m.ToClient)
 class Call:
     """A submission as the world sees it: its place in the tree of calls, equal in every run."""
 
-    __slots__ = ("age", "chain", "label", "name", "path", "readonly")
+    __slots__ = ("age", "chain", "label", "name", "path", "readonly", "site")
 
     def __init__(self, path: str, chain: Chain, age: int, name: str, *, readonly: bool) -> None:
         self.path = path
@@ -61,6 +61,8 @@ class Call:
         self.age = age
         self.name = name
         self.label = f"{name} {path}"
+        #: File and line that made it, while the story is told.
+        self.site = ""
 
 
 class Grid:
@@ -90,6 +92,7 @@ class Grid:
         #: Engines that have something to say to the head, in the order in which they began.
         self.talking: dict[SimHost, None] = {}
         self.calls: dict[int, Call] = {}
+        self.by_path: dict[str, Call] = {}
         self.open = True
         self.driver = SimDriver(self, ids.DRIVER, FIRST_PID)
 
@@ -134,7 +137,11 @@ class Grid:
         if isinstance(message, m.Submit) and not message.actor:
             chain = self.world.chain(f"{spec.name} {path}")
         self.world.age += 1
-        self.calls[message.task] = Call(path, chain, self.world.age, spec.name, readonly=spec.readonly)
+        call = Call(path, chain, self.world.age, spec.name, readonly=spec.readonly)
+        self.calls[message.task] = call
+        if self.world.story is not None:
+            call.site = self.world.sites.get((number, message.parent, message.nth), "")
+            self.by_path[path] = call
 
     def turn(self) -> None:
         """Let the head do what it can do now, and deliver what it says."""

@@ -5,10 +5,12 @@ It may not know what other processes there are: it says things to its grid and i
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import weakref
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Names of fibers in which nobody may wait: callbacks run there, as on a real process's reader thread.
 READER: Final = "reader"
+#: How the names of our own files begin.
+OURS: Final = f"{Path(__file__).parents[1]}{os.sep}"
 
 
 class SimWaiter:
@@ -72,6 +76,14 @@ class SimWaiter:
         return self.open
 
 
+def call_site() -> str:
+    """Return file and line of the innermost frame that is not ours."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(OURS):
+        frame = frame.f_back
+    return "" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+
+
 class _NoLock:
     """The engine's lock: fibers only switch where none is held."""
 
@@ -106,6 +118,17 @@ class SimHost(LocalEngine):
         self._classes: tuple[Any, Any] | None = None
         #: Objects whose existence this process has observed.
         self.noticed: set[int] = set()
+
+    def current_task(self) -> tuple[int, int]:
+        """See ``EngineBase``; notes the line that makes the call if the story is to be told."""
+        parent, nth = self.parent_and_nth()
+        if self.world.story is not None:
+            self.world.sites[self.client.number, parent, nth] = call_site()
+        return parent, nth
+
+    def parent_and_nth(self) -> tuple[int, int]:
+        """Return (current task id or 0, its next child's number)."""
+        return LocalEngine.current_task(self)
 
     # -- what EngineBase asks of a host
 
@@ -288,8 +311,8 @@ class SimWorker(SimHost, WorkerSide):
         self.environment = dict(self.world.environment)
         self.environment.update({encode(name): encode(value) for name, value in grid.env_vars.items()})
 
-    def current_task(self) -> tuple[int, int]:
-        """See ``EngineBase``."""
+    def parent_and_nth(self) -> tuple[int, int]:
+        """See ``SimHost``."""
         return WorkerSide.current_task(self)
 
     def hear_more(self, message: Any) -> None:

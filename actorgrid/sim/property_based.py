@@ -124,5 +124,5 @@ def world(
 
 def _note(made: World, seed: int) -> str:
     schedule = Schedule(seed, tuple(made.choices.deviations.items()))
-    steps = [f"  {when:10.6f}  {label}" for when, _, _, label in (made.story or [])[-20:]]
+    steps = [f"  {step.when:10.6f}  {step.what:40}  {step.site}".rstrip() for step in (made.story or [])[-20:]]
     return "\n".join([f"schedule {schedule.dumps()}, {schedule.weight} deviations; the last steps:", *steps])

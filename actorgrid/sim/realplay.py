@@ -115,7 +115,9 @@ def _unenforced(simulated: Run) -> list[str]:
         kind = choice.kind if choice.kind != "event" else choice.label.partition(" ")[0]
         if choice.value and choice.kind in _UNENFORCED:
             said.append(f"decision {choice.at}: {_UNENFORCED[choice.kind]} ({choice.label or kind})")
-    for when, kind, _, label in simulated.story:
-        if kind in {"time", "jump"} and any(choice.value and choice.label == label for choice in simulated.record):
-            said.append(f"at {when:.6f} s: {_UNENFORCED[kind]} ({label})")
-    return said
+    deviating = {choice.label for choice in simulated.record if choice.value}
+    return said + [
+        f"at {step.when:.6f} s: {_UNENFORCED[step.kind]} ({step.what})"
+        for step in simulated.story
+        if step.kind in {"time", "jump"} and step.what in deviating
+    ]

@@ -7,7 +7,8 @@ from typing import Final
 from actorgrid.sim.runner import Run
 
 MOST_STEPS: Final = 40
-LANE: Final = 24
+#: Characters of an error's message that are shown.
+WIDTH: Final = 120
 
 
 def describe(run: Run, *, program: str, shrunk_in: int = 0) -> str:
@@ -28,20 +29,24 @@ def describe(run: Run, *, program: str, shrunk_in: int = 0) -> str:
 def _headline(run: Run) -> str:
     error = run.error
     cause = getattr(error, "cause", None) or error
-    text = str(cause).strip().splitlines()
-    return f"{type(cause).__name__}: {text[0]}" if text else type(cause).__name__
+    lines = str(cause).strip().splitlines()
+    if not lines:
+        return type(cause).__name__
+    first = lines[0] if len(lines[0]) <= WIDTH else lines[0][: WIDTH - 3] + "..."
+    return f"{type(cause).__name__}: {first}"
 
 
 def _table(run: Run) -> list[str]:
-    """Return the steps: virtual time, actor, what it started; deviations are marked."""
+    """Return the steps: virtual time, actor, what it started, and the line that asked for it; deviations are marked."""
     deviating = {choice.label for choice in run.record if choice.value}
-    actors = {where: f"actor {where}" if where else "" for _, _, where, _ in run.story}
-    lines = [f"{'time':>10}  {'where':<{LANE}}  what"]
-    story = run.story if len(run.story) <= MOST_STEPS else run.story[-MOST_STEPS:]
+    story = run.story[-MOST_STEPS:]
+    lane = max([5, *(len(step.where) for step in story)])
+    rows = [(step, step.what if step.kind == "call" else f"[{step.kind}] {step.what}") for step in story]
+    width = max([4, *(len(what) for step, what in rows if step.site)])
+    lines = [f"{'time':>10}  {'where':<{lane}}  {'what':<{width}}  called at"]
     if len(story) < len(run.story):
         lines.append(f"{'':>10}  ... {len(run.story) - len(story)} steps before")
-    for when, kind, where, label in story:
-        mark = "  <-- deviates" if label in deviating else ""
-        what = label if kind == "call" else f"[{kind}] {label}"
-        lines.append(f"{when:>10.6f}  {actors[where]:<{LANE}}  {what}{mark}")
+    for step, what in rows:
+        mark = "  <-- deviates" if step.what in deviating else ""
+        lines.append(f"{step.when:>10.6f}  {step.where:<{lane}}  {what:<{width}}  {step.site}{mark}".rstrip())
     return lines

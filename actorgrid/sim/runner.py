@@ -17,7 +17,7 @@ from actorgrid.exceptions import SimulationError, TaskError
 from actorgrid.sim.choices import Choice, Choices, Policy, Schedule
 from actorgrid.sim.host import SimHost
 from actorgrid.sim.patches import Patches
-from actorgrid.sim.world import Faults, World
+from actorgrid.sim.world import Faults, Step, World
 
 _PLACE: Final = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
 #: Frames of ours, and of what carries us, are nobody's fault.
@@ -42,7 +42,7 @@ class Run:
     #: Equal for runs in which the same things happened in the same order.
     digest: str = ""
     record: list[Choice] = field(default_factory=list)
-    story: list[tuple[float, str, str, str]] = field(default_factory=list)
+    story: list[Step] = field(default_factory=list)
     #: How many calls each chain made.
     lengths: dict[str, int] = field(default_factory=dict)
     #: Calls in the order in which each actor started them.

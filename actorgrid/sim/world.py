@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from greenlet import getcurrent, greenlet
 
@@ -38,6 +38,16 @@ FAIR: Final = 100
 #: How far a wall clock jumps (seconds).
 HOUR: Final = 3600
 KILL_POINTS: Final = frozenset({"blocked", "before_reply"})
+
+
+class Step(NamedTuple):
+    """Something that happened: at which virtual time, what kind, to which actor, what, and where it was called."""
+
+    when: float
+    kind: str
+    where: str
+    what: str
+    site: str
 
 
 @dataclass(frozen=True)
@@ -93,8 +103,10 @@ class World:
         self._noticing: dict[Fiber, None] = {}
         #: What each parked fiber waits for: the call and the objects.
         self.waits_for: dict[Fiber, tuple[str, tuple[int, ...]]] = {}
-        #: What happened, if asked for: (virtual time, kind, where, what).
-        self.story: list[tuple[float, str, str, str]] | None = None
+        #: What happened, if asked for.
+        self.story: list[Step] | None = None
+        #: Where the program made each call, while the story is told: (client, parent, nth) -> file and line.
+        self.sites: dict[tuple[int, int, int], str] = {}
         #: How many calls each chain made; which calls each actor started, in order.
         self.lengths: dict[str, int] = {}
         self.orders: dict[str, list[str]] = {}
@@ -262,7 +274,7 @@ class World:
             raise LivelockError(f"the program has not ended after {self.max_events} events: {self.describe_waits()}")
         event = self.choices.pick(events)
         if self.story is not None:
-            self.story.append((self.clock.now, event.kind, str(event.where), event.label))
+            self.story.append(self._told(event))
         self.choices.observe(f"{event.kind} {event.label} {len(events)}")
         if event.kind == "call" and event.chain is not None:
             self._last_path = event.what
@@ -295,6 +307,12 @@ class World:
                 for by in (-HOUR, HOUR)
             ]
         return events
+
+    def _told(self, event: Event) -> Step:
+        if event.kind != "call" or self.grid is None:
+            return Step(self.clock.now, event.kind, "", event.label, "")
+        where, call = self.grid.by_path[event.where], self.grid.by_path[event.what]
+        return Step(self.clock.now, event.kind, where.label, event.label, call.site)
 
     def _dullness(self, event: Event) -> tuple[int, int, int]:
         """Return what the dull order sorts by: closest in the tree of calls to what ran last, then chains by age.
@@ -406,7 +424,7 @@ class World:
         started = {where: len(order) for where, order in self.orders.items()}
         self.deaths.append(Kill(victim, before_reply, started, dict(self.finished)))
         if label and self.story is not None:
-            self.story.append((self.clock.now, "kill", "", label))
+            self.story.append(Step(self.clock.now, "kill", "", label, ""))
 
     def _jump(self, by: int) -> None:
         self.jumps += 1

@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "tutorial" / "ten-minutes.md"
+SIMULATION = ROOT / "docs" / "tutorial" / "every-schedule.md"
 
 
 def blocks(page: Path) -> list[str]:
@@ -23,9 +24,10 @@ def promised(program: str) -> list[str]:
     return re.findall(r"^ *print\(.*\)  # (.+)$", program, re.MULTILINE)
 
 
-def test_tutorial_runs_and_prints_what_it_says(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", [PAGE, SIMULATION], ids=lambda page: page.stem)
+def test_tutorial_runs_and_prints_what_it_says(tmp_path: Path, page: Path) -> None:
     pytest.importorskip("numpy")
-    program = "\n".join(blocks(PAGE))
+    program = "\n".join(blocks(page))
     script = tmp_path / "ten_minutes.py"
     script.write_text(program, encoding="utf-8")
 
