@@ -97,6 +97,7 @@ class AsyncActor(ConcurrentActor):
             self.done.set()  # exit_actor(): the head answers this call and those that wait
             return
         self.call_over(running, result, error, began)
+        error = None  # its traceback holds this frame: a cycle would keep alive whatever the call's frames refer to
         if not self.send_due:
             self.send_due = True
             self.loop.call_soon(self._send)

@@ -69,6 +69,7 @@ class ThreadedActor(ConcurrentActor):
             self.worker.depart()
         running_now.reset(token)
         self.call_over(running, result, error, began)
+        error = None  # its traceback holds this frame: a cycle would keep alive whatever the call's frames refer to
         self._start_calls()
         self.worker.push()
         with self.over:

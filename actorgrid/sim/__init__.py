@@ -40,7 +40,7 @@ from actorgrid.sim.explorer import (
 from actorgrid.sim.property_based import world
 from actorgrid.sim.realplay import RealRun
 from actorgrid.sim.runner import Run
-from actorgrid.sim.world import Faults
+from actorgrid.sim.world import Faults, World
 
 __all__ = [
     "Choice",
@@ -52,6 +52,7 @@ __all__ = [
     "Run",
     "Schedule",
     "SimulationFailed",
+    "World",
     "always",
     "boundary",
     "buggify",

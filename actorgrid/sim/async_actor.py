@@ -116,6 +116,7 @@ class AsyncActor:
             error = raised
         self.tasks.pop(running.run.task, None)
         self.worker.over(running, result, error, began)
+        error = None  # its traceback holds this frame: a cycle would keep alive whatever the call's frames refer to
 
     def cancel(self, running: Running) -> None:
         """Cancel a running call: one turn later, or a call that has not taken its first step would end silently."""

@@ -106,6 +106,12 @@ class Grid:
         """``host`` has something to say."""
         self.talking[host] = None
 
+    def collect(self) -> None:
+        """Have every process say what references it has dropped: small ones wait for other words otherwise."""
+        for host in [self.driver, *(worker.engine for worker in self.workers.values())]:
+            if host.client.dropped:
+                self.says(host)
+
     def pump(self) -> bool:
         """Carry the words of one process to the head and all that follows from them. Returns whether there were any."""
         while self.talking:

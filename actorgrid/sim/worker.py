@@ -159,6 +159,7 @@ class Worker:
             error = SimulationError(f"{running.spec.name} is marked readonly=True and changed its actor")
         self.fibers.pop(fiber, None)
         self.over(running, result, error, began)
+        error = None  # its traceback holds this frame: a cycle would keep alive whatever the call's frames refer to
 
     def _state(self, running: Running) -> bytes | None:
         """Return what a ``readonly`` method must leave as it is, as far as it can be pickled."""

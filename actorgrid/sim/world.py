@@ -400,6 +400,8 @@ class World:
         fiber = self.fibers.current
         assert fiber is not None
         self.choices.calm = True
+        if self.grid is not None:
+            self.grid.collect()
         self._settling = fiber
         self.fibers.park("settle()")
         self.at_end()
