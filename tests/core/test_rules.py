@@ -300,3 +300,28 @@ def test_descriptor_of_a_segment_goes_over_each_link_that_mentions_it() -> None:
     shown = [effect for effect in bench.head.effects if isinstance(effect, ShowSegment)]
     assert sorted(effect.reply_link for effect in shown) == [False, True]
     assert {effect.number for effect in shown} == {worker.number}
+
+
+def test_calls_in_flight_to_a_synchronous_actor_are_bounded_by_their_bytes() -> None:
+    bench = Bench()
+    actor = bench.id()
+    spec = bench.spec("A", kind=Kind.ACTOR)
+    bench.say(m.CreateActor(actor, spec))
+    bench.done(actor, ())
+    method = bench.spec("A.f", kind=Kind.METHOD, demand=())
+    calls = [bench.submit(method, args=b"x" * (50 << 10), actor=actor) for _ in range(6)]
+    tasks = bench.head.tasks.table
+    assert [tasks[call].worker is not None for call in calls] == [True, True, True, False, False, False]
+    bench.done(calls[0])
+    assert [call for call in calls if call in tasks and tasks[call].worker is not None] == calls[1:4]
+
+
+def test_call_larger_than_what_may_be_in_flight_goes_alone() -> None:
+    bench = Bench()
+    actor = bench.id()
+    bench.say(m.CreateActor(actor, bench.spec("A", kind=Kind.ACTOR)))
+    bench.done(actor, ())
+    method = bench.spec("A.f", kind=Kind.METHOD, demand=())
+    calls = [bench.submit(method, args=b"x" * (300 << 10), actor=actor) for _ in range(2)]
+    tasks = bench.head.tasks.table
+    assert [tasks[call].worker is not None for call in calls] == [True, False]

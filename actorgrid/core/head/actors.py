@@ -1,7 +1,7 @@
 """Actors: their queue, their order, their deaths.
 
 Calls of one caller reach a synchronous actor in the order of submission: a call whose argument does not exist yet
-holds up the later calls of its caller (and of nobody else). Up to ``window`` calls are in flight to the worker. Death
+holds up the later calls of its caller (and of nobody else). Up to ``window`` calls, or 128 KiB, are in flight. Death
 is decided here, at once and for good: the process may need a moment longer, but from then on every call is answered.
 
 This file may not know how calls run inside the worker.
@@ -10,7 +10,7 @@ This file may not know how calls run inside the worker.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core.head.records import Actor, Peer, Task, Worker
 from actorgrid.core.messages import (
@@ -31,6 +31,10 @@ from actorgrid.core.states import ACTOR, ActorInput, ActorState, TaskInput, Task
 
 if TYPE_CHECKING:
     from actorgrid.core.head.machine import Head
+
+
+#: Bytes of arguments that may be in flight to a synchronous actor; one call always goes.
+MOST_FLYING: Final = 128 << 10
 
 
 class Actors:
@@ -181,9 +185,12 @@ class Actors:
             self.head.stage.pump(actor, worker)
             return
         queue, window, assign = actor.queue, actor.window, self.head.dispatch.assign
-        while queue and len(worker.assigned) < window:
+        fifo = actor.fifo
+        while queue and len(worker.assigned) < window and (actor.flying < MOST_FLYING or not worker.assigned):
             task = queue.popleft()
             if task.state is TaskState.READY:
+                if fifo:  # calls of the others may wait for one another: none of them may be held back for its size
+                    actor.flying += len(task.message.args)
                 assign(worker, task)
 
     def done(self, actor: Actor, worker: Worker, task: Task, message: Done) -> None:
@@ -194,6 +201,8 @@ class Actors:
             else:
                 self._constructed(actor, worker, task)
             return
+        if actor.fifo:
+            actor.flying -= len(task.message.args)
         if message.retry and task.retries and not task.cancelled:
             if task.retries > 0:
                 task.retries -= 1
@@ -256,6 +265,7 @@ class Actors:
         """The actor is dead from now on: answer every call, let its process go. ``details`` are fields of Failure."""
         self.step(actor, ActorInput.DIE)
         worker, actor.worker = actor.worker, None
+        actor.flying = 0
         if worker is not None:
             details.setdefault("pid", worker.pid)
         name = actor.spec.spec.name
@@ -304,6 +314,7 @@ class Actors:
         """The actor's process is gone: restart it or bury it."""
         self.placed_count -= 1
         actor.worker = None
+        actor.flying = 0
         name = actor.spec.spec.name
         running = [t.spec.spec.name for t in assigned.values() if not actor.fifo or t.message.task == message.current]
         doing = f" while running {', '.join(running[:3])}" if running else ""

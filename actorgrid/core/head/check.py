@@ -190,6 +190,9 @@ def check_actors(head: Head) -> None:
         placed += held.worker is not None
         if held.worker is not None:
             _require(head, held.worker.actor is held, ident, "its worker is another's")
+            calls_there = [task for task in held.worker.assigned.values() if task.spec.kind is Kind.METHOD]
+            flying = sum(len(task.message.args) for task in calls_there) if held.fifo else 0
+            _require(head, held.flying == flying, ident, f"{held.flying} bytes counted in flight, {flying} are")
         if held.state is ActorState.DEAD:
             _require(head, not held.queue and not held.lines and held.worker is None, ident, "dead with calls")
     _require(head, placed == head.actors.placed_count, 0, f"{placed} placed, {head.actors.placed_count} counted")

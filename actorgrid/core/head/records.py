@@ -206,8 +206,8 @@ class Actor(Held):
     """An actor, through all its incarnations."""
 
     __slots__ = (
-        "calls", "creation", "death", "detached", "fifo", "handle", "incarnation", "key", "lines", "queue", "restarts",
-        "spec", "state", "why", "window", "worker",
+        "calls", "creation", "death", "detached", "fifo", "flying", "handle", "incarnation", "key", "lines", "queue",
+        "restarts", "spec", "state", "why", "window", "worker",
     )  # fmt: skip
 
     def __init__(self, ident: int, spec: SpecRecord) -> None:
@@ -229,6 +229,9 @@ class Actor(Held):
         self.fifo = concurrency == 1 and not spec.spec.is_async
         #: How many calls may be in flight.
         self.window = 64 + (concurrency if concurrency > 1 else 0)
+        #: Bytes of arguments in flight to a synchronous actor.
+        #: Invariant: self.flying == sum(len(t.message.args) for t in self.worker.assigned.values() if t is a call)
+        self.flying = 0
         #: (namespace, name), if it has a name.
         self.key: tuple[str, str] | None = None
         self.handle = b""

@@ -55,6 +55,8 @@ class Stage:
                 return
             actor.queue.remove(task)
             self.started[where] = at + 1
+            if actor.fifo:
+                actor.flying += len(task.message.args)
             self.head.dispatch.assign(worker, task)
 
     def _next(self, actor: Actor, path: str) -> Task | None:
