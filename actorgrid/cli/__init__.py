@@ -64,6 +64,9 @@ def _add_sim(sim: argparse.ArgumentParser) -> None:
         "--policy", default="portfolio", help="explore: portfolio, idb, random, pos, pct:3, delay:0.1, urw"
     )
     sim.add_argument("--kill", type=int, default=0, help="how many processes may die in a run (default: 0)")
+    sim.add_argument(
+        "--html", metavar="FILE", help="explore: write the story of the first failure as a page with lanes"
+    )
     sim.add_argument("--real", action="store_true", help="replay: on real processes")
 
 

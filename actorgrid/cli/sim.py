@@ -62,6 +62,9 @@ def _explore(asked: argparse.Namespace, program: Callable[..., Any], faults: sim
     show.end()
     for failure in result.failures:
         print(failure, end="\n\n")
+    if asked.html and result.failures:
+        result.failures[0].save(asked.html)
+        print(f"the story with lanes and arrows: {asked.html}")
     print(result)
     return 1 if result.failures else 0
 

@@ -4,6 +4,7 @@ The map of the house; each line may use the lines below it::
 
     explorer     run, explore, prove, replay, test: what users call
     realplay     a simulated run again, on real processes
+    picture      the same as one HTML file
     report       the story of a failure on one screen
     shrink       the shortest such story
     search, exhaustive, policies

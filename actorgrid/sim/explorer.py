@@ -8,11 +8,13 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, overload
 
 from actorgrid.exceptions import NondeterminismError, SimulationFailed
 from actorgrid.sim.choices import Dull, Forced, Policy, Schedule
 from actorgrid.sim.exhaustive import DepthFirst, Proof, explore_all
+from actorgrid.sim.picture import picture
 from actorgrid.sim.realplay import RealRun, play_for_real
 from actorgrid.sim.report import describe
 from actorgrid.sim.runner import Program, Run, faults_of, quiet_collector
@@ -41,6 +43,10 @@ class Failure:
     def schedule(self) -> Schedule:
         """What replays it."""
         return self.run.schedule
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the story as one HTML file that needs nothing else: a lane per task and actor, an arrow per call."""
+        Path(path).write_text(picture(self.run, self.report), encoding="utf-8")
 
     def __str__(self) -> str:
         return self.report

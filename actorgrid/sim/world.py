@@ -41,13 +41,14 @@ KILL_POINTS: Final = frozenset({"blocked", "before_reply"})
 
 
 class Step(NamedTuple):
-    """Something that happened: at which virtual time, what kind, to which actor, what, and where it was called."""
+    """Something that happened: when (virtual time), its kind, to which actor, what, the line that called it, who did."""
 
     when: float
     kind: str
     where: str
     what: str
-    site: str
+    site: str = ""
+    caller: str = ""
 
 
 @dataclass(frozen=True)
@@ -310,9 +311,13 @@ class World:
 
     def _told(self, event: Event) -> Step:
         if event.kind != "call" or self.grid is None:
-            return Step(self.clock.now, event.kind, "", event.label, "")
-        where, call = self.grid.by_path[event.where], self.grid.by_path[event.what]
-        return Step(self.clock.now, event.kind, where.label, event.label, call.site)
+            return Step(self.clock.now, event.kind, "", event.label)
+        by_path = self.grid.by_path
+        parent = by_path.get(event.what.rpartition(".")[0])
+        caller = parent.label if parent is not None else "main"
+        return Step(
+            self.clock.now, event.kind, by_path[event.where].label, event.label, by_path[event.what].site, caller
+        )
 
     def _dullness(self, event: Event) -> tuple[int, int, int]:
         """Return what the dull order sorts by: closest in the tree of calls to what ran last, then chains by age.
@@ -426,7 +431,7 @@ class World:
         started = {where: len(order) for where, order in self.orders.items()}
         self.deaths.append(Kill(victim, before_reply, started, dict(self.finished)))
         if label and self.story is not None:
-            self.story.append(Step(self.clock.now, "kill", "", label, ""))
+            self.story.append(Step(self.clock.now, "kill", "", label))
 
     def _jump(self, by: int) -> None:
         self.jumps += 1

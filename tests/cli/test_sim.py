@@ -89,3 +89,12 @@ def test_bad_arguments_are_refused(
 ) -> None:
     assert main(["sim", *(argument.format(bank=bank) for argument in arguments)]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_story_is_written_as_a_page_that_needs_nothing_else(bank: str, tmp_path: Path) -> None:
+    page = tmp_path / "story.html"
+    assert main(["sim", "explore", f"{bank}::buggy", "--runs", "200", "--html", str(page)]) == 1
+    text = page.read_text(encoding="utf-8")
+    assert text.count('class="call odd"') == 1
+    assert "Account.set" in text
+    assert "http" not in text
