@@ -157,7 +157,10 @@ class Fibers:
             _set_running_loop(loop)
         error, fiber.error = fiber.error, None
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # its traceback holds this frame
 
     def check_over(self, fiber: Fiber) -> None:
         """The world is over: stop the calling fiber."""

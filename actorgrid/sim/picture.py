@@ -19,6 +19,7 @@ _PAGE: Final = """<!doctype html>
 <title>{title}</title>
 <style>
 body {{ font: 14px/1.5 system-ui, sans-serif; margin: 2em; color: #222; background: #fff; }}
+h1 {{ font-size: 1.3em; }}
 pre {{ background: #f6f6f4; padding: 1em; overflow-x: auto; font-size: 12.5px; }}
 svg text {{ font: 12px system-ui, sans-serif; fill: #222; }}
 svg .name {{ font-weight: 600; text-anchor: middle; }}

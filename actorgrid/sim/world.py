@@ -41,7 +41,7 @@ KILL_POINTS: Final = frozenset({"blocked", "before_reply"})
 
 
 class Step(NamedTuple):
-    """Something that happened: when (virtual time), its kind, to which actor, what, the line that called it, who did."""
+    """Something that happened: when, its kind, to which actor, what, the line that called it, and who."""
 
     when: float
     kind: str
