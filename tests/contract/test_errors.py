@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import actorgrid as ag
 from tests.contract.tools import DEADLINE
+from tests.leaks import wait_until
 
 pytestmark = pytest.mark.usefixtures("grid")
 
@@ -336,3 +340,61 @@ def test_next_task_runs_after_a_failed_one() -> None:
     for _ in range(5):
         caught_from(divide.remote(1, 0))
     assert ag.get(divide.remote(4, 2)) == 2
+
+
+@pytest.fixture
+def collector_comes_back() -> Iterator[None]:
+    """On the simulator, a task that turns the collector off turns ours off."""
+    yield
+    gc.enable()
+
+
+class Probe:
+    """Writes a file when it goes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __del__(self) -> None:
+        self.path.write_text("gone", encoding="ascii")
+
+
+@ag.remote
+def fail(path: Path) -> None:
+    gc.disable()
+    local = Probe(path)
+    raise ValueError(repr(local))
+
+
+class Failing:
+    def fail(self, path: Path) -> None:
+        gc.disable()
+        local = Probe(path)
+        raise ValueError(repr(local))
+
+
+class FailingAsync:
+    async def fail(self, path: Path) -> None:
+        gc.disable()
+        local = Probe(path)
+        raise ValueError(repr(local))
+
+
+@pytest.mark.usefixtures("collector_comes_back")
+@pytest.mark.parametrize(("cls", "concurrency"), [(Failing, 1), (Failing, 3), (FailingAsync, 3)])
+def test_locals_of_a_failed_call_go_without_the_help_of_the_garbage_collector(
+    cls: type, concurrency: int, tmp_path: Path
+) -> None:
+    actor: Any = ag.remote(cls).options(max_concurrency=concurrency).remote()
+    path = tmp_path / "probe"
+    with pytest.raises(ValueError, match="Probe"):
+        ag.get(actor.fail.remote(path), timeout=DEADLINE)
+    assert wait_until(path.exists)
+
+
+@pytest.mark.usefixtures("collector_comes_back")
+def test_locals_of_a_failed_task_go_without_the_help_of_the_garbage_collector(tmp_path: Path) -> None:
+    path = tmp_path / "probe"
+    with pytest.raises(ValueError, match="Probe"):
+        ag.get(fail.remote(path), timeout=DEADLINE)
+    assert wait_until(path.exists)
