@@ -25,7 +25,8 @@
        │  ├─ LivelockError            the program goes on for ever
        │  ├─ SharedStateLeak          simulated processes share what real ones would not
        │  ├─ NondeterminismError      the same choices led elsewhere
-       │  └─ SimulationFailed         also an AssertionError: a program fails under some schedule
+       │  ├─ SimulationFailed         also an AssertionError: a program fails under some schedule
+       │  └─ NotLinearizable          also an AssertionError: no order explains a history
        ├─ ObjectStoreFullError
        ├─ OutOfDiskError
        ├─ ObjectLostError             ObjectFetchTimedOutError, ObjectFreedError, OwnerDiedError,
@@ -328,6 +329,10 @@ class NondeterminismError(SimulationError):
 
 class SimulationFailed(SimulationError, AssertionError):
     """A schedule was found under which the program fails; the message is the report, the cause the failure itself."""
+
+
+class NotLinearizable(SimulationError, AssertionError):
+    """No order of the recorded operations explains their results; the message tells how far the best one comes."""
 
 
 class PendingCallsLimitExceeded(ActorGridError):

@@ -10,6 +10,8 @@ The map of the house; each line may use the lines below it::
     search, exhaustive, policies
                  which schedules to try
     runner       one run of a program
+    history, linearizability
+                 who did what, and whether some order explains it
     ambient      what simulated code calls: settle, peek, always, eventually, buggify
     property_based
                  world(): the same inside of Hypothesis tests, which shrink inputs and schedule together
@@ -24,7 +26,7 @@ The map of the house; each line may use the lines below it::
                  decisions, time and turns
 """
 
-from actorgrid.exceptions import SimulationFailed
+from actorgrid.exceptions import NotLinearizable, SimulationFailed
 from actorgrid.sim.ambient import always, buggify, eventually, peek, settle
 from actorgrid.sim.boundary import boundary
 from actorgrid.sim.choices import Choice, Schedule
@@ -38,18 +40,30 @@ from actorgrid.sim.explorer import (
     run,
     test,
 )
+from actorgrid.sim.history import Counter, History, KeyValue, Mutex, Queue, Register
+from actorgrid.sim.linearizability import UNKNOWN, Linearization, Model
 from actorgrid.sim.property_based import world
 from actorgrid.sim.realplay import RealRun
 from actorgrid.sim.runner import Run
 from actorgrid.sim.world import Faults, World
 
 __all__ = [
+    "UNKNOWN",
     "Choice",
+    "Counter",
     "Exploration",
     "Failure",
     "Faults",
+    "History",
+    "KeyValue",
+    "Linearization",
+    "Model",
+    "Mutex",
+    "NotLinearizable",
     "Proof",
+    "Queue",
     "RealRun",
+    "Register",
     "Run",
     "Schedule",
     "SimulationFailed",
