@@ -3,7 +3,8 @@
 The map of the house; each line may use the lines below it::
 
     explorer     run, explore, prove, replay, test: what users call
-    realplay     a simulated run again, on real processes
+    realplay, differential
+                 a simulated run again on real processes; the outcomes of both compared
     picture      the same as one HTML file
     report       the story of a failure on one screen
     shrink       the shortest such story
@@ -27,9 +28,10 @@ The map of the house; each line may use the lines below it::
 """
 
 from actorgrid.exceptions import NotLinearizable, SimulationFailed
-from actorgrid.sim.ambient import always, buggify, eventually, peek, settle
+from actorgrid.sim.ambient import always, buggify, eventually, peek, settle, sometimes
 from actorgrid.sim.boundary import boundary
 from actorgrid.sim.choices import Choice, Schedule
+from actorgrid.sim.differential import Diff, differential
 from actorgrid.sim.exhaustive import Proof
 from actorgrid.sim.explorer import (
     Exploration,
@@ -51,6 +53,7 @@ __all__ = [
     "UNKNOWN",
     "Choice",
     "Counter",
+    "Diff",
     "Exploration",
     "Failure",
     "Faults",
@@ -71,6 +74,7 @@ __all__ = [
     "always",
     "boundary",
     "buggify",
+    "differential",
     "eventually",
     "explore",
     "peek",
@@ -78,6 +82,7 @@ __all__ = [
     "replay",
     "run",
     "settle",
+    "sometimes",
     "test",
     "world",
 ]

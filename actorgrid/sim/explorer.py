@@ -60,9 +60,16 @@ class Exploration:
     #: Schedules in which different things happened.
     distinct: int = 0
     failures: list[Failure] = field(default_factory=list)
+    #: Names given to ``sometimes``, and whether it was true in any run.
+    reached: dict[str, bool] = field(default_factory=dict)
     #: Every schedule there is was tried.
     exhaustive: bool = False
     seconds: float = 0.0
+
+    @property
+    def never(self) -> list[str]:
+        """What ``sometimes`` was told of, and was never true: the search did not get there."""
+        return [name for name, reached in self.reached.items() if not reached]
 
     def check(self) -> None:
         """Raise SimulationFailed with the report if anything failed."""
@@ -74,7 +81,8 @@ class Exploration:
         rate = self.runs / self.seconds if self.seconds else 0.0
         verdict = f"{len(self.failures)} ways to fail" if self.failures else "no failure"
         scope = "exhaustive" if self.exhaustive else f"{self.distinct} distinct"
-        return f"{self.runs} schedules ({scope}), {verdict}, {rate:.0f} schedules/s"
+        never = f", never: {', '.join(self.never)}" if self.never else ""
+        return f"{self.runs} schedules ({scope}), {verdict}, {rate:.0f} schedules/s{never}"
 
 
 def run(
@@ -118,6 +126,8 @@ def explore(
             learn(one)
             result.runs += 1
             digests.add(one.digest)
+            for name, reached in one.reached.items():
+                result.reached[name] = result.reached.get(name, False) or reached
             if check_every and result.runs % check_every == 1:
                 _same_again(program, one)
             if one.failed and one.identity not in identities:

@@ -49,6 +49,8 @@ class Run:
     orders: dict[str, list[str]] = field(default_factory=dict)
     #: Deaths of processes, in order, with how far everybody was.
     deaths: list[Kill] = field(default_factory=list)
+    #: What ``sometimes`` was told.
+    reached: dict[str, bool] = field(default_factory=dict)
     #: Who was waiting for what when a deadlock was found.
     waits: str = ""
 
@@ -119,6 +121,7 @@ class Program:
         run.lengths = world.lengths
         run.orders = world.orders
         run.deaths = world.deaths
+        run.reached = world.reached
 
     def settings(self) -> dict[str, Any]:
         """Return what a schedule must remember of the program's world."""

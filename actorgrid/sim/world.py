@@ -118,6 +118,7 @@ class World:
         self.last_waits = ""
         #: Properties that must hold after every event, and those that must hold in the end.
         self.invariants: list[tuple[str, Callable[[], Any]]] = []
+        self.reached: dict[str, bool] = {}
         self.promises: list[tuple[str, Callable[[], Any], float | None]] = []
         self._settling: Fiber | None = None
         self._main: Fiber | None = None
