@@ -46,7 +46,7 @@ def readers(n: int) -> None:
 
 
 def last_zero(n: int) -> None:
-    """Flanagan and Godefroid's: cell by cell, the value of the one before plus one; a reader looks for the last zero."""
+    """After Flanagan and Godefroid: each cell gets the value of the one before plus one; a reader seeks the last zero."""
     cells = [Cell.remote() for _ in range(n + 1)]
     finish([find_last_zero.remote(cells), *(write_next.remote(cells, index) for index in range(1, n + 1))])
 
