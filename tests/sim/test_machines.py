@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +12,8 @@ from actorgrid.core.head.records import Actor
 from actorgrid.testing.programs import Act, play
 from actorgrid.testing.strategies import faults, programs
 
-MANY = settings(deadline=None, max_examples=200, derandomize=True, suppress_health_check=list(HealthCheck))
+SOME = settings(deadline=None, max_examples=50, derandomize=True, suppress_health_check=list(HealthCheck))
+MANY = settings(SOME, max_examples=3000, derandomize=False)
 
 
 def nothing_is_left(world: sim.World) -> None:
@@ -35,13 +37,20 @@ def run_and_look(acts: tuple[Act, ...], cpus: int, plan: sim.Faults) -> None:
         nothing_is_left(world)
 
 
-@MANY
+@SOME
 @given(programs(), st.integers(1, 3))
 def test_every_program_ends_and_leaves_nothing(acts: tuple[Act, ...], cpus: int) -> None:
     run_and_look(acts, cpus, sim.Faults())
 
 
-@MANY
+@SOME
 @given(programs(), st.integers(1, 3), faults())
 def test_every_program_ends_and_leaves_nothing_whoever_dies(acts: tuple[Act, ...], cpus: int, plan: sim.Faults) -> None:
+    run_and_look(acts, cpus, plan)
+
+
+@pytest.mark.slow
+@MANY
+@given(programs(), st.integers(1, 3), faults())
+def test_thousands_of_programs_end_and_leave_nothing(acts: tuple[Act, ...], cpus: int, plan: sim.Faults) -> None:
     run_and_look(acts, cpus, plan)
