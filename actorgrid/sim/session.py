@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import secrets
 import sys
+from asyncio import _get_running_loop
 from typing import TYPE_CHECKING
 
+from actorgrid.exceptions import SimulationError
 from actorgrid.sim.choices import Choices, Dull, Policy
 from actorgrid.sim.patches import Patches
 from actorgrid.sim.policies import RandomWalk
@@ -18,7 +20,15 @@ if TYPE_CHECKING:
 
 
 def start_ambient(config: StartConfig, seed: int | None) -> SimDriver:
-    """Start a grid in a world of its own. Without a seed everything takes the dull way."""
+    """Start a grid in a world of its own. Without a seed everything takes the dull way.
+
+    Raises SimulationError inside of a running event loop: that one waits in real time, and would wait for ever.
+    """
+    if _get_running_loop() is not None:
+        raise SimulationError(
+            "a simulation cannot start inside of a running event loop, which waits in real time: "
+            "call actorgrid.init(engine='sim') before asyncio.run()"
+        )
     policy: Policy = Dull() if seed is None else RandomWalk(random.Random(seed))  # noqa: S311  # not cryptography
     world = World(Choices(policy), max_events=sys.maxsize, tag=secrets.token_hex(8))
     world.enter()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -120,3 +121,12 @@ def test_every_outcome_on_real_processes_is_one_of_the_simulated() -> None:
     assert diff.unexplained == []
     assert sum(diff.real.values()) == 5
     assert len(diff.simulated) == 3
+
+
+def test_simulation_that_would_start_inside_of_a_running_loop_is_refused() -> None:
+    async def main() -> None:
+        ag.init(engine="sim")
+
+    with pytest.raises(SimulationError, match="inside of a running event loop"):
+        asyncio.run(main())
+    assert not ag.is_initialized()
