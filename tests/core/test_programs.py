@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from actorgrid.core import messages as m
+from actorgrid.core.head.records import Actor
 from actorgrid.core.messages import FailureKind, Status
 from tests.core.world import Body, Script, Step, World
 
@@ -66,7 +67,7 @@ def run(program: Script, choices: list[int], deaths: int) -> tuple[World, Body]:
 
 
 def assert_all_is_well(world: World, main: Body) -> None:
-    assert world.main is None, "the driver still waits"
+    assert not world.mains, "a driver still waits"
     for local in main.locals:
         assert local.entry.value is not None, f"object {local.entry.oid} was never made"
     assert FailureKind.OBJECT_LOST not in failure(main)
@@ -101,6 +102,36 @@ def fifo(world: World) -> None:
 def test_every_program_ends_and_leaves_nothing(program: Script, choices: list[int], deaths: int) -> None:
     world, main = run(program, choices, deaths)
     assert_all_is_well(world, main)
+    assert_nothing_is_left(world, main)
+
+
+two_drivers = (programs(), programs(), st.lists(st.integers(0, 30), max_size=120), st.integers(0, 2))
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(*two_drivers)
+def test_two_drivers_side_by_side_both_end(program: Script, other: Script, choices: list[int], deaths: int) -> None:
+    world = World(deaths=deaths, drivers=2)
+    stream = itertools.chain(choices, itertools.repeat(0))
+    main = world.run(program, lambda count: next(stream) % count, len(choices), other)
+    assert_all_is_well(world, main)
+    fifo(world)
+    world.leave(max(world.hosts))
+    assert_nothing_is_left(world, main)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(*two_drivers, st.integers(0, 120))
+def test_a_driver_that_leaves_takes_its_work_with_it_and_nothing_of_the_others(
+    program: Script, other: Script, choices: list[int], deaths: int, leaves: int
+) -> None:
+    world = World(deaths=deaths, drivers=2)
+    stream = itertools.chain(choices, itertools.repeat(0))
+    main = world.run(program, lambda count: next(stream) % count, len(choices), other, leaves)
+    assert_all_is_well(world, main)
+    assert {task.job for task in world.head.tasks.table.values()} <= set(world.hosts)
+    actors = [held for held in world.head.objects.table.values() if isinstance(held, Actor) and held.death is None]
+    assert {actor.job for actor in actors} <= set(world.hosts)
     assert_nothing_is_left(world, main)
 
 

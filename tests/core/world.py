@@ -364,6 +364,7 @@ class World:
 
     cpus: int = 2
     deaths: int = 0
+    drivers: int = 1
     scripts: list[Script] = field(default_factory=list)
     started: list[tuple[int, int, int]] = field(default_factory=list)
     retries: dict[int, int] = field(default_factory=dict)
@@ -376,8 +377,11 @@ class World:
         self.workers: dict[int, FakeWorker] = {}
         self.launcher: deque[tuple[str, int]] = deque()
         self.buried: deque[m.Exited] = deque()
-        self.driver = Process(self, ids.DRIVER)
-        self.main: Body | None = None
+        self.hosts = {ids.DRIVER: Process(self, ids.DRIVER)}
+        for _ in range(self.drivers - 1):
+            number = self.head.add_driver().number
+            self.hosts[number] = Process(self, number)
+        self.mains: dict[int, Body] = {}
         self.head.workers.prestart(self.cpus)
         self._turn()
 
@@ -427,7 +431,7 @@ class World:
         dirty, head.dirty = head.dirty, []
         for peer in dirty:
             batch, peer.outbox = peer.outbox, []
-            process = self.driver if peer.number == ids.DRIVER else self.workers.get(peer.number)
+            process = self.hosts.get(peer.number) or self.workers.get(peer.number)
             if process is not None:
                 process.inbox.append(Decoder[Any](m.ToClient).feed(encode_frame(batch)))
 
@@ -462,10 +466,10 @@ class World:
     def enabled(self) -> list[Callable[[], object]]:
         """Return everything that could happen next, in a fixed order."""
         can: list[Callable[[], object]] = []
-        main = self.main
-        if main is not None and (main.waiting is None or main.waiting.value is not None):
-            can.append(self._driver_step)
-        for process in [self.driver, *self.workers.values()]:
+        for number, main in self.mains.items():
+            if main.waiting is None or main.waiting.value is not None:
+                can.append(partial(self._driver_step, number))
+        for process in [*self.hosts.values(), *self.workers.values()]:
             if process.outbox:
                 can.append(partial(self._send_on, process))
             if isinstance(process, FakeWorker) and process.dying:
@@ -507,17 +511,37 @@ class World:
         if number in self.workers:
             self.die(self.workers[number], -9)
 
-    def _driver_step(self) -> None:
-        assert self.main is not None
-        if not self.main.advance() and self.main.waiting is None:
-            self.main = None
+    def _driver_step(self, number: int) -> None:
+        main = self.mains[number]
+        if not main.advance() and main.waiting is None:
+            del self.mains[number]
+
+    def leave(self, number: int) -> None:
+        """A driver dies: what it has not sent is lost, what was sent is read first."""
+        process = self.hosts[number]
+        while process.outbox:
+            self._deliver(number, process.outbox.popleft())
+        del self.hosts[number]
+        self.mains.pop(number, None)
+        self.head.leave(number)
+        check(self.head)
+        self._turn()
 
     # -- running
 
-    def run(self, script: Script, pick: Callable[[int], int], steps: int) -> Body:
-        """Run a driver's script: ``pick(n)`` chooses among n events for ``steps`` steps, then all drains in order."""
-        self.main = main = Body(self.driver, script, None)
-        for _ in range(steps):
+    def run(
+        self, script: Script, pick: Callable[[int], int], steps: int, other: Script = (), leaves: int | None = None
+    ) -> Body:
+        """Run a driver's script: ``pick(n)`` chooses among n events for ``steps`` steps, then all drains in order.
+
+        A second driver, if there is one, runs ``other`` and leaves before step ``leaves`` (None: it stays).
+        """
+        main = self.mains[ids.DRIVER] = Body(self.hosts[ids.DRIVER], script, None)
+        for number in list(self.hosts)[1:]:
+            self.mains[number] = Body(self.hosts[number], other, None)
+        for index in range(steps):
+            if index == leaves:
+                self.leave(max(self.hosts))
             can = self.enabled()
             victims = [worker for worker in self.workers.values() if not worker.dying] if self.deaths else []
             if not can:
@@ -530,6 +554,9 @@ class World:
                 self.deaths -= 1
                 self.die(victims[pick(len(victims))], -9)
         self.drain(max(5_000, 100 * len(script)))
+        if leaves is not None and leaves >= steps:
+            self.leave(max(self.hosts))
+            self.drain()
         return main
 
     def drain(self, most: int = 5_000) -> None:

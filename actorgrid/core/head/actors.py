@@ -78,6 +78,7 @@ class Actors:
         submit = Submit(m.task, m.spec, m.args, m.deps, m.slots, m.refs, 0, m.parent, m.nth)
         task = self.head.tasks.admit(peer, submit, spec)
         task.actor = actor
+        actor.job = task.job
         actor.creation = task
         if message.request:
             self.head.reply(peer, Answer(message.request, {"actor": actor.ident, "created": True}))
@@ -241,6 +242,12 @@ class Actors:
             self.die(actor, f"{actor.spec.spec.name} was killed by kill()")
         elif worker is not None:
             self.head.workers.kill(worker)
+
+    def end_job(self, job: int) -> None:
+        """The driver is gone with which these actors end."""
+        for held in list(self.head.objects.table.values()):
+            if isinstance(held, Actor) and held.job == job and not held.detached and held.death is None:
+                self.die(held, f"{held.spec.spec.name} ended with the driver that created it")
 
     def exiting(self, actor: Actor, reason: str) -> None:
         """The actor ends itself: no restart."""

@@ -79,6 +79,7 @@ class Dispatch:
         spec = task.spec
         task.state = TaskState.ASSIGNED
         task.worker = worker
+        worker.job = task.job
         worker.assigned[message.task] = task
         if worker not in spec.taught:
             self.head.library.teach(worker, spec)

@@ -66,7 +66,7 @@ class Head:
     """The state of a grid."""
 
     def __init__(self, config: HeadConfig) -> None:
-        """Make an empty grid with one driver, client number ``ids.DRIVER``."""
+        """Make an empty grid with one driver, client number ``ids.DRIVER``; more may join."""
         self.config = config
         self.now = 0.0
         self.effects: list[Effect] = []
@@ -74,7 +74,8 @@ class Head:
         self.dirty: list[Peer] = []
         self.busy: list[Worker] = []
         self.peers: dict[int, Peer] = {}
-        self._last_peer = ids.DRIVER
+        self.drivers: dict[int, Peer] = {}
+        self._last_peer = 0
         self._story: deque[tuple[float, int, str, str]] = deque(maxlen=4096)
         self.stopped = False
 
@@ -172,10 +173,34 @@ class Head:
     # -- peers
 
     def add_driver(self) -> Peer:
-        """Let a driver join."""
-        peer = Peer(ids.DRIVER)
-        self.peers[peer.number] = peer
+        """Let a driver join. The first one has number ``ids.DRIVER``."""
+        peer = Peer(self.next_peer())
+        self.peers[peer.number] = self.drivers[peer.number] = peer
         return peer
+
+    def leave(self, number: int) -> None:
+        """Driver ``number`` is gone, and with it whatever was done for it; detached actors stay.
+
+        The last one to leave ends the grid.
+        """
+        peer = self.drivers.pop(number, None)
+        if peer is None:
+            return
+        if not self.drivers:
+            self.stop("")
+            return
+        peer.alive = False
+        del self.peers[number]
+        self.actors.end_job(number)
+        self.tasks.end_job(number)
+        self.objects.drop_client(peer)
+        self.memory.drop_client(peer)
+        self.library.drop_client(peer)
+
+    def tell(self, message: object) -> None:
+        """Send ``message`` to every driver."""
+        for peer in self.drivers.values():
+            self.reply(peer, message)
 
     def next_peer(self) -> int:
         """Return a client number that was never used."""
@@ -201,8 +226,7 @@ class Head:
 
     def _bye(self, peer: Peer, message: messages.Bye) -> None:
         del message
-        if peer is self.driver:
-            self.stop("")
+        self.leave(peer.number)
 
     def _ignore(self, peer: Peer, message: object) -> None:
         """Reserved."""

@@ -135,14 +135,16 @@ class Task:
     """A task, an actor's creation, or a call of an actor."""
 
     __slots__ = (
-        "actor", "attempt", "attempts", "blocked", "cancelled", "children", "client", "depth", "message", "missing",
-        "order", "parent", "retries", "spec", "state", "strikes", "worker",
+        "actor", "attempt", "attempts", "blocked", "cancelled", "children", "client", "depth", "job", "message",
+        "missing", "order", "parent", "retries", "spec", "state", "strikes", "worker",
     )  # fmt: skip
 
     def __init__(self, message: Submit, spec: SpecRecord, client: int, order: int) -> None:
         self.message = message
         self.spec = spec
         self.client = client
+        #: The driver for which it is done, in the end; what it submits is of the same job.
+        self.job = 0
         #: Position in the order of submission, over all clients.
         self.order = order
         self.depth = 0
@@ -169,7 +171,7 @@ class Worker:
     """A worker process."""
 
     __slots__ = (
-        "actor", "assigned", "codes", "heard", "held", "idle_since", "lent", "nudged", "number", "outbox",
+        "actor", "assigned", "codes", "heard", "held", "idle_since", "job", "lent", "nudged", "number", "outbox",
         "passing", "peer", "pid", "segments", "shape", "specs", "spoke", "state",
     )  # fmt: skip
 
@@ -188,6 +190,8 @@ class Worker:
         #: Segments whose descriptor went over its task link (``peer.segments``: over the reply link).
         self.segments: dict[int, None] = {}
         self.actor: Actor | None = None
+        #: The driver for which it last started something.
+        self.job = 0
         #: When it last said something, and whether it was asked to since.
         self.heard = 0.0
         self.nudged = False
@@ -206,8 +210,8 @@ class Actor(Held):
     """An actor, through all its incarnations."""
 
     __slots__ = (
-        "calls", "creation", "death", "detached", "fifo", "flying", "handle", "incarnation", "key", "lines", "queue",
-        "restarts", "spec", "state", "why", "window", "worker",
+        "calls", "creation", "death", "detached", "fifo", "flying", "handle", "incarnation", "job", "key", "lines",
+        "queue", "restarts", "spec", "state", "why", "window", "worker",
     )  # fmt: skip
 
     def __init__(self, ident: int, spec: SpecRecord) -> None:
@@ -218,6 +222,8 @@ class Actor(Held):
         #: The creating task; kept while the actor may restart.
         self.creation: Task | None = None
         self.incarnation = 0
+        #: The driver with which it ends, unless it is detached.
+        self.job = 0
         self.restarts = spec.spec.max_restarts
         #: Calls that are not over, wherever they wait.
         self.calls = 0

@@ -55,9 +55,12 @@ class Tasks:
         if self.head.stage is not None:
             self.head.stage.admit(task)
         spec.pending += 1
+        worker = peer.worker
+        task.job = peer.number if worker is None else worker.job
         if message.parent:
             parent = self.table.get(message.parent)
             if parent is not None:
+                task.job = parent.job
                 task.depth = parent.depth + 1
                 task.parent = parent
                 if parent.children is None:
@@ -187,6 +190,12 @@ class Tasks:
             self.head.workers.kill(task.worker)
         else:
             self.head.reply(task.worker.peer, Interrupt(task.message.task, task.attempt))
+
+    def end_job(self, job: int) -> None:
+        """The driver is gone for which these tasks are done: nobody will ask for their results."""
+        for task in [task for task in self.table.values() if task.job == job]:
+            if task.message.task in self.table and task.spec.kind is not Kind.ACTOR:
+                self.cancel_task(task, force=task.spec.kind is Kind.TASK, recursive=False)
 
 
 def step(head: Head, task: Task, given: TaskInput) -> None:

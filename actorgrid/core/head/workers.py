@@ -86,7 +86,7 @@ class Workers:
         worker = self.table.get(message.worker)
         if worker is not None:
             worker.pid = message.pid
-            self.head.reply(self.head.driver, Group(message.pid, alive=True))
+            self.head.tell(Group(message.pid, alive=True))
 
     def spawn_failed(self, message: SpawnFailed) -> None:
         """The system refused to fork."""
@@ -198,7 +198,7 @@ class Workers:
         del self.table[worker.number]
         self.wanting = True
         if worker.pid:
-            self.head.reply(self.head.driver, Group(worker.pid, alive=False))
+            self.head.tell(Group(worker.pid, alive=False))
         self.stillborn = 0 if worker.spoke else self.stillborn + 1
         dispatch.idle.pop(worker, None)
         dispatch.pipelined.pop(worker, None)

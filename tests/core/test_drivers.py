@@ -1,0 +1,154 @@
+"""Several drivers on one head: what ends with the one that leaves, and what stays."""
+
+from __future__ import annotations
+
+import msgspec
+
+from actorgrid.core import messages as m
+from actorgrid.core.head.effects import SignalWorker, Stop
+from actorgrid.core.head.records import Actor
+from actorgrid.core.ids import DRIVER, first_id
+from actorgrid.core.messages import FailureKind, Kind, Status, Value
+from actorgrid.core.resources import demand
+from tests.core.test_rules import OK, Bench
+
+FIRST_OF_SECOND = first_id(DRIVER + 1) + 1
+
+
+class TwoDrivers(Bench):
+    """A bench whose second driver has registered a task, an actor class and a detached one."""
+
+    def __init__(self, **capacity: float) -> None:
+        super().__init__(**capacity)
+        self.other = self.head.add_driver().number
+        self.task, self.actor, self.detached, self.method = (FIRST_OF_SECOND + index for index in range(4))
+        self.from_other(
+            m.Export(b"code", "g", Value(Status.OK, b"x")),
+            m.Spec(self.task, Kind.TASK, "g", b"code", demand({"CPU": 1}), max_retries=3),
+            m.Spec(self.actor, Kind.ACTOR, "A", b"code", num_returns=0),
+            m.Spec(self.detached, Kind.ACTOR, "A", b"code", num_returns=0, detached=True),
+            m.Spec(self.method, Kind.METHOD, "f"),
+        )
+
+    def from_other(self, *messages: object) -> None:
+        self.say(*messages, source=self.other)
+
+    def leave(self) -> None:
+        """The second driver's process ends."""
+        self.head.leave(self.other)
+        self.say()
+
+    def create(self, ident: int, spec: int, name: str = "") -> int:
+        """The second driver creates an actor, and its constructor returns."""
+        self.from_other(m.CreateActor(ident, spec, name=name, namespace="here"))
+        self.done(ident, ())
+        return ident
+
+
+def kind_of(message: m.Ready) -> FailureKind:
+    return msgspec.msgpack.decode(message.value.data, type=m.Failure).kind
+
+
+def test_waiting_task_of_a_driver_that_leaves_never_starts() -> None:
+    bench = TwoDrivers(CPU=1)
+    mine = bench.submit(bench.spec())
+    bench.from_other(m.Submit(FIRST_OF_SECOND + 10, bench.task), m.Submit(FIRST_OF_SECOND + 11, bench.task))
+    bench.leave()
+    bench.die(bench.worker_of(mine), current=0)
+    assert [*bench.head.tasks.table] == [mine]
+
+
+def test_running_task_of_a_driver_that_leaves_is_killed_and_not_tried_again() -> None:
+    bench = TwoDrivers()
+    bench.from_other(m.Submit(FIRST_OF_SECOND + 10, bench.task))
+    worker = bench.worker_of(FIRST_OF_SECOND + 10)
+    bench.leave()
+    killed = [effect.number for effect in bench.head.effects if isinstance(effect, SignalWorker)]
+    assert killed == [worker.number]
+    bench.die(worker, current=FIRST_OF_SECOND + 10)
+    assert not bench.head.tasks.table
+    assert bench.head.ready.pool.free == bench.head.ready.pool.capacity
+
+
+def test_what_a_task_submitted_goes_with_the_driver_of_the_task() -> None:
+    bench = TwoDrivers()
+    outer, inner = FIRST_OF_SECOND + 10, first_id(99)
+    bench.from_other(m.Submit(outer, bench.task))
+    worker = bench.worker_of(outer)
+    spec = first_id(worker.number)
+    inner = spec + 1
+    bench.say(m.Spec(spec, Kind.TASK, "inner", b"code"), m.Submit(inner, spec, parent=outer), source=worker.number)
+    assert bench.head.tasks.table[inner].job == bench.other
+    bench.leave()
+    for task in list(bench.head.tasks.table.values()):
+        if task.worker is not None:
+            bench.die(task.worker, current=task.message.task)
+    assert not bench.head.tasks.table
+
+
+def test_calls_to_an_actor_whose_driver_left_fail_with_actor_died() -> None:
+    bench = TwoDrivers()
+    actor = bench.create(FIRST_OF_SECOND + 10, bench.actor, name="theirs")
+    bench.say(m.Query(1, "get_actor", {"namespace": "here", "name": "theirs"}))
+    bench.head.objects.grant(bench.head.driver, actor)
+    method = bench.id()
+    bench.say(m.Spec(method, Kind.METHOD, "f"))
+    running = bench.submit(method, actor=actor)
+    bench.sent()
+    bench.leave()
+    late = bench.submit(method, actor=actor)
+    answers = {message.oid: kind_of(message) for message in bench.sent() if isinstance(message, m.Ready)}
+    assert answers == {running: FailureKind.ACTOR_DIED, late: FailureKind.ACTOR_DIED}
+    assert not bench.head.actors.names
+
+
+def test_detached_actor_outlives_its_driver_and_answers_the_others() -> None:
+    bench = TwoDrivers()
+    actor = bench.create(FIRST_OF_SECOND + 10, bench.detached, name="stays")
+    bench.leave()
+    held = bench.head.objects.table[actor]
+    assert isinstance(held, Actor)
+    assert held.death is None
+    bench.head.objects.grant(bench.head.driver, actor)
+    method = bench.id()
+    bench.say(m.Spec(method, Kind.METHOD, "f"))
+    call = bench.submit(method, actor=actor)
+    bench.done(call)
+    values = [message.value.status for message in bench.sent() if isinstance(message, m.Ready)]
+    assert values == [Status.OK]
+
+
+def test_call_of_a_driver_that_leaves_does_not_hurt_the_actor_of_another() -> None:
+    bench = TwoDrivers()
+    spec, actor = bench.spec("A", kind=Kind.ACTOR, num_returns=0), bench.id()
+    bench.say(m.CreateActor(actor, spec))
+    bench.done(actor, ())
+    bench.head.objects.grant(bench.head.peers[bench.other], actor)
+    call = FIRST_OF_SECOND + 10
+    bench.from_other(m.Submit(call, bench.method, actor=actor))
+    bench.leave()
+    assert not [effect for effect in bench.head.effects if isinstance(effect, SignalWorker)]
+    bench.done(call, OK)
+    held = bench.head.objects.table[actor]
+    assert isinstance(held, Actor)
+    assert held.death is None
+    assert not bench.head.tasks.table
+
+
+def test_objects_of_a_driver_that_left_stay_while_another_refers_to_them() -> None:
+    bench = TwoDrivers()
+    put = FIRST_OF_SECOND + 10
+    bench.from_other(m.Put(put, Value(Status.OK, b"1")))
+    bench.head.objects.grant(bench.head.driver, put)
+    bench.leave()
+    assert put in bench.head.objects.table
+    bench.say(m.Release((put,)))
+    assert put not in bench.head.objects.table
+
+
+def test_grid_ends_with_the_last_driver_and_not_before() -> None:
+    bench = TwoDrivers()
+    bench.say(m.Bye())
+    assert not [effect for effect in bench.head.effects if isinstance(effect, Stop)]
+    bench.from_other(m.Bye())
+    assert [effect for effect in bench.head.effects if isinstance(effect, Stop)]
