@@ -325,3 +325,17 @@ def test_call_larger_than_what_may_be_in_flight_goes_alone() -> None:
     calls = [bench.submit(method, args=b"x" * (300 << 10), actor=actor) for _ in range(2)]
     tasks = bench.head.tasks.table
     assert [tasks[call].worker is not None for call in calls] == [True, False]
+
+
+def test_error_after_kill_with_restart_says_that_it_was_kill_and_not_the_kernel() -> None:
+    bench = Bench()
+    actor, spec, method = bench.id(), bench.spec("A", kind=Kind.ACTOR, num_returns=0, max_restarts=1), bench.id()
+    bench.say(m.CreateActor(actor, spec), m.Spec(method, Kind.METHOD, "f"))
+    bench.done(actor, ())
+    call = bench.submit(method, actor=actor)
+    worker = bench.worker_of(call)
+    bench.say(m.KillActor(actor, no_restart=False))
+    bench.die(worker, current=call)
+    (answer,) = [message for message in bench.sent() if isinstance(message, m.Ready)]
+    assert b"was killed by kill()" in answer.value.data
+    assert b"kernel" not in answer.value.data

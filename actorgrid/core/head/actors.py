@@ -241,7 +241,7 @@ class Actors:
         if message.no_restart or not actor.restarts:
             self.die(actor, f"{actor.spec.spec.name} was killed by kill()")
         elif worker is not None:
-            self.head.workers.kill(worker)
+            self.head.workers.kill(worker, "was killed by kill()")
 
     def end_job(self, job: int) -> None:
         """The driver is gone with which these actors end."""

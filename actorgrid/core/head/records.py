@@ -171,8 +171,8 @@ class Worker:
     """A worker process."""
 
     __slots__ = (
-        "actor", "assigned", "codes", "heard", "held", "idle_since", "job", "lent", "nudged", "number", "outbox",
-        "passing", "peer", "pid", "segments", "shape", "specs", "spoke", "state",
+        "actor", "assigned", "codes", "ended_by", "heard", "held", "idle_since", "job", "lent", "nudged", "number",
+        "outbox", "passing", "peer", "pid", "segments", "shape", "specs", "spoke", "state",
     )  # fmt: skip
 
     def __init__(self, peer: Peer) -> None:
@@ -192,6 +192,8 @@ class Worker:
         self.actor: Actor | None = None
         #: The driver for which it last started something.
         self.job = 0
+        #: Why the head had it killed, as the end of a sentence; empty if it did not.
+        self.ended_by = ""
         #: When it last said something, and whether it was asked to since.
         self.heard = 0.0
         self.nudged = False

@@ -172,8 +172,9 @@ class Workers:
 
     # -- death
 
-    def kill(self, worker: Worker) -> None:
-        """Kill the process now."""
+    def kill(self, worker: Worker, how: str = "") -> None:
+        """Kill the process now. ``how`` says in an error what happened to it, if it is more than its status says."""
+        worker.ended_by = how
         self.head.effects.append(SignalWorker(worker.number, SIGKILL))
 
     def leave(self, worker: Worker, reason: str) -> None:
@@ -188,7 +189,7 @@ class Workers:
             if self.head.stage is not None:
                 message.current = self.head.stage.swallowed.get(worker.number, message.current)
             self.head.effects.append(CloseWorker(worker.number))
-            self._gone(worker, message, describe(message.status))
+            self._gone(worker, message, worker.ended_by or describe(message.status))
             if self.head.stage is not None:
                 self.head.stage.exited(worker)
 
