@@ -152,3 +152,31 @@ def test_grid_ends_with_the_last_driver_and_not_before() -> None:
     assert not [effect for effect in bench.head.effects if isinstance(effect, Stop)]
     bench.from_other(m.Bye())
     assert [effect for effect in bench.head.effects if isinstance(effect, Stop)]
+
+
+def test_what_a_detached_actor_submits_outlives_the_driver_that_created_it() -> None:
+    bench = TwoDrivers()
+    actor = bench.create(FIRST_OF_SECOND + 10, bench.detached, name="stays")
+    held = bench.head.objects.table[actor]
+    assert isinstance(held, Actor)
+    assert held.worker is not None
+    call, spec = FIRST_OF_SECOND + 11, first_id(held.worker.number)
+    bench.from_other(m.Submit(call, bench.method, actor=actor))
+    inner = m.Submit(spec + 1, spec, parent=call)
+    bench.say(m.Spec(spec, Kind.TASK, "inner", b"code"), inner, source=held.worker.number)
+    bench.leave()
+    assert spec + 1 in bench.head.tasks.table
+    bench.done(spec + 1)
+    assert bench.head.objects.status(spec + 1) is Status.OK
+
+
+def test_task_that_was_on_its_way_while_its_driver_left_does_not_run() -> None:
+    bench = TwoDrivers(CPU=1)
+    outer = FIRST_OF_SECOND + 10
+    bench.from_other(m.Submit(outer, bench.task))
+    worker = bench.worker_of(outer)
+    spec = first_id(worker.number)
+    bench.leave()
+    inner = m.Submit(spec + 1, spec, parent=outer)
+    bench.say(m.Spec(spec, Kind.TASK, "inner", b"code", demand({"CPU": 1})), inner, source=worker.number)
+    assert [*bench.head.tasks.table] == [outer]

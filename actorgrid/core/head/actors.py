@@ -78,6 +78,8 @@ class Actors:
         submit = Submit(m.task, m.spec, m.args, m.deps, m.slots, m.refs, 0, m.parent, m.nth)
         task = self.head.tasks.admit(peer, submit, spec)
         task.actor = actor
+        if actor.detached:
+            task.job = 0
         actor.job = task.job
         actor.creation = task
         if message.request:
@@ -95,6 +97,7 @@ class Actors:
     def placed(self, actor: Actor, worker: Worker) -> None:
         """A worker becomes this actor."""
         worker.actor = actor
+        worker.peer.job = actor.job
         actor.worker = worker
         self.placed_count += 1
         self.head.workers.wanting = True
@@ -246,7 +249,7 @@ class Actors:
     def end_job(self, job: int) -> None:
         """The driver is gone with which these actors end."""
         for held in list(self.head.objects.table.values()):
-            if isinstance(held, Actor) and held.job == job and not held.detached and held.death is None:
+            if isinstance(held, Actor) and held.job == job and held.death is None:
                 self.die(held, f"{held.spec.spec.name} ended with the driver that created it")
 
     def exiting(self, actor: Actor, reason: str) -> None:

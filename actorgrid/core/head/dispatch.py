@@ -79,7 +79,8 @@ class Dispatch:
         spec = task.spec
         task.state = TaskState.ASSIGNED
         task.worker = worker
-        worker.job = task.job
+        if spec.kind is Kind.TASK:
+            worker.peer.job = task.job
         worker.assigned[message.task] = task
         if worker not in spec.taught:
             self.head.library.teach(worker, spec)

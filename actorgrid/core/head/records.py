@@ -17,7 +17,7 @@ class Peer:
     """A process at the other end of a link: a driver, or a worker (which is also a client)."""
 
     __slots__ = (
-        "alive", "congested", "held", "last_id", "leased", "live_bytes", "number", "outbox", "owed", "segments",
+        "alive", "congested", "held", "job", "last_id", "leased", "live_bytes", "number", "outbox", "owed", "segments",
         "specs", "worker",
     )  # fmt: skip
 
@@ -41,6 +41,8 @@ class Peer:
         self.congested = False
         self.owed: deque[int] = deque()
         self.worker: Worker | None = None
+        #: Whose work it does: a driver its own, a worker that of its last task, an actor's worker that of the actor.
+        self.job = number
 
 
 class Code:
@@ -143,7 +145,7 @@ class Task:
         self.message = message
         self.spec = spec
         self.client = client
-        #: The driver for which it is done, in the end; what it submits is of the same job.
+        #: The driver with which it ends; 0: none, a detached actor submitted it.
         self.job = 0
         #: Position in the order of submission, over all clients.
         self.order = order
@@ -171,7 +173,7 @@ class Worker:
     """A worker process."""
 
     __slots__ = (
-        "actor", "assigned", "codes", "ended_by", "heard", "held", "idle_since", "job", "lent", "nudged", "number",
+        "actor", "assigned", "codes", "ended_by", "heard", "held", "idle_since", "lent", "nudged", "number",
         "outbox", "passing", "peer", "pid", "segments", "shape", "specs", "spoke", "state",
     )  # fmt: skip
 
@@ -190,8 +192,6 @@ class Worker:
         #: Segments whose descriptor went over its task link (``peer.segments``: over the reply link).
         self.segments: dict[int, None] = {}
         self.actor: Actor | None = None
-        #: The driver for which it last started something.
-        self.job = 0
         #: Why the head had it killed, as the end of a sentence; empty if it did not.
         self.ended_by = ""
         #: When it last said something, and whether it was asked to since.
@@ -224,7 +224,7 @@ class Actor(Held):
         #: The creating task; kept while the actor may restart.
         self.creation: Task | None = None
         self.incarnation = 0
-        #: The driver with which it ends, unless it is detached.
+        #: The driver with which it ends, and all that it submits; 0 if it is detached.
         self.job = 0
         self.restarts = spec.spec.max_restarts
         #: Calls that are not over, wherever they wait.

@@ -45,6 +45,8 @@ class Tasks:
             self.head.actors.call(task)
         else:
             self.await_arguments(task)
+        if task.job not in self.head.drivers and task.job and ident in self.table:
+            self.cancel_task(task, force=spec.kind is Kind.TASK, recursive=False)  # on its way while its driver left
 
     def admit(self, peer: Peer, message: Submit, spec: SpecRecord) -> Task:
         """Make the record of a task and pin what it mentions."""
@@ -55,12 +57,12 @@ class Tasks:
         if self.head.stage is not None:
             self.head.stage.admit(task)
         spec.pending += 1
-        worker = peer.worker
-        task.job = peer.number if worker is None else worker.job
+        task.job = peer.job
         if message.parent:
             parent = self.table.get(message.parent)
             if parent is not None:
-                task.job = parent.job
+                if parent.actor is None:
+                    task.job = parent.job
                 task.depth = parent.depth + 1
                 task.parent = parent
                 if parent.children is None:
