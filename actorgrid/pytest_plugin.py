@@ -1,4 +1,4 @@
-"""The pytest plugin: a fixture with a running grid, and the markers.
+"""The pytest plugin: fixtures for simulated grids, real grids and command lines, a leak checker, options.
 
 pytest imports this module in every run of every environment that has actorgrid installed. So it imports nothing of
 the package; fixtures import what they use when they are used.
@@ -6,23 +6,33 @@ the package; fixtures import what they use when they are used.
 
 from __future__ import annotations
 
+import inspect
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from actorgrid.sim.world import World
+    from actorgrid.testing.commands import Command
+    from actorgrid.testing.processes import RealGrid, SessionGrid
+
+#: A coroutine function that uses one of these is run by us; every other one belongs to somebody else.
+GRIDS: Final = frozenset({"grid", "session_grid", "sim_grid"})
+
+_passed: Final = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options of simulated tests (``actorgrid.sim.test``)."""
+    """Add the options of simulated tests (``actorgrid.sim.test``), and the one of the leak checker."""
     group = parser.getgroup("actorgrid", "simulated tests")
     group.addoption("--actorgrid-seed", type=int, metavar="N", help="the seed of random schedules and numbers")
     group.addoption("--actorgrid-runs", type=int, metavar="N", help="how many schedules each test tries")
     group.addoption("--actorgrid-replay", metavar="ag1:...", help="run each test with this schedule and no other")
+    parser.addini("actorgrid_leaks", "check that no test leaves anything behind", type="bool", default=False)
+    parser.addini("actorgrid_patience", "how long what is about to end may take (seconds)", default="5")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,31 +41,161 @@ def pytest_configure(config: pytest.Config) -> None:
         value = config.getoption(f"--actorgrid-{name}")
         if value is not None:
             os.environ[f"ACTORGRID_SIM_{name.upper()}"] = str(value)
-    config.addinivalue_line("markers", "actorgrid: the test uses a grid")
+    config.addinivalue_line("markers", "actorgrid(**options): options of actorgrid.init for the fixture `grid`")
     config.addinivalue_line("markers", "slow: the test takes more than a few seconds")
+    if config.getini("actorgrid_leaks"):
+        config.pluginmanager.register(_EveryTest(), "actorgrid_leaks")
 
 
-@pytest.fixture
-def grid() -> Iterator[None]:
-    """Run the test on a grid of its own: real processes, two logical CPUs, gone when the test ends.
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember whether the test itself came to its end: a failed one leaves things behind for a reason."""
+    report = yield
+    if call.when == "call":
+        item.stash[_passed] = not report.failed
+    return report
 
-    A grid that an earlier test started and left is ended first.
-    """
-    import actorgrid
 
-    actorgrid.shutdown()
-    actorgrid.init(num_cpus=2)
-    try:
-        yield
-    finally:
-        actorgrid.shutdown()
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an ``async def`` test that uses one of our grids: with ``sim_grid`` on the simulated event loop."""
+    function = pyfuncitem.obj
+    if not inspect.iscoroutinefunction(function) or GRIDS.isdisjoint(pyfuncitem.fixturenames):
+        return None
+    import asyncio
+
+    # As pytest does itself: what the test names, not all that it uses.
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}  # noqa: SLF001  # see above
+    # In a simulation this is the simulated loop. Else it is a real one, and ours to close.
+    asyncio.run(function(**arguments))
+    return True
+
+
+def _patience(request: pytest.FixtureRequest) -> float:
+    return float(request.config.getini("actorgrid_patience"))
+
+
+# -------------------------------------------------------------------------------------------------- grids
 
 
 @pytest.fixture
 def sim_grid() -> Iterator[World]:
-    """Run the test inside of a simulation: the world, of which everything can be looked at, is the fixture's value."""
+    """Run the test inside of a simulation; an ``async def`` test, too, on virtual time.
+
+    The value is the world. All its parts can be looked at: ``head``, ``workers``, ``drivers``, ``clients``, ``clock``.
+    """
     from actorgrid import sim
 
     seed = os.environ.get("ACTORGRID_SIM_SEED")
     with sim.world(seed=int(seed or 0)) as world:
         yield world
+
+
+@pytest.fixture
+def grid(request: pytest.FixtureRequest) -> Iterator[RealGrid]:
+    """Run the test on a grid of its own: real processes, two logical CPUs, gone when the test ends.
+
+    The value has ``head``, ``launcher`` and ``workers``: handles with ``pid``, ``alive``, ``kill()`` and
+    ``terminate()``. ``@pytest.mark.actorgrid(num_cpus=4)`` gives other options to ``init``. A grid that an earlier
+    test started and left is ended first.
+    """
+    import actorgrid
+    from actorgrid.testing.processes import CPUS, RealGrid
+
+    options: dict[str, Any] = {"num_cpus": CPUS}
+    for marker in reversed(list(request.node.iter_markers("actorgrid"))):  # the closest one last: it rules
+        options |= marker.kwargs
+    actorgrid.shutdown()
+    actorgrid.init(engine="process", **options)
+    try:
+        yield RealGrid()
+    finally:
+        actorgrid.shutdown()
+
+
+@pytest.fixture(scope="session")
+def _actorgrid_session(request: pytest.FixtureRequest) -> Iterator[SessionGrid]:
+    """Keep the grid of the session; ``session_grid`` starts it."""
+    from actorgrid.testing.processes import SessionGrid
+
+    keeper = SessionGrid(_patience(request))
+    try:
+        yield keeper
+    finally:
+        keeper.end()
+
+
+@pytest.fixture
+def session_grid(_actorgrid_session: SessionGrid) -> RealGrid:
+    """Run the test on the one grid of this session: real processes, two logical CPUs. The value is that of ``grid``.
+
+    It is alive and idle when the test begins: if a test before has killed it, or still uses resources, it is replaced.
+    """
+    return _actorgrid_session.use()
+
+
+# ------------------------------------------------------------------------------------------- command lines
+
+
+@pytest.fixture
+def popen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Command]]:
+    """Return a function that starts a command line with captured output: ``popen("actorgrid", "demo", env={...})``.
+
+    At the end of the test it must be gone, with all that it has started; what is not is killed, and the test fails.
+    """
+    from actorgrid.testing.commands import Command
+
+    started: list[Command] = []
+
+    def start(*words: str | os.PathLike[str], **options: Any) -> Command:
+        started.append(Command(tmp_path_factory.mktemp("popen"), *words, **options))
+        return started[-1]
+
+    yield start
+    passed = request.node.stash.get(_passed, False)
+    troubles = []
+    for command in started:
+        try:
+            # A test that has failed has not come to the end of its commands: no need to wait for that.
+            command.close(_patience(request) if passed else 0.0)
+        except AssertionError as error:
+            troubles.append(str(error))
+    if troubles and passed:
+        pytest.fail("\n".join(troubles), pytrace=False)
+
+
+# --------------------------------------------------------------------------------------------------- leaks
+
+
+def _no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    from actorgrid.testing.leaks import Snapshot
+
+    if "session_grid" in request.fixturenames:
+        request.getfixturevalue("session_grid")  # it stays, so it must be there before
+    before = Snapshot.take()
+    yield
+    if request.node.stash.get(_passed, False):
+        try:
+            before.check(_patience(request))
+        except AssertionError as error:
+            pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture
+def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """See that the test leaves no process, thread, descriptor, shared memory or temporary file of ours behind.
+
+    It compares what is there before and after, waits for what is about to end, and kills nothing. Name it before the
+    fixtures whose traces it shall see. With ``actorgrid_leaks = true`` in pytest's configuration every test is checked.
+    """
+    yield from _no_leaks(request)
+
+
+class _EveryTest:
+    """A plugin that is only there if asked for: an idle autouse fixture would show up in everybody's tests."""
+
+    @pytest.fixture(autouse=True)
+    def _actorgrid_leaks(self, request: pytest.FixtureRequest) -> Iterator[None]:
+        yield from _no_leaks(request)

@@ -21,8 +21,8 @@ from actorgrid import sim
 from actorgrid.sim.choices import Forced
 from actorgrid.sim.policies import RandomWalk
 from actorgrid.sim.runner import Program, quiet_collector
+from tests.zoo.catalogue import ZOO, Animal
 from tests.zoo.shared_state import Cell, read_then_write
-from tests.zoo.test_zoo import ZOO, Animal
 
 
 def deliveries_15() -> None:

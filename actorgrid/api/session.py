@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import inspect
 import os
 import platform
@@ -155,7 +156,7 @@ def _start(config: StartConfig, engine: str, seed: int | None) -> None:
     install(start_processes(config))
     if not _at_exit:
         _at_exit = True
-        atexit.register(shutdown)
+        atexit.register(_shutdown_at_exit)
     _exit_on_sigterm()
 
 
@@ -288,6 +289,12 @@ def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = F
             install(None)
             if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is _exit_with:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _shutdown_at_exit() -> None:
+    """End the grid with the program. Whoever presses Ctrl-C once more then gets what they want without a traceback."""
+    with contextlib.suppress(KeyboardInterrupt):  # everything of ours ends with this process anyway
+        shutdown()
 
 
 def is_initialized() -> bool:

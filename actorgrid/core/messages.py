@@ -267,6 +267,12 @@ class Bye(Struct, tag=18):
     """The driver leaves: end the grid. Answered by the end of the stream."""
 
 
+class HoldOutput(Struct, tag=19):
+    """Nobody reads what the driver prints: keep what workers write in their pipes, so that they wait (or: go on)."""
+
+    hold: bool
+
+
 # ------------------------------------------------------------------------------------------------- W>H: results
 
 
@@ -494,14 +500,17 @@ class Quit(Struct, tag=96):
 class Kill(Struct):
     """A recorded death: of the process of task or actor ``victim`` (a path).
 
-    ``before_reply``: the call whose result it took along; "": it died while it waited. ``started``, ``finished``: how
-    many calls each actor (by path) had when it happened.
+    ``point``: "blocked" (while it waited), "before_reply" (``call`` is the one whose result it took along), "send" (it
+    took along the submission of ``call``), "restart" (before the constructor ran again). ``started``, ``finished``: how
+    many calls each actor (by path) had when it happened; ``said``: how many each call that ran in the process had made.
     """
 
     victim: str
-    before_reply: str = ""
+    point: str = "blocked"
+    call: str = ""
     started: dict[str, int] = {}  # msgspec copies mutable defaults per instance
     finished: dict[str, int] = {}
+    said: dict[str, int] = {}
 
 
 class Script(Struct):
@@ -531,6 +540,7 @@ ToHead = (
     | Forget
     | Environment
     | Bye
+    | HoldOutput
     | Done
     | Revoked
     | ActorReady

@@ -15,7 +15,7 @@ from actorgrid.core import messages as m
 from actorgrid.core.messages import Failure, FailureKind, Status, Value
 from actorgrid.core.worker import Running
 from actorgrid.engine.serialize import NONE, loads
-from actorgrid.exceptions import ActorGridError, ObjectStoreFullError
+from actorgrid.exceptions import ObjectStoreFullError
 from actorgrid.wire.codec import encode_failure
 from actorgrid.wire.errors import pack_exception
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from actorgrid.engine.worker_side import WorkerSide
 
 _NONE_VALUE = Value(Status.OK, NONE)
-#: Errors travel inside messages, whatever they hold; one that is larger than this (bytes) is summed up.
-LARGEST_ERROR = 1 << 20
 _NOTHING: tuple[tuple[()], dict[str, Any]] = ((), {})
 
 
@@ -74,9 +72,6 @@ def failure(running: Running, error: BaseException) -> tuple[Value, ...]:
         text = f"{name}: {error}"
         return (Value(Status.FAILURE, encode_failure(Failure(FailureKind.STORE_FULL, text, name=name))),) * count
     data = pack_exception(error, name, os.getpid())
-    if len(data) > LARGEST_ERROR:
-        summary = ActorGridError(f"{type(error).__name__}, too large to send ({len(data)} bytes)")
-        data = pack_exception(summary.with_traceback(error.__traceback__), name, os.getpid())
     return (Value(Status.ERROR, data),) * count
 
 

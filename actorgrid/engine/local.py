@@ -189,10 +189,13 @@ class CallingEngine(EngineBase):
     def _pickle_arguments(args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Pickled:
         try:
             return dumps((args, kwargs), name)
-        except SerializationError:
-            dumps(args, f"{name}: args")  # the same error again, with the path as the caller knows it
-            dumps(kwargs, f"{name}: kwargs")
-            raise
+        except SerializationError as error:
+            first = error
+        dumps(
+            args, f"{name}: args"
+        )  # the same error again, with the path as the caller knows it, and not after the first
+        dumps(kwargs, f"{name}: kwargs")
+        raise first
 
     def _own(self, ref: ObjectRef[Any]) -> int:
         return self._entry(ref).oid

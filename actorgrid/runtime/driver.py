@@ -53,14 +53,14 @@ class DriverEngine(ProcessEngine):
         self.config = self._boot_config(start, session, capacity, namespace)
         self.head_pid = self._exec_head(theirs.fileno(), start)
         theirs.close()
-        self.printer = Printer()
+        self.printer = Printer(hold=lambda hold: self.tell_quietly(m.HoldOutput(hold)))
         #: Process groups of the workers, in case head and launcher die together.
         self.groups: dict[int, None] = {}
         self.reason = ""
         self._outside[m.Output] = lambda message: self.printer.feed(message.pid, message.data)
         self._outside[m.GridDied] = self._grid_died
         self._outside[m.Group] = self._group
-        self._outside[m.Notice] = lambda message: print(message.text, file=sys.stderr)
+        self._outside[m.Notice] = lambda message: self.printer.say(f"{message.text}\n")
         self._ended = threading.Event()
         self._reaped: int | None = None
         boot.send_config(ours, self.config)

@@ -91,6 +91,8 @@ class HeadProcess:
         self.unsent: dict[int, tuple[Link[Any], int]] = {}
         #: Output pipes that are not read until the driver has read more.
         self.muted: list[int] = []
+        #: The driver has more to print than it can.
+        self.held = False
         #: Workers that could not be started, and why.
         self.stillborn: list[m.SpawnFailed] = []
         #: Workers whose last frame asked for an acknowledgement.
@@ -238,7 +240,7 @@ class HeadProcess:
         return True
 
     def _output_event(self, worker: _Worker) -> None:
-        if self.driver.pending_bytes > CONGESTED and worker.output >= 0:
+        if (self.held or self.driver.pending_bytes > CONGESTED) and worker.output >= 0:
             self.epoll.modify(worker.output, 0)  # whoever writes waits until the driver has read
             self.muted.append(worker.output)
         else:
@@ -314,10 +316,16 @@ class HeadProcess:
         if peer is not None and peer.congested and link.pending_bytes < CONGESTED // 2:
             self.head.objects.drained(peer)
         if number == ids.DRIVER and link.pending_bytes < CONGESTED // 2:
-            for output in self.muted:
-                if output in self.handlers:
-                    self.epoll.modify(output, IN)
-            self.muted.clear()
+            self._unmute()
+
+    def _unmute(self) -> None:
+        """Read again what workers write, if the driver can take it."""
+        if self.held:
+            return
+        for output in self.muted:
+            if output in self.handlers:
+                self.epoll.modify(output, IN)
+        self.muted.clear()
 
     # -- effects
 
@@ -335,6 +343,9 @@ class HeadProcess:
                 self.segments.punch(effect.extent)
         elif isinstance(effect, e.DropSegment):
             self.segments.drop(effect.segment)
+        elif isinstance(effect, e.MuteOutput):
+            self.held = effect.mute
+            self._unmute()
         else:
             self.stop(effect.reason)
 

@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable
 from typing import Final, TextIO
 
+from actorgrid.runtime.backlog import Backlog
+
 #: Starts a mark; ends with a newline. Unlikely in real output, and harmless if it occurs: the line is taken as a name.
 MARK: Final = "\x1eactorgrid::"
 
@@ -51,8 +53,12 @@ class MarkedStream(io.TextIOWrapper):
 class Printer:
     """The driver's side: pieces of bytes in, prefixed lines out."""
 
-    def __init__(self, stream: Callable[[], TextIO | None] = lambda: sys.stderr) -> None:
+    def __init__(
+        self, stream: Callable[[], TextIO | None] = lambda: sys.stderr, hold: Callable[[bool], None] = lambda _: None
+    ) -> None:
+        """``hold``: see ``Backlog``."""
         self._stream = stream
+        self._backlog = Backlog(hold)
         self._rest: dict[int, bytes] = {}
         self._names: dict[int, str] = {}
 
@@ -69,6 +75,22 @@ class Printer:
         for pid, rest in list(self._rest.items()):
             self._print(pid, [rest])
         self._rest.clear()
+        self._backlog.finish()
+
+    def say(self, text: str) -> None:
+        """Show ``text``. Whoever has put another stream in the place of standard error may make this wait."""
+        stream = self._stream()
+        try:
+            if stream is None:
+                return
+            real = sys.__stderr__
+            if real is not None and stream is real:
+                self._backlog.write(real.fileno(), text.encode(real.encoding, "backslashreplace"))
+            else:
+                stream.write(text)
+                stream.flush()
+        except Exception:  # noqa: BLE001, S110  # the user closed it, or put something strange there
+            pass
 
     def _print(self, pid: int, lines: list[bytes]) -> None:
         mark = MARK.encode()
@@ -81,13 +103,8 @@ class Printer:
                 self._names[pid] = name.decode(errors="replace")
             else:
                 shown.append(self._prefixed(pid, line))
-        stream = self._stream()
-        if shown and stream is not None:
-            try:
-                stream.write("".join(shown))
-                stream.flush()
-            except Exception:  # noqa: BLE001, S110  # the user closed it, or put something strange there
-                pass
+        if shown:
+            self.say("".join(shown))
 
     def _prefixed(self, pid: int, line: bytes) -> str:
         return f"({self._names.get(pid, 'worker')} pid={pid}) {line.decode(errors='backslashreplace')}\n"

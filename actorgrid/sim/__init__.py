@@ -20,9 +20,15 @@ The map of the house; each line may use the lines below it::
     patches, threads
                  clocks, locks, threads, processes as simulated code finds them
     world        the hub: user code, messages, choices, time, faults
-    grid         the head machine and the links of a simulated grid
+    parts        what of it can be looked at
+    links, grid  the head machine and the links of a simulated grid
     worker, async_actor, host, memory
                  a simulated process
+    faults       what may break
+    races, footprint
+                 which steps commute
+    isolation    globals that real processes would not share
+    places       lines of the user's program
     choices, clock, fibers
                  decisions, time and turns
 """
@@ -42,12 +48,14 @@ from actorgrid.sim.explorer import (
     run,
     test,
 )
+from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.history import Counter, History, KeyValue, Mutex, Queue, Register
+from actorgrid.sim.isolation import share
 from actorgrid.sim.linearizability import UNKNOWN, Linearization, Model
 from actorgrid.sim.property_based import world
 from actorgrid.sim.realplay import RealRun
 from actorgrid.sim.runner import Run
-from actorgrid.sim.world import Faults, World
+from actorgrid.sim.world import World
 
 __all__ = [
     "UNKNOWN",
@@ -59,6 +67,7 @@ __all__ = [
     "Faults",
     "History",
     "KeyValue",
+    "Level",
     "Linearization",
     "Model",
     "Mutex",
@@ -82,6 +91,7 @@ __all__ = [
     "replay",
     "run",
     "settle",
+    "share",
     "sometimes",
     "test",
     "world",

@@ -8,6 +8,7 @@ from typing import Any
 from actorgrid.core.head.records import Actor
 from actorgrid.engine import current
 from actorgrid.exceptions import SimulationError
+from actorgrid.sim.footprint import ALL
 from actorgrid.sim.host import SimHost
 from actorgrid.sim.world import World
 
@@ -33,6 +34,7 @@ def settle() -> None:
 def peek(actor: Any) -> Any:
     """Return the object behind a handle, to look at and not to change. Raises SimulationError if there is none."""
     world = _world()
+    world.touch(ALL)
     assert world.grid is not None
     record = world.grid.head.objects.table.get(actor._ref.ident)  # noqa: SLF001  # handles are ours
     worker = world.grid.workers.get(record.worker.number) if isinstance(record, Actor) and record.worker else None

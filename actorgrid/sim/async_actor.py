@@ -82,6 +82,7 @@ class AsyncActor:
         self.tasks: dict[int, asyncio.Task[None]] = {}
         self.loop = SimLoop(worker.world)
         world = worker.world
+        worker.engine.share()
         self.fiber = world.fibers.spawn(worker.engine, f"{worker.title} loop", world.root_chain, self._run)
 
     def _run(self) -> None:

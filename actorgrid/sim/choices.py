@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 import msgspec
+
+from actorgrid.sim.footprint import Footprint
 
 PREFIX: Final = "ag1:"
 
@@ -115,23 +118,32 @@ class Schedule(msgspec.Struct, frozen=True, array_like=True):
         return len(self.deviations)
 
 
-class Policy(Protocol):
-    """What decides. One policy object serves one run."""
+class Policy(ABC):
+    """What decides. One policy object serves one run, unless it says otherwise."""
 
-    #: It wants to be asked even if there is only one possibility.
-    sees_all: bool
+    #: It wants to be asked even if there is only one possibility, and to be told what each step touched.
+    sees_all = False
 
+    @abstractmethod
     def choose(self, events: Sequence[Event]) -> int:
         """Return which of at least two events happens next; they stand in the dull order."""
 
+    @abstractmethod
     def draw(self, kind: str, bound: int) -> int:
         """Return a number below ``bound``, for everything that is not an event; 0 is dull."""
 
+    def born(self, key: tuple[Any, ...], *, readonly: bool) -> None:  # noqa: B027  # most policies need not know
+        """A call was submitted: an event of this key can happen from now on."""
 
-class Dull:
+    def fed(self, key: tuple[Any, ...], objects: Sequence[int]) -> None:  # noqa: B027  # see above
+        """The event of this key could not happen before these objects were made."""
+
+    def stepped(self, footprint: Footprint, made: Sequence[Any], seen: Sequence[Any]) -> None:  # noqa: B027
+        """The step that was chosen last is over: the objects it made, and those that somebody went on with."""
+
+
+class Dull(Policy):
     """The policy that never deviates."""
-
-    sees_all = False
 
     def choose(self, events: Sequence[Event]) -> int:
         """See ``Policy``."""
@@ -144,10 +156,8 @@ class Dull:
         return 0
 
 
-class Forced:
+class Forced(Policy):
     """Replays deviations; what they do not mention is dull. Values that are out of range mean the last possibility."""
-
-    sees_all = False
 
     def __init__(self, deviations: Mapping[int, int]) -> None:
         self._deviations = deviations

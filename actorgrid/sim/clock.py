@@ -39,21 +39,26 @@ class Clock:
         self.now = 0.0
         #: What the wall clock is ahead of (or behind) where it should be: a fault.
         self.jump = 0.0
+        #: Whoever looked at it, or asked to be woken, has moved it or joined its queue: others can tell.
+        self.touched = False
         self._timers: list[Timer] = []
         self._number = 0
 
     def wall(self) -> float:
         """Return what ``time.time`` shows."""
+        self.touched = True
         self.now += GLANCE
         return EPOCH + self.now + self.jump
 
     def monotonic(self) -> float:
         """Return what ``time.monotonic`` shows."""
+        self.touched = True
         self.now += GLANCE
         return self.now
 
     def at(self, when: float, fire: Callable[[], None], label: str) -> Timer:
         """Have ``fire`` called at ``when``."""
+        self.touched = True
         self._number += 1
         timer = Timer(max(when, self.now), self._number, fire, label)
         heapq.heappush(self._timers, timer)

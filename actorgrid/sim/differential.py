@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actorgrid.engine import current
-from actorgrid.sim.runner import Program, Run, identity_of, quiet_collector
+from actorgrid.sim.runner import Program, Run, call, identity_of, quiet_collector
 from actorgrid.sim.search import policies, search_named
 
 Outcome = tuple[str, str]
@@ -58,7 +58,7 @@ def _really(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
     current.set_host(current.start_processes)
     current.install(None)
     try:
-        return "returned", repr(fn(*args, **kwargs))
+        return "returned", repr(call(fn, args, kwargs))
     except Exception as error:  # noqa: BLE001  # an outcome like any other
         return "raised", identity_of(error)[0]
     finally:

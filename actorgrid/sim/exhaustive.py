@@ -1,8 +1,13 @@
 """Every run there is: depth-first search over the tree of choices, with sleep sets.
 
-Two runs that differ only in the order of calls that do not depend on each other (different actors, or ``readonly``
-methods of one) are the same run; sleep sets (Godefroid 1996) see to it that only one of them is completed. ``classes``
-counts the completed ones, ``blocked`` those that were given up because all that they could do had been done.
+Two runs that differ only in the order of steps that commute are the same run; sleep sets (Godefroid 1996) see to it
+that only one of them is completed. ``classes`` counts the completed ones, ``blocked`` those that were given up because
+all that they could do had been done. With "dpor" branches of which no race speaks are not even begun (``races``).
+
+Whether two steps commute is seen, not assumed. From the node where it was done, step ``e`` left a footprint ``F(e)``.
+If ``t`` is taken there instead and their footprints do not conflict, ``e`` sleeps on below. There ``e`` may touch more
+than it did: where a task waited for both and ``e; t`` woke it in ``t``, ``t; e`` wakes it in ``e``. So if ``t``, below
+``e``, went on with something that ``e`` had made, the footprint of ``e`` is widened by that of ``t``.
 """
 
 from __future__ import annotations
@@ -12,7 +17,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actorgrid.exceptions import NondeterminismError
-from actorgrid.sim.choices import Event
+from actorgrid.sim.choices import Event, Policy
+from actorgrid.sim.footprint import OPEN, WRITTEN, Footprint, conflict, widen
+from actorgrid.sim.races import Order, Step
 from actorgrid.sim.runner import Run
 
 
@@ -21,43 +28,162 @@ class Blocked(BaseException):
 
 
 @dataclass
-class _Node:
+class Explored:
+    """A step from a node, and everything below it."""
+
+    footprint: Footprint = field(default_factory=dict)
+    #: Every event that happened below, and what it touched if it went on with what this step had made.
+    below: dict[Any, Footprint] = field(default_factory=dict)
+
+
+@dataclass
+class Node:
     """A decision on the path that is being explored."""
 
-    #: What may happen, as plain data; None for a draw.
+    #: What may happen, as plain data; None for a draw in the middle of a step.
     events: list[Event] | None
     bound: int
-    chosen: int
-    #: Events that need not be explored from here: key -> event.
-    sleep: dict[Any, Event] = field(default_factory=dict)
-    #: Choices that are done.
-    done: list[int] = field(default_factory=list)
+    chosen: int = 0
+    #: Events that need not be explored from here.
+    sleep: dict[Any, Explored] = field(default_factory=dict)
+    #: Choices that are done, and what is under way.
+    done: dict[int, Explored] = field(default_factory=dict)
+    #: The choices that are to be explored; None: all.
+    wanted: set[int] | None = None
+    current: Explored = field(default_factory=Explored)
+    #: The footprint of the step on the path that is being followed.
+    now: Footprint = field(default_factory=dict)
+
+    def awake(self) -> list[int]:
+        """Return the choices that are neither done nor asleep."""
+        if self.events is None:
+            return [index for index in range(self.bound) if index not in self.done]
+        return [
+            index
+            for index, event in enumerate(self.events)
+            if index not in self.done and event.key not in self.sleep and (self.wanted is None or index in self.wanted)
+        ]
+
+    def want(self, keys: list[Any]) -> None:
+        """Have one of these events explored from here, or all there are if none of them can happen here."""
+        assert self.events is not None
+        if self.wanted is None:
+            return
+        index_of = {event.key: index for index, event in enumerate(self.events)}
+        there = [index_of[key] for key in keys if key in index_of]
+        if any(key in self.sleep for key in keys) or any(index in self.wanted for index in there):
+            return
+        if there:
+            self.wanted.add(there[0])
+        else:
+            self.wanted = None
+
+    def asleep_below(self) -> dict[Any, Explored]:
+        """Return the sleep set of the node that the chosen step leads to."""
+        assert self.events is not None
+        taken = self.events[self.chosen].key
+        before = {self.events[index].key: explored for index, explored in self.done.items()}
+        kept: dict[Any, Explored] = {}
+        for key, explored in {**self.sleep, **before}.items():
+            after = explored.below.get(taken)
+            if after is None or conflict(explored.footprint, self.now):
+                continue  # what it would touch after the step is not known, or it does not commute
+            kept[key] = Explored({**explored.footprint}, explored.below)
+            widen(kept[key].footprint, after)
+        return kept
 
 
-class DepthFirst:
-    """The policy: follows the path to the newest branch, then goes on with what is dullest and awake."""
+class DepthFirst(Policy):
+    """The policy: follows the path to the newest branch, then goes on with what is dullest and awake.
+
+    One object serves all runs of a proof.
+    """
 
     sees_all = True
 
-    def __init__(self, *, reduce: bool) -> None:
-        self._reduce = reduce
-        self._path: list[_Node] = []
+    def __init__(self, reduction: str) -> None:
+        """``reduction``: "none", "sleep" or "dpor"."""
+        self._reduce = reduction != "none"
+        self._races = reduction == "dpor"
+        #: The calls that were submitted, by key: in which step, whether they only read, which steps fed them.
+        self._born: dict[Any, tuple[int, bool]] = {}
+        self._feeders: dict[Any, list[int]] = {}
+        #: Events that are no calls: since which step they can happen without a break.
+        self._offered: dict[Any, int] = {}
+        #: The steps that each step could not do without.
+        self._causes: list[list[int]] = []
+        #: The first step that the run before did not have.
+        self._fresh = 0
+        self._path: list[Node] = []
         self._depth = 0
+        #: The steps of the run so far, and whether the last of them is under way.
+        self._steps: list[Node] = []
+        self._open = False
+        #: Which step made each object; which steps each step needed (bits), because it went on with what they made.
+        self._maker: dict[Any, int] = {}
+        self._joined: list[int] = []
 
     def begin(self) -> None:
         """A run starts."""
         self._depth = 0
+        self._open = False
+        self._steps.clear()
+        self._maker.clear()
+        self._joined.clear()
+        self._born.clear()
+        self._feeders.clear()
+        self._causes.clear()
+        self._offered.clear()
 
     def choose(self, events: Sequence[Event]) -> int:
         """See ``Policy``."""
-        return self._node(events, len(events)).chosen
+        node = self._node(events, len(events))
+        self._steps.append(node)
+        self._open = True
+        if self._races:
+            number = len(self._steps) - 1
+            offers = {event.key: self._offered.get(event.key, number) for event in events if event.kind != "call"}
+            self._offered = offers
+            key = events[node.chosen].key  # a task that runs again submits its calls again, under the same keys
+            born, _ = self._born.pop(key, (offers.get(key, 0) - 1, False))
+            self._causes.append([*([born] if born >= 0 else []), *self._feeders.pop(key, [])])
+        return node.chosen
 
     def draw(self, kind: str, bound: int) -> int:
         """See ``Policy``."""
         del kind
         return self._node(None, bound).chosen
 
-    def _node(self, events: Sequence[Event] | None, bound: int) -> _Node:
+    def born(self, key: tuple[Any, ...], *, readonly: bool) -> None:
+        """See ``Policy``."""
+        self._born[key] = len(self._steps) - 1, readonly
+
+    def fed(self, key: tuple[Any, ...], objects: Sequence[int]) -> None:
+        """See ``Policy``."""
+        self._feeders[key] = [self._maker[oid] for oid in objects if oid in self._maker]
+
+    def stepped(self, footprint: Footprint, made: Sequence[Any], seen: Sequence[Any]) -> None:
+        """See ``Policy``."""
+        if not self._open:
+            return  # before the first step, or after the last
+        self._open = False
+        number = len(self._steps) - 1
+        node = self._steps[number]
+        node.now = footprint
+        widen(node.current.footprint, footprint)
+        for oid in made:
+            self._maker[oid] = number
+        makers = [maker for maker in (self._maker.get(oid, number) for oid in seen) if maker != number]
+        joined = 0
+        for maker in makers:
+            joined |= 1 << maker | self._joined[maker]
+        self._joined.append(joined)
+        assert node.events is not None
+        key = node.events[node.chosen].key
+        for index, above in enumerate(self._steps[:number]):
+            widen(above.current.below.setdefault(key, {}), footprint if joined >> index & 1 else {})
+
+    def _node(self, events: Sequence[Event] | None, bound: int) -> Node:
         depth = self._depth
         self._depth += 1
         if depth < len(self._path):
@@ -67,43 +193,56 @@ class DepthFirst:
                     f"after the same {depth} choices there were {node.bound} possibilities, and now {bound}"
                 )
             return node
-        plain = None if events is None else [event.plain() for event in events]
-        node = _Node(plain, bound, 0, self._asleep())
-        awake = self._awake(node)
+        node = Node(None, bound)
+        if events is not None:
+            node.events = [event.plain() for event in events]
+            if self._steps and self._reduce:
+                node.sleep = self._steps[-1].asleep_below()
+        awake = node.awake()
         if not awake:
             raise Blocked
         node.chosen = awake[0]
+        if self._races and node.events is not None:  # what need not happen in a run is in no race: a fault, say
+            optional = {index for index, event in enumerate(node.events) if event.kind != "call"}
+            node.wanted = {node.chosen, *optional}
         self._path.append(node)
         return node
 
-    def _asleep(self) -> dict[Any, Event]:
-        """Return the sleep set of a new node: its parent's, and what the parent did before, if independent."""
-        if not self._path or not self._reduce:
-            return {}
-        parent = self._path[-1]
-        if parent.events is None:
-            return dict(parent.sleep)
-        taken = parent.events[parent.chosen]
-        before = {parent.events[index].key: parent.events[index] for index in parent.done}
-        return {key: event for key, event in {**parent.sleep, **before}.items() if not event.depends(taken)}
+    def ended(self, *, complete: bool) -> None:
+        """A run is over: see which other orders are worth trying. ``complete``: it was not given up."""
+        if not self._races or not self._steps:
+            return
+        steps = [self._step(number) for number in range(len(self._joined))]
+        pending = self._never_started() if complete else []
+        for number, keys in Order(steps).races(self._fresh, pending):
+            self._steps[number].want(keys)
+        if pending:  # the program did not wait for them: what they would have led to is in no race
+            self._steps[-1].wanted = None
 
-    @staticmethod
-    def _awake(node: _Node) -> list[int]:
-        """Return the choices of a node that are neither done nor asleep."""
-        if node.events is None:
-            return [index for index in range(node.bound) if index not in node.done]
+    def _step(self, number: int) -> Step:
+        node = self._steps[number]
+        assert node.events is not None
+        event = node.events[node.chosen]
+        return Step(event.key, event.where, node.now, self._causes[number])
+
+    def _never_started(self) -> list[Step]:
+        """Return the calls that were submitted and never started."""
         return [
-            index for index, event in enumerate(node.events) if index not in node.done and event.key not in node.sleep
+            Step(key, key[1], {key[1]: OPEN if readonly else OPEN | WRITTEN}, [born] if born >= 0 else [])
+            for key, (born, readonly) in self._born.items()
         ]
 
     def advance(self) -> bool:
         """Turn to the newest branch that is left. Returns False if there is none."""
         while self._path:
             node = self._path[-1]
-            node.done.append(node.chosen)
-            awake = self._awake(node)
+            node.done[node.chosen] = node.current
+            node.current = Explored()
+            awake = node.awake()
             if awake:
                 node.chosen = awake[0]
+                above = sum(each.events is not None for each in self._path)
+                self._fresh = max(above - 1, 0)
                 return True
             self._path.pop()
         return False
@@ -128,13 +267,14 @@ class Proof:
         return f"{how}: {self.classes} classes, {verdict} ({self.blocked} runs were cut short)"
 
 
-def explore_all(run: Callable[[DepthFirst], Run], *, reduce: bool, most: int, keep: int) -> Proof:
+def explore_all(run: Callable[[DepthFirst], Run], *, reduction: str, most: int, keep: int) -> Proof:
     """Run everything, at most ``most`` runs; ``keep`` failures at the most are kept."""
     proof = Proof()
-    policy = DepthFirst(reduce=reduce)
+    policy = DepthFirst(reduction)
     for _ in range(most):
         policy.begin()
         result = run(policy)
+        policy.ended(complete=not isinstance(result.error, Blocked))
         if isinstance(result.error, Blocked):
             proof.blocked += 1
         else:

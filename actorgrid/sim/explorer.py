@@ -14,13 +14,13 @@ from typing import Any, Final, Literal, TypeVar, overload
 from actorgrid.exceptions import NondeterminismError, SimulationFailed
 from actorgrid.sim.choices import Dull, Forced, Policy, Schedule
 from actorgrid.sim.exhaustive import DepthFirst, Proof, explore_all
+from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.picture import picture
 from actorgrid.sim.realplay import RealRun, play_for_real
 from actorgrid.sim.report import describe
-from actorgrid.sim.runner import Program, Run, faults_of, quiet_collector
+from actorgrid.sim.runner import Program, Run, quiet_collector
 from actorgrid.sim.search import policies, search_named
 from actorgrid.sim.shrink import Shrinker
-from actorgrid.sim.world import Faults
 
 F = TypeVar("F", bound=Callable[..., Any])
 #: Failures that are shrunk and kept, one per identity.
@@ -88,17 +88,19 @@ class Exploration:
 def run(
     fn: Callable[..., Any], *args: Any, seed: int = 0, schedule: Schedule | str | None = None,
     policy: Policy | None = None, faults: Faults | None = None, max_events: int = 100_000, checks: bool = False,
-    **kwargs: Any,
+    level: Level = "calls", **kwargs: Any,
 ) -> Run:  # fmt: skip
     """Run ``fn`` once in a world of its own and return what came of it; errors are in ``Run.error``, not raised.
 
     ``schedule`` replays one; else ``policy`` decides (default: the dull run). ``checks`` verifies every invariant of
-    the head after every message.
+    the head after every message. ``level``: "calls" lets messages arrive at once and in one order, which is all that a
+    program can tell apart; "links" makes every message of the runtime a choice.
     """
     if schedule is not None:
         plan = Schedule.loads(schedule) if isinstance(schedule, str) else schedule
-        seed, policy, faults = plan.seed, Forced(dict(plan.deviations)), faults_of(plan.settings)
-    program = Program(fn, args, kwargs, faults or Faults(), max_events, checks)
+        seed, policy, faults = plan.seed, Forced(dict(plan.deviations)), Faults.of(plan.settings)
+        level = plan.settings.get("level", "calls")
+    program = Program(fn, args, kwargs, faults or Faults(), max_events, checks, level)
     with quiet_collector():
         return program.run(policy or Dull(), seed, details=True)
 
@@ -107,14 +109,14 @@ def explore(
     fn: Callable[..., Any], *args: Any, runs: int = 1000, seconds: float | None = None, policy: str = "portfolio",
     seed: int = 0, faults: Faults | None = None, shrink: bool = True, check_every: int = 50, stop_at_first: bool = True,
     max_events: int = 100_000, checks: bool = False, progress: Callable[[Exploration], None] | None = None,
-    **kwargs: Any,
+    level: Level = "calls", **kwargs: Any,
 ) -> Exploration:  # fmt: skip
     """Run ``fn`` under up to ``runs`` schedules (or for ``seconds``) and shrink what fails.
 
     One schedule in ``check_every`` is run twice, and NondeterminismError is raised if the two differ: then something
-    that the simulator does not control had a say. ``policy`` is a name (see ``search_named``).
+    that the simulator does not control had a say. ``policy`` is a name (see ``search_named``); ``level``: see ``run``.
     """
-    program = Program(fn, args, kwargs, faults or Faults(), max_events, checks)
+    program = Program(fn, args, kwargs, faults or Faults(), max_events, checks, level)
     result = Exploration()
     digests: set[str] = set()
     identities: set[tuple[str, str]] = set()
@@ -167,27 +169,40 @@ def _failure(program: Program, first: Run, found_after: int, *, shrink: bool) ->
     best = shrinker.shrink() if shrink else first
     detailed = program.run(Forced(dict(best.schedule.deviations)), best.schedule.seed, details=True)
     name = getattr(program.function, "__name__", repr(program.function))
-    report = describe(detailed, program=f"{name}()", shrunk_in=shrinker.runs)
+    passing = _nearest_that_passes(program, detailed)
+    report = describe(detailed, program=f"{name}()", shrunk_in=shrinker.runs, passing=passing)
     return Failure(detailed, first, found_after, shrinker.runs, report)
 
 
+def _nearest_that_passes(program: Program, failed: Run) -> Run | None:
+    """Return a run that lacks one of the deviations of ``failed``, the latest that will do, and does not fail."""
+    deviations = dict(failed.schedule.deviations)
+    for at in sorted(deviations, reverse=True):
+        fewer = {key: value for key, value in deviations.items() if key != at}
+        other = program.run(Forced(fewer), failed.schedule.seed, details=True)
+        if not other.failed:
+            return other
+    return None
+
+
 def prove(
-    fn: Callable[..., Any], *args: Any, reduction: str = "sleep", faults: Faults | None = None,
-    max_schedules: int = 1_000_000, max_events: int = 100_000, seed: int = 0, **kwargs: Any,
+    fn: Callable[..., Any], *args: Any, reduction: str = "dpor", faults: Faults | None = None,
+    max_schedules: int = 1_000_000, max_events: int = 100_000, seed: int = 0, level: Level = "calls", **kwargs: Any,
 ) -> Proof:  # fmt: skip
     """Run ``fn`` under every schedule there is. ``Proof.complete`` says whether that was possible.
 
-    ``reduction``: "sleep" runs one schedule for all that differ in nothing that matters, "none" runs each.
+    ``reduction``: "dpor" and "sleep" run one schedule for all that differ in nothing that matters, "none" runs each.
+    "sleep" begins more of them that turn out to be such. ``level``: see ``run``; every message depends on every other.
     """
-    if reduction not in {"sleep", "none"}:
-        raise ValueError(f"there is no reduction {reduction!r}; there are 'sleep' and 'none'")
-    program = Program(fn, args, kwargs, faults or Faults(), max_events)
+    if reduction not in {"dpor", "sleep", "none"}:
+        raise ValueError(f"there is no reduction {reduction!r}; there are 'dpor', 'sleep' and 'none'")
+    program = Program(fn, args, kwargs, faults or Faults(), max_events, level=level)
 
     def one(policy: DepthFirst) -> Run:
         return program.run(policy, seed)
 
     with quiet_collector():
-        return explore_all(one, reduce=reduction == "sleep", most=max_schedules, keep=MOST_FAILURES)
+        return explore_all(one, reduction=reduction, most=max_schedules, keep=MOST_FAILURES)
 
 
 @overload
@@ -209,7 +224,12 @@ def replay(
     were; what cannot be enforced (time, which of several results ``wait`` sees) is listed in the result. After
     ``timeout`` seconds the grid is ended, and the result says what had not come to pass.
     """
-    simulated = run(program, *args, schedule=source, **kwargs)
+    plan = Schedule.loads(source) if isinstance(source, str) else source
+    if real and "level" in plan.settings:
+        raise ValueError(
+            "this schedule says in which order of messages the runtime works, which real pipes cannot be told"
+        )
+    simulated = run(program, *args, schedule=plan, **kwargs)
     if not real:
         return simulated
     return play_for_real(simulated, program, args, kwargs, timeout)

@@ -28,6 +28,10 @@ class WorldOver(BaseException):
     """Thrown into what still runs when a simulation is over; raised by every call that it makes then."""
 
 
+class DriverKilled(BaseException):
+    """Thrown into the main program when its process is killed. What it does after that nobody hears."""
+
+
 class Fiber:
     """A line of execution of a simulated process (``home``: whatever the world needs to find again)."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +22,7 @@ from actorgrid.core.resources import demand
 from actorgrid.core.signals import SIGKILL
 from actorgrid.exceptions import HeadDiedError
 from actorgrid.sim.choices import Chain, Event
+from actorgrid.sim.footprint import ALL
 from actorgrid.sim.host import SimDriver, SimHost
 from actorgrid.sim.memory import Memory
 from actorgrid.sim.worker import Worker
@@ -36,6 +38,14 @@ CPUS: Final = 64
 STORE: Final = 1 << 30
 MEMORY: Final = float(8 << 30)
 FIRST_PID: Final = 1000
+_SUBMISSIONS: Final = (m.Submit, m.CreateActor)
+#: Words to the head that say nothing about anybody else's business (see ``footprint``).
+COMMUTING: Final = frozenset(
+    {
+        m.Export, m.Spec, m.Submit, m.Release, m.Subscribe, m.Blocked, m.Resumed, m.Forget, m.Revoked, m.ActorReady,
+        m.NewSegment,
+    }
+)  # fmt: skip
 
 
 def _channel(union: Any) -> Callable[[list[Any]], list[Any]]:
@@ -45,8 +55,8 @@ def _channel(union: Any) -> Callable[[list[Any]], list[Any]]:
 
 
 _to_head: Final = _channel(m.ToHead)
-_to_worker: Final = _channel(m.ToWorker)
-_to_client: Final = _channel(m.ToClient)
+to_worker: Final = _channel(m.ToWorker)
+to_client: Final = _channel(m.ToClient)
 
 
 class Call:
@@ -93,6 +103,8 @@ class Grid:
         self.talking: dict[SimHost, None] = {}
         self.calls: dict[int, Call] = {}
         self.by_path: dict[str, Call] = {}
+        #: How many calls each call has made.
+        self.said: Counter[int] = Counter()
         self.open = True
         self.driver = SimDriver(self, ids.DRIVER, FIRST_PID)
 
@@ -119,14 +131,17 @@ class Grid:
             del self.talking[host]
             batch = host.speak()
             if batch and self.open and host.alive:
-                self._to_head(host.client.number, batch)
+                self.to_head(host.client.number, batch)
                 return True
         return False
 
-    def _to_head(self, number: int, batch: list[Any]) -> None:
+    def to_head(self, number: int, batch: list[Any]) -> None:
+        """Deliver what client ``number`` says to the head."""
         batch = _to_head(batch)
         self.world.messages += len(batch)
         head, now = self.head, self.world.clock.now
+        if self.world.footprint is not None:
+            self._touch(batch)
         for message in batch:
             if type(message) is m.Submit or type(message) is m.CreateActor:
                 self._enlist(number, message)
@@ -135,23 +150,52 @@ class Grid:
                 check(head)
         self.turn()
 
+    def _path(self, message: m.Submit | m.CreateActor) -> str:
+        """Return the place of a submission in the tree of calls."""
+        parent = self.calls.get(message.parent)
+        return f"{parent.path}.{message.nth}" if parent is not None else str(message.nth)
+
     def _enlist(self, number: int, message: m.Submit | m.CreateActor) -> None:
         parent = self.calls.get(message.parent)
-        path = f"{parent.path}.{message.nth}" if parent is not None else str(message.nth)
+        path = self._path(message)
         spec = self.head.peers[number].specs[message.spec].spec
         chain = parent.chain if parent is not None else self.world.root_chain
         if isinstance(message, m.Submit) and not message.actor:
             chain = self.world.chain(f"{spec.name} {path}")
         self.world.age += 1
+        self.said[message.parent] += 1
         call = Call(path, chain, self.world.age, spec.name, readonly=spec.readonly)
         self.calls[message.task] = call
+        if isinstance(message, m.Submit) and message.actor and message.actor in self.calls:
+            self.world.choices.policy.born(("call", self.calls[message.actor].path, path), readonly=spec.readonly)
         if self.world.story is not None:
             call.site = self.world.sites.get((number, message.parent, message.nth), "")
             self.by_path[path] = call
 
+    def _touch(self, batch: list[Any]) -> None:
+        """Note what these words to the head have to do with anybody else's."""
+        touch = self.world.touch
+        for message in batch:
+            kind = type(message)
+            if kind is m.CreateActor:
+                if message.name:
+                    touch("names")
+            elif kind is m.Query and message.what == "get_actor":
+                touch("names", writes=False)
+            elif kind is m.Put:
+                self.world.made.append(message.oid)
+            elif kind is m.Done:
+                self.world.made += range(message.task, message.task + len(message.values))
+            elif kind is m.LeaseRequest or kind is m.LeaseReturn:
+                touch("store")
+            elif kind not in COMMUTING:
+                touch(ALL)
+
     def turn(self) -> None:
         """Let the head do what it can do now, and deliver what it says."""
         head = self.head
+        if head.ready.active:
+            self.world.touch("cpus")  # whoever asks first gets them first
         head.turn(self.world.clock.now)
         if self.world.checks:
             check(head)
@@ -164,31 +208,59 @@ class Grid:
                 batch, record.outbox = record.outbox, []
                 worker = self.workers.get(record.number)
                 if worker is not None and worker.engine.alive:
-                    self.world.messages += len(batch)
-                    worker.take(_to_worker(batch))
+                    self.assign(worker, to_worker(batch))
             dirty, head.dirty = head.dirty, []
             for peer in dirty:
                 batch, peer.outbox = peer.outbox, []
-                self._to_client(peer.number, batch)
+                self.reply(peer.number, to_client(batch))
+        if head.ready.active:
+            self.world.touch("cpus")
 
-    def _to_client(self, number: int, batch: list[Any]) -> None:
+    def assign(self, worker: Worker, batch: list[Any]) -> None:
+        """Deliver what the head says over a worker's task link."""
+        self.world.messages += len(batch)
+        worker.take(batch)
+
+    def reply(self, number: int, batch: list[Any]) -> None:
+        """Deliver what the head says to client ``number``."""
         self.world.messages += len(batch)
         if number == ids.DRIVER:
-            self.driver.hear(_to_client(batch))
+            self.driver.hear(batch)
             return
         worker = self.workers.get(number)
         if worker is not None and worker.engine.alive:
-            worker.engine.hear(_to_client(batch))
+            worker.engine.hear(batch)
+
+    def report(self, message: m.Spawned | m.SpawnFailed | m.Exited) -> None:
+        """Deliver what the launcher says to the head."""
+        if isinstance(message, m.Spawned):
+            self.head.workers.spawned_as(message)
+        elif isinstance(message, m.SpawnFailed):
+            self.world.later(partial(self._stillborn, message))  # the launcher's word comes after the head's turn
+        else:
+            self.head.workers.exited(message)
+            self.turn()
+
+    def _stillborn(self, message: m.SpawnFailed) -> None:
+        self.head.workers.spawn_failed(message)
+        self.turn()
+
+    def signal(self, number: int, signal: int) -> None:
+        """Have the launcher kill a worker."""
+        target = self.workers.get(number)
+        if target is not None:
+            self.died(target, -signal)
 
     def _carry_out(self, effect: e.Effect) -> None:
         if isinstance(effect, e.SpawnWorker):
+            if self.world.breaks("spawn", f"worker {effect.number} does not start"):
+                self.report(m.SpawnFailed(effect.number, "no memory for another process"))
+                return
             worker = Worker(self, effect.number, FIRST_PID + effect.number)
             self.workers[effect.number] = worker
-            self.head.workers.spawned_as(m.Spawned(effect.number, worker.engine.pid))
+            self.report(m.Spawned(effect.number, worker.engine.pid))
         elif isinstance(effect, e.SignalWorker):
-            target = self.workers.get(effect.number)
-            if target is not None:
-                self.died(target, -effect.signal)
+            self.signal(effect.number, effect.signal)
         elif isinstance(effect, e.CloseWorker):
             self.workers.pop(effect.number, None)
         elif isinstance(effect, e.PunchExtent):
@@ -203,6 +275,8 @@ class Grid:
         engine = worker.engine
         if not engine.alive:
             return
+        if not self._calm(worker, status):
+            self.world.touch(ALL)
         last = engine.speak()
         self.talking.pop(engine, None)
         engine.alive = False
@@ -213,24 +287,30 @@ class Grid:
         for fiber in list(self.world.fibers.alive):
             if fiber.home is engine and fiber is not here:
                 self.world.fibers.kill(fiber)
-        self.world.later(lambda: self._bury(worker, last, status, current))
+        self.world.later(lambda: self.bury(worker, last, m.Exited(worker.number, engine.pid, status, current)))
         if here is not None and here.home is engine:
             self.world.fibers.kill(here)
             self.world.fibers.park("for ever: its process is dead")
 
-    def _bury(self, worker: Worker, last: list[Any], status: int, current: int) -> None:
+    def _calm(self, worker: Worker, status: int) -> bool:
+        """Return whether nobody else can notice this end: that of an actor without a name that nobody can call."""
+        actor = worker.machine.actor
+        return status == 0 and bool(worker.machine.leaving) and (actor is None or not actor.name)
+
+    def bury(self, worker: Worker, last: list[Any], death: m.Exited) -> None:
+        """Tell the head of a death, and before that what the dead had said."""
         if last:
-            self._to_head(worker.number, last)
-        self.head.workers.exited(m.Exited(worker.number, worker.engine.pid, status, current))
-        self.turn()
+            self.to_head(worker.number, last)
+        self.report(death)
 
     def process(self, pid: int) -> Worker | None:
         """Return the worker with this process id."""
         return self.workers.get(pid - FIRST_PID)
 
-    def lost(self, reason: str) -> None:
-        """The head is gone."""
+    def lost(self, reason: str = "") -> None:
+        """The head is gone, and every worker with it."""
         self.open = False
+        self._kill_workers()
         self.driver.end_waits(HeadDiedError(reason or "the head process died"))
 
     def close(self) -> None:
@@ -238,14 +318,22 @@ class Grid:
         self.open = False
         self.driver.alive = False
         self.driver.end_waits(HeadDiedError("the grid was shut down"))
+        self._kill_workers()
+        self.world.closed(self)
+
+    def _kill_workers(self) -> None:
         fibers = self.world.fibers
         for fiber in list(fibers.alive):
             if isinstance(fiber.home, SimHost) and fiber.home.grid is self and fiber.home is not self.driver:
+                fiber.home.alive = False
                 fibers.kill(fiber)
         self.talking.clear()
-        self.world.closed(self)
 
     # -- what may happen
+
+    def deliveries(self) -> list[Event]:
+        """Return the messages of which any may arrive next: none, for they all have arrived."""
+        return []
 
     def offers(self) -> list[Event]:
         """Return the calls that actors may start next."""
@@ -262,12 +350,29 @@ class Grid:
         begin = partial(worker.begin, run)
         return Event("call", where, call.path, call.label, begin, call.chain, call.age, readonly=call.readonly)
 
-    def survives_reply(self, worker: Worker, running: Running) -> bool:
-        """Return False if the process dies here: the body ran, the result does not leave."""
-        if self.world.may_kill("before_reply") and (self.world.faults.actors or worker.machine.actor is None):
-            label = f"kill {worker.title} before {running.spec.name} replies"
-            if self.world.draw("kill", 2, label):
-                self.world.killed(label, worker.path, self.calls[running.run.task].path)
-                self.died(worker, -SIGKILL)
-                return False
-        return True
+    def survives(self, point: str, worker: Worker, running: Running) -> bool:
+        """Return False if the process dies at this point of what it runs; to a fiber of that process it never returns.
+
+        "before_reply": the body ran, the result does not leave. "send": what it says last does not leave. "restart":
+        a constructor is about to run again.
+        """
+        world, actor = self.world, worker.machine.actor
+        if not world.may_kill(point) or not (world.faults.actors or actor is None):
+            return True
+        name = running.spec.name
+        when = {
+            "before_reply": f"before {name} replies",
+            "send": f"before a send of {name}",
+            "restart": f"before {name} is constructed again",
+        }
+        label = f"kill {worker.title} {when[point]}"
+        if not world.draw("kill", 2, label):
+            return True
+        call = ""
+        if point == "before_reply":
+            call = self.calls[running.run.task].path
+        elif point == "send":
+            call = next((self._path(lost) for lost in worker.engine.unsay() if isinstance(lost, _SUBMISSIONS)), "")
+        world.killed(label, worker, point, call)
+        self.died(worker, -SIGKILL)
+        return False

@@ -12,7 +12,9 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from actorgrid.engine import current
 from actorgrid.exceptions import NotLinearizable
+from actorgrid.sim.host import SimHost
 from actorgrid.sim.linearizability import UNKNOWN, Linearization, Model, Operation, Stuck, linearize
 
 _histories: Final[weakref.WeakValueDictionary[int, History]] = weakref.WeakValueDictionary()
@@ -63,6 +65,9 @@ class History:
             operation.ended, operation.out = self._tick(), record.value
 
     def _tick(self) -> int:
+        engine: object = current.installed()
+        if isinstance(engine, SimHost):
+            engine.world.touch(("history", self._number))
         self._position += 1
         return self._position
 

@@ -27,6 +27,7 @@ from actorgrid.sim.fibers import Fiber
 from actorgrid.sim.memory import Store
 
 if TYPE_CHECKING:
+    from actorgrid.core.worker import Running
     from actorgrid.sim.grid import Grid
     from actorgrid.sim.worker import Worker
     from actorgrid.sim.world import World
@@ -40,11 +41,11 @@ OURS: Final = f"{Path(__file__).parents[1]}{os.sep}"
 class SimWaiter:
     """What a fiber waits on until ``need`` of its objects exist, or (``eager``) one of them is an error."""
 
-    __slots__ = ("eager", "fiber", "left", "open", "why", "world")
+    __slots__ = ("eager", "fiber", "left", "need", "open", "why", "world")
 
     def __init__(self, world: World, need: int, *, eager: bool, why: str) -> None:
         self.world = world
-        self.left = need
+        self.need = self.left = need
         self.eager = eager
         self.open = False
         self.why = why
@@ -64,7 +65,7 @@ class SimWaiter:
         if self.eager:
             self.world.fibers.wake(self.fiber)
         else:
-            self.world.notice(self.fiber)
+            self.world.notice(self.fiber, self.need)
 
     def wait(self, timeout: float | None) -> bool:
         """Park until released or until ``timeout`` virtual seconds have passed. Returns whether it was released."""
@@ -129,6 +130,21 @@ class SimHost(LocalEngine):
     def parent_and_nth(self) -> tuple[int, int]:
         """Return (current task id or 0, its next child's number)."""
         return LocalEngine.current_task(self)
+
+    def runs(self, fiber: Fiber) -> None:
+        """A fiber of this process is about to go on: note whose memory it may change."""
+        del fiber
+        self.world.touch("driver", is_open=self.world.shared)
+        self.touch_limits()
+
+    def share(self) -> None:
+        """From now on more than one line of execution of this process may run."""
+        self.world.shared = True
+
+    def touch_limits(self) -> None:
+        """Note that something happens on which it depends whether ``max_pending_calls`` is reached."""
+        if self._pending_calls:
+            self.world.touch(("pending", self.client.number))
 
     # -- what EngineBase asks of a host
 
@@ -210,6 +226,22 @@ class SimHost(LocalEngine):
         known.append((options, prepared))
         return prepared
 
+    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
+        """See ``Engine``."""
+        world, number = self.world, self.client.number
+        if world.footprint is None:
+            return super().get(refs, timeout)
+        oids = [ref._entry.oid for ref in refs]  # noqa: SLF001  # our own
+        if len(refs) > 1:
+            world.touch(("failed", number), writes=False)  # of several errors the first is raised
+        if timeout is not None:
+            for oid in oids:
+                world.touch(("object", number, oid), writes=False)
+        try:
+            return super().get(refs, timeout)
+        finally:
+            world.seen += oids
+
     # -- which of the objects that exist are seen to exist is a choice
 
     def wait(
@@ -217,6 +249,8 @@ class SimHost(LocalEngine):
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
         """See ``Engine``. If more are ready than asked for, which of them come first is explored."""
         ready, _ = super().wait(refs, num_returns, timeout)
+        for ref in refs:
+            self.world.touch(("object", self.client.number, ref._entry.oid), writes=False)  # noqa: SLF001  # our own
         there = [ref for ref in refs if ref._entry.value is not None]  # type: ignore[attr-defined]  # noqa: SLF001  # our own
         seen = [ref for ref in there if ref._entry.oid in self.noticed]  # noqa: SLF001  # our own
         fresh = [ref for ref in there if ref._entry.oid not in self.noticed]  # noqa: SLF001  # our own
@@ -238,9 +272,16 @@ class SimHost(LocalEngine):
         """Take what the head replied."""
         client = self.client
         client.heard()
+        watched = self.world.footprint is not None
+        if watched:
+            self.touch_limits()
         for message in batch:
             kind = type(message)
             if kind is m.Ready:
+                if watched:
+                    self.world.touch(("object", client.number, message.oid))
+                    if failed(message.value):
+                        self.world.touch(("failed", client.number))
                 client.ready(message)
             elif kind is m.Answer:
                 client.answered(message)
@@ -262,6 +303,10 @@ class SimHost(LocalEngine):
             client.collect()
         batch, client.outbox = client.outbox, []
         return batch
+
+    def _call_back_later(self, entry: Entry, ref: ObjectRef[Any], callback: Callable[[ObjectRef[Any]], None]) -> bool:
+        self.share()
+        return super()._call_back_later(entry, ref, callback)
 
     def blocking(self, call: str, oids: tuple[int, ...]) -> Callable[[], None] | None:
         """See ``EngineBase``."""
@@ -305,11 +350,51 @@ class SimWorker(SimHost, WorkerSide):
     def __init__(self, grid: Grid, worker: Worker, number: int, pid: int) -> None:
         """``worker`` runs the calls."""
         super().__init__(grid, number, pid)
+        self.shared = False
+        #: What it had to say when it last said something, and how much that was: it may have said that meanwhile.
+        self._left: tuple[list[Any], int] = ([], 0)
         self.worker = worker
         self.machine = worker.machine
         encode = os.environ.encodekey  # there since Python 3.2
         self.environment = dict(self.world.environment)
         self.environment.update({encode(name): encode(value) for name, value in grid.env_vars.items()})
+
+    def perform(self, running: Running) -> Any:
+        """See ``WorkerSide``."""
+        spec = running.spec
+        target = type(self.instance) if spec.kind is m.Kind.METHOD else self.code.load(spec.digest)
+        self.world.calls(self, target, spec.name)
+        return super().perform(running)
+
+    def send(self, *, force: bool) -> None:
+        """See ``EngineBase``. Its process may die before this leaves."""
+        fiber = self.world.fibers.current
+        running = self.worker.fibers.get(fiber) if fiber is not None and not force else None
+        outbox = self.client.outbox
+        if running is not None and outbox:
+            self.grid.survives("send", self.worker, running)
+        self._left = outbox, len(outbox)
+        super().send(force=force)
+
+    def unsay(self) -> list[Any]:
+        """What it was about to say is lost with it: return that."""
+        outbox, count = self._left
+        if outbox is not self.client.outbox:
+            count = 0
+        lost = self.client.outbox[count:]
+        del self.client.outbox[count:]
+        return lost
+
+    def runs(self, fiber: Fiber) -> None:
+        """See ``SimHost``."""
+        where = self.worker.path or ("process", self.client.number)
+        is_open = self.shared or self.machine.limit > 1
+        self.world.touch(where, writes=not self.worker.only_reads(fiber), is_open=is_open)
+        self.touch_limits()
+
+    def share(self) -> None:
+        """See ``SimHost``."""
+        self.shared = True
 
     def parent_and_nth(self) -> tuple[int, int]:
         """See ``SimHost``."""

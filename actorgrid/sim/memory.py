@@ -74,6 +74,8 @@ class Store:
     def write(self, pickled: Pickled) -> m.Extent:
         """Put a payload into shared memory. Raises ObjectStoreFullError."""
         size = reserved(pickled.size)
+        if self._host.world.breaks("store", f"the store has no room for {pickled.size} bytes"):
+            raise ObjectStoreFullError(f"the object store has no room for {pickled.size} bytes (a simulated fault)")
         while self._spare < size:
             self._lease(size)
         self._spare -= size

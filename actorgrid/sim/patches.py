@@ -232,4 +232,7 @@ class Patches:
     def _new_loop(self) -> asyncio.AbstractEventLoop:
         from actorgrid.sim.async_actor import SimLoop
 
+        home = self._home()
+        if home is not None:
+            home.share()
         return SimLoop(self.world)

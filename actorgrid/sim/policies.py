@@ -7,12 +7,12 @@ Yang, Gu, CAV 2018); delay bounding (Emmi, Qadeer, Rakamaric, POPL 2011).
 
 from __future__ import annotations
 
-import abc
 import random
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final
 
-from actorgrid.sim.choices import Event
+from actorgrid.sim.choices import Event, Policy
 
 #: How likely a random policy is to take a fault, or to let time pass, where it may: they would drown all else.
 FAULT_RATE: Final = 0.1
@@ -28,10 +28,8 @@ def split(events: Sequence[Event]) -> int:
     return count
 
 
-class _Randomized(abc.ABC):
+class _Randomized(Policy):
     """What the randomized policies share: rare events are rare, and other draws deviate now and then."""
-
-    sees_all = False
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
@@ -47,7 +45,7 @@ class _Randomized(abc.ABC):
         """Nothing but time, polls and faults may happen: mostly the first."""
         return 0 if self.rng.random() > FAULT_RATE else self.rng.randrange(len(events))
 
-    @abc.abstractmethod
+    @abstractmethod
     def among(self, events: Sequence[Event]) -> int:
         """Choose among calls."""
 
@@ -131,10 +129,8 @@ class Uniform(_Randomized):
         return index
 
 
-class Delays:
+class Delays(Policy):
     """Delay-bounded random: the dull way, left with probability ``rate`` at each decision."""
-
-    sees_all = False
 
     def __init__(self, rng: random.Random, rate: float) -> None:
         self.rng = rng

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 from actorgrid.sim.choices import Choices, Dull, Event, Policy, Schedule
-from actorgrid.sim.runner import staged
-from actorgrid.sim.world import Faults, World
+from actorgrid.sim.faults import Faults, Level
+from actorgrid.sim.runner import settings_of, staged
+from actorgrid.sim.world import World
 
 #: How likely a decision deviates: drawn once per test case, the first is the simplest.
 RATES: Final = (0.1, 0.3, 0.6)
@@ -60,10 +61,8 @@ class _Strategies:
         return int(self._draw(self._strategies.integers(0, bound - 1)))
 
 
-class Drawn:
+class Drawn(Policy):
     """The policy that draws its choices from a test case."""
-
-    sees_all = False
 
     def __init__(self, source: _Source) -> None:
         self._source = source
@@ -95,7 +94,7 @@ def current_test_case() -> Policy | None:
 @contextmanager
 def world(
     *, seed: int = 0, faults: Faults | None = None, data: Any = None, policy: Policy | None = None,
-    max_events: int = 100_000, checks: bool = False,
+    max_events: int = 100_000, checks: bool = False, level: Level = "calls",
 ) -> Iterator[World]:  # fmt: skip
     """Simulate the block: the grid that it starts, or uses, lives in a world of its own.
 
@@ -106,7 +105,7 @@ def world(
     if policy is None:
         policy = Drawn(_Strategies(data)) if data is not None else current_test_case() or Dull()
     choices = Choices(policy)
-    made = World(choices, faults, max_events=max_events, checks=checks)
+    made = World(choices, faults, max_events=max_events, checks=checks, level=level)
     made.story = []
     collects = gc.isenabled()
     gc.disable()
@@ -123,6 +122,7 @@ def world(
 
 
 def _note(made: World, seed: int) -> str:
-    schedule = Schedule(seed, tuple(made.choices.deviations.items()))
+    settings = settings_of(made.faults, made.level)
+    schedule = Schedule(seed, tuple(made.choices.deviations.items()), settings)
     steps = [f"  {step.when:10.6f}  {step.what:40}  {step.site}".rstrip() for step in (made.story or [])[-20:]]
     return "\n".join([f"schedule {schedule.dumps()}, {schedule.weight} deviations; the last steps:", *steps])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core.messages import Script
 from actorgrid.engine import current
-from actorgrid.sim.runner import Run, identity_of
+from actorgrid.sim.runner import Run, call, identity_of
 
 if TYPE_CHECKING:
     from actorgrid.engine.definitions import StartConfig
@@ -80,7 +80,8 @@ def play_for_real(
     simulated: Run, program: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], timeout: float
 ) -> RealRun:
     """Play ``simulated`` on real processes."""
-    script = Script(simulated.orders, simulated.deaths)
+    deaths = [kill for kill in simulated.deaths if kill.call or kill.point != "send"]
+    script = Script(simulated.orders, deaths)
     result = RealRun(simulated, unenforced=_unenforced(simulated))
     watches: list[_Patience] = []
 
@@ -93,7 +94,7 @@ def play_for_real(
     current.set_host(start)
     current.install(None)
     try:
-        result.value = program(*args, **kwargs)
+        result.value = call(program, args, kwargs)
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # noqa: BLE001  # it is what the recording ends with
@@ -116,6 +117,11 @@ def _unenforced(simulated: Run) -> list[str]:
         if choice.value and choice.kind in _UNENFORCED:
             said.append(f"decision {choice.at}: {_UNENFORCED[choice.kind]} ({choice.label or kind})")
     deviating = {choice.label for choice in simulated.record if choice.value}
+    said += [
+        f"the process of {kill.victim} dies before a value that it puts has left: only submissions can be stopped there"
+        for kill in simulated.deaths
+        if kill.point == "send" and not kill.call
+    ]
     return said + [
         f"at {step.when:.6f} s: {_UNENFORCED[step.kind]} ({step.what})"
         for step in simulated.story

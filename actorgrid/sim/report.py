@@ -11,8 +11,12 @@ MOST_STEPS: Final = 40
 WIDTH: Final = 120
 
 
-def describe(run: Run, *, program: str, shrunk_in: int = 0) -> str:
-    """Return the report. ``run`` was made with ``details``."""
+#: Steps that are shown of where the nearest schedule that passes goes another way.
+MOST_OTHER_STEPS: Final = 3
+
+
+def describe(run: Run, *, program: str, shrunk_in: int = 0, passing: Run | None = None) -> str:
+    """Return the report. ``run``, and ``passing``, the nearest that does not fail, were made with ``details``."""
     lines = [f"{program} fails: {_headline(run)}"]
     if run.identity[1]:
         lines.append(f"  at {run.identity[1]}")
@@ -22,8 +26,26 @@ def describe(run: Run, *, program: str, shrunk_in: int = 0) -> str:
     lines += ["", *_table(run)]
     if run.waits:
         lines += ["", "who waits for what:", *(f"  {wait}" for wait in run.waits.split("; "))]
+    if passing is not None:
+        lines += ["", *_difference(run, passing)]
     lines += ["", f"replay it:  actorgrid.sim.replay({run.schedule.dumps()!r}, {program.split('(', maxsplit=1)[0]})"]
     return "\n".join(lines)
+
+
+def _difference(run: Run, passing: Run) -> list[str]:
+    """Return where the nearest schedule that passes goes another way."""
+    same = 0
+    for here, there in zip(run.story, passing.story, strict=False):
+        if (here.kind, here.what) != (there.kind, there.what):
+            break
+        same += 1
+    after = f"after {run.story[same - 1].what}" if same else "at the beginning"
+    lines = [f"the nearest schedule that passes goes another way {after}:"]
+    for name, story in (("fails", run.story), ("passes", passing.story)):
+        steps = [step.what for step in story[same : same + MOST_OTHER_STEPS]]
+        rest = ", ..." if len(story) > same + MOST_OTHER_STEPS else ""
+        lines.append(f"  {name + ':':<8}{', '.join(steps) or 'nothing more happens'}{rest}")
+    return lines
 
 
 def _headline(run: Run) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -15,9 +16,11 @@ from actorgrid.core.messages import Kill
 from actorgrid.engine import current
 from actorgrid.exceptions import SimulationError, TaskError
 from actorgrid.sim.choices import Choice, Choices, Policy, Schedule
+from actorgrid.sim.faults import Faults, Level
+from actorgrid.sim.fibers import DriverKilled
 from actorgrid.sim.host import SimHost
 from actorgrid.sim.patches import Patches
-from actorgrid.sim.world import Faults, Step, World
+from actorgrid.sim.world import Step, World
 
 _PLACE: Final = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
 #: Frames of ours, and of what carries us, are nobody's fault.
@@ -90,22 +93,27 @@ class Program:
     faults: Faults = field(default_factory=Faults)
     max_events: int = 100_000
     checks: bool = False
+    level: Level = "calls"
 
     def run(self, policy: Policy, seed: int = 0, *, details: bool = False) -> Run:
         """Run it once. ``details``: keep every decision and tell the story."""
         choices = Choices(policy, record=[])
-        world = World(choices, self.faults, max_events=self.max_events, checks=self.checks)
+        world = World(choices, self.faults, max_events=self.max_events, checks=self.checks, level=self.level)
         if details:
             world.story = []
         run = Run(Schedule(seed))
         with staged(world, seed):
             try:
-                run.value = self.function(*self.args, **self.kwargs)
+                run.value = call(self.function, self.args, self.kwargs)
                 world.at_end()
             except (KeyboardInterrupt, GeneratorExit):
                 raise
+            except DriverKilled:
+                pass
             except BaseException as error:  # noqa: BLE001  # whatever the program raises is what we look for
                 run.error = _without_us(error)
+            run.error = world.isolation.leak or run.error
+            world.end_step()
         self._fill(run, world, choices)
         return run
 
@@ -125,15 +133,21 @@ class Program:
 
     def settings(self) -> dict[str, Any]:
         """Return what a schedule must remember of the program's world."""
-        faults = self.faults
-        if not faults.kill and not faults.clock_jumps:
-            return {}
-        return {
-            "kill": faults.kill,
-            "actors": faults.actors,
-            "points": sorted(faults.kill_points),
-            "jumps": faults.clock_jumps,
-        }
+        return settings_of(self.faults, self.level)
+
+
+def settings_of(faults: Faults, level: Level) -> dict[str, Any]:
+    """Return what a schedule must remember of its world."""
+    return faults.settings() if level == "calls" else {**faults.settings(), "level": level}
+
+
+def call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Call a program. An ``async def`` one is run to its end, on the event loop of the world that it is in, if any."""
+    if not inspect.iscoroutinefunction(function):
+        return function(*args, **kwargs)
+    import asyncio  # only where it is used
+
+    return asyncio.run(function(*args, **kwargs))
 
 
 @contextmanager
@@ -156,13 +170,6 @@ def staged(world: World, seed: int) -> Iterator[None]:
         patches.remove()
         current.set_host(outer_host)
         current.install(outer)
-
-
-def faults_of(settings: Mapping[str, Any]) -> Faults:
-    """Return the faults that a schedule was found under."""
-    if not settings:
-        return Faults()
-    return Faults(settings["kill"], settings["actors"], frozenset(settings["points"]), settings["jumps"])
 
 
 def _without_us(error: BaseException) -> BaseException:

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorgrid.sim.fibers import Fiber, WorldOver
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 class SimLock:
     """``threading.Lock`` for fibers."""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("cannot pickle '_thread.lock' object")
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -201,6 +204,10 @@ class Threads:
         self._done[thread] = False
         world, here = self.world, self.world.fibers.current
         assert here is not None
+        if here.home is None:
+            world.shared = True
+        else:
+            here.home.share()
         fiber = world.fibers.spawn(here.home, thread.name, world.chain(thread.name), lambda: self._live(thread, fiber))
         fiber.ident = world.new_ident()
         thread._ident = fiber.ident  # type: ignore[attr-defined]  # noqa: SLF001  # as Thread._bootstrap does

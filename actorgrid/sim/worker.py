@@ -60,6 +60,15 @@ class Worker:
         ident = actor.actor if actor is not None else next(iter(self.machine.running), 0)
         return self.grid.calls[ident].path if ident else ""
 
+    def only_reads(self, fiber: Fiber) -> bool:
+        """Return whether what this fiber runs is ``readonly``."""
+        running = self.fibers.get(fiber)
+        if running is not None:
+            return running.spec.readonly
+        if self.loop is None or fiber is not self.loop.fiber:
+            return False
+        return bool(self.machine.running) and all(each.spec.readonly for each in self.machine.running.values())
+
     # -- what the head sends
 
     def take(self, batch: list[Any]) -> None:
@@ -68,12 +77,24 @@ class Worker:
             if isinstance(message, m.Run):
                 if message.deps or message.refs:
                     self.engine.given(message)
+                    self._fed(message)
                 cancelled = self.machine.given(message)
                 if cancelled is not None:
                     self._drop(cancelled)
             else:
                 self._learn(message)
         self.go_on()
+
+    def _fed(self, run: m.Run) -> None:
+        """Note which objects this call had to wait for."""
+        world = self.world
+        if world.footprint is None:
+            return
+        if self.machine.specs[run.spec].kind is Kind.METHOD:
+            calls = self.grid.calls
+            world.choices.policy.fed(("call", calls[run.actor].path, calls[run.task].path), run.oids)
+        else:
+            world.seen += run.oids  # it starts at once
 
     def _learn(self, message: Any) -> None:
         if isinstance(message, m.Learn):
@@ -116,6 +137,8 @@ class Worker:
         """Start this call: the world chose it."""
         running = self.machine.start(run)
         assert running is not None
+        if self.machine.limit == 1:
+            self.world.seen.append(("free", self.number))
         self.start(running)
 
     def start(self, running: Running) -> None:
@@ -142,6 +165,10 @@ class Worker:
 
     def _perform(self, fiber: Fiber, running: Running) -> None:
         engine = self.engine
+        actor = self.machine.actor
+        again = running.spec.kind is Kind.ACTOR and actor is not None and actor.incarnation > 0
+        if again:
+            self.grid.survives("restart", self, running)
         running_now.set(running)
         if self.machine.limit == 1:
             engine.latest = running
@@ -158,6 +185,7 @@ class Worker:
         if before != self._state(running):
             error = SimulationError(f"{running.spec.name} is marked readonly=True and changed its actor")
         self.fibers.pop(fiber, None)
+        self.world.made.append(("free", self.number))
         self.over(running, result, error, began)
         error = None  # its traceback holds this frame: a cycle would keep alive whatever the call's frames refer to
 
@@ -188,7 +216,7 @@ class Worker:
         if self.machine.is_method(running):
             where = self.path
             self.world.finished[where] = self.world.finished.get(where, 0) + 1
-        if not self.grid.survives_reply(self, running):
+        if not self.grid.survives("before_reply", self, running):
             return
         self._finish(running, values, max(MICROS, int((self.world.clock.now - began) * 1e6)), retry=retry)
 

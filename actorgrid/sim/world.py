@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -19,10 +18,15 @@ from greenlet import getcurrent, greenlet
 from actorgrid.core.messages import Kill
 from actorgrid.core.signals import SIGKILL
 from actorgrid.engine import current
-from actorgrid.exceptions import DeadlockError, LivelockError
+from actorgrid.exceptions import DeadlockError, LivelockError, SharedStateLeak
 from actorgrid.sim.choices import Chain, Choices, Event
 from actorgrid.sim.clock import Clock, Timer
-from actorgrid.sim.fibers import Fiber, Fibers, WorldOver
+from actorgrid.sim.faults import Faults, Level
+from actorgrid.sim.fibers import DriverKilled, Fiber, Fibers, WorldOver
+from actorgrid.sim.footprint import ALL, Footprint, touch
+from actorgrid.sim.isolation import Isolation
+from actorgrid.sim.parts import Parts
+from actorgrid.sim.places import places_of
 
 if TYPE_CHECKING:
     from actorgrid.engine.definitions import StartConfig
@@ -37,7 +41,6 @@ FIRST_IDENT: Final = 1 << 40
 FAIR: Final = 100
 #: How far a wall clock jumps (seconds).
 HOUR: Final = 3600
-KILL_POINTS: Final = frozenset({"blocked", "before_reply"})
 
 
 class Step(NamedTuple):
@@ -51,31 +54,21 @@ class Step(NamedTuple):
     caller: str = ""
 
 
-@dataclass(frozen=True)
-class Faults:
-    """What may break in a run, and how often.
-
-    ``kill``: how many worker processes may die of SIGKILL, at the ``kill_points``: "blocked" (while everything waits),
-    "before_reply" (the call's body ran, its result never leaves). ``clock_jumps``: how often the wall clock may jump.
-    """
-
-    kill: int = 0
-    #: Also the processes of actors, not only those of tasks.
-    actors: bool = True
-    kill_points: frozenset[str] = KILL_POINTS
-    clock_jumps: int = 0
-
-
-class World:
-    """Everything that one run consists of."""
+class World(Parts):
+    """Everything that one run consists of; ``Parts`` has what can be looked at."""
 
     def __init__(
         self, choices: Choices, faults: Faults | None = None, *, max_events: int = 100_000, checks: bool = False,
-        tag: str = "",
+        tag: str = "", level: Level = "calls",
     ) -> None:  # fmt: skip
-        """``checks``: verify every invariant of the head after every message. ``tag``: hex digits for session names."""
+        """``checks``: verify every invariant of the head after every message. ``tag``: hex digits for session names.
+
+        ``level``: what is a choice: the order of "calls", or that of all messages on all "links".
+        """
         self.tag = tag
+        self.level = level
         self.choices = choices
+        self.isolation = Isolation()
         self.faults = faults or Faults()
         self.clock = Clock()
         self.fibers = Fibers(self._enter)
@@ -87,6 +80,8 @@ class World:
         self.messages = 0
         self.kills = 0
         self.jumps = 0
+        #: How often what has broken: "spawn", "store"; "driver" if it has died.
+        self.broken: Counter[str] = Counter()
         self.age = 0
         self._idents = 0
         self._chains = 0
@@ -120,6 +115,12 @@ class World:
         self.invariants: list[tuple[str, Callable[[], Any]]] = []
         self.reached: dict[str, bool] = {}
         self.promises: list[tuple[str, Callable[[], Any], float | None]] = []
+        #: What the step that is under way has touched (None: nobody asks), made, and gone on with.
+        self.footprint: Footprint | None = {} if choices.policy.sees_all else None
+        self.made: list[Any] = []
+        self.seen: list[Any] = []
+        #: The program has more than one line of execution.
+        self.shared = False
         self._settling: Fiber | None = None
         self._main: Fiber | None = None
         self.over = False
@@ -141,9 +142,10 @@ class World:
     def start(self, config: StartConfig) -> SimDriver:
         """Start a grid."""
         from actorgrid.sim.grid import Grid  # the world is older than its grids
+        from actorgrid.sim.links import Links
 
         self.grids += 1
-        self.grid = grid = Grid(self, config)
+        self.grid = grid = (Links if self.level == "links" else Grid)(self, config)
         if self.fibers.current is not None:
             self.fibers.current.home = grid.driver
         return grid.driver
@@ -214,9 +216,12 @@ class World:
             self._noticing.pop(fiber, None)
             self.waits_for.pop(fiber, None)
 
-    def notice(self, fiber: Fiber) -> None:
+    def notice(self, fiber: Fiber, need: int) -> None:
         """Enough of what a fiber waits for is there: let it see that, now or after other things have happened."""
         self._noticing[fiber] = None
+        _, oids = self.waits_for.get(fiber, ("", ()))
+        if self.footprint is not None and need == len(oids):
+            self.choices.policy.fed(("notice", fiber.name, ""), oids)
 
     def _notice(self, fiber: Fiber) -> Event:
         label = f"{fiber.name} sees what is ready"
@@ -231,11 +236,23 @@ class World:
         """Let virtual time pass for the calling fiber."""
         self.wait("sleep()", max(seconds, 0.0), lambda: False)
 
+    def calls(self, home: Any, target: Any, what: str) -> None:
+        """A call begins. The run ends with SharedStateLeak if its code would find what another process left."""
+        try:
+            self.isolation.calls(home, target, what)
+        except SharedStateLeak as error:
+            self._abort(error)
+            raise
+
     def _enter(self, fiber: Fiber) -> None:
+        self.isolation.enters(fiber.home)
         if fiber.home is None:
             current.install(None)
+            self.touch("driver", is_open=self.shared)
         else:
             fiber.home.enter()
+            if self.footprint is not None:
+                fiber.home.runs(fiber)
 
     # -- the hub
 
@@ -274,7 +291,9 @@ class World:
         self.events += 1
         if self.events > self.max_events:
             raise LivelockError(f"the program has not ended after {self.max_events} events: {self.describe_waits()}")
+        self.end_step()
         event = self.choices.pick(events)
+        self._begin_step(event)
         if self.story is not None:
             self.story.append(self._told(event))
         self.choices.observe(f"{event.kind} {event.label} {len(events)}")
@@ -287,6 +306,30 @@ class World:
             self._last_chain = event.chain
         event.happen()
 
+    # -- what steps touch
+
+    def touch(self, token: Any, *, writes: bool = True, is_open: bool = True) -> None:
+        """Note that the step that is under way touches something (see ``footprint``)."""
+        if self.footprint is not None:
+            touch(self.footprint, token, writes=writes, is_open=is_open)
+
+    def _begin_step(self, event: Event) -> None:
+        if event.kind == "call" and not self.invariants:
+            self.touch(event.where, writes=not event.readonly)
+        else:
+            self.touch(ALL)
+
+    def end_step(self) -> None:
+        """Tell the policy what the step that is over has touched."""
+        if self.footprint is None:
+            return
+        if self.clock.touched:
+            self.clock.touched = False
+            self.touch("clock")
+        footprint, made, seen = self.footprint, self.made, self.seen
+        self.footprint, self.made, self.seen = {}, [], []
+        self.choices.policy.stepped(footprint, made, seen)
+
     def enabled(self) -> list[Event]:
         """Return what may happen next, the dullest first."""
         events = self.grid.offers() if self.grid is not None else []
@@ -294,6 +337,8 @@ class World:
             events.sort(key=self._dullness)
         if self._noticing:
             events[:0] = [self._notice(fiber) for fiber in self._noticing if fiber.parked]
+        if self.grid is not None:
+            events[:0] = self.grid.deliveries()
         for fiber in self._polls:
             if fiber.parked:
                 what = f"{fiber.name} looks again"
@@ -303,6 +348,11 @@ class World:
             events.append(Event("time", "", timer.label, timer.label, partial(self._pass, timer.at)))
         if self.may_kill("blocked") and events:
             events += self._kills()
+        if events and not self.choices.calm and self.grid is not None and self.grid.open:
+            if self.faults.head:
+                events.append(Event("kill", "head", "", "kill the head", self.grid.lost))
+            if self.faults.driver and not self.broken["driver"]:
+                events.append(Event("kill", "driver", "", "kill the driver", self._kill_driver))
         if self.jumps < self.faults.clock_jumps and events and not self.choices.calm:
             events += [
                 Event("jump", "", str(by), f"the wall clock jumps by {by} s", partial(self._jump, by))
@@ -354,23 +404,25 @@ class World:
 
     def _stuck(self) -> None:
         """Nothing can ever happen again, and somebody waits."""
-        self.last_waits = self.describe_waits()
-        error = DeadlockError(f"nothing can happen any more: {self.last_waits}")
+        self.last_waits = self.describe_waits(stacks=True)
+        error = DeadlockError(f"nothing can happen any more: {self.describe_waits()}")
         main = self._main
         if main is not None and main.parked:
             self.fibers.wake(main, error)
         else:
             raise error
 
-    def describe_waits(self) -> str:
-        """Return who waits for what."""
+    def describe_waits(self, *, stacks: bool = False) -> str:
+        """Return who waits for what; ``stacks``: and the lines of the program that do."""
         said = []
         for fiber in self.fibers.alive:
             if fiber.parked:
                 call, oids = self.waits_for.get(fiber, (fiber.parked, ()))
                 calls = self.grid.calls if self.grid is not None else {}
                 named = [f"{calls[oid].name} {calls[oid].path}" if oid in calls else f"{oid:x}" for oid in oids]
-                said.append(f"{fiber.name} waits in {call}" + (f" for {', '.join(named)}" if named else ""))
+                what = f"{fiber.name} waits in {call}" + (f" for {', '.join(named)}" if named else "")
+                places = places_of(fiber.frame()) if stacks else ""
+                said.append(f"{what}, at {places}" if places else what)
         return "; ".join(said) or "nobody waits"
 
     # -- choices that user code runs into
@@ -414,6 +466,8 @@ class World:
 
     def at_end(self) -> None:
         """Look at what was to hold in the end."""
+        if self.promises:
+            self.touch(ALL)
         promises, self.promises = self.promises, []
         for name, holds, within in promises:
             if not holds():
@@ -426,11 +480,34 @@ class World:
         faults = self.faults
         return self.kills < faults.kill and point in faults.kill_points and not self.choices.calm
 
-    def killed(self, label: str, victim: str, before_reply: str = "") -> None:
-        """The process of a task or actor (``victim``: its path) is being killed."""
+    def breaks(self, kind: str, label: str) -> bool:
+        """Return whether something breaks here: the search decides, as often as ``faults`` allow."""
+        most = self.faults.spawn_errors if kind == "spawn" else self.faults.store_full
+        if self.broken[kind] >= most or not self.draw(kind, 2, label):
+            return False
+        self.broken[kind] += 1
+        if self.story is not None:
+            self.story.append(Step(self.clock.now, kind, "", label))
+        return True
+
+    def _kill_driver(self) -> None:
+        """The program's process dies: nothing of it happens any more, and the head ends what was its."""
+        self.broken["driver"] += 1
+        main = self._main
+        assert main is not None
+        assert self.grid is not None
+        self.grid.close()
+        main.parked = main.parked or "the hub"
+        self.fibers.wake(main, DriverKilled())
+
+    def killed(self, label: str, victim: Worker, point: str = "blocked", call: str = "") -> None:
+        """The process of a task or actor is being killed."""
         self.kills += 1
+        assert self.grid is not None
+        calls, count = self.grid.calls, self.grid.said
+        said = {calls[task].path: count[task] for task in victim.machine.running if count[task]}
         started = {where: len(order) for where, order in self.orders.items()}
-        self.deaths.append(Kill(victim, before_reply, started, dict(self.finished)))
+        self.deaths.append(Kill(victim.path, point, call, started, dict(self.finished), said))
         if label and self.story is not None:
             self.story.append(Step(self.clock.now, "kill", "", label))
 
@@ -452,7 +529,7 @@ class World:
         return bool(worker.machine.running)
 
     def _kill(self, worker: Worker) -> None:
-        self.killed("", worker.path)
+        self.killed("", worker)
         assert self.grid is not None
         self.grid.died(worker, -SIGKILL)
 

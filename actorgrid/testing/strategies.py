@@ -29,7 +29,13 @@ def programs(depth: int = 2, longest: int = 10) -> st.SearchStrategy[tuple[Act, 
 
 def faults(most_kills: int = 2) -> st.SearchStrategy[Faults]:
     """Return a strategy for fault plans."""
-    return st.builds(Faults, kill=st.integers(0, most_kills), actors=st.booleans())
+    return st.builds(
+        Faults,
+        kill=st.integers(0, most_kills),
+        actors=st.booleans(),
+        spawn_errors=st.integers(0, 1),
+        store_full=st.integers(0, 1),
+    )
 
 
 def schedules(longest: int = 50) -> st.SearchStrategy[Schedule]:

@@ -30,6 +30,8 @@ from actorgrid.exceptions import (
 #: A remote traceback, and any text that stands in for a value, is cut in its middle beyond this many characters.
 TEXT_LIMIT: Final = 64 << 10
 _MEMBER_LIMIT: Final = 4 << 10
+#: An exception that pickles to more (bytes) is sent with its long parts cut.
+LARGEST_ERROR: Final = 1 << 20
 #: Of a deeper traceback only the last frames are shown.
 _FRAME_LIMIT: Final = 200
 #: Frames of this package on top of a traceback are how the user's function was called: no news.
@@ -47,7 +49,8 @@ def pack_exception(error: BaseException, function_name: str, pid: int) -> bytes:
     """Return ``error``, raised by ``function_name`` in process ``pid``, as bytes for ``unpack_exception``.
 
     Runs where it was raised, and never raises, whatever the methods of the exception do. An error that has come out
-    of another task keeps its innermost cause; its story is part of the traceback.
+    of another task keeps its innermost cause; its story is part of the traceback. What cannot be pickled, or is too
+    large, is replaced by text; a note on the exception says what and why.
     """
     told = _format(error)
     cause = error.cause if isinstance(error, TaskError) else error
@@ -55,7 +58,11 @@ def pack_exception(error: BaseException, function_name: str, pid: int) -> bytes:
         cause = TaskCancelledError(None, f"{function_name} was interrupted")
     try:
         data = _dumps(_portable(cause))
-        pickle.loads(data)  # noqa: S301  # what this process has just made
+        if len(data) > LARGEST_ERROR:
+            data = _dumps(_shortened(cause, len(data)))
+        arrives = pickle.loads(data)  # noqa: S301  # what this process has just made
+        known = getattr(cause, "__notes__", ())
+        told = "\n".join([told, *(note for note in getattr(arrives, "__notes__", ()) if note not in known)])
     except BaseException:  # noqa: BLE001  # the methods of user classes
         data = pickle.dumps(ActorGridError(_safe_repr(cause)))
     return msgspec.msgpack.encode(_Packed(function_name, told, pid, data))
@@ -73,7 +80,7 @@ def unpack_exception(data: bytes, *, inherited: bool = False) -> BaseException:
         return TaskError("?", f"the error is damaged: {error}", UnserializableException())
     told = packed.traceback_str
     if inherited:
-        told = f"At least one of the input arguments for this task could not be computed:\n{told}"
+        told = f"At least one of the input arguments for this task could not be computed; what raised was:\n{told}"
     cause: Any
     try:
         cause = pickle.loads(packed.cause)  # noqa: S301  # the process that asked for a value unpickles it
@@ -156,12 +163,17 @@ def _portable(error: BaseException) -> Any:
     if _survives(error):
         return error
     arguments: tuple[Any, ...]
+    said: list[str] = []
     if isinstance(error, BaseExceptionGroup):
         arguments = (error.message, [_portable(inner) for inner in error.exceptions])
     else:
-        arguments = tuple(_member(value) for value in error.args)
-    state = {name: _member(value) for name, value in get_state(error).items() if name not in {"message", "exceptions"}}
-    notes = [_member(note) for note in getattr(error, "__notes__", ())]
+        arguments = tuple(_member(value, f"args[{index}]", said) for index, value in enumerate(error.args))
+    state = {
+        name: _member(value, name, said)
+        for name, value in get_state(error).items()
+        if name not in {"message", "exceptions"}
+    }
+    notes = [*(_member(note) for note in getattr(error, "__notes__", ())), *said]
     parts = _Parts(type(error), arguments, state, notes)
     if type(_round_trip(parts)) is type(error):
         return parts
@@ -190,11 +202,39 @@ def _survives(error: BaseException) -> bool:
         return True  # str() fails on both sides: as faithful as can be
 
 
-def _member(value: Any) -> Any:
-    """Return ``value`` if it can be pickled and unpickled, else its repr."""
+def _shortened(error: BaseException, size: int) -> Any:
+    """Return what pickles into ``error`` with its long parts cut."""
+    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    arguments = (
+        (error.message, [_shortened(each, 0) for each in inner])
+        if isinstance(error, BaseExceptionGroup)
+        else tuple(_short(value) for value in error.args)
+    )
+    state = {name: _short(value) for name, value in get_state(error).items() if name not in {"message", "exceptions"}}
+    notes = [_short(note) for note in getattr(error, "__notes__", ())]
+    cut = [f"this exception was too large to send ({size} bytes): its long parts were cut"] if size else []
+    return _Parts(type(error), arguments, state, [*notes, *cut])
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, str):
+        return _shorten(value, _MEMBER_LIMIT)
+    if isinstance(value, bytes):
+        return value[:_MEMBER_LIMIT]
+    value = _member(value)
+    return value if len(_dumps(value)) <= _MEMBER_LIMIT else _safe_repr(value)
+
+
+def _member(value: Any, path: str = "", said: list[str] | None = None) -> Any:
+    """Return ``value`` if it can be pickled and unpickled, else its repr; ``said`` gets the reason."""
     if isinstance(value, (str, int, float, bytes, bool, type(None))):
         return value
-    return value if type(_round_trip(value)) is type(value) else _safe_repr(value)
+    if type(_round_trip(value)) is type(value):
+        return value
+    problem = _problem(value) if said is not None else None
+    if problem is not None and said is not None:
+        said.append(f"sent as text: {explain_unpicklable(value, problem, path)}")
+    return _safe_repr(value)
 
 
 def _round_trip(value: Any) -> Any:
@@ -268,12 +308,23 @@ class _Search:
         problem = _problem(value)
         if problem is None:
             return None
-        if level < _LEVELS:
+        if level < _LEVELS and not _refuses(value):
             for name, child in _members(value):
                 found = self.find(child, path + name, level + 1)
                 if found is not None:
                     return found
         return path, problem
+
+
+def _refuses(value: Any) -> bool:
+    """Return whether it is ``value`` itself that says no, and not something in it."""
+    if isinstance(value, type) or not any("__reduce__" in vars(cls) for cls in type(value).__mro__[:-1]):
+        return False
+    try:
+        value.__reduce__()
+    except BaseException:  # noqa: BLE001  # the methods of user classes
+        return True
+    return False
 
 
 def _problem(value: Any) -> BaseException | None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import actorgrid as ag
-from tests.leaks import wait_until
+from actorgrid.testing.waiting import wait_until
 
 #: Engine -> what ``init`` needs to hear to use it.
 ENGINES: dict[str, dict[str, Any]] = {"process": {}, "sim": {"engine": "sim"}}

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import actorgrid as ag
+from actorgrid.testing.waiting import wait_until
 from tests.contract.tools import DEADLINE, count_run, kill_this_process, runs
-from tests.leaks import wait_until
 
 
 @ag.remote

@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 import actorgrid as ag
+from actorgrid.testing.waiting import wait_until
 from tests.contract.mortals import Mortal, behind, dies, eventually, is_dead
 from tests.contract.tools import DEADLINE, Gate, count_run, runs
-from tests.leaks import wait_until
 
 pytestmark = pytest.mark.usefixtures("grid")
 

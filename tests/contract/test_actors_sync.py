@@ -280,3 +280,18 @@ def test_submitted_calls_finish_after_the_last_handle_is_gone() -> None:
     del counter
     gate.open.remote()
     assert ag.get(refs, timeout=DEADLINE) == [1, 2]
+
+
+def test_actor_that_creates_an_actor_and_hands_it_out() -> None:
+    @ag.remote
+    class Maker:
+        def make(self) -> Any:
+            self.made = Counter.remote()
+            ag.get(self.made.add.remote())
+            return self.made
+
+    maker = Maker.remote()
+    made = ag.get(maker.make.remote(), timeout=DEADLINE)
+    assert ag.get(made.add.remote(), timeout=DEADLINE) == 2
+    del maker
+    assert ag.get(made.add.remote(), timeout=DEADLINE) == 3

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 import actorgrid as ag
+from actorgrid.testing.waiting import wait_until
 from tests.contract.tools import DEADLINE, Gate, hold
-from tests.leaks import wait_until
 
 
 @ag.remote

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import actorgrid as ag
+from actorgrid.testing.waiting import wait_until
 from tests.contract.tools import DEADLINE, Gate, count_run, hold, runs
-from tests.leaks import wait_until
 
 pytestmark = pytest.mark.usefixtures("grid")
 

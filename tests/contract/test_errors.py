@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import actorgrid as ag
+from actorgrid.testing.waiting import wait_until
 from tests.contract.tools import DEADLINE
-from tests.leaks import wait_until
 
 pytestmark = pytest.mark.usefixtures("grid")
 
@@ -398,3 +398,40 @@ def test_locals_of_a_failed_task_go_without_the_help_of_the_garbage_collector(tm
     with pytest.raises(ValueError, match="Probe"):
         ag.get(fail.remote(path), timeout=DEADLINE)
     assert wait_until(path.exists)
+
+
+class ReportError(Exception):
+    def __init__(self, code: int, output: str) -> None:
+        super().__init__(code, output)
+        self.code = code
+        self.output = output
+
+
+def test_exception_larger_than_a_frame_keeps_its_class_and_the_ends_of_its_text(grid: None) -> None:
+    @ag.remote
+    def fails() -> None:
+        raise ReportError(3, "first words " + "x" * 3_000_000 + " last words")
+
+    with pytest.raises(ReportError) as caught:
+        ag.get(fails.remote())
+    assert isinstance(caught.value, ag.exceptions.TaskError)
+    cause = caught.value.cause
+    assert cause.code == 3
+    assert cause.output.startswith("first words")
+    assert cause.output.endswith("last words")
+    assert "too large to send (" in cause.__notes__[0]
+
+
+def test_exception_that_cannot_be_pickled_says_what_of_it_could_not(grid: None) -> None:
+    class WeirdError(Exception):
+        pass
+
+    @ag.remote
+    def fails() -> None:
+        error = WeirdError("weird text")
+        error.inner = {"l": [threading.Lock()]}
+        raise error
+
+    with pytest.raises(ag.exceptions.TaskError, match="weird text") as caught:
+        ag.get(fails.remote())
+    assert "sent as text: inner['l'][0]: cannot pickle '_thread.lock' object" in str(caught.value)

@@ -230,3 +230,16 @@ def test_shutdown_does_not_wait_for_running_tasks(fresh_grid: Callable[..., Any]
     ag.wait(refs, timeout=0.05)
     ag.shutdown()
     assert not ag.is_initialized()
+
+
+def test_nesting_deeper_than_there_may_be_workers_is_an_error_that_names_the_option(
+    fresh_grid: Callable[..., Any],
+) -> None:
+    @ag.remote
+    def deep(n: int) -> int:
+        return 0 if n == 0 else 1 + ag.get(deep.remote(n - 1))
+
+    fresh_grid(num_cpus=1, max_workers=4)
+    with pytest.raises(ag.exceptions.TooManyWorkersError, match="max_workers"):
+        ag.get(deep.remote(8), timeout=DEADLINE)
+    assert ag.get(deep.remote(0), timeout=DEADLINE) == 0

@@ -180,3 +180,20 @@ def test_task_that_was_on_its_way_while_its_driver_left_does_not_run() -> None:
     inner = m.Submit(spec + 1, spec, parent=outer)
     bench.say(m.Spec(spec, Kind.TASK, "inner", b"code", demand({"CPU": 1})), inner, source=worker.number)
     assert [*bench.head.tasks.table] == [outer]
+
+
+def test_code_stays_from_its_export_on_though_others_forget_it_before_its_spec_comes() -> None:
+    bench = TwoDrivers()
+    code, mine, theirs = Value(Status.OK, b"y"), bench.id(), FIRST_OF_SECOND + 10
+    bench.say(m.Export(b"new", "h", code), m.Spec(mine, Kind.TASK, "h", b"new", demand({"CPU": 1})))
+    bench.from_other(m.Export(b"new", "h", code))
+    bench.say(m.Forget(mine))
+    bench.from_other(m.Spec(theirs, Kind.TASK, "h", b"new", demand({"CPU": 1})), m.Forget(theirs))
+    assert b"new" not in bench.head.library.codes
+
+
+def test_code_that_was_exported_and_never_used_goes_with_its_driver() -> None:
+    bench = TwoDrivers()
+    bench.from_other(m.Export(b"new", "h", Value(Status.OK, b"y")))
+    bench.leave()
+    assert b"new" not in bench.head.library.codes

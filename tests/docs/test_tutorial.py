@@ -11,7 +11,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "tutorial" / "ten-minutes.md"
-SIMULATION = ROOT / "docs" / "tutorial" / "every-schedule.md"
+PAGES = [
+    PAGE,
+    ROOT / "docs" / "tutorial" / "every-schedule.md",
+    ROOT / "docs" / "how-to" / "find-a-lost-update.md",
+    ROOT / "docs" / "how-to" / "find-a-retry-that-pays-twice.md",
+    ROOT / "docs" / "how-to" / "prove-a-lock.md",
+]
 
 
 def blocks(page: Path) -> list[str]:
@@ -24,8 +30,8 @@ def promised(program: str) -> list[str]:
     return re.findall(r"^ *print\(.*\)  # (.+)$", program, re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", [PAGE, SIMULATION], ids=lambda page: page.stem)
-def test_tutorial_runs_and_prints_what_it_says(tmp_path: Path, page: Path) -> None:
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_page_runs_and_prints_what_it_says(tmp_path: Path, page: Path) -> None:
     pytest.importorskip("numpy")
     program = "\n".join(blocks(page))
     script = tmp_path / "ten_minutes.py"

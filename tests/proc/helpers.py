@@ -12,16 +12,16 @@ import signal
 import subprocess
 import sys
 import textwrap
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 
 import actorgrid
-from tests.leaks import SHARED_MEMORY, marked, wait_until
+from actorgrid.testing import marks
+from actorgrid.testing.leaks import SHARED_MEMORY
+from actorgrid.testing.waiting import wait_until
 
-MARK = "ACTORGRID_TEST_DRIVER"
 #: No test waits longer for something that must happen: far more than a busy machine needs.
 DEADLINE = 30.0
 #: What is promised within a second is given this long on a noisy machine.
@@ -45,7 +45,7 @@ class Driver:
     ) -> None:
         """Start ``source``: as a script, a module (``-m``), on the command line (``-c``) or on standard input."""
         self.folder = folder
-        self.mark = uuid.uuid4().hex
+        self.mark = marks.new_mark()
         self.temporary = folder / "tmp"
         self.temporary.mkdir()
         self.program = folder / "driver_program.py"
@@ -75,8 +75,10 @@ class Driver:
 
     def _environment(self) -> dict[str, str]:
         package = str(Path(actorgrid.__file__).parents[1])
+        marked = dict(os.environ)
+        marks.put(self.mark, marked)
         return {
-            MARK: self.mark,
+            marks.MARKS: marked[marks.MARKS],
             "TMPDIR": str(self.temporary),
             "XDG_RUNTIME_DIR": str(self.temporary),
             "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")])),
@@ -136,14 +138,8 @@ class Driver:
 
     def others(self) -> list[psutil.Process]:
         """Return the processes that it has started, directly or not."""
-        found = []
-        for pid in marked(MARK, self.mark):
-            if pid != self.process.pid:
-                try:
-                    found.append(psutil.Process(pid))
-                except psutil.Error:
-                    pass
-        return found
+        found = [process for process in marks.marked(self.mark) if process.pid != self.process.pid]
+        return sorted(found, key=lambda process: process.pid)
 
     def titled(self, title: str) -> list[psutil.Process]:
         """Return those of them whose title (the command line, for the system) starts with ``title``."""

@@ -125,3 +125,76 @@ print("depth:", ag.get(nest.remote(2)))
     )
     assert driver.said("running") == "False"
     assert driver.said("depth") == "2"
+
+
+NOBODY_READS = """
+from actorgrid.testing import wait_until
+read, write = os.pipe()
+os.dup2(write, 2)  # standard error is a pipe that nobody reads
+
+@ag.remote
+def chatter(path):
+    line = "x" * 100
+    while True:
+        print(line)
+        open(path, "w").close()
+
+path = sys.argv[0] + ".started"
+ref = chatter.remote(path)
+assert wait_until(lambda: os.path.exists(path), 20)
+"""
+
+
+def test_calls_go_on_though_nobody_reads_what_is_printed(drive: Drive) -> None:
+    run(
+        drive,
+        NOBODY_READS
+        + """
+for number in range(50):
+    assert ag.get(nest.remote(1), timeout=20) == 1
+ag.cancel(ref, force=True)
+try:
+    ag.get(ref, timeout=20)
+except ag.exceptions.TaskCancelledError:
+    pass
+""",
+    )
+
+
+def test_program_ends_at_once_though_nobody_reads_what_is_printed(drive: Drive) -> None:
+    run(
+        drive,
+        NOBODY_READS
+        + """
+ag.get(nest.remote(0), timeout=20)
+began = time.monotonic()
+ag.shutdown()
+assert time.monotonic() - began < 8, "it has waited for a reader"
+""",
+    )
+
+
+def test_what_was_held_back_is_printed_once_somebody_reads(drive: Drive) -> None:
+    run(
+        drive,
+        NOBODY_READS
+        + """
+ag.cancel(ref, force=True)
+@ag.remote
+def count():
+    for number in range(30_000):
+        print("line", number)
+done = count.remote()
+lines, text = [], b""
+def collect():
+    global text
+    while b"line 29999" not in text:
+        text += os.read(read, 1 << 16)
+thread = threading.Thread(target=collect)
+thread.start()
+ag.get(done, timeout=20)
+thread.join(20)
+seen = [int(line.split()[-1]) for line in text.decode().splitlines() if " line " in line]
+assert seen == list(range(30_000)), (len(seen), seen[:3], seen[-3:])
+""",
+    )

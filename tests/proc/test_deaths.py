@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.leaks import wait_until
+from actorgrid.testing.waiting import wait_until
 from tests.proc.helpers import PROMPT, Driver
 
 Drive = Callable[..., Driver]

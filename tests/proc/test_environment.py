@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.leaks import wait_until
+from actorgrid.testing.waiting import wait_until
 from tests.proc.helpers import Driver, title_of
 
 Drive = Callable[..., Driver]
@@ -284,3 +284,34 @@ print("value:", ag.get(join.remote()) == ag.get_runtime_context().get_node_id())
 """,
     )
     assert driver.said("value") == "True"
+
+
+def test_program_that_a_task_starts_can_be_interrupted(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+import signal, subprocess
+@ag.remote
+def handler():
+    code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip()
+print("default:", ag.get(handler.remote()))
+""",
+    )
+    assert driver.said("default") == "True"
+
+
+def test_numerical_libraries_of_preloaded_modules_start_no_threads_before_the_fork(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+ag.init(preload=["numpy"])
+@ag.remote
+def threads():
+    import psutil
+    launcher = psutil.Process().parent()
+    return "numpy" in sys.modules, launcher.num_threads()
+print("threads:", *ag.get(threads.remote()))
+""",
+    )
+    assert driver.said("threads") == "True 1"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.leaks import wait_until
+from actorgrid.testing.waiting import wait_until
 from tests.proc.helpers import Driver
 
 Drive = Callable[..., Driver]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from tests.leaks import wait_until
+from actorgrid.testing.waiting import wait_until
 from tests.proc.helpers import Driver
 
 Drive = Callable[..., Driver]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import queue
 
+from actorgrid.runtime.backlog import Backlog
 from actorgrid.runtime.output import MARK, MarkedStream, Printer
 
 
@@ -63,3 +65,30 @@ def test_stream_marks_only_when_the_name_changes() -> None:
     data = os.read(read, 1000)
     os.close(read)
     assert data == mark("f") + b"1\n2\n" + mark("g") + b"3\n"
+
+
+def test_backlog_of_what_nobody_reads_asks_to_hold_and_goes_on_when_it_is_read() -> None:
+    read, write = os.pipe()
+    told: queue.SimpleQueue[bool] = queue.SimpleQueue()
+    backlog = Backlog(told.put)
+    text = b"".join(b"%07d\n" % number for number in range(300_000))
+    backlog.write(write, text)
+    assert told.get(timeout=10) is True
+    got = b""
+    while len(got) < len(text):
+        got += os.read(read, 1 << 16)
+    assert told.get(timeout=10) is False
+    assert got == text
+    os.close(read)
+    os.close(write)
+
+
+def test_backlog_of_what_nobody_will_ever_read_is_dropped() -> None:
+    read, write = os.pipe()
+    backlog = Backlog(lambda _: None)
+    backlog.write(write, bytes(500_000))
+    backlog.finish()
+    os.close(read)
+    backlog.write(write, b"more")
+    backlog.finish()
+    os.close(write)

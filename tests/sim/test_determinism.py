@@ -12,13 +12,13 @@ import pytest
 from actorgrid import sim
 from actorgrid.exceptions import NondeterminismError
 from actorgrid.sim.policies import RandomWalk
-from tests.zoo.test_zoo import ZOO
+from tests.zoo.catalogue import ZOO, Animal
 
 DIGESTS = """
 import random, sys
 from actorgrid.sim.policies import RandomWalk
 from actorgrid.sim.runner import Program, quiet_collector
-from tests.zoo.test_zoo import ZOO
+from tests.zoo.catalogue import ZOO
 with quiet_collector():
     for animal in ZOO:
         for seed in range(5):
@@ -43,13 +43,13 @@ def test_runs_are_equal_under_every_hash_seed() -> None:
 
 
 @pytest.mark.parametrize("animal", ZOO, ids=str)
-def test_recorded_schedule_leads_to_the_same_run(animal: object) -> None:
+def test_recorded_schedule_leads_to_the_same_run(animal: Animal) -> None:
     import random
 
     from actorgrid.sim.choices import Forced
     from actorgrid.sim.runner import Program, quiet_collector
 
-    program = Program(animal.buggy, animal.args, faults=animal.faults)  # type: ignore[attr-defined]  # an Animal
+    program = Program(animal.buggy, animal.args, faults=animal.faults)
     with quiet_collector():
         for seed in range(20):
             one = program.run(RandomWalk(random.Random(seed)), seed)

@@ -12,6 +12,7 @@ from actorgrid.core.head.records import Actor
 from actorgrid.testing.programs import Act, play
 from actorgrid.testing.strategies import faults, programs
 
+LEVELS = ["calls", "links"]
 SOME = settings(deadline=None, max_examples=50, derandomize=True, suppress_health_check=list(HealthCheck))
 MANY = settings(SOME, max_examples=3000, derandomize=False)
 
@@ -28,29 +29,36 @@ def nothing_is_left(world: sim.World) -> None:
     assert all(peer.live_bytes == 0 for peer in head.peers.values())
 
 
-def run_and_look(acts: tuple[Act, ...], cpus: int, plan: sim.Faults) -> None:
+def run_and_look(acts: tuple[Act, ...], cpus: int, plan: sim.Faults, level: sim.Level) -> None:
     """Play a program: it ends, every invariant holds after every message, and nothing is left."""
-    with sim.world(checks=True, faults=plan, max_events=20_000) as world:
+    with sim.world(checks=True, faults=plan, max_events=20_000, level=level) as world:
         ag.init(num_cpus=cpus)
         play(acts)
         sim.settle()
         nothing_is_left(world)
 
 
+@pytest.mark.parametrize("level", LEVELS)
 @SOME
 @given(programs(), st.integers(1, 3))
-def test_every_program_ends_and_leaves_nothing(acts: tuple[Act, ...], cpus: int) -> None:
-    run_and_look(acts, cpus, sim.Faults())
+def test_every_program_ends_and_leaves_nothing(level: sim.Level, acts: tuple[Act, ...], cpus: int) -> None:
+    run_and_look(acts, cpus, sim.Faults(), level)
 
 
+@pytest.mark.parametrize("level", LEVELS)
 @SOME
 @given(programs(), st.integers(1, 3), faults())
-def test_every_program_ends_and_leaves_nothing_whoever_dies(acts: tuple[Act, ...], cpus: int, plan: sim.Faults) -> None:
-    run_and_look(acts, cpus, plan)
+def test_every_program_ends_and_leaves_nothing_whoever_dies(
+    level: sim.Level, acts: tuple[Act, ...], cpus: int, plan: sim.Faults
+) -> None:
+    run_and_look(acts, cpus, plan, level)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("level", LEVELS)
 @MANY
 @given(programs(), st.integers(1, 3), faults())
-def test_thousands_of_programs_end_and_leave_nothing(acts: tuple[Act, ...], cpus: int, plan: sim.Faults) -> None:
-    run_and_look(acts, cpus, plan)
+def test_thousands_of_programs_end_and_leave_nothing(
+    level: sim.Level, acts: tuple[Act, ...], cpus: int, plan: sim.Faults
+) -> None:
+    run_and_look(acts, cpus, plan, level)

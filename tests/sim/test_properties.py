@@ -14,7 +14,7 @@ import pytest
 import actorgrid as ag
 from actorgrid import sim
 from actorgrid.exceptions import DeadlockError, LivelockError, SimulationError
-from tests.zoo import shared_state
+from tests.zoo import locks
 from tests.zoo.shared_state import Cell, read_then_write
 
 
@@ -81,7 +81,7 @@ def test_properties_are_for_simulated_programs() -> None:
 
 
 def test_deadlock_says_who_waits_for_whom() -> None:
-    error = sim.explore(shared_state.deadlock01, runs=100).failures[0].run.error
+    error = sim.explore(locks.deadlock01, runs=100).failures[0].run.error
     assert isinstance(error, DeadlockError)
     assert "take_two 2 waits in get for Lock.acquire" in str(error)
 

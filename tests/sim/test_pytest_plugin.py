@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 import actorgrid as ag
 from actorgrid import sim
+from actorgrid.exceptions import DeadlockError, SimulationError
 from actorgrid.sim.world import World
 from tests.zoo.shared_state import Cell, lost_update, lost_update_fixed
 
@@ -70,3 +73,83 @@ def test_fixture_runs_the_test_in_a_world(sim_grid: World) -> None:
     assert ag.get(cell.get.remote()) == 5
     assert sim.peek(cell).value == 5
     assert sim_grid.events == 1
+
+
+async def test_async_test_runs_in_the_world_on_virtual_time(sim_grid: World, tmp_path: Path) -> None:
+    assert tmp_path.name
+    cell = Cell.remote(5)
+    began = time.monotonic()
+    value, _ = await asyncio.gather(cell.get.remote(), asyncio.sleep(3600))
+    assert value == 5
+    assert 3600 <= time.monotonic() - began < 3601
+    assert sim_grid.clock.now >= 3600
+
+
+async def test_async_test_sees_errors_and_time_limits(sim_grid: World) -> None:
+    @ag.remote(max_retries=0)
+    def fail() -> None:
+        raise ValueError("on purpose")
+
+    @ag.remote
+    class Slow:
+        async def nap(self) -> None:
+            await asyncio.sleep(1e6)
+
+    with pytest.raises(ValueError, match="on purpose"):
+        await fail.remote()
+    slow = Slow.remote()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(slow.nap.remote(), 10)
+
+
+def test_async_program_that_waits_for_nothing_is_a_deadlock() -> None:
+    async def wait() -> None:
+        await asyncio.gather(asyncio.Event().wait(), asyncio.Event().wait())
+
+    error = sim.run(wait).error
+    assert isinstance(error, DeadlockError)
+    assert "its event loop" in str(error)
+
+
+def test_all_parts_can_be_looked_at(sim_grid: World) -> None:
+    with pytest.raises(SimulationError, match="no grid runs in this world"):
+        _ = sim_grid.head
+    ag.init(num_cpus=3)
+    cell = Cell.remote(5)
+    assert ag.get(cell.get.remote()) == 5
+    (worker,) = sim_grid.workers
+    assert worker.title == f"Cell {worker.engine.pid}"
+    assert worker.machine.actor is not None
+    assert not worker.machine.running
+    (driver,) = sim_grid.drivers
+    assert driver.capacity["CPU"] == 3
+    assert sim_grid.clients == {driver.client.number: driver.client, worker.number: worker.engine.client}
+    assert list(sim_grid.head.peers) == list(sim_grid.clients)
+    sim_grid.check()
+    ag.kill(cell)
+    sim.settle()
+    assert worker not in sim_grid.workers
+
+
+@sim.test(runs=50)
+async def test_decorated_async_test() -> None:
+    cell = Cell.remote(1)
+    await asyncio.gather(cell.set.remote(2), asyncio.sleep(10))
+    assert await cell.get.remote() == 2
+
+
+def test_async_programs_are_explored_and_replayed() -> None:
+    async def race() -> None:
+        cell = Cell.remote(0)
+
+        async def increment() -> None:
+            await cell.set.remote(await cell.get.remote() + 1)
+
+        await asyncio.gather(increment(), increment())
+        assert await cell.get.remote() == 2
+
+    found = sim.explore(race, runs=100)
+    (failure,) = found.failures
+    assert isinstance(failure.run.error, AssertionError)
+    assert isinstance(sim.replay(failure.schedule, race).error, AssertionError)
+    assert sim.replay(failure.schedule, race, real=True).confirmed

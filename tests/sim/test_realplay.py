@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from actorgrid import sim
-from tests.zoo import actors, shared_state
+from tests.zoo import actors, crashes, locks, protocols, replication, separators, shared_state, structures
 
 KILL = sim.Faults(kill=1)
 PROGRAMS: list[tuple[Callable[..., None], tuple[Any, ...], sim.Faults | None]] = [
@@ -16,19 +16,31 @@ PROGRAMS: list[tuple[Callable[..., None], tuple[Any, ...], sim.Faults | None]] =
     (shared_state.lost_update, (3, 2), None),
     (shared_state.reorder, (5,), None),
     (shared_state.twostage, (), None),
-    (shared_state.wronglock, (), None),
+    (locks.wronglock, (), None),
     (shared_state.token_ring, (), None),
     (shared_state.bluetooth, (), None),
-    (shared_state.aba, (), None),
-    (shared_state.stale_cache, (), None),
-    (shared_state.combination_lock, (4,), None),
-    (shared_state.causal, (), None),
+    (structures.aba, (), None),
+    (actors.stale_cache, (), None),
+    (separators.combination_lock, (4,), None),
+    (actors.causal, (), None),
     (actors.await_interleave, (), None),
-    (actors.retry_add, (), KILL),
-    (actors.money_transfer, (), KILL),
-    (actors.restart_amnesia, (), KILL),
-    (actors.work_queue_ack, (), KILL),
-    (actors.two_crash, (), sim.Faults(kill=2)),
+    (crashes.retry_add, (), KILL),
+    (crashes.money_transfer, (), KILL),
+    (crashes.restart_amnesia, (), KILL),
+    (crashes.work_queue_ack, (), KILL),
+    (crashes.two_crash, (), sim.Faults(kill=2)),
+    (structures.circular_buffer, (), None),
+    (structures.queue, (), None),
+    (structures.stack, (), None),
+    (structures.file_system, (), None),
+    (separators.fig1b, (), None),
+    (protocols.client_server_withdraw, (), None),
+    (protocols.espresso, (), None),
+    (replication.paxos, (), None),
+    (replication.raft_double_vote, (), KILL),
+    (replication.crdt_merge, (), None),
+    (replication.gossip_resurrects, (), None),
+    (replication.fdb_cycle, (), None),
 ]
 
 

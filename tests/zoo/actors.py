@@ -1,4 +1,4 @@
-"""The zoo, parts C and D: programs whose bug is how actors wait, or what a crash leaves behind."""
+"""The zoo, part C: programs whose bug is how actors hear of things and wait for each other."""
 
 # mypy: disable-error-code="attr-defined"
 # ... because mypy does not see what a decorator makes of a class.
@@ -9,7 +9,93 @@ import time
 from typing import Any
 
 import actorgrid as ag
+from tests.zoo.locks import Lock
 from tests.zoo.shared_state import Cell, finish
+
+# ---------------------------------------------------------------------------------------------------------- causal
+
+
+@ag.remote
+class Relay:
+    def __init__(self, onward: Any) -> None:
+        self.onward = onward
+
+    def send(self, message: str) -> None:
+        ag.get(self.onward.send.remote(message))
+
+
+@ag.remote
+class Sink:
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def send(self, message: str) -> None:
+        self.seen.append(message)
+
+    @ag.method(readonly=True)
+    def order(self) -> list[str]:
+        return self.seen
+
+
+def causal(hops: int = 1) -> None:
+    sink = Sink.remote()
+    relay: Any = sink
+    for _ in range(hops):
+        relay = Relay.remote(relay)
+    direct = sink.send.remote("first")
+    relayed = relay.send.remote("second")
+    ag.get([direct, relayed])
+    assert ag.get(sink.order.remote()) == ["first", "second"], "what was sent first came second"
+
+
+def causal_fixed(hops: int = 1) -> None:
+    sink = Sink.remote()
+    relay: Any = sink
+    for _ in range(hops):
+        relay = Relay.remote(relay)
+    ag.get(sink.send.remote("first"))
+    ag.get(relay.send.remote("second"))
+    assert ag.get(sink.order.remote()) == ["first", "second"]
+
+
+# ----------------------------------------------------------------------------------------------------- stale cache
+
+
+@ag.remote
+def read_through(cache: Any, store: Any) -> None:
+    if ag.get(cache.get.remote()) is None:
+        ag.get(cache.set.remote(ag.get(store.get.remote())))
+
+
+@ag.remote
+def write_and_invalidate(cache: Any, store: Any) -> None:
+    ag.get(store.set.remote("new"))
+    ag.get(cache.set.remote(None))
+
+
+@ag.remote
+def write_both(cache: Any, store: Any) -> None:
+    ag.get(store.set.remote("new"))
+    ag.get(cache.set.remote("new"))
+
+
+@ag.remote
+def read_through_carefully(cache: Any, store: Any) -> None:
+    if ag.get(cache.get.remote()) is None:
+        ag.get(cache.compare_and_set.remote(None, ag.get(store.get.remote())))
+
+
+def stale_cache() -> None:
+    cache, store = Cell.remote(None), Cell.remote("old")
+    finish([read_through.remote(cache, store), write_and_invalidate.remote(cache, store)])
+    assert ag.get(cache.get.remote()) in (None, "new"), "the cache holds the old value for ever"
+
+
+def stale_cache_fixed() -> None:
+    cache, store = Cell.remote(None), Cell.remote("old")
+    finish([read_through_carefully.remote(cache, store), write_both.remote(cache, store)])
+    assert ag.get(cache.get.remote()) == "new"
+
 
 # ------------------------------------------------------------------------------------------- waiting for each other
 
@@ -67,7 +153,7 @@ class Counter:
 def await_interleave() -> None:
     counter = Counter.remote(Cell.remote())
     ag.get([counter.add.remote(), counter.add.remote()])
-    assert ag.get(counter.get.remote()) == 2
+    assert ag.get(counter.get.remote()) == 2, "an update was lost while the actor waited"
 
 
 def await_interleave_fixed() -> None:
@@ -76,157 +162,18 @@ def await_interleave_fixed() -> None:
     assert ag.get(counter.get.remote()) == 2
 
 
-# ------------------------------------------------------------------------------------------- crashes in the middle
-
-
-@ag.remote(max_retries=3)
-def add_one(cell: Any) -> None:
-    ag.get(cell.add.remote(1))
-
-
-@ag.remote
-class Ledger:
-    """Knows which requests it has seen."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, int] = {}
-
-    def add_once(self, request: str, n: int) -> None:
-        self.seen.setdefault(request, n)
-
-    @ag.method(readonly=True)
-    def total(self) -> int:
-        return sum(self.seen.values())
-
-
-@ag.remote(max_retries=3)
-def add_once(ledger: Any, request: str) -> None:
-    ag.get(ledger.add_once.remote(request, 1))
-
-
-def retry_add() -> None:
-    cell = Cell.remote()
-    ag.get(add_one.remote(cell))
-    assert ag.get(cell.get.remote()) == 1, "a retry paid twice"
-
-
-def retry_add_fixed() -> None:
-    ledger = Ledger.remote()
-    ag.get(add_once.remote(ledger, "r1"))
-    assert ag.get(ledger.total.remote()) == 1
-
-
-@ag.remote(max_retries=3)
-def transfer(a: Any, b: Any) -> None:
-    ag.get(a.add.remote(-10))
-    ag.get(b.add.remote(10))
-
-
-@ag.remote
-class Bank:
-    def __init__(self) -> None:
-        self.balance = {"a": 100, "b": 0}
-        self.done: set[str] = set()
-
-    def transfer(self, request: str) -> None:
-        if request not in self.done:
-            self.done.add(request)
-            self.balance["a"] -= 10
-            self.balance["b"] += 10
-
-    @ag.method(readonly=True)
-    def total(self) -> tuple[int, int]:
-        return self.balance["a"], self.balance["b"]
-
-
-@ag.remote(max_retries=3)
-def transfer_in_bank(bank: Any) -> None:
-    ag.get(bank.transfer.remote("t1"))
-
-
-def money_transfer() -> None:
-    a, b = Cell.remote(100), Cell.remote(0)
-    ag.get(transfer.remote(a, b))
-    assert ag.get([a.get.remote(), b.get.remote()]) == [90, 10], "money was made or lost"
-
-
-def money_transfer_fixed() -> None:
-    bank = Bank.remote()
-    ag.get(transfer_in_bank.remote(bank))
-    assert ag.get(bank.total.remote()) == (90, 10)
-
-
-def restart_amnesia() -> None:
-    cell = Cell.options(max_restarts=1, max_task_retries=3).remote()
-    ag.get(cell.set.remote(7))
-    assert ag.get(cell.get.remote()) == 7, "an acknowledged write is gone"
-
-
-@ag.remote(max_retries=0)
-def work(queue: Any, sink: Any) -> None:
-    item = ag.get(queue.take.remote())
-    if item is not None:
-        ag.get(sink.add.remote(item))
-        ag.get(queue.done.remote())
-
-
-@ag.remote
-class Queue:
-    """Leases its one item until it is told that it is done."""
-
-    def __init__(self) -> None:
-        self.left = 1
-
-    def take(self) -> int | None:
-        return 5 if self.left else None
-
-    def done(self) -> None:
-        self.left = 0
-
-
-def work_queue_ack() -> None:
-    queue, sink = Queue.remote(), Cell.remote()
-    for _ in range(2):
-        ag.wait([work.remote(queue, sink)])
-    assert ag.get(sink.get.remote()) in (0, 5), "an item was worked on twice"
-
-
-def two_crash() -> None:
-    """Two replicas: only both deaths lose the value."""
-    replicas = [Cell.options(max_restarts=2, max_task_retries=3).remote() for _ in range(2)]
-    ag.get([replica.set.remote(1) for replica in replicas])
-    assert 1 in ag.get([replica.get.remote() for replica in replicas]), "every replica forgot it"
-
-
 # ------------------------------------------------------------------------------------------------------------ time
-
-
-@ag.remote
-class Slow:
-    def __init__(self) -> None:
-        self.done = 0
-
-    def work(self, seconds: float) -> None:
-        time.sleep(seconds)
-        self.done += 1
-
-    def count(self) -> int:
-        return self.done
-
-
-def timeout_then_late_reply() -> None:
-    slow = Slow.remote()
-    try:
-        ag.get(slow.work.remote(10), timeout=1)
-    except ag.exceptions.GetTimeoutError:
-        slow.work.remote(0)  # "it did not happen, so I do it again"
-    assert ag.get(slow.count.remote()) == 1, "it happened all the same"
 
 
 def impatient() -> None:
     """A reply that may come late: the timeout is long enough on any sane machine."""
     cell = Cell.remote(1)
     assert ag.get(cell.get.remote(), timeout=0.5) == 1
+
+
+def impatient_fixed() -> None:
+    cell = Cell.remote(1)
+    assert ag.get(cell.get.remote()) == 1
 
 
 @ag.remote
@@ -237,9 +184,45 @@ def first_or_last(name: str) -> str:
 def wait_order() -> None:
     """Takes the first result for the first submission's."""
     ready, _ = ag.wait([first_or_last.remote("one"), first_or_last.remote("two")], num_returns=1)
-    assert ag.get(ready[0]) == "one"
+    assert ag.get(ready[0]) == "one", "the first result is not that of the first submission"
 
 
 def wait_order_fixed() -> None:
     ready, rest = ag.wait([first_or_last.remote("one"), first_or_last.remote("two")], num_returns=1)
     assert sorted(finish([*ready, *rest])) == ["one", "two"]
+
+
+# ------------------------------------------------------------------------------------------------------- trying again
+
+
+@ag.remote
+def take_both(first: Any, second: Any, tries: int) -> bool:
+    """Take two cells, or none; wait and try again if that does not work. Returns whether it did."""
+    for _ in range(tries):
+        if ag.get(first.compare_and_set.remote(0, 1)):
+            if ag.get(second.compare_and_set.remote(0, 1)):
+                ag.get([second.set.remote(0), first.set.remote(0)])
+                return True
+            ag.get(first.set.remote(0))
+        time.sleep(1)
+    return False
+
+
+@ag.remote
+def take_turns(lock: Any) -> bool:
+    ag.get(lock.acquire.remote())
+    ag.get(lock.release.remote())
+    return True
+
+
+def livelock_backoff(tries: int = 2) -> None:
+    """Both take one, see that the other is taken, step back, wait for as long: and so on for ever."""
+    a, b = Cell.remote(), Cell.remote()
+    done = finish([take_both.remote(a, b, tries), take_both.remote(b, a, tries)])
+    assert any(done), "each stood in the way of the other, again and again"
+
+
+def livelock_backoff_fixed(tries: int = 2) -> None:
+    lock = Lock.remote()
+    done = finish([take_turns.remote(lock) for _ in range(tries)])
+    assert any(done)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import actorgrid as ag
@@ -41,20 +40,6 @@ class Cell:
             return False
         self.value = new
         return True
-
-
-@ag.remote
-class Lock:
-    """A lock: ``acquire`` returns when it is held."""
-
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-
-    async def acquire(self) -> None:
-        await self.lock.acquire()
-
-    async def release(self) -> None:
-        self.lock.release()
 
 
 # --------------------------------------------------------------------------------------------------------- account
@@ -109,7 +94,7 @@ def add(cell: Any, times: int) -> None:
 def lost_update(n: int = 2, k: int = 1) -> None:
     cell = Cell.remote()
     finish([read_then_write.remote(cell, k) for _ in range(n)])
-    assert ag.get(cell.get.remote()) == n * k
+    assert ag.get(cell.get.remote()) == n * k, "an update was lost"
 
 
 def lost_update_fixed(n: int = 2, k: int = 1) -> None:
@@ -183,28 +168,6 @@ def twostage(n: int = 1) -> None:
 def twostage_fixed(n: int = 1) -> None:
     a, b = Cell.remote(), Cell.remote()
     finish([*(two_stages_the_other_way.remote(a, b) for _ in range(n)), check_stages.remote(a, b)])
-
-
-# ------------------------------------------------------------------------------------------------------ wrong lock
-
-
-@ag.remote
-def locked_add(lock: Any, cell: Any) -> None:
-    ag.get(lock.acquire.remote())
-    value = ag.get(cell.get.remote())
-    ag.get(cell.set.remote(value + 1))
-    assert ag.get(cell.get.remote()) == value + 1, "somebody else held a lock, too"
-    ag.get(lock.release.remote())
-
-
-def wronglock(m: int = 1, n: int = 1) -> None:
-    cell, mine, yours = Cell.remote(), Lock.remote(), Lock.remote()
-    finish([locked_add.remote(mine, cell) for _ in range(m)] + [locked_add.remote(yours, cell) for _ in range(n)])
-
-
-def wronglock_fixed(m: int = 1, n: int = 1) -> None:
-    cell, lock = Cell.remote(), Lock.remote()
-    finish([locked_add.remote(lock, cell) for _ in range(m + n)])
 
 
 # ------------------------------------------------------------------------------------------------------ token ring
@@ -317,216 +280,25 @@ def bluetooth_fixed() -> None:
     finish([stop.remote(driver), request_fixed.remote(driver)])
 
 
-# ------------------------------------------------------------------------------------------------- deadlock, forks
+# --------------------------------------------------------------------------------------------------------------- lazy
 
 
 @ag.remote
-def take_two(first: Any, second: Any) -> None:
-    ag.get(first.acquire.remote())
-    ag.get(second.acquire.remote())
-    ag.get([second.release.remote(), first.release.remote()])
-
-
-def deadlock01() -> None:
-    a, b = Lock.remote(), Lock.remote()
-    finish([take_two.remote(a, b), take_two.remote(b, a)])
-
-
-def deadlock01_fixed() -> None:
-    a, b = Lock.remote(), Lock.remote()
-    finish([take_two.remote(a, b), take_two.remote(a, b)])
-
-
-def philosophers(n: int = 3) -> None:
-    forks = [Lock.remote() for _ in range(n)]
-    finish([take_two.remote(forks[seat], forks[(seat + 1) % n]) for seat in range(n)])
-
-
-def philosophers_fixed(n: int = 3) -> None:
-    forks = [Lock.remote() for _ in range(n)]
-    finish([take_two.remote(*(forks[i] for i in sorted((seat, (seat + 1) % n)))) for seat in range(n)])
-
-
-# ------------------------------------------------------------------------------------------------------------- ABA
+def check_below(cell: Any, limit: int) -> None:
+    assert ag.get(cell.get.remote()) < limit, "both had added already"
 
 
 @ag.remote
-class Stack:
-    """A lock-free stack: its nodes and its top change by compare-and-set of the name alone."""
-
-    def __init__(self) -> None:
-        self.next: dict[str, str | None] = {"a": "b", "b": None}
-        self.top: str | None = "a"
-        self.stamp = 0
-
-    @ag.method(readonly=True)
-    def look(self) -> tuple[str | None, str | None, int]:
-        return self.top, self.next.get(self.top or ""), self.stamp
-
-    def swing(self, old: str | None, new: str | None) -> bool:
-        if self.top != old:
-            return False
-        self.top = new
-        self.stamp += 1
-        return True
-
-    def swing_stamped(self, old: str | None, new: str | None, stamp: int) -> bool:
-        return self.stamp == stamp and self.swing(old, new)
-
-    def push(self, node: str) -> None:
-        self.next[node] = self.top
-        self.top = node
-        self.stamp += 1
-
-    def free(self, node: str) -> None:
-        assert self.top != node, "the top of the stack is freed"
-        self.next.pop(node, None)
-
-    @ag.method(readonly=True)
-    def sound(self) -> bool:
-        return self.top is None or self.top in self.next
+def add_n(cell: Any, n: int) -> None:
+    ag.get(cell.add.remote(n))
 
 
-@ag.remote
-def pop_slowly(stack: Any, stamped: bool) -> None:
-    top, below, stamp = ag.get(stack.look.remote())
-    if stamped:
-        ag.get(stack.swing_stamped.remote(top, below, stamp))
-    else:
-        ag.get(stack.swing.remote(top, below))
+def lazy01() -> None:
+    cell = Cell.remote()
+    finish([add_n.remote(cell, 1), check_below.remote(cell, 3), add_n.remote(cell, 2)])
 
 
-@ag.remote
-def pop_two_push_one(stack: Any) -> None:
-    popped = []
-    for _ in range(2):
-        top, below, stamp = ag.get(stack.look.remote())
-        if ag.get(stack.swing_stamped.remote(top, below, stamp)):
-            popped.append(top)
-    if popped[:1] == ["a"] and "b" in popped:
-        ag.get(stack.free.remote("b"))
-        ag.get(stack.push.remote("a"))
-
-
-def aba() -> None:
-    stack = Stack.remote()
-    finish([pop_slowly.remote(stack, False), pop_two_push_one.remote(stack)])
-    assert ag.get(stack.sound.remote()), "the top of the stack is a node that was freed"
-
-
-def aba_fixed() -> None:
-    stack = Stack.remote()
-    finish([pop_slowly.remote(stack, True), pop_two_push_one.remote(stack)])
-    assert ag.get(stack.sound.remote())
-
-
-# ----------------------------------------------------------------------------------------------------- stale cache
-
-
-@ag.remote
-def read_through(cache: Any, store: Any) -> None:
-    if ag.get(cache.get.remote()) is None:
-        ag.get(cache.set.remote(ag.get(store.get.remote())))
-
-
-@ag.remote
-def write_and_invalidate(cache: Any, store: Any) -> None:
-    ag.get(store.set.remote("new"))
-    ag.get(cache.set.remote(None))
-
-
-@ag.remote
-def write_both(cache: Any, store: Any) -> None:
-    ag.get(store.set.remote("new"))
-    ag.get(cache.set.remote("new"))
-
-
-@ag.remote
-def read_through_carefully(cache: Any, store: Any) -> None:
-    if ag.get(cache.get.remote()) is None:
-        ag.get(cache.compare_and_set.remote(None, ag.get(store.get.remote())))
-
-
-def stale_cache() -> None:
-    cache, store = Cell.remote(None), Cell.remote("old")
-    finish([read_through.remote(cache, store), write_and_invalidate.remote(cache, store)])
-    assert ag.get(cache.get.remote()) in (None, "new"), "the cache holds the old value for ever"
-
-
-def stale_cache_fixed() -> None:
-    cache, store = Cell.remote(None), Cell.remote("old")
-    finish([read_through_carefully.remote(cache, store), write_both.remote(cache, store)])
-    assert ag.get(cache.get.remote()) == "new"
-
-
-# ------------------------------------------------------------------------------------------------ combination lock
-
-
-@ag.remote
-class Combination:
-    """Opens if its digits come in one particular order."""
-
-    def __init__(self, n: int) -> None:
-        self.n = n
-        self.right = 0
-
-    def turn(self, digit: int) -> None:
-        if self.right < self.n:
-            self.right = self.right + 1 if digit == self.n - 1 - self.right else 0
-        assert self.right < self.n, "it opened"
-
-
-@ag.remote
-def turn(lock: Any, digit: int) -> None:
-    ag.get(lock.turn.remote(digit))
-
-
-def combination_lock(n: int = 4) -> None:
-    lock = Combination.remote(n)
-    finish([turn.remote(lock, digit) for digit in range(n)])
-
-
-# ---------------------------------------------------------------------------------------------------------- causal
-
-
-@ag.remote
-class Relay:
-    def __init__(self, onward: Any) -> None:
-        self.onward = onward
-
-    def send(self, message: str) -> None:
-        ag.get(self.onward.send.remote(message))
-
-
-@ag.remote
-class Sink:
-    def __init__(self) -> None:
-        self.seen: list[str] = []
-
-    def send(self, message: str) -> None:
-        self.seen.append(message)
-
-    @ag.method(readonly=True)
-    def order(self) -> list[str]:
-        return self.seen
-
-
-def causal(hops: int = 1) -> None:
-    sink = Sink.remote()
-    relay: Any = sink
-    for _ in range(hops):
-        relay = Relay.remote(relay)
-    direct = sink.send.remote("first")
-    relayed = relay.send.remote("second")
-    ag.get([direct, relayed])
-    assert ag.get(sink.order.remote()) == ["first", "second"], "what was sent first came second"
-
-
-def causal_fixed(hops: int = 1) -> None:
-    sink = Sink.remote()
-    relay: Any = sink
-    for _ in range(hops):
-        relay = Relay.remote(relay)
-    ag.get(sink.send.remote("first"))
-    ag.get(relay.send.remote("second"))
-    assert ag.get(sink.order.remote()) == ["first", "second"]
+def lazy01_fixed() -> None:
+    cell = Cell.remote()
+    ag.get(check_below.remote(cell, 3))
+    finish([add_n.remote(cell, 1), add_n.remote(cell, 2)])

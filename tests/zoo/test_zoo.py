@@ -2,100 +2,79 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import pytest
 
 from actorgrid import sim
-from tests.zoo import actors, shared_state
+from tests.zoo.catalogue import ZOO, Animal
 
-Program = Callable[..., None]
-
-
-@dataclass(frozen=True)
-class Animal:
-    """A program with a bug, without it, and what is known of it."""
-
-    buggy: Program
-    fixed: Program | None
-    #: The fewest deviations from the dull run, and of them faults, that show the bug.
-    deviations: int
-    args: tuple[Any, ...] = ()
-    faults: sim.Faults = field(default_factory=sim.Faults)
-    #: Schedules that differ in something that matters, and how many of them fail; None: too many to count here.
-    classes: tuple[int, int] | None = None
-
-    def __str__(self) -> str:
-        return self.buggy.__name__ + "".join(f"_{arg}" for arg in self.args)
+#: Programs with more classes are counted in the slow suite.
+MANY = 60
 
 
-KILL_1, KILL_2, KILL_TASK = sim.Faults(kill=1), sim.Faults(kill=2), sim.Faults(kill=1, actors=False)
-
-ZOO = [
-    Animal(shared_state.account, shared_state.account_fixed, 1, classes=(6, 2)),
-    Animal(shared_state.lost_update, shared_state.lost_update_fixed, 1, classes=(4, 2)),
-    Animal(shared_state.lost_update, shared_state.lost_update_fixed, 1, (3, 2)),
-    Animal(shared_state.reorder, shared_state.reorder_fixed, 1, (3,)),
-    Animal(shared_state.reorder, shared_state.reorder_fixed, 1, (20,)),
-    Animal(shared_state.twostage, shared_state.twostage_fixed, 1),
-    Animal(shared_state.wronglock, shared_state.wronglock_fixed, 1),
-    Animal(shared_state.token_ring, shared_state.token_ring_fixed, 1),
-    Animal(shared_state.bluetooth, shared_state.bluetooth_fixed, 1),
-    Animal(shared_state.deadlock01, shared_state.deadlock01_fixed, 1),
-    Animal(shared_state.philosophers, shared_state.philosophers_fixed, 2),
-    Animal(shared_state.aba, shared_state.aba_fixed, 1),
-    Animal(shared_state.stale_cache, shared_state.stale_cache_fixed, 1),
-    Animal(shared_state.combination_lock, None, 3, (4,)),
-    Animal(shared_state.causal, shared_state.causal_fixed, 1),
-    Animal(shared_state.causal, shared_state.causal_fixed, 1, (3,)),
-    Animal(actors.behavioural_deadlock, actors.behavioural_deadlock_fixed, 1),
-    Animal(actors.await_interleave, actors.await_interleave_fixed, 1),
-    Animal(actors.retry_add, actors.retry_add_fixed, 1, faults=KILL_TASK),
-    Animal(actors.money_transfer, actors.money_transfer_fixed, 1, faults=KILL_TASK),
-    Animal(actors.restart_amnesia, None, 1, faults=KILL_1),
-    Animal(actors.work_queue_ack, None, 1, faults=KILL_1),
-    Animal(actors.two_crash, None, 2, faults=KILL_2),
-    Animal(actors.timeout_then_late_reply, None, 0),
-    Animal(actors.impatient, None, 1),
-    Animal(actors.wait_order, actors.wait_order_fixed, 1),
-]
+def each(animals: Iterable[Animal], runs: Callable[[Animal], int] = lambda _: 0) -> pytest.MarkDecorator:
+    """Return what runs a test once for each animal; ``runs`` says how many runs that takes."""
+    marked = [
+        pytest.param(animal, marks=[pytest.mark.slow] if animal.slow or runs(animal) > MANY else [])
+        for animal in animals
+    ]
+    return pytest.mark.parametrize("animal", marked, ids=str)
 
 
-@functools.cache
-def hunt(index: int) -> sim.Exploration:
-    """Return what came of looking for the bug of an animal."""
-    animal = ZOO[index]
-    return sim.explore(animal.buggy, *animal.args, runs=2500, faults=animal.faults)
+def classes(animal: Animal) -> int:
+    """Return how many classes of schedules there are; 0: unknown."""
+    return animal.classes[0] if animal.classes else 0
 
 
-@pytest.mark.parametrize("animal", ZOO, ids=str)
-def test_bug_is_found_and_shrunk_to_its_minimum(animal: Animal) -> None:
-    found = hunt(ZOO.index(animal))
+def fixed_classes(animal: Animal) -> int:
+    """Return the same of the program without the bug."""
+    return animal.fixed_classes or 0
+
+
+def accidents(run: sim.Run) -> int:
+    """Return how many of the deviations of a run are faults."""
+    taken = [choice for choice in run.record if choice.value]
+    return sum(choice.kind == "kill" or choice.label.startswith(("kill ", "the wall clock ")) for choice in taken)
+
+
+@each(ZOO)
+def test_bug_is_found_shrunk_to_its_minimum_and_replayed_from_one_line(animal: Animal) -> None:
+    found = sim.explore(animal.buggy, *animal.args, runs=2500, faults=animal.faults)
     assert found.failures, f"not found: {found}"
-    assert len(found.failures[0].schedule.deviations) == animal.deviations, found.failures[0].report
-
-
-@pytest.mark.parametrize("animal", ZOO, ids=str)
-def test_counterexample_is_replayed_from_one_line(animal: Animal) -> None:
-    found = hunt(ZOO.index(animal))
     failure = found.failures[0]
+    assert isinstance(failure.run.error, animal.error), failure.report
+    assert len(failure.schedule.deviations) == animal.deviations, failure.report
+    assert accidents(failure.run) == animal.accidents, failure.report
     again = sim.replay(failure.schedule.dumps(), animal.buggy, *animal.args)
     assert again.identity == failure.run.identity
     assert again.digest == failure.run.digest
 
 
-@pytest.mark.parametrize("animal", [animal for animal in ZOO if animal.fixed], ids=str)
+@each(animal for animal in ZOO if not 0 < fixed_classes(animal) <= MANY)
 def test_fix_holds(animal: Animal) -> None:
-    assert animal.fixed is not None
     found = sim.explore(animal.fixed, *animal.args, runs=60, faults=animal.faults)
     assert not found.failures, found.failures[0].report
 
 
-@pytest.mark.parametrize("animal", [animal for animal in ZOO if animal.classes], ids=str)
+@each((animal for animal in ZOO if fixed_classes(animal)), runs=fixed_classes)
+def test_fix_is_proved(animal: Animal) -> None:
+    proof = sim.prove(animal.fixed, *animal.args, faults=animal.faults)
+    assert proof.complete
+    assert (proof.classes, proof.failing) == (animal.fixed_classes, 0)
+
+
+@each((animal for animal in ZOO if classes(animal)), runs=classes)
 def test_every_schedule_is_counted(animal: Animal) -> None:
     proof = sim.prove(animal.buggy, *animal.args, faults=animal.faults)
     assert proof.complete
     assert (proof.classes, proof.failing) == animal.classes
+
+
+@pytest.mark.slow
+@each(animal for animal in ZOO if 0 < classes(animal) <= MANY)
+def test_reduction_loses_no_way_to_fail(animal: Animal) -> None:
+    reduced = sim.prove(animal.buggy, *animal.args, faults=animal.faults)
+    naive = sim.prove(animal.buggy, *animal.args, faults=animal.faults, reduction="none", max_schedules=1500)
+    assert {run.identity for run in naive.failures} <= {run.identity for run in reduced.failures}
+    assert reduced.classes <= naive.classes

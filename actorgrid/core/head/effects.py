@@ -57,10 +57,17 @@ class DropSegment:
 
 
 @dataclass(frozen=True, slots=True)
+class MuteOutput:
+    """Leave what workers write in their pipes (``mute``), or read it again."""
+
+    mute: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """End the grid; ``reason`` is empty for an orderly end."""
 
     reason: str
 
 
-Effect = SpawnWorker | SignalWorker | CloseWorker | ShowSegment | PunchExtent | DropSegment | Stop
+Effect = SpawnWorker | SignalWorker | CloseWorker | ShowSegment | PunchExtent | DropSegment | MuteOutput | Stop

@@ -29,21 +29,26 @@ class Library:
         self.environment: messages.Environment | None = None
 
     def export(self, peer: Peer, message: Export) -> None:
-        """A client exports code; if the same content is here already, the new copy goes."""
-        del peer
-        if message.digest in self.codes:
+        """A client exports code for a spec that follows; if the same content is here already, the new copy goes."""
+        code = self.codes.get(message.digest)
+        if code is not None:
             self.head.memory.discard(message.value)
-            return
-        self.codes[message.digest] = Code(message.digest, message.name, message.value)
-        if message.value.extent is not None:
-            self.head.memory.adopt(message.value.extent)
-        for ref in message.value.refs:
-            self.head.objects.pin(ref)
+        else:
+            code = self.codes[message.digest] = Code(message.digest, message.name, message.value)
+            if message.value.extent is not None:
+                self.head.memory.adopt(message.value.extent)
+            for ref in message.value.refs:
+                self.head.objects.pin(ref)
+        if message.digest not in peer.exports:
+            peer.exports[message.digest] = None
+            code.uses += 1
 
     def register(self, peer: Peer, message: Spec) -> None:
         """A client registers a spec."""
         code = self.codes[message.digest] if message.digest else None
-        if code is not None:
+        if code is not None and message.digest in peer.exports:
+            del peer.exports[message.digest]  # the spec takes the place of the export
+        elif code is not None:
             code.uses += 1
         peer.specs[message.spec] = SpecRecord(message, code, self.head.ready.shape(message.demand))
 
@@ -58,6 +63,9 @@ class Library:
         for spec in peer.specs.values():
             self._forget(spec)
         peer.specs.clear()
+        for digest in peer.exports:
+            self._unuse(self.codes[digest])
+        peer.exports.clear()
 
     def _forget(self, spec: SpecRecord) -> None:
         spec.forgotten = True
@@ -67,22 +75,25 @@ class Library:
     def drop(self, spec: SpecRecord) -> None:
         """Nothing uses the spec any more. Invariant: spec.forgotten and not spec.pending."""
         code = spec.code
-        digests: tuple[bytes, ...] = ()
-        if code is not None:
-            code.uses -= 1
-            if not code.uses:
-                digests = (code.digest,)
-                del self.codes[code.digest]
-                if code.value.extent is not None:
-                    self.head.memory.free(code.value.extent)
-                for ref in code.value.refs:
-                    self.head.objects.unpin(ref)
+        digests = (code.digest,) if code is not None and self._unuse(code) else ()
         for worker in spec.taught:
             worker.specs.pop(spec, None)
             for digest in digests:
                 worker.codes.pop(digest, None)
             self.head.order(worker, Unlearn((spec.spec.spec,), digests))
         spec.taught.clear()
+
+    def _unuse(self, code: Code) -> bool:
+        """One use of ``code`` less. Returns whether that was the last, and the code is gone."""
+        code.uses -= 1
+        if code.uses:
+            return False
+        del self.codes[code.digest]
+        if code.value.extent is not None:
+            self.head.memory.free(code.value.extent)
+        for ref in code.value.refs:
+            self.head.objects.unpin(ref)
+        return True
 
     def teach(self, worker: Worker, spec: SpecRecord) -> None:
         """Make sure that ``worker`` knows ``spec`` before the next message it gets."""

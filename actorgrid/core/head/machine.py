@@ -30,7 +30,7 @@ import msgspec
 from actorgrid.core import ids, messages
 from actorgrid.core.head.actors import Actors
 from actorgrid.core.head.dispatch import NUDGE_AFTER, Dispatch
-from actorgrid.core.head.effects import Effect, Stop
+from actorgrid.core.head.effects import Effect, MuteOutput, Stop
 from actorgrid.core.head.library import Library
 from actorgrid.core.head.memory import Memory
 from actorgrid.core.head.objects import Objects
@@ -113,6 +113,7 @@ class Head:
             m.Forget: self.library.forget,
             m.Environment: self.library.set_environment,
             m.Bye: self._bye,
+            m.HoldOutput: self._hold_output,
             m.Revoked: self.dispatch.revoked,
             m.Exiting: self.workers.exiting,
             m.ActorReady: self._ignore,
@@ -129,6 +130,8 @@ class Head:
         if peer.worker is not None:
             peer.worker.spoke = True
             peer.worker.heard = now
+        if self.stage is not None:
+            batch = self.stage.heard(peer, batch)
         handlers = self._handlers
         for message in batch:
             handlers[type(message)](peer, message)
@@ -227,6 +230,10 @@ class Head:
     def _bye(self, peer: Peer, message: messages.Bye) -> None:
         del message
         self.leave(peer.number)
+
+    def _hold_output(self, peer: Peer, message: messages.HoldOutput) -> None:
+        del peer
+        self.effects.append(MuteOutput(message.hold))
 
     def _ignore(self, peer: Peer, message: object) -> None:
         """Reserved."""

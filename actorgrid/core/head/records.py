@@ -17,8 +17,8 @@ class Peer:
     """A process at the other end of a link: a driver, or a worker (which is also a client)."""
 
     __slots__ = (
-        "alive", "congested", "held", "job", "last_id", "leased", "live_bytes", "number", "outbox", "owed", "segments",
-        "specs", "worker",
+        "alive", "congested", "exports", "held", "job", "last_id", "leased", "live_bytes", "number", "outbox", "owed",
+        "segments", "specs", "worker",
     )  # fmt: skip
 
     def __init__(self, number: int) -> None:
@@ -30,6 +30,8 @@ class Peer:
         self.held: dict[int, None] = {}
         #: The newest id it chose: ids of one client only grow, so a repeated message is recognised.
         self.last_id = 0
+        #: Code that it exported for a spec which is still on its way.
+        self.exports: dict[bytes, None] = {}
         #: Spec ids that this client registered.
         self.specs: dict[int, SpecRecord] = {}
         #: Segments that it made or whose descriptor went over its reply link.
@@ -54,7 +56,7 @@ class Code:
         self.digest = digest
         self.name = name
         self.value = value
-        #: Specs that mention it.
+        #: Specs that mention it, and clients that exported it for a spec which is still on its way.
         self.uses = 0
 
 

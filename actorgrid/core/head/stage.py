@@ -9,20 +9,20 @@ Without a script there is no stage, and nothing here costs anything.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from actorgrid.core.messages import Kind, Script
+from actorgrid.core.messages import CreateActor, Kill, Kind, Script, Submit
 from actorgrid.core.states import ActorState, TaskState
 
 if TYPE_CHECKING:
     from actorgrid.core.head.machine import Head
-    from actorgrid.core.head.records import Actor, Task, Worker
+    from actorgrid.core.head.records import Actor, Peer, Task, Worker
 
 
 class Stage:
     """How far a recorded run has been played."""
 
-    __slots__ = ("dying", "finished", "head", "kills", "paths", "script", "started", "swallowed")
+    __slots__ = ("dying", "finished", "head", "kills", "mute", "paths", "said", "script", "started", "swallowed")
 
     def __init__(self, head: Head, script: Script) -> None:
         self.head = head
@@ -31,18 +31,24 @@ class Stage:
         #: How many calls each actor, by path, has started and finished.
         self.started: dict[str, int] = {}
         self.finished: dict[str, int] = {}
+        #: How many calls each call, by path, has made.
+        self.said: dict[str, int] = {}
         #: How many of the recorded deaths have happened.
         self.kills = 0
         #: The worker that is being killed: until it is gone nothing else begins.
         self.dying = 0
         #: Worker -> the call whose end its death swallowed.
         self.swallowed: dict[int, int] = {}
+        #: Workers that died at a send.
+        self.mute: set[int] = set()
 
     def admit(self, task: Task) -> None:
         """Give a submission its path."""
         message = task.message
         parent = self.paths.get(message.parent)
         self.paths[message.task] = f"{parent}.{message.nth}" if parent is not None else str(message.nth)
+        if parent is not None:
+            self.said[parent] = self.said.get(parent, 0) + 1
 
     def pump(self, actor: Actor, worker: Worker) -> None:
         """Send the calls whose turn it is."""
@@ -86,7 +92,7 @@ class Stage:
             self.finished[where] = self.finished.get(where, 0) + 1
         if self.kills < len(self.script.kills):
             kill = self.script.kills[self.kills]
-            if kill.before_reply == path and self._reached(kill.started, self.started):
+            if kill.point == "before_reply" and kill.call == path and self._reached(kill.started, self.started):
                 self.swallowed[worker.number] = task.message.task
                 self._kill(worker)
                 return True
@@ -97,21 +103,44 @@ class Stage:
         if self.kills >= len(self.script.kills):
             return
         kill = self.script.kills[self.kills]
-        if self.dying or kill.before_reply or not self._reached(kill.finished, self.finished):
+        if self.dying or kill.call or not self._reached(kill.finished, self.finished):
+            return
+        if not self._reached(kill.said, self.said):
             return
         for worker in self.head.workers.table.values():
-            if self._is_victim(worker, kill.victim):
+            if self._is_victim(worker, kill):
                 self._kill(worker)
                 return
 
-    def _is_victim(self, worker: Worker, path: str) -> bool:
+    def _is_victim(self, worker: Worker, kill: Kill) -> bool:
         """Return whether this is the process, and it has come as far as it was when it died."""
         if worker.actor is not None:
-            return worker.actor.state is ActorState.ALIVE and self.paths[worker.actor.ident] == path
+            state = ActorState.RESTARTING if kill.point == "restart" else ActorState.ALIVE
+            return worker.actor.state is state and self.paths[worker.actor.ident] == kill.victim
         return any(
-            task.state is TaskState.BLOCKED and self.paths[task.message.task] == path
+            task.state is TaskState.BLOCKED and self.paths[task.message.task] == kill.victim
             for task in worker.assigned.values()
         )
+
+    def heard(self, peer: Peer, batch: list[Any]) -> list[Any]:
+        """Return what of a frame was said: a process that dies at a send says nothing from there on."""
+        if peer.worker is None:
+            return batch
+        if peer.worker.number in self.mute:
+            return []
+        for index, message in enumerate(batch):
+            if isinstance(message, Submit | CreateActor) and self._is_lost(message):
+                self.mute.add(peer.worker.number)
+                self._kill(peer.worker)
+                return batch[:index]
+        return batch
+
+    def _is_lost(self, message: Submit | CreateActor) -> bool:
+        if self.dying or self.kills >= len(self.script.kills):
+            return False
+        kill = self.script.kills[self.kills]
+        parent = self.paths.get(message.parent)
+        return kill.point == "send" and parent is not None and kill.call == f"{parent}.{message.nth}"
 
     @staticmethod
     def _reached(wanted: dict[str, int], have: dict[str, int]) -> bool:

@@ -1,0 +1,88 @@
+"""Races of a run: the pairs of steps whose order mattered and could have been the other way round.
+
+Source-DPOR (Abdulla, Aronis, Jonsson, Sagonas: Source Sets, JACM 2017): look at a finished run, find its races, and
+have the search try, where the first of two racing steps was chosen, something that brings the second one forward.
+Orders of which no race speaks need not be tried at all.
+
+A step is known by its footprint (see ``footprint``) and by what came before it of necessity: the step in which its call
+was submitted, those that made its arguments. "Before" is a set of steps, kept as the bits of an integer.
+
+This file may not know how runs are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from actorgrid.sim.footprint import ALL, Footprint, race
+
+
+@dataclass
+class Step:
+    """A step of a run."""
+
+    key: Any
+    #: The actor at which it starts a call.
+    where: Any
+    footprint: Footprint
+    #: The steps that it could not do without: they submitted it, or made its arguments.
+    causes: list[int] = field(default_factory=list)
+
+
+class Order:
+    """What happened before what in a run."""
+
+    def __init__(self, steps: list[Step]) -> None:
+        self.steps = steps
+        #: Of each step, what came before it of necessity; and all that came before it, and itself.
+        self.needed: list[int] = []
+        self.before: list[int] = []
+        for number, step in enumerate(steps):
+            needed = self._union(step.causes)
+            before = needed | 1 << number
+            for other in range(number):
+                # What only some code that goes on in this step had to wait for does not keep the rest of it waiting.
+                if not before >> other & 1 and race(steps[other].footprint, step.footprint):
+                    before |= self.before[other]
+            self.needed.append(needed)
+            self.before.append(before)
+
+    def _union(self, numbers: list[int]) -> int:
+        bits = 0
+        for number in numbers:
+            bits |= self.before[number]
+        return bits
+
+    def races(self, first: int, pending: list[Step]) -> Iterator[tuple[int, list[Any]]]:
+        """Yield (i, keys) for each race of step ``i`` with one from ``first`` on, or with a call that never started.
+
+        Any of the keys, done instead of step ``i``, leads to the other order.
+        """
+        count = len(self.steps)
+        for number in range(first, count):
+            for other in self._racing(self.steps[number], self.needed[number], number):
+                yield other, self._initials(other, number)
+        for call in pending:
+            for other in self._racing(call, self._union(call.causes), count):
+                yield other, [*self._initials(other, count), call.key]
+
+    def _racing(self, step: Step, needed: int, number: int) -> list[int]:
+        """Return the earlier steps that ``step`` races with, without those that come before another such."""
+        found: list[int] = []
+        covered = needed
+        for other in reversed(range(number)):
+            if covered >> other & 1 or not race(self.steps[other].footprint, step.footprint):
+                continue
+            found.append(other)
+            if self.steps[other].where == step.where or ALL in self.steps[other].footprint:
+                covered |= self.before[other]
+        return found
+
+    def _initials(self, other: int, number: int) -> list[Any]:
+        """Return what may come first of: the steps after ``other`` that do not come of it, up to ``number``."""
+        free = [each for each in range(other + 1, number) if not self.before[each] >> other & 1]
+        free += [number] if number < len(self.steps) else []
+        bits = sum(1 << each for each in free)
+        return [self.steps[each].key for each in free if not (self.before[each] & ~(1 << each)) & bits]

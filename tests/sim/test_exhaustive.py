@@ -1,0 +1,83 @@
+"""What ``prove`` leaves out makes no difference: code that goes on after a call may be that of a third process."""
+
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import actorgrid as ag
+from actorgrid import sim
+from tests.zoo.actors import Counter
+from tests.zoo.shared_state import Cell
+
+
+@ag.remote(max_concurrency=3)
+class Threaded:
+    """Waits for somebody else in the middle of an update, as ``Counter`` does, with threads."""
+
+    def __init__(self, other: Any) -> None:
+        self.other = other
+        self.value = 0
+
+    def add(self) -> None:
+        value = self.value
+        ag.get(self.other.get.remote())
+        self.value = value + 1
+
+    def get(self) -> int:
+        return self.value
+
+
+def add_twice(actor: Any) -> None:
+    it = actor.remote(Cell.remote())
+    ag.get([it.add.remote(), it.add.remote()])
+    assert ag.get(it.get.remote()) == 2
+
+
+def add_in_threads() -> None:
+    """Two threads of the program read by two actors what they then both write."""
+    value = 0
+
+    def add(cell: Any) -> None:
+        nonlocal value
+        before = value
+        ag.get(cell.get.remote())
+        value = before + 1
+
+    threads = [threading.Thread(target=add, args=(Cell.remote(),)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert value == 2
+
+
+@ag.remote
+def fail(cell: Any, error: type[Exception]) -> None:
+    ag.get(cell.get.remote())
+    raise error("as told")
+
+
+def first_error() -> None:
+    """Whichever task fails first is what ``get`` tells of."""
+    ag.get([fail.remote(Cell.remote(), ValueError), fail.remote(Cell.remote(), KeyError)])
+
+
+PROGRAMS: list[tuple[Callable[..., None], tuple[Any, ...]]] = [
+    (add_twice, (Counter,)), (add_twice, (Threaded,)), (add_in_threads, ()), (first_error, ())
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("program", "args"), PROGRAMS)
+def test_reduction_loses_no_way_to_fail(program: Callable[..., None], args: tuple[Any, ...]) -> None:
+    reduced, naive = sim.prove(program, *args), sim.prove(program, *args, reduction="none")
+    assert reduced.complete
+    assert naive.complete
+    assert reduced.failing > 0
+    assert {run.identity for run in reduced.failures} == {run.identity for run in naive.failures}

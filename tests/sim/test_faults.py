@@ -1,0 +1,162 @@
+"""What may break: each fault by itself, and the level at which every message is a choice."""
+
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import actorgrid as ag
+from actorgrid import sim
+from actorgrid.exceptions import ActorDiedError, HeadDiedError, ObjectStoreFullError
+from tests.zoo import shared_state
+from tests.zoo.shared_state import Cell, read_then_write
+
+
+@ag.remote(max_retries=2)
+def add_twice(one: Any, other: Any) -> None:
+    one.add.remote(1)
+    other.add.remote(1)
+
+
+def two_sends() -> tuple[int, int]:
+    one, other = Cell.remote(), Cell.remote()
+    ag.get(add_twice.remote(one, other))
+    sim.settle()
+    return sim.peek(one).value, sim.peek(other).value
+
+
+def outcomes(program: Any, faults: sim.Faults) -> set[Any]:
+    """Return everything that the program can return under these faults."""
+    seen: set[Any] = set()
+
+    def wrapped() -> None:
+        seen.add(program())
+
+    proof = sim.prove(wrapped, faults=faults)
+    assert proof.complete
+    assert not proof.failures, proof.failures[0].error
+    return seen
+
+
+def test_process_may_die_between_two_sends() -> None:
+    faults = sim.Faults(kill=1, actors=False, kill_points=frozenset({"send"}))
+    assert outcomes(two_sends, faults) == {(1, 1), (2, 1)}
+
+
+def test_process_may_die_after_its_last_send_and_before_its_reply() -> None:
+    faults = sim.Faults(kill=1, actors=False, kill_points=frozenset({"before_reply"}))
+    assert outcomes(two_sends, faults) == {(1, 1), (2, 2)}
+
+
+def test_actor_may_die_again_while_it_restarts() -> None:
+    def program() -> bool:
+        cell = Cell.options(max_restarts=1).remote()
+        ag.get(cell.get.remote())
+        ag.kill(cell, no_restart=False)
+        try:
+            ag.get(cell.get.options(max_task_retries=-1).remote())
+        except ActorDiedError:
+            return False
+        return True
+
+    faults = sim.Faults(kill=1, kill_points=frozenset({"restart"}))
+    assert outcomes(program, faults) == {True, False}
+
+
+def test_worker_that_fails_to_start_costs_a_task_nothing() -> None:
+    def program() -> object:
+        return ag.get(ag.remote(lambda: 1).remote())
+
+    assert outcomes(program, sim.Faults(spawn_errors=1)) == {1}
+
+
+def test_worker_that_fails_to_start_costs_an_actor_its_life_unless_it_may_restart() -> None:
+    def program(restarts: int) -> str:
+        cell = Cell.options(max_restarts=restarts).remote()
+        try:
+            return str(ag.get(cell.get.options(max_task_retries=1).remote()))
+        except ActorDiedError:
+            return "died"
+
+    once = sim.Faults(spawn_errors=1)
+    assert outcomes(lambda: program(0), once) == {"0", "died"}
+    assert outcomes(lambda: program(1), once) == {"0"}
+
+
+def test_large_value_may_find_the_store_full() -> None:
+    def program() -> bool:
+        try:
+            ag.put(bytes(300_000))
+        except ObjectStoreFullError:
+            return False
+        return True
+
+    assert outcomes(program, sim.Faults(store_full=1)) == {True, False}
+
+
+def test_head_may_die_and_whoever_waits_is_told() -> None:
+    def program() -> bool:
+        cell = Cell.remote()
+        try:
+            ag.get(read_then_write.remote(cell, 2))
+        except HeadDiedError:
+            return False
+        return True
+
+    assert outcomes(program, sim.Faults(head=True)) == {True, False}
+
+
+def test_driver_that_dies_ends_the_run_without_a_failure() -> None:
+    ended: list[bool] = []
+
+    def program() -> None:
+        ended.append(False)
+        cell = Cell.remote()
+        ag.get(read_then_write.remote(cell, 1))
+        ended[-1] = True
+
+    proof = sim.prove(program, faults=sim.Faults(driver=True))
+    assert proof.complete
+    assert not proof.failures
+    assert ended.count(False) == 2  # before each of the two calls
+    assert ended.count(True) == 1
+
+
+def test_faults_are_written_into_the_schedule() -> None:
+    faults = sim.Faults(kill=2, spawn_errors=1, head=True, kill_points=frozenset({"send"}))
+    assert sim.Faults.of(faults.settings()) == faults
+    assert sim.Faults().settings() == {}
+
+
+def test_unknown_kill_point_is_refused() -> None:
+    with pytest.raises(ValueError, match="no kill point 'reboot'; there are before_reply, blocked, restart, send"):
+        sim.Faults(kill=1, kill_points=frozenset({"reboot"}))
+
+
+# --------------------------------------------------------------------------------------------------------- links
+
+
+def test_every_message_is_a_choice_at_the_level_of_links() -> None:
+    calls = sim.run(shared_state.account)
+    links = sim.run(shared_state.account, level="links")
+    assert links.decisions > 3 * calls.decisions
+    assert calls.error is None
+    assert links.error is None
+
+
+def test_counterexample_of_links_is_replayed_from_its_line() -> None:
+    found = sim.explore(shared_state.lost_update, runs=300, level="links", check_every=10)
+    failure = found.failures[0]
+    again = sim.replay(failure.schedule.dumps(), shared_state.lost_update)
+    assert again.identity == failure.run.identity
+    assert again.digest == failure.run.digest
+
+
+def test_counterexample_of_links_is_not_played_on_real_processes() -> None:
+    found = sim.explore(shared_state.lost_update, runs=300, level="links", shrink=False)
+    with pytest.raises(ValueError, match="order of messages"):
+        sim.replay(found.failures[0].schedule, shared_state.lost_update, real=True)

@@ -1,0 +1,57 @@
+"""What a failure looks like: one screen that tells where it goes wrong and how to see it again."""
+
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
+from __future__ import annotations
+
+import actorgrid as ag
+from actorgrid import sim
+from tests.zoo import locks, shared_state
+
+
+def report_of(program: object, faults: sim.Faults | None = None) -> str:
+    """Return the report of the first failure of a program of the zoo."""
+    assert callable(program)
+    return sim.explore(program, runs=500, faults=faults).failures[0].report
+
+
+def test_report_marks_the_deviation_and_names_the_line_that_made_each_call() -> None:
+    report = report_of(shared_state.lost_update)
+    (line,) = [line for line in report.splitlines() if "<-- deviates" in line]
+    assert "Cell.get 2.0" in line
+    assert "shared_state.py:" in line
+
+
+def test_report_of_a_deadlock_shows_where_everybody_waits() -> None:
+    report = report_of(locks.deadlock01)
+    assert "take_two 2 waits in get for Lock.acquire 2.1, at locks.py:" in report
+    assert "in take_two\n" in report
+    assert "in finish, called at locks.py:" in report
+
+
+def test_report_shows_where_the_nearest_passing_schedule_goes_another_way() -> None:
+    report = report_of(shared_state.lost_update)
+    assert "the nearest schedule that passes goes another way after Cell.get 1.0:" in report
+    assert "  fails:  Cell.get 2.0, " in report
+    assert "  passes: Cell.set 1.1, " in report
+
+
+def test_report_of_a_program_that_always_fails_knows_no_schedule_that_passes() -> None:
+    def program() -> None:
+        ag.put(1)
+        raise ValueError("always")
+
+    report = report_of(program)
+    assert "in the dullest run there is" in report
+    assert "the nearest schedule that passes" not in report
+
+
+def test_report_fits_on_a_screen_however_long_the_run_was() -> None:
+    def program() -> None:
+        cell = shared_state.Cell.remote()
+        for _ in range(200):
+            ag.get(cell.get.remote())
+        raise ValueError("in the end")
+
+    assert len(report_of(program).splitlines()) <= 60
