@@ -79,8 +79,9 @@ class Value(Struct):
     data: bytes = b""
     extent: Extent | None = None
     refs: tuple[int, ...] = ()
-    #: The value stands for the failure of an argument, not of the task itself.
-    inherited: bool = False
+    #: The names of the tasks that did not run because this, the failure of an argument, came instead of a value; the
+    #: one that got it first comes first. Of a long chain, some in the middle are left out.
+    not_run: tuple[str, ...] = ()
 
 
 # ------------------------------------------------------------------------------------------- C>H: code and calls

@@ -32,7 +32,7 @@ from actorgrid.engine.serialize import INLINE_LIMIT, NONE, Pickled, collecting, 
 from actorgrid.engine.waits import BlockingWaiter, Sleeper
 from actorgrid.exceptions import SerializationError
 from actorgrid.wire.codec import decode_failure
-from actorgrid.wire.errors import unpack_exception
+from actorgrid.wire.errors import told_of, unpack_exception
 
 _ABSTRACT = "a host must define this"
 
@@ -142,10 +142,11 @@ class EngineBase:
     def error_of(self, value: m.Value) -> BaseException:
         """Return the exception that a failed value stands for."""
         if value.status is m.Status.ERROR:
-            return unpack_exception(value.data, inherited=value.inherited)
-        return failure_to_exception(
-            decode_failure(value.data), lambda ident, digits: render(ident, self.session, digits)
-        )
+            return unpack_exception(value.data, value.not_run)
+        failure = decode_failure(value.data)
+        if value.not_run:
+            failure.message += f"\n{told_of(value.not_run)}"
+        return failure_to_exception(failure, lambda ident, digits: render(ident, self.session, digits))
 
     @protected
     def _pinned_view(self, entry: Entry, extent: m.Extent) -> memoryview:

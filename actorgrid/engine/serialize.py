@@ -15,7 +15,7 @@ import threading
 from typing import Any, Final
 
 from actorgrid.exceptions import SerializationError
-from actorgrid.wire import layout
+from actorgrid.wire import by_value, layout
 from actorgrid.wire.errors import explain_unpicklable
 
 #: Payloads up to this many bytes travel inside messages, larger ones in shared memory.
@@ -76,10 +76,8 @@ def dumps(value: Any, what: str) -> Pickled:
 
 
 def _by_value(value: Any, buffers: list[pickle.PickleBuffer], what: str) -> bytes:
-    import cloudpickle  # 25 ms of start-up that most programs never need
-
     try:
-        return cloudpickle.dumps(value, protocol=5, buffer_callback=buffers.append)  # type: ignore[no-any-return]  # untyped
+        return by_value.dumps(value, buffers.append)
     except SerializationError:  # it says all that there is to say
         raise
     except (Exception, SystemExit) as error:  # a __reduce__ that exits must not end the caller

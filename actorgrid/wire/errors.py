@@ -26,6 +26,7 @@ from actorgrid.exceptions import (
     get_state,
     set_state,
 )
+from actorgrid.wire import by_value
 
 #: A remote traceback, and any text that stands in for a value, is cut in its middle beyond this many characters.
 TEXT_LIMIT: Final = 64 << 10
@@ -68,19 +69,20 @@ def pack_exception(error: BaseException, function_name: str, pid: int) -> bytes:
     return msgspec.msgpack.encode(_Packed(function_name, told, pid, data))
 
 
-def unpack_exception(data: bytes, *, inherited: bool = False) -> BaseException:
+def unpack_exception(data: bytes, not_run: tuple[str, ...] = ()) -> BaseException:
     """Return what ``pack_exception`` packed as an instance of both ``TaskError`` and the class that was raised.
 
-    ``inherited``: the error is that of an argument; the message says so. Never raises: if the exception cannot be
-    unpickled here, the cause is an ``UnserializableException`` and the remote traceback is still there.
+    ``not_run``: the error is that of an argument, and these tasks did not run for its sake, the last of them the one
+    whose result was asked for; the message says so. Never raises: if the exception cannot be unpickled here, the cause
+    is an ``UnserializableException`` and the remote traceback is still there.
     """
     try:
         packed = msgspec.msgpack.decode(data, type=_Packed)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return TaskError("?", f"the error is damaged: {error}", UnserializableException())
     told = packed.traceback_str
-    if inherited:
-        told = f"At least one of the input arguments for this task could not be computed; what raised was:\n{told}"
+    if not_run:
+        told = f"{told_of(not_run)} What raised was:\n{told}"
     cause: Any
     try:
         cause = pickle.loads(packed.cause)  # noqa: S301  # the process that asked for a value unpickles it
@@ -92,6 +94,13 @@ def unpack_exception(data: bytes, *, inherited: bool = False) -> BaseException:
     if not isinstance(cause, BaseException):
         cause = UnserializableException(packed.traceback_str)
     return TaskError(packed.function_name, told, cause, packed.pid).as_instanceof_cause()
+
+
+def told_of(not_run: tuple[str, ...]) -> str:
+    """Say that the last of these tasks did not run, and for want of what (see ``messages.Value.not_run``)."""
+    # "f() did not run, because ... g() did not run: ..."
+    chain = [name if name == "..." else f"{name}() did not run" for name in reversed(not_run)]
+    return f"{', because '.join(chain)}: at least one of its input arguments could not be computed."
 
 
 def _is_cancellation(error: BaseException) -> bool:
@@ -252,9 +261,7 @@ def _dumps(value: Any) -> bytes:
             return data
     except Exception:  # noqa: BLE001, S110  # whatever the C pickler cannot do, cloudpickle tries
         pass
-    import cloudpickle
-
-    return cloudpickle.dumps(value, protocol=5)  # type: ignore[no-any-return]
+    return by_value.dumps(value)
 
 
 def _by_value_somewhere(data: bytes) -> bool:
@@ -328,10 +335,8 @@ def _refuses(value: Any) -> bool:
 
 
 def _problem(value: Any) -> BaseException | None:
-    import cloudpickle
-
     try:
-        cloudpickle.dumps(value, protocol=5, buffer_callback=_drop)
+        by_value.dumps(value, _drop)
     except BaseException as error:  # noqa: BLE001  # the methods of user classes may raise even SystemExit
         return error
     return None

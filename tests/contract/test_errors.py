@@ -130,6 +130,28 @@ def test_error_passes_through_a_chain_of_dependent_tasks() -> None:
     assert "divide" in str(error)
 
 
+def test_error_of_an_argument_names_the_tasks_that_did_not_run_for_its_sake() -> None:
+    failed = divide.remote(1, 0)
+    never = echo.options(name="report").remote(echo.remote(failed))
+    with pytest.raises(ZeroDivisionError) as caught:
+        ag.get(never)
+    assert "report() did not run, because echo() did not run: at least one of its input arguments" in str(caught.value)
+    assert "divide() failed in process" in str(caught.value)
+
+
+def test_error_at_the_root_of_a_long_chain_names_the_ends_of_the_chain() -> None:
+    ref: ag.ObjectRef[Any] = divide.remote(1, 0)
+    for index in range(100):
+        ref = echo.options(name=f"step{index}").remote(ref)
+    with pytest.raises(ZeroDivisionError) as caught:
+        ag.get(ref)
+    told = str(caught.value).splitlines()[1]
+    assert told.startswith("step99() did not run, because step98() did not run, because")
+    assert "because ..., because step3() did not run" in told
+    assert "because step0() did not run: at least" in told
+    assert "step50" not in told
+
+
 def test_dependent_task_of_a_failed_one_does_not_run() -> None:
     @ag.remote(num_cpus=0)
     class Seen:

@@ -195,9 +195,9 @@ def test_one_layer_however_many_tasks() -> None:
 
 def test_errors_of_arguments_say_so() -> None:
     data = pack_exception(raised(ValueError(1)), "f", 1)
-    assert "At least one of the input arguments for this task could not be computed" in str(
-        unpack_exception(data, inherited=True)
-    )
+    text = str(unpack_exception(data, ("parse", "report")))
+    assert "f() failed in process 1" in text
+    assert "report() did not run, because parse() did not run: at least one of its input arguments could not be" in text
 
 
 def test_own_frames_on_top_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

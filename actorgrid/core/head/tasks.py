@@ -8,7 +8,7 @@ This file may not know how workers are chosen or what an actor's queue looks lik
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actorgrid.core.head.records import Object, SpecRecord, Task
 from actorgrid.core.messages import Cancel, Interrupt, Kind, Status, Submit, Value
@@ -18,6 +18,9 @@ from actorgrid.core.states import TASK, TaskInput, TaskState
 if TYPE_CHECKING:
     from actorgrid.core.head.machine import Head
     from actorgrid.core.head.records import Peer
+
+#: So many names an error carries of the tasks that did not run because of it.
+_CHAIN: Final = 8
 
 
 class Tasks:
@@ -120,7 +123,7 @@ class Tasks:
             held = self.head.objects.table[ident]
             value = held.value if isinstance(held, Object) else None
             if value is not None and value.status is not Status.OK:
-                return Value(value.status, value.data, refs=value.refs, inherited=True)
+                return Value(value.status, value.data, refs=value.refs, not_run=_chain(value.not_run, task))
         return None
 
     # -- the end
@@ -207,3 +210,10 @@ def step(head: Head, task: Task, given: TaskInput) -> None:
         raise head.impossible(f"task {task.message.task} ({task.spec.spec.name})", task.state, given)
     head.note(task.message.task, task.state, given)
     task.state = state
+
+
+def _chain(names: tuple[str, ...], task: Task) -> tuple[str, ...]:
+    """Return ``names`` with that of ``task`` behind them, in bounded space however long the chain of tasks is."""
+    if len(names) == _CHAIN:
+        names = (*names[: _CHAIN // 2], "...", *names[_CHAIN // 2 + 2 :])
+    return (*names, task.spec.spec.name)

@@ -1,0 +1,48 @@
+"""Pickling by value, with cloudpickle, that keeps where code was written.
+
+From 3.1.3 on cloudpickle gives every function the file name ``<dynamic-code>``, so that equal functions of different
+notebook cells pickle to equal bytes (cloudpipe/cloudpickle#538). A remote traceback without file names, and a schedule
+without places, are a high price for that: here code keeps the name of its file.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import pickle
+import types
+from collections import ChainMap
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+#: What cloudpickle writes instead of a file name.
+_NOWHERE = "<dynamic-code>"
+
+
+def dumps(value: Any, buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None) -> bytes:
+    """Pickle ``value``, by value what cannot be imported elsewhere; ``buffer_callback`` as in ``pickle``.
+
+    Raises whatever the methods of its parts raise; PicklingError and TypeError are the usual ones.
+    """
+    with io.BytesIO() as file:
+        _pickler()(file, protocol=5, buffer_callback=buffer_callback).dump(value)
+        return file.getvalue()
+
+
+@functools.cache
+def _pickler() -> Any:
+    import cloudpickle  # 25 ms of start-up that most programs never need
+
+    table: Any = cloudpickle.Pickler.dispatch_table
+    reduce_code = table[types.CodeType]
+
+    def reduce_with_file(code: types.CodeType) -> Any:
+        constructor, arguments = reduce_code(code)
+        # A copy of the name: strings that are one object in this process only must not pickle as one.
+        place = "".join([*code.co_filename])
+        return constructor, tuple([place if part == _NOWHERE else part for part in arguments])
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle is untyped
+        dispatch_table: ClassVar[Any] = ChainMap({types.CodeType: reduce_with_file}, table)
+
+    return Pickler
