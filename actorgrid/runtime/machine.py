@@ -6,14 +6,14 @@ import math
 import os
 from typing import TYPE_CHECKING, Final
 
+from actorgrid.runtime import cgroups
+
 if TYPE_CHECKING:
     from actorgrid.engine.definitions import StartConfig
 
 #: Share of the memory that the object store may fill, and the least it gets.
 STORE_SHARE: Final = 0.3
 LEAST_STORE: Final = 16 << 20
-_CGROUP_LIMITS: Final = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-_CGROUP_USAGE: Final = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
 
 
 def cpu_count() -> int:
@@ -22,30 +22,8 @@ def cpu_count() -> int:
         count = len(os.sched_getaffinity(0))
     except AttributeError:
         count = os.cpu_count() or 1
-    quota = _quota()
+    quota = cgroups.cpu_quota()
     return max(1, min(count, math.ceil(quota)) if quota else count)
-
-
-def _quota() -> float | None:
-    words = (_read("/sys/fs/cgroup/cpu.max") or "").split()
-    if len(words) == 2 and words[0].isdigit() and words[1].isdigit() and int(words[1]):
-        return int(words[0]) / int(words[1])
-    quota = _number("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
-    period = _number("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
-    return quota / period if quota and period and quota > 0 else None
-
-
-def _read(path: str) -> str | None:
-    try:
-        with open(path, encoding="ascii") as file:
-            return file.read()
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
-def _number(path: str) -> int | None:
-    text = (_read(path) or "").strip()
-    return int(text) if text.lstrip("-").isdigit() else None
 
 
 def total_memory() -> int:
@@ -56,11 +34,8 @@ def total_memory() -> int:
 def store_budget() -> int:
     """Return the default size of the object store: 30 % of memory, and no more than the cgroup has left."""
     budget = int(total_memory() * STORE_SHARE)
-    for limit_path, usage_path in zip(_CGROUP_LIMITS, _CGROUP_USAGE, strict=True):
-        limit, usage = _number(limit_path), _number(usage_path)
-        if limit and usage is not None:
-            budget = min(budget, limit - usage)
-    return max(budget, LEAST_STORE)
+    left = cgroups.memory_left()
+    return max(LEAST_STORE, budget if left is None else min(budget, left))
 
 
 def capacity(start: StartConfig) -> dict[str, float]:

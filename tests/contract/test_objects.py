@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gc
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -111,6 +112,25 @@ class TestArrays:
 def test_two_gets_of_a_large_array_share_memory() -> None:
     ref = ag.put(np.zeros(LARGE))
     assert np.shares_memory(ag.get(ref), ag.get(ref))
+
+
+class Block:
+    """A type of the user's own that hands its memory over out of band (PEP 574)."""
+
+    def __init__(self, memory: Any) -> None:
+        self.memory = memoryview(memory)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return Block, (pickle.PickleBuffer(self.memory),)
+
+
+@pytest.mark.usefixtures("grid")
+def test_buffers_of_a_users_own_type_come_back_without_a_copy_and_cannot_be_changed() -> None:
+    ref = ag.put(Block(bytearray(b"abc" * LARGE)))
+    first, second = ag.get(ref), ag.get(ref)
+    assert bytes(first.memory[-6:]) == b"abcabc"
+    assert np.shares_memory(np.frombuffer(first.memory, np.uint8), np.frombuffer(second.memory, np.uint8))
+    assert first.memory.readonly
 
 
 @pytest.mark.usefixtures("grid")
