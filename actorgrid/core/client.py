@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from actorgrid.core.ids import first_id
+from actorgrid.core.ids import client_of, first_id
 from actorgrid.core.messages import Answer, Ready, Release, Status, Subscribe, Value
 
 #: So many dropped references may wait for the next words to the head; values longer than this (bytes) may not wait.
@@ -45,7 +45,19 @@ class Waiter(Protocol):
 class Entry:
     """One object or actor that this process refers to."""
 
-    __slots__ = ("__weakref__", "actor", "client", "heavy", "known", "oid", "refs", "seen", "value", "waiters")
+    __slots__ = (
+        "__weakref__",
+        "actor",
+        "client",
+        "heavy",
+        "known",
+        "oid",
+        "read",
+        "refs",
+        "seen",
+        "value",
+        "waiters",
+    )
 
     def __init__(self, client: Client, oid: int) -> None:
         self.client = client
@@ -61,6 +73,8 @@ class Entry:
         self.actor = False
         #: Its release matters at once: it is an actor, or it holds shared memory, other references, or much data.
         self.heavy = False
+        #: Somebody has asked for the value, or handed the object on: if it is an error, it has been noticed.
+        self.read = False
         self.waiters: list[Waiter] | None = None
 
     def drop(self) -> None:
@@ -105,6 +119,8 @@ class Client:
         self._answers: dict[int, Callable[[Answer], None]] = {}
         #: Frames sent since the head last sent one: 0, 1, or 2 with an acknowledgement asked for.
         self.unanswered = 0
+        #: Errors that nobody asked for before their last reference went, for the host to say; the oldest are forgotten.
+        self.unread: deque[Value] = deque(maxlen=MOST_DROPPED)
         #: Set once the grid is gone: what every later wait ends with.
         self.dead: BaseException | None = None
 
@@ -177,8 +193,11 @@ class Client:
             seen.append(entry.seen)
             plain = plain and entry.seen == 1
             value = entry.value
-            if value is not None and value.refs:
-                self.let_go(value.refs)
+            if value is not None:
+                if value.refs:
+                    self.let_go(value.refs)
+                if value.status is not Status.OK and not entry.read:
+                    self.unread.append(value)
         if oids:
             self.outbox.append(Release(tuple(oids), () if plain else tuple(seen)))
 
@@ -193,9 +212,11 @@ class Client:
         if entry is None or entry.value is not None:
             if value.refs:  # nobody here wants it any more (or it came twice)
                 self.let_go(value.refs)
+            if entry is None and failed(value) and client_of(message.oid) == self.number:
+                self.unread.append(value)
             return
         entry.value = value
-        if heavy(value):
+        if heavy(value) or failed(value):
             entry.heavy = True
         if entry.waiters is not None:
             waiters, entry.waiters = entry.waiters, None

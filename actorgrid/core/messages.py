@@ -366,6 +366,12 @@ class Notice(Struct, tag=56):
     text: str
 
 
+class Unread(Struct, tag=58):
+    """The error of a call of this client, or of its driver's job, whose results nobody referred to any more."""
+
+    value: Value
+
+
 # ----------------------------------------------------------------------------------------- H>W: work and control
 
 
@@ -548,7 +554,7 @@ ToHead = (
     | Exiting
 )
 #: What arrives at a client.
-ToClient = Ready | Answer | Segment | Freed | Output | GridDied | Group | Notice | Revoke | Interrupt
+ToClient = Ready | Answer | Segment | Freed | Output | GridDied | Group | Notice | Unread | Revoke | Interrupt
 #: What arrives at a worker's task link.
 ToWorker = Run | Learn | Code | Unlearn | Exit | Environment | Segment | Restarted
 ToLauncher = Spawn | KillProcess | Quit

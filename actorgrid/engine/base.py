@@ -137,6 +137,7 @@ class EngineBase:
                 data = value.data
                 return None if data == NONE else loads(data)
             return loads(self._pinned_view(entry, value.extent))
+        entry.read = True
         raise self.error_of(value)
 
     def error_of(self, value: m.Value) -> BaseException:
@@ -160,6 +161,7 @@ class EngineBase:
     # ------------------------------------------------------------------------------------ references
 
     def _reduce(self, entry: Entry) -> tuple[Any, ...]:
+        entry.read = True
         refs = collecting.refs
         here: object = current.installed()
         if refs is not None and here is not self:  # its number may be another object's there

@@ -22,6 +22,7 @@ from actorgrid.engine.refs import ActorRef, ObjectRef
 from actorgrid.engine.serialize import INLINE_LIMIT, Pickled, dumps
 from actorgrid.engine.waits import CallbackWaiter, PendingCalls, Sleeper
 from actorgrid.exceptions import (
+    ActorGridError,
     ActorHandleNotFoundError,
     GetTimeoutError,
     InfeasibleResourcesError,
@@ -198,7 +199,9 @@ class CallingEngine(EngineBase):
         raise first
 
     def _own(self, ref: ObjectRef[Any]) -> int:
-        return self._entry(ref).oid
+        entry = self._entry(ref)
+        entry.read = True
+        return entry.oid
 
     # ------------------------------------------------------------------------------------ objects
 
@@ -224,9 +227,15 @@ class CallingEngine(EngineBase):
         """See ``Engine``."""
         entries = [self._entry(ref) for ref in refs]
         pending = [entry for entry in entries if entry.value is None]
-        if pending:
-            self._await(pending, entries, timeout)
-        return [self.load(entry) for entry in entries]
+        try:
+            if pending:
+                self._await(pending, entries, timeout)
+            return [self.load(entry) for entry in entries]
+        except ActorGridError as error:
+            if not isinstance(error, GetTimeoutError):
+                for entry in entries:
+                    entry.read = True  # one error stands for all
+            raise
 
     def _entry(self, ref: ObjectRef[Any]) -> Entry:
         entry: Any = ref._entry  # noqa: SLF001  # our own reference

@@ -178,12 +178,20 @@ class DriverEngine(ProcessEngine):
         if pid:
             self._reaped = os.waitstatus_to_exitcode(status)
 
+    def print_error(self, text: str) -> None:
+        """See ``ProcessEngine``; in turn with what the workers print."""
+        if text:
+            self.printer.say(text)
+
     def shutdown(self) -> None:
         """See ``Engine``."""
         if self.ending or self.pid != os.getpid():
             return
         self.ending = True
         self.interrupts.uninstall()
+        with self.lock:
+            self.client.collect()
+        self.say_unread()
         self.tell_quietly(m.Bye())
         if self.is_reader() or not self._ended.wait(PATIENCE) or self.client.dead is not None:
             with contextlib.suppress(OSError):

@@ -21,6 +21,7 @@ from actorgrid.core import messages as m
 from actorgrid.engine.control import LocalEngine
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.serialize import Pickled
+from actorgrid.engine.unread import UnreadErrors
 from actorgrid.exceptions import ActorGridError
 from actorgrid.runtime.links import Link
 from actorgrid.runtime.store import Store
@@ -56,6 +57,8 @@ class ProcessEngine(LocalEngine):
         #: Messages that are handled without the lock.
         self._outside: dict[type, Callable[[Any], None]] = {}
         self.ending = False
+        self._unread = UnreadErrors()
+        self._outside[m.Unread] = lambda message: self.client.unread.append(message.value)
 
     # -- what EngineBase asks of a host
 
@@ -150,6 +153,8 @@ class ProcessEngine(LocalEngine):
             if self.client.dead is None and self.client.dropped:
                 self.client.collect()
                 self.send(force=True)
+        if self.client.unread:
+            self.say_unread()
         self._run_callbacks()
 
     def _read(self) -> bool:
@@ -181,9 +186,19 @@ class ProcessEngine(LocalEngine):
             outside = self._outside.get(type(message))
             if outside is not None:
                 outside(message)
+        if self.client.unread:
+            self.say_unread()
         if self._callbacks:
             self._run_callbacks()
         return True
+
+    def say_unread(self) -> None:
+        """Say which errors nobody has asked for. Called without the lock."""
+        self.print_error(self._unread.take(self.client.unread))
+
+    def print_error(self, text: str) -> None:
+        """Show ``text`` (whole lines, or "") where a person sees it."""
+        sys.stderr.write(text)
 
     def _run_callbacks(self) -> None:
         while self._callbacks:

@@ -21,6 +21,7 @@ from actorgrid.engine.control import LocalEngine
 from actorgrid.engine.definitions import FunctionDefinition, MethodOptions, TaskOptions
 from actorgrid.engine.refs import ObjectRef
 from actorgrid.engine.serialize import Pickled
+from actorgrid.engine.unread import UnreadErrors
 from actorgrid.engine.worker_side import WorkerSide
 from actorgrid.exceptions import ActorGridError, HeadDiedError
 from actorgrid.sim.fibers import Fiber
@@ -119,6 +120,7 @@ class SimHost(LocalEngine):
         self._classes: tuple[Any, Any] | None = None
         #: Objects whose existence this process has observed.
         self.noticed: set[int] = set()
+        self._unread = UnreadErrors()
 
     def current_task(self) -> tuple[int, int]:
         """See ``EngineBase``; notes the line that makes the call if the story is to be told."""
@@ -291,16 +293,25 @@ class SimHost(LocalEngine):
                 self.hear_more(message)
         if client.dropped:
             self.grid.says(self)
+        self.say_unread()
 
     def hear_more(self, message: Any) -> None:
         """Take a message that only drivers, or only workers, understand."""
-        del message  # segments are visible to everybody; process groups and notices mean nothing here
+        if isinstance(message, m.Unread):
+            self.client.unread.append(message.value)
+        # Segments are visible to everybody; process groups and notices mean nothing here.
+
+    def say_unread(self) -> None:
+        """Say which errors nobody has asked for, unless this is one schedule of many."""
+        if self.client.unread and self.world.loud:
+            sys.stderr.write(self._unread.take(self.client.unread))
 
     def speak(self) -> list[Any]:
         """Return everything that is to be said to the head."""
         client = self.client
         if client.dropped:
             client.collect()
+        self.say_unread()
         batch, client.outbox = client.outbox, []
         return batch
 
@@ -335,6 +346,7 @@ class SimDriver(SimHost):
         """See ``SimHost``."""
         if isinstance(message, m.GridDied):
             self.end_waits(HeadDiedError(message.message))
+        super().hear_more(message)
 
     def shutdown(self) -> None:
         """End the grid."""
@@ -406,6 +418,7 @@ class SimWorker(SimHost, WorkerSide):
             self.worker.revoke(message)
         elif isinstance(message, m.Interrupt):
             self.worker.interrupt(message)
+        super().hear_more(message)
 
     def blocking(self, call: str, oids: tuple[int, ...]) -> Callable[[], None] | None:
         """See ``EngineBase``."""

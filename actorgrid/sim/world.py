@@ -101,6 +101,8 @@ class World(Parts):
         self.waits_for: dict[Fiber, tuple[str, tuple[int, ...]]] = {}
         #: What happened, if asked for.
         self.story: list[Step] | None = None
+        #: It is a program of its own, not one schedule of many: what a person should read is printed.
+        self.loud = False
         #: Where the program made each call, while the story is told: (client, parent, nth) -> file and line.
         self.sites: dict[tuple[int, int, int], str] = {}
         #: How many calls each chain made; which calls each actor started, in order.

@@ -96,6 +96,16 @@ def unpack_exception(data: bytes, not_run: tuple[str, ...] = ()) -> BaseExceptio
     return TaskError(packed.function_name, told, cause, packed.pid).as_instanceof_cause()
 
 
+def describe_packed(data: bytes, not_run: tuple[str, ...] = ()) -> str:
+    """Return as text what ``unpack_exception`` would raise, without unpickling anything. Never raises."""
+    try:
+        packed = msgspec.msgpack.decode(data, type=_Packed)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return f"the error is damaged: {error}"
+    told = f"{told_of(not_run)} What raised was:\n" if not_run else ""
+    return f"{packed.function_name}() failed in process {packed.pid}\n{told}{packed.traceback_str}"
+
+
 def told_of(not_run: tuple[str, ...]) -> str:
     """Say that the last of these tasks did not run, and for want of what (see ``messages.Value.not_run``)."""
     # "f() did not run, because ... g() did not run: ..."

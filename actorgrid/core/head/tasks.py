@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from actorgrid.core.head.records import Object, SpecRecord, Task
-from actorgrid.core.messages import Cancel, Interrupt, Kind, Status, Submit, Value
+from actorgrid.core.messages import Cancel, Interrupt, Kind, Status, Submit, Unread, Value
 from actorgrid.core.messages import FailureKind as Failed
 from actorgrid.core.states import TASK, TaskInput, TaskState
 
@@ -128,6 +128,17 @@ class Tasks:
 
     # -- the end
 
+    def _unread(self, task: Task, error: Value, count: int) -> None:
+        """Tell whoever called of an error that no reference leads to."""
+        table = self.head.objects.table
+        if any(task.message.task + index in table for index in range(count)):
+            return
+        peer = self.head.peers.get(task.client)
+        if peer is None or not peer.alive:
+            peer = self.head.drivers.get(task.job)
+        if peer is not None and not peer.congested:
+            self.head.reply(peer, Unread(Value(error.status, error.data, not_run=error.not_run)))
+
     def fail(self, task: Task, error: Value) -> None:
         """End a task that no worker has, or whose worker has just failed it, with an error."""
         cancelled = task.cancelled and error.status is Status.FAILURE
@@ -140,6 +151,8 @@ class Tasks:
         ident = message.task
         del self.table[ident]
         fulfil, client = self.head.objects.fulfil, task.client
+        if values and values[0].status is not Status.OK:
+            self._unread(task, values[0], len(values))
         for index, value in enumerate(values):
             fulfil(ident + index, value, owner, client)
         if message.deps or message.refs:
