@@ -276,6 +276,22 @@ def test_queued_call_of_an_actor_is_cancelled() -> None:
     assert ag.get(log.read.remote(), timeout=DEADLINE) == [1]
 
 
+def test_calls_behind_a_cancelled_one_that_waited_for_its_argument_go_on() -> None:
+    @ag.remote(num_cpus=0)
+    class Echo:
+        def say(self, value: Any) -> Any:
+            return value
+
+    gate = Gate.remote()
+    echo = Echo.remote()
+    waits = echo.say.remote(behind.remote(gate, "late"))
+    next_one = echo.say.remote("next")
+    ag.cancel(waits)
+    assert is_cancelled(waits)
+    assert ag.get(next_one, timeout=DEADLINE) == "next"
+    ag.get(gate.open.remote())
+
+
 def test_running_call_of_a_sync_actor_runs_on_and_its_result_is_dropped() -> None:
     @ag.remote
     class Watchful:

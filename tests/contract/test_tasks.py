@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -308,3 +309,14 @@ def test_max_calls_retires_the_worker() -> None:
 
     pids = ag.get([pid.remote() for _ in range(4)])
     assert len(set(pids)) == 4
+
+
+def test_worker_leaves_after_exactly_max_calls_calls(fresh_grid: Callable[..., Any]) -> None:
+    fresh_grid(num_cpus=1)
+
+    @ag.remote(max_calls=3)
+    def pid() -> int:
+        return os.getpid()
+
+    pids = [ag.get(pid.remote()) for _ in range(7)]
+    assert [pids.count(each) for each in dict.fromkeys(pids)] == [3, 3, 1]

@@ -10,7 +10,7 @@ from actorgrid.core.head.records import Actor
 from actorgrid.core.ids import DRIVER, first_id
 from actorgrid.core.messages import FailureKind, Kind, Status, Value
 from actorgrid.core.resources import demand
-from tests.core.test_rules import OK, Bench
+from tests.core.bench import OK, Bench
 
 FIRST_OF_SECOND = first_id(DRIVER + 1) + 1
 

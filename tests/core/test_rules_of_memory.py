@@ -1,0 +1,70 @@
+"""Leases of the object store and segments, one rule at a time."""
+
+from __future__ import annotations
+
+from actorgrid.core import messages as m
+from actorgrid.core.messages import Extent, Status, Value
+from tests.core.bench import BUDGET, Bench
+
+#: What a client gets ahead of its need.
+AHEAD = BUDGET // 16
+
+
+def asked(bench: Bench, size: int) -> m.Answer:
+    bench.say(m.LeaseRequest(1, size))
+    (answer,) = [message for message in bench.sent() if isinstance(message, m.Answer)]
+    return answer
+
+
+def granted(bench: Bench, size: int) -> int:
+    return int(asked(bench, size).body["granted"])
+
+
+def test_small_lease_is_rounded_up_while_half_of_the_store_stays_free() -> None:
+    bench = Bench()
+    bench.say(m.LeaseRequest(1, BUDGET // 2 - AHEAD))
+    bench.sent()
+    assert granted(bench, 1) == AHEAD
+    assert bench.head.memory.leased == BUDGET // 2
+
+
+def test_lease_is_exact_once_less_than_half_would_stay_free() -> None:
+    bench = Bench()
+    bench.say(m.LeaseRequest(1, BUDGET // 2 - AHEAD + 1))
+    bench.sent()
+    assert granted(bench, 1) == 1
+
+
+def test_large_lease_is_exact() -> None:
+    assert granted(Bench(), AHEAD + 1) == AHEAD + 1
+
+
+def test_last_byte_of_the_store_can_be_leased_and_no_more() -> None:
+    bench = Bench()
+    assert granted(bench, BUDGET) == BUDGET
+    assert asked(bench, 1).error
+
+
+def test_bytes_given_back_can_be_leased_again_but_not_more_than_were_leased() -> None:
+    bench = Bench()
+    granted(bench, BUDGET)
+    bench.say(m.LeaseReturn(2 * BUDGET))
+    assert bench.head.memory.leased == 0
+    assert granted(bench, BUDGET) == BUDGET
+
+
+def test_segment_that_is_gone_is_forgotten_by_everybody_who_was_shown_it() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=0))
+    worker = bench.worker_of(task)
+    bench.say(m.LeaseRequest(1, 5000), m.NewSegment(99, 1 << 20), source=worker.number)
+    bench.say(m.Done(task, 0, (Value(Status.OK, b"", Extent(99, 0, 1000)),), 5000), source=worker.number)
+    reader = bench.submit(bench.spec(max_retries=0), deps=(task,), slots=(0,))
+    other = bench.worker_of(reader)
+    assert 99 in bench.head.driver.segments
+    bench.done(reader)
+    bench.die(worker)
+    bench.say(m.Release((task,)))
+    assert 99 not in bench.head.memory.segments
+    assert 99 not in bench.head.driver.segments
+    assert 99 not in other.segments

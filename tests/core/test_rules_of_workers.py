@@ -1,0 +1,129 @@
+"""What a worker had not started when it blocked, went silent or died, one rule at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from actorgrid.core import messages as m
+from actorgrid.core.head.effects import SpawnWorker
+from actorgrid.core.ids import DRIVER
+from actorgrid.core.messages import Kind, Status, Value
+from tests.core.bench import Bench
+
+
+def with_tasks_ahead(bench: Bench) -> tuple[Any, list[int]]:
+    """Return a worker and its tasks: the first runs, the others wait behind it."""
+    spec = bench.spec()
+    bench.done(bench.submit(spec), micros=1)
+    first, *tasks = [bench.submit(spec) for _ in range(4)]
+    bench.done(first, micros=1)
+    worker = bench.worker_of(tasks[0])
+    assert list(worker.assigned) == tasks
+    return worker, tasks
+
+
+def actor_with_calls(bench: Bench, count: int) -> tuple[Any, list[int]]:
+    actor = bench.id()
+    bench.say(m.CreateActor(actor, bench.spec("A", kind=Kind.ACTOR)))
+    bench.done(actor, ())
+    method = bench.spec("A.f", kind=Kind.METHOD, demand=())
+    calls = [bench.submit(method, actor=actor) for _ in range(count)]
+    return bench.worker_of(calls[0]), calls
+
+
+def test_tasks_behind_one_that_blocks_start_elsewhere_in_their_order() -> None:
+    bench = Bench(CPU=1)
+    worker, (blocks, *behind) = with_tasks_ahead(bench)
+    bench.say(m.Blocked(blocks, "get", unstarted=tuple(behind)), source=worker.number)
+    assert list(worker.assigned) == [blocks]
+    assert bench.worker_of(behind[0]) not in (None, worker)
+    assert [bench.head.tasks.table[task].attempt for task in behind] == [1, 1]
+
+
+def test_only_what_the_worker_hands_back_is_taken_from_it() -> None:
+    bench = Bench(CPU=1)
+    worker, (blocks, kept, back) = with_tasks_ahead(bench)
+    bench.say(m.Blocked(blocks, "get", unstarted=(back,)), source=worker.number)
+    assert list(worker.assigned) == [blocks, kept]
+
+
+def test_silent_actor_with_calls_in_flight_is_asked_for_what_it_has_and_keeps_its_calls() -> None:
+    bench = Bench()
+    worker, (first, *others) = actor_with_calls(bench, 3)
+    bench.done(first)
+    deadline = bench.head.next_deadline()
+    assert deadline is not None
+    bench.now = deadline + 0.001
+    bench.head.turn(bench.now)
+    assert m.Revoke(()) in worker.peer.outbox
+    assert list(worker.assigned) == others
+
+
+def test_actor_with_one_call_left_is_not_asked() -> None:
+    bench = Bench()
+    worker, (first, _) = actor_with_calls(bench, 2)
+    bench.done(first)
+    bench.now = 1000.0
+    bench.head.turn(bench.now)
+    assert not [message for message in worker.peer.outbox if isinstance(message, m.Revoke)]
+
+
+# What a worker leaves in the memory that outlives it may be known already: the frame may have been sent before it died.
+
+
+def spoken(bench: Bench) -> tuple[Any, int, list[Any]]:
+    """Return a worker, its task, and what it says while it runs it: a spec, a call of it, a stored value."""
+    task = bench.submit(bench.spec(max_retries=0))
+    worker = bench.worker_of(task)
+    base = worker.number << 42
+    said = [
+        m.Export(b"inner", "g", Value(Status.OK, b"x")),
+        m.Spec(base + 1, Kind.TASK, "g", b"inner"),
+        m.Submit(base + 2, base + 1, parent=task),
+        m.Put(base + 3, Value(Status.OK, b"v")),
+    ]
+    return worker, task, said
+
+
+def test_leftover_that_was_not_heard_before_counts(bench: Bench) -> None:
+    worker, task, said = spoken(bench)
+    bench.head.handle_leftover(worker.number, [*said, m.Done(task, 0, (Value(Status.OK, b"r"),), 1)], 0.0)
+    assert said[2].task in bench.head.tasks.table
+    assert said[3].oid in bench.head.objects.table
+    assert Value(Status.OK, b"r") in [message.value for message in bench.sent() if isinstance(message, m.Ready)]
+
+
+def test_leftover_that_was_heard_before_is_not_taken_twice(bench: Bench) -> None:
+    worker, _, said = spoken(bench)
+    bench.say(*said, source=worker.number)
+    inner = bench.head.tasks.table[said[2].task]
+    stored = bench.head.objects.table[said[3].oid]
+    spec = worker.peer.specs[said[1].spec]
+    bench.head.handle_leftover(worker.number, said, 0.0)
+    assert bench.head.tasks.table[said[2].task] is inner
+    assert bench.head.objects.table[said[3].oid] is stored
+    assert worker.peer.specs[said[1].spec] is spec
+    assert bench.head.tasks.count == 2
+
+
+def test_leftover_of_a_worker_that_is_gone_is_not_heard(bench: Bench) -> None:
+    worker, _, said = spoken(bench)
+    bench.die(worker)
+    bench.head.handle_leftover(worker.number, said, 0.0)
+    assert said[2].task not in bench.head.tasks.table
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_grid_counts_the_workers_that_it_has_ordered(bench: Bench) -> None:
+    task = bench.submit(bench.spec(max_retries=1))
+    bench.die(bench.worker_of(task), current=task)
+    bench.say(m.Query(1, "stats", {}), source=DRIVER)
+    (answer,) = [message for message in bench.sent() if isinstance(message, m.Answer)]
+    ordered = [effect for effect in bench.head.effects if isinstance(effect, SpawnWorker)]
+    assert answer.body["spawned"] == len(ordered) > 1
