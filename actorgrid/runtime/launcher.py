@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+import actorgrid
 from actorgrid.core import messages as m
 from actorgrid.core.messages import ToLauncher
 from actorgrid.runtime import lifetime
@@ -34,6 +35,8 @@ SHARED_SIZE: Final = 256 << 10
 SHARED_HEAD: Final = struct.Struct("<QI")
 #: How long the processes that outlive their worker's group are hunted at the end (seconds).
 HUNT: Final = 0.5
+#: After so long without an order there is time for what later workers need (milliseconds).
+WARM_AFTER: Final = 100
 
 WorkerMain = Callable[[BootConfig, int, socket.socket, socket.socket, mmap.mmap], None]
 
@@ -67,8 +70,13 @@ class Launcher:
         poll = select.poll()
         poll.register(self.link.fileno(), select.POLLIN)
         poll.register(self.wakeup_read, select.POLLIN)
+        warm_after: int | None = WARM_AFTER
         while True:
-            for fd, _ in poll.poll():
+            events = poll.poll(warm_after)
+            if not events:
+                warm_after = None
+                warm_up()
+            for fd, _ in events:
                 if fd == self.wakeup_read:
                     with contextlib.suppress(BlockingIOError):
                         os.read(self.wakeup_read, 4096)
@@ -210,6 +218,15 @@ def preload(config: BootConfig) -> None:
             importlib.import_module(module)
         except Exception as error:  # noqa: BLE001  # a worker that needs it will say so itself
             print(f"actorgrid: preload of {module!r} failed: {error!r}", file=sys.stderr)
+
+
+def warm_up() -> None:
+    """Import all that tasks may name, so that workers forked from now on need not.
+
+    It takes some milliseconds, and more without ``.pyc`` files; once the first workers are there nobody waits for it.
+    """
+    for name in actorgrid.__all__:
+        getattr(actorgrid, name)
 
 
 def start(config: BootConfig, close: list[int]) -> tuple[socket.socket, int]:
