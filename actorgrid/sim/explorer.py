@@ -225,10 +225,6 @@ def replay(
     ``timeout`` seconds the grid is ended, and the result says what had not come to pass.
     """
     plan = Schedule.loads(source) if isinstance(source, str) else source
-    if real and "level" in plan.settings:
-        raise ValueError(
-            "this schedule says in which order of messages the runtime works, which real pipes cannot be told"
-        )
     simulated = run(program, *args, schedule=plan, **kwargs)
     if not real:
         return simulated

@@ -29,6 +29,7 @@ _UNENFORCED: Final = {
     "ready": "a wait() saw another result first",
     "poll": "a poll came first",
     "jump": "the wall clock jumped",
+    "link": "a message of the runtime overtook another; each actor's calls keep their order all the same",
     "buggify": "buggify() said yes",
 }
 
@@ -55,6 +56,16 @@ class RealRun:
     def confirmed(self) -> bool:
         """Whether the same came of it as in simulation."""
         return not self.missing and self.identity == self.simulated.identity
+
+    def __str__(self) -> str:
+        what = "the program fails" if self.error is not None else "the program passes"
+        if self.error is not None:
+            what += ": {} at {}".format(*self.identity)
+        verdict = "as in the simulator" if self.confirmed else "not as in the simulator"
+        lines = [f"on real processes {what}, {verdict}"]
+        lines += [f"not come to pass: {each}" for each in self.missing]
+        lines += [f"not enforced: {each}" for each in self.unenforced]
+        return "\n".join(lines)
 
 
 class _Patience:
@@ -122,8 +133,9 @@ def _unenforced(simulated: Run) -> list[str]:
         for kill in simulated.deaths
         if kill.point == "send" and not kill.call
     ]
-    return said + [
+    said += [
         f"at {step.when:.6f} s: {_UNENFORCED[step.kind]} ({step.what})"
         for step in simulated.story
-        if step.kind in {"time", "jump"} and step.what in deviating
+        if step.kind in {"time", "jump", "link"} and step.what in deviating
     ]
+    return list(dict.fromkeys(said))

@@ -44,14 +44,14 @@ class Run:
     seconds: float = 0.0
     #: Equal for runs in which the same things happened in the same order.
     digest: str = ""
-    record: list[Choice] = field(default_factory=list)
-    story: list[Step] = field(default_factory=list)
+    record: list[Choice] = field(default_factory=list, repr=False)
+    story: list[Step] = field(default_factory=list, repr=False)
     #: How many calls each chain made.
-    lengths: dict[str, int] = field(default_factory=dict)
+    lengths: dict[str, int] = field(default_factory=dict, repr=False)
     #: Calls in the order in which each actor started them.
-    orders: dict[str, list[str]] = field(default_factory=dict)
+    orders: dict[str, list[str]] = field(default_factory=dict, repr=False)
     #: Deaths of processes, in order, with how far everybody was.
-    deaths: list[Kill] = field(default_factory=list)
+    deaths: list[Kill] = field(default_factory=list, repr=False)
     #: What ``sometimes`` was told.
     reached: dict[str, bool] = field(default_factory=dict)
     #: Who was waiting for what when a deadlock was found.
