@@ -29,6 +29,7 @@ The map of the house; each line may use the lines below it::
                  which steps commute
     isolation    globals that real processes would not share
     places       lines of the user's program
+    promises     always, eventually, sometimes
     choices, clock, fibers
                  decisions, time and turns
 """

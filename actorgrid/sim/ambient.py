@@ -45,17 +45,21 @@ def peek(actor: Any) -> Any:
 
 def always(name: str, holds: Callable[[], Any]) -> None:
     """From now on ``holds()`` must be true after every event. It may ``peek``, and not wait."""
-    _world().invariants.append((name, holds))
+    _world().promises.always.append((name, holds))
 
 
 def eventually(name: str, holds: Callable[[], Any], within: float | None = None) -> None:
-    """``holds()`` must be true at ``settle()`` or at the end of the program; ``within``: virtual seconds."""
-    _world().promises.append((name, holds, within))
+    """``holds()`` must be true once everything has come to rest: after ``settle()``, or at the end of the program.
+
+    ``within``: already so many virtual seconds after ``settle()`` began, if rest takes longer than that. ``holds`` may
+    ``peek``, and not wait.
+    """
+    _world().promises.eventually.append((name, holds, within))
 
 
 def sometimes(name: str, holds: Any = True) -> None:
     """Note that ``holds`` is true at times. ``Exploration.never`` lists the names for which it never was in any run."""
-    reached = _world().reached
+    reached = _world().promises.reached
     reached[name] = reached.get(name, False) or bool(holds)
 
 

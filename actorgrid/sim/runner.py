@@ -129,7 +129,7 @@ class Program:
         run.lengths = world.lengths
         run.orders = world.orders
         run.deaths = world.deaths
-        run.reached = world.reached
+        run.reached = world.promises.reached
 
     def settings(self) -> dict[str, Any]:
         """Return what a schedule must remember of the program's world."""

@@ -27,6 +27,7 @@ from actorgrid.sim.footprint import ALL, Footprint, touch
 from actorgrid.sim.isolation import Isolation
 from actorgrid.sim.parts import Parts
 from actorgrid.sim.places import places_of
+from actorgrid.sim.promises import Promises
 
 if TYPE_CHECKING:
     from actorgrid.engine.definitions import StartConfig
@@ -114,9 +115,7 @@ class World(Parts):
         #: Who waited for what when nothing could happen any more.
         self.last_waits = ""
         #: Properties that must hold after every event, and those that must hold in the end.
-        self.invariants: list[tuple[str, Callable[[], Any]]] = []
-        self.reached: dict[str, bool] = {}
-        self.promises: list[tuple[str, Callable[[], Any], float | None]] = []
+        self.promises = Promises()
         #: What the step that is under way has touched (None: nobody asks), made, and gone on with.
         self.footprint: Footprint | None = {} if choices.policy.sees_all else None
         self.made: list[Any] = []
@@ -280,8 +279,8 @@ class World(Parts):
             self._next_event()
 
     def _next_event(self) -> None:
-        if self.invariants:
-            self._check_invariants()
+        if self.promises.always:
+            self.promises.check()
         events = self.enabled()
         if not events:
             if self._settling is not None:
@@ -316,7 +315,7 @@ class World(Parts):
             touch(self.footprint, token, writes=writes, is_open=is_open)
 
     def _begin_step(self, event: Event) -> None:
-        if event.kind == "call" and not self.invariants:
+        if event.kind == "call" and not self.promises.always:
             self.touch(event.where, writes=not event.readonly)
         else:
             self.touch(ALL)
@@ -383,7 +382,8 @@ class World(Parts):
         return -_shared(self._last_path, event.what), number, event.age
 
     def _pass(self, when: float) -> None:
-        """Let time pass, for the head too."""
+        """Let time pass, for the head too. Raises AssertionError for a promise whose time is over by then."""
+        self.promises.time_passes(when)
         while self.grid is not None and self.grid.open:
             deadline = self.grid.head.next_deadline()
             if deadline is None or deadline > when or deadline <= self.clock.now:
@@ -449,12 +449,6 @@ class World(Parts):
 
     # -- properties
 
-    def _check_invariants(self) -> None:
-        for name, holds in self.invariants:
-            if not holds():
-                self.invariants.clear()
-                raise AssertionError(f"always: {name!r} does not hold")
-
     def settle(self) -> None:
         """Let everything come to rest, without further faults. Raises AssertionError for a promise that is not kept."""
         fiber = self.fibers.current
@@ -463,17 +457,16 @@ class World(Parts):
         if self.grid is not None:
             self.grid.collect()
         self._settling = fiber
+        self.promises.settling(self.clock.now)
         self.fibers.park("settle()")
+        self.promises.settling(None)
         self.at_end()
 
     def at_end(self) -> None:
         """Look at what was to hold in the end."""
-        if self.promises:
+        if self.promises.eventually:
             self.touch(ALL)
-        promises, self.promises = self.promises, []
-        for name, holds, within in promises:
-            if not holds():
-                raise AssertionError(f"eventually: {name!r} does not hold" + (f" in {within} s" if within else ""))
+        self.promises.at_rest()
 
     # -- faults
 

@@ -32,6 +32,40 @@ def test_always_is_checked_after_every_event() -> None:
     assert run.events == 3
 
 
+@ag.remote
+class Slow:
+    """Is done after a while."""
+
+    def __init__(self) -> None:
+        self.done = False
+
+    def work(self, seconds: float) -> None:
+        time.sleep(seconds)
+        self.done = True
+
+    def idle(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+def work_for(seconds: float, within: float | None) -> None:
+    slow = Slow.remote()
+    sim.eventually("done", lambda: sim.peek(slow).done, within=within)
+    refs = slow.work.remote(seconds), slow.idle.remote(100.0)
+    sim.settle()
+    del refs
+
+
+def test_what_is_true_in_time_is_kept_though_rest_takes_longer() -> None:
+    run = sim.run(work_for, 9.0, 10.0)
+    assert run.error is None
+    assert run.seconds > 100
+
+
+def test_what_is_true_too_late_is_not_kept_though_it_is_true_at_rest() -> None:
+    assert sim.run(work_for, 11.0, None).error is None
+    assert "eventually: 'done' does not hold within 10.0 s" in str(sim.run(work_for, 11.0, 10.0).error)
+
+
 def test_eventually_is_looked_at_when_everything_has_come_to_rest() -> None:
     def program(enough: int) -> None:
         cell = Cell.remote()
