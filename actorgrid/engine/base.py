@@ -10,7 +10,7 @@ Locking, and why it is safe:
 2. No user code is pickled or unpickled under it.
 3. Frames are written under it, so that the outbox keeps its order. The head never waits for a client, so the write
    ends.
-4. Nobody sleeps under it: waiting threads sleep on locks of their own, which the reader thread opens.
+4. Nobody sleeps under it: waiting threads sleep on locks of their own, which whoever reads the link opens.
 """
 
 from __future__ import annotations

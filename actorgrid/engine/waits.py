@@ -28,7 +28,7 @@ class Sleeper(Protocol):
 class BlockingWaiter:
     """A thread that waits until ``need`` of its objects exist, or (``eager``) one of them is an error.
 
-    ``arrived`` is called by the reader thread with the engine's lock held; the waiting thread sleeps on a bare lock.
+    ``arrived`` is called by whichever thread reads, with the engine's lock held; the waiting one sleeps on a bare lock.
     """
 
     __slots__ = ("eager", "left", "lock", "open")

@@ -64,7 +64,7 @@ class DriverEngine(ProcessEngine):
         self._ended = threading.Event()
         self._reaped: int | None = None
         boot.send_config(ours, self.config)
-        self.interrupts = Interrupts(self.wake)
+        self.interrupts = Interrupts(self.wake, self.ear.give_back_here)
         self.interrupts.install()
         _drivers.add(self)
         self._thread.start()
@@ -124,9 +124,9 @@ class DriverEngine(ProcessEngine):
         finally:
             self.sending = False
 
-    def patience(self) -> int | None:
-        """See ``ProcessEngine``: an interrupt that was put off is tried again after a millisecond."""
-        return 1 if self.interrupts.pending else None
+    def patience(self) -> float | None:
+        """See ``ProcessEngine``: an interrupt that was put off is tried again soon."""
+        return self.interrupts.patience()
 
     def patience_is_over(self) -> None:
         """See ``ProcessEngine``."""
@@ -204,6 +204,7 @@ class DriverEngine(ProcessEngine):
         if threading.current_thread() is not self._thread:
             self._thread.join(PATIENCE)
         self.link.close()
+        self.ear.close()
         self.arenas.close()
         wake_fd, self._wake_fd = self._wake_fd, -1
         os.close(wake_fd)
@@ -221,6 +222,7 @@ def _forked() -> None:
         engine.client.outbox.clear()
         engine.lock = threading.RLock()
         engine.link.socket.close()
+        engine.ear.close()
         os.close(engine._wake_fd)  # noqa: SLF001  # our own engine
         engine._wake_fd = -1  # noqa: SLF001  # our own engine
     _drivers.clear()

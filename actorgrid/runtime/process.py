@@ -1,15 +1,15 @@
 """ProcessEngine: what drivers and workers share: the reader thread, the store, callbacks.
 
-One thread reads what the head sends and feeds the client machine; threads that wait sleep on locks which it opens.
-(Letting a waiting thread read the link itself would save a wake-up, and corrupts the stream on Ctrl-C in about half of
-all interrupts.) Callbacks of futures run on this thread, after the lock is released.
+One thread at a time reads what the head sends and feeds the client machine: the reader thread, or a thread that waits
+(``runtime.ear`` has the rules). Other threads that wait sleep on locks, which it opens. Callbacks of futures, and
+whatever else is not about values, run on the reader thread, after the lock is released.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import select
+import socket
 import sys
 import threading
 import traceback
@@ -22,7 +22,9 @@ from actorgrid.engine.control import LocalEngine
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.serialize import Pickled
 from actorgrid.engine.unread import UnreadErrors
+from actorgrid.engine.waits import BlockingWaiter, Sleeper
 from actorgrid.exceptions import ActorGridError
+from actorgrid.runtime.ear import Ear, LeadingWaiter
 from actorgrid.runtime.links import Link
 from actorgrid.runtime.store import Store
 
@@ -39,6 +41,7 @@ class ProcessEngine(LocalEngine):
         self.pid = os.getpid()
         self.arenas = Store(self, int(capacity.get("object_store_memory", 0)))
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.ear = Ear(link.fileno(), self._wake_fd)
         #: The reader thread has been woken and has not looked yet.
         self._awake = False
         #: ``send`` is on the stack; a finalizer or a signal handler that calls us meanwhile must not send.
@@ -54,20 +57,29 @@ class ProcessEngine(LocalEngine):
             m.Answer: self.client.answered,
             m.Segment: self._segment,
         }
-        #: Messages that are handled without the lock.
+        #: Messages that are handled without the lock, by the reader thread.
         self._outside: dict[type, Callable[[Any], None]] = {}
+        #: Such messages that were read and not handled yet, in their order.
+        self._later: deque[Any] = deque()
         self.ending = False
         self._unread = UnreadErrors()
         self._outside[m.Unread] = lambda message: self.client.unread.append(message.value)
 
     # -- what EngineBase asks of a host
 
+    @protected
     def wake(self) -> None:
         """Have the reader thread look around. Safe anywhere, also in ``__del__`` and signal handlers."""
         if not self._awake and self._wake_fd >= 0:
             self._awake = True
             with contextlib.suppress(OSError):
                 os.eventfd_write(self._wake_fd, 1)
+
+    def waiter(self, need: int, *, eager: bool) -> Sleeper:
+        """See ``EngineBase``."""
+        if self.pid != os.getpid():  # a child that user code forked shares the epoll set of its parent
+            return BlockingWaiter(need, eager=eager)
+        return LeadingWaiter(need, eager=eager, ear=self.ear, read=self._read_here)
 
     def write_extent(self, pickled: Pickled) -> m.Extent:
         """See ``EngineBase``."""
@@ -120,26 +132,29 @@ class ProcessEngine(LocalEngine):
         return threading.get_ident() == self._thread.ident
 
     def _serve(self) -> None:
-        poll = select.poll()
-        poll.register(self.link.fileno(), select.POLLIN)
-        poll.register(self._wake_fd, select.POLLIN)
+        listen = self.ear.listen
         try:
             while True:
-                events = poll.poll(self.patience())
-                if not events:
+                patience = self.patience()
+                found = listen(patience)
+                if not found and patience is not None:
                     self.patience_is_over()
-                for fd, _ in events:
+                for fd in found:
                     if fd == self._wake_fd:
                         self._woken()
                     elif not self._read():
+                        self._afterwards()
+                        self.lost("")
                         return
+                    else:
+                        self._afterwards()
         except BaseException:  # noqa: BLE001  # nobody may be left waiting for a thread that is gone
             self.lost(
                 "the thread that reads from the head failed; this is a bug in actorgrid:\n" + traceback.format_exc()
             )
 
-    def patience(self) -> int | None:
-        """Return how long the reader may sleep (milliseconds), None for ever."""
+    def patience(self) -> float | None:
+        """Return how long the reader may sleep (seconds), None for ever."""
         return None
 
     def patience_is_over(self) -> None:
@@ -153,36 +168,52 @@ class ProcessEngine(LocalEngine):
             if self.client.dead is None and self.client.dropped:
                 self.client.collect()
                 self.send(force=True)
-        if self.client.unread:
-            self.say_unread()
-        self._run_callbacks()
+        self._afterwards()
+
+    @protected
+    def _read_here(self) -> bool:
+        """Read once, on a thread that waits; what is not for it goes to the reader thread."""
+        more = self._read()
+        if self._later or self._callbacks or self.client.unread:
+            self.wake()
+        return more
 
     def _read(self) -> bool:
-        try:
-            batch = self.link.receive()
-        except OSError:
-            batch = None
-        if batch is None:
-            self.lost("")
-            return False
-        handlers = self._handlers
-        later: list[Any] = []
+        """Read once and handle what came. Returns False at the end of the stream."""
+        with self.ear.reading:
+            try:
+                batch = self.link.receive(socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return True  # another thread was faster
+            except OSError:
+                return False
+            if batch is None:
+                return False
+            self._heard(batch)
+            return True
+
+    def _heard(self, batch: list[Any]) -> None:
         for message in batch:
             if type(message) is m.Freed:  # first: an answer in this batch may say "full" where these make room
                 self.arenas.freed(message.extents)
+        handlers = self._handlers
         with self.lock:
             client = self.client
             client.heard()
             for message in batch:
                 handler = handlers.get(type(message))
                 if handler is None:
-                    later.append(message)
+                    self._later.append(message)
                 else:
                     handler(message)
             if client.dropped:
                 client.collect()
             self.send(force=False)  # an answer lets go what waited for one
-        for message in later:
+
+    def _afterwards(self) -> None:
+        """Do what is for the reader thread alone."""
+        while self._later:
+            message = self._later.popleft()
             outside = self._outside.get(type(message))
             if outside is not None:
                 outside(message)
@@ -190,7 +221,6 @@ class ProcessEngine(LocalEngine):
             self.say_unread()
         if self._callbacks:
             self._run_callbacks()
-        return True
 
     def say_unread(self) -> None:
         """Say which errors nobody has asked for. Called without the lock."""

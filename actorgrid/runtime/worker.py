@@ -320,6 +320,7 @@ class Worker:
         target = self.target
         if target is not None and self.exposed is target and not in_protected_code(frame):
             self.target = None
+            self.engine.ear.give_back_here()
             raise KeyboardInterrupt
 
     # -- the end

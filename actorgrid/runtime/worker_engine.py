@@ -96,9 +96,9 @@ class WorkerEngine(WorkerSide, ProcessEngine):
 
         return resume
 
-    def patience(self) -> int | None:
+    def patience(self) -> float | None:
         """While an interrupt is on its way, look often whether it has landed."""
-        return 5 if self.worker.target else None
+        return 0.005 if self.worker.target else None
 
     def patience_is_over(self) -> None:
         """Send an interrupt again until it has landed."""

@@ -17,6 +17,7 @@ import pytest
 
 import actorgrid as ag
 from actorgrid.engine.current import installed
+from actorgrid.testing.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,11 @@ def wait_one() -> None:
     assert len(ready) == 1
 
 
+def left_behind(engine: Any) -> tuple[int, int]:
+    stats = engine.query("stats").body
+    return stats["tasks"], stats["objects"]
+
+
 @pytest.mark.parametrize("operation", [submit_one, get_two, wait_one, release_one])
 def test_interrupt_at_every_opcode_leaves_the_grid_whole(engine: Any, operation: Callable[[], object]) -> None:
     operation()
@@ -95,10 +101,22 @@ def test_interrupt_at_every_opcode_leaves_the_grid_whole(engine: Any, operation:
         assert ag.get(echo.remote(at), timeout=10) == at
         at += 1
     assert at > 50, "the operation was hardly traced"
-    for _ in range(3):  # what the interrupted calls left behind is given up with the next words to the head
-        engine.query("stats")
-    stats = engine.query("stats").body
-    assert (stats["tasks"], stats["objects"]) == (0, 0)
+    # What the interrupted calls left behind is given up with the next words to the head, and tasks whose references
+    # are gone still run to their end.
+    assert wait_until(lambda: left_behind(engine) == (0, 0)), f"tasks, objects: {left_behind(engine)}"
+
+
+def test_grid_after_one_that_another_thread_has_ended_handles_interrupts(engine: Any) -> None:
+    ag.shutdown()
+    ag.init(num_cpus=1)
+    first = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=ag.shutdown)
+    thread.start()
+    thread.join()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    ag.init(num_cpus=2)
+    assert signal.getsignal(signal.SIGINT) not in (first, signal.default_int_handler)
 
 
 def test_interrupt_while_get_waits_is_raised_at_once(engine: Any) -> None:
