@@ -79,7 +79,7 @@ class Ear:
             if fd == self._link:
                 link = True
             else:
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, ValueError):  # closed: the grid has ended meanwhile
                     os.eventfd_read(self._nudge)
         return link
 
@@ -100,7 +100,7 @@ class Ear:
 
     def nudge(self) -> None:
         """Have the leader look whether it still waits."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             os.eventfd_write(self._nudge, 1)
 
     def close(self) -> None:
