@@ -19,6 +19,8 @@ Check = Callable[[str, Any], Any]
 #: Resources are counted in steps of this.
 STEP: Final = 0.0001
 _INT_LIMIT: Final = 1 << 31
+#: The longest time limit (seconds): thirty years.
+_LONGEST: Final = 1e9
 
 
 def _a(kind: str, name: str, value: object) -> TypeError:
@@ -69,6 +71,22 @@ def whole(least: int) -> Check:
         return value
 
     return check
+
+
+def seconds(name: str, value: Any) -> float:
+    """Check a time limit. Raises TypeError, ValueError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _a("a number of seconds", name, value)
+    if not 0 < value < _LONGEST:
+        raise ValueError(f"option {name!r} must be a positive number of seconds below {_LONGEST:g}: {value!r}")
+    return float(value)
+
+
+def _of_calls(name: str, value: Any) -> None:
+    del value
+    raise ValueError(
+        f"option {name!r} is for tasks and methods: use @method({name}=...) or .method.options({name}=...)"
+    )
 
 
 def _memory(name: str, value: Any) -> int:
@@ -158,7 +176,6 @@ _COMMON: Final[dict[str, Check]] = {
     "placement_group": _later("default"),
     "placement_group_bundle_index": _later(-1),
     "placement_group_capture_child_tasks": _later(False),  # a value, not a flag
-    "timeout": _later(),
 }
 
 TASK: Final[dict[str, Check]] = _COMMON | {
@@ -167,6 +184,8 @@ TASK: Final[dict[str, Check]] = _COMMON | {
     "retry_exceptions": _retry_exceptions,
     "max_calls": whole(0),
     "name": _text,
+    "timeout": seconds,
+    "run_timeout": seconds,
     "_generator_backpressure_num_objects": _later(-1),
     "_num_objects_per_yield": _later(1),
 }
@@ -184,6 +203,8 @@ ACTOR: Final[dict[str, Check]] = _COMMON | {
     "concurrency_groups": _later({}),
     "object_store_memory": _later(0),
     "enable_tensor_transport": _later(False),  # a value, not a flag
+    "timeout": _of_calls,
+    "run_timeout": _of_calls,
     "_actor_generator_backpressure_num_objects": _later(-1),
 }
 
@@ -197,7 +218,8 @@ METHOD: Final[dict[str, Check]] = {
     "_labels": _ignored,
     "concurrency_group": _later(),
     "tensor_transport": _later(),
-    "timeout": _later(),
+    "timeout": seconds,
+    "run_timeout": seconds,
     "_generator_backpressure_num_objects": _later(-1),
     "_num_objects_per_yield": _later(1),
 }
@@ -277,4 +299,6 @@ def method_options(values: Mapping[str, Any], base: MethodOptions | None = None)
         retry_exceptions=present.get("retry_exceptions", base.retry_exceptions),
         name=present.get("name", base.name),
         readonly=present.get("readonly", base.readonly),
+        timeout=present.get("timeout", base.timeout),
+        run_timeout=present.get("run_timeout", base.run_timeout),
     )

@@ -36,6 +36,7 @@ class FailureKind(enum.StrEnum):
     ACTOR_DIED = "actor_died"
     ACTOR_UNAVAILABLE = "actor_unavailable"
     CANCELLED = "cancelled"
+    TIMED_OUT = "timed_out"
     OBJECT_LOST = "object_lost"
     STORE_FULL = "store_full"
     INFEASIBLE = "infeasible"
@@ -135,6 +136,9 @@ class Spec(Struct, tag=2):
     lifetime_demand: tuple[tuple[str, int], ...] = ()
     #: METHOD: it does not change its actor.
     readonly: bool = False
+    #: TASK and METHOD: seconds from submission to the result, and in a worker; 0 = any.
+    timeout: float = 0.0
+    run_timeout: float = 0.0
 
 
 class Submit(Struct, tag=3):
@@ -432,6 +436,8 @@ class Interrupt(Struct, tag=76):
 
     task: int
     attempt: int
+    #: Its time is over: interrupt synchronous methods, too, which ``cancel()`` leaves alone.
+    deadline: bool = False
 
 
 class Restarted(Struct, tag=77):

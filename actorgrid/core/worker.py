@@ -23,7 +23,7 @@ MOST_EARLY: Final = 1024
 class Running:
     """A call whose user code runs."""
 
-    __slots__ = ("cancelled", "children", "run", "spec")
+    __slots__ = ("cancelled", "children", "overdue", "run", "spec")
 
     def __init__(self, run: Run, spec: Spec) -> None:
         self.run = run
@@ -31,6 +31,8 @@ class Running:
         #: How many calls it has submitted: the next one is its child number ``children``.
         self.children = 0
         self.cancelled = False
+        #: It was cancelled because its time is over.
+        self.overdue = False
 
 
 class WorkerMachine:
@@ -132,7 +134,7 @@ class WorkerMachine:
         self.leaving = reason
         return self.block()
 
-    def cancel(self, task: int, attempt: int) -> Running | None:
+    def cancel(self, task: int, attempt: int, *, overdue: bool = False) -> Running | None:
         """Cancel an attempt. Returns it marked: it runs (and is in ``running``), or it will never start; None: gone."""
         running = self.running.get(task)
         if running is None:
@@ -147,6 +149,7 @@ class WorkerMachine:
         elif running.run.attempt != attempt:
             return None
         running.cancelled = True
+        running.overdue = overdue
         return running
 
     def is_method(self, running: Running) -> bool:

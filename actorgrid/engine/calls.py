@@ -57,6 +57,8 @@ def task_spec(definition: FunctionDefinition, options: TaskOptions) -> Spec:
         retry_exceptions=_pickled(options.retry_exceptions),
         max_calls=options.max_calls,
         priority=options.priority,
+        timeout=options.timeout,
+        run_timeout=options.run_timeout,
     )
 
 
@@ -71,6 +73,8 @@ def method_spec(method: str, display_name: str, options: MethodOptions) -> Spec:
         max_retries=AS_ACTOR if options.max_task_retries is None else options.max_task_retries,
         retry_exceptions=_pickled(options.retry_exceptions),
         readonly=options.readonly,
+        timeout=options.timeout,
+        run_timeout=options.run_timeout,
     )
 
 

@@ -28,6 +28,9 @@ class TaskOptions:
     max_calls: int = 0
     name: str = ""
     priority: int = 0
+    #: Seconds from submission to the result, and in a worker; 0: any.
+    timeout: float = 0.0
+    run_timeout: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,9 @@ class MethodOptions(NamedTuple):
     name: str = ""
     #: It does not change the actor: the simulator need not try its calls in every order, and checks the claim.
     readonly: bool = False
+    #: As for tasks.
+    timeout: float = 0.0
+    run_timeout: float = 0.0
 
 
 @dataclass(eq=False, slots=True)

@@ -14,6 +14,7 @@ _PLAIN: dict[FailureKind, type[e.ActorGridError]] = {
     FailureKind.INFEASIBLE: e.InfeasibleResourcesError,
     FailureKind.TOO_MANY_WORKERS: e.TooManyWorkersError,
     FailureKind.INTERNAL: e.InternalError,
+    FailureKind.TIMED_OUT: e.TaskTimeoutError,
 }
 
 

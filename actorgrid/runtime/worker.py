@@ -291,7 +291,7 @@ class Worker:
     def interrupt(self, message: m.Interrupt) -> None:
         """Cancel an attempt."""
         with self.engine.lock:
-            running = self.machine.cancel(message.task, message.attempt)
+            running = self.machine.cancel(message.task, message.attempt, overdue=message.deadline)
             if running is None:
                 return
             if running.run.task not in self.machine.running:
@@ -300,8 +300,8 @@ class Worker:
         self.interrupt_running(running)
 
     def _interrupt_main(self, running: Running) -> None:
-        """Interrupt user code. A synchronous method is only told (``is_canceled``), as in Ray."""
-        if running.spec.kind is Kind.TASK:
+        """Interrupt user code. A synchronous method that is cancelled is only told (``is_canceled``), as in Ray."""
+        if running.spec.kind is Kind.TASK or running.overdue:
             self.target = running
             signal.pthread_kill(self.main_thread, signal.SIGINT)
 

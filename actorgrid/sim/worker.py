@@ -270,14 +270,14 @@ class Worker:
 
     def interrupt(self, message: m.Interrupt) -> None:
         """Cancel an attempt. A synchronous method is only told, as on real processes."""
-        running = self.machine.cancel(message.task, message.attempt)
+        running = self.machine.cancel(message.task, message.attempt, overdue=message.deadline)
         if running is None:
             return
         if message.task not in self.machine.running:
             self._drop(running)
         elif self.loop is not None:
             self.loop.cancel(running)
-        elif running.spec.kind is Kind.TASK:
+        elif running.spec.kind is Kind.TASK or (running.overdue and self.machine.limit == 1):
             for fiber, other in self.fibers.items():
                 if other is running:
                     self.world.fibers.wake(fiber, KeyboardInterrupt())

@@ -344,9 +344,7 @@ class World(Parts):
             if fiber.parked:
                 what = f"{fiber.name} looks again"
                 events.append(Event("poll", fiber.name, what, what, partial(self.fibers.wake, fiber)))
-        timer = self.clock.next()
-        if timer is not None:
-            events.append(Event("time", "", timer.label, timer.label, partial(self._pass, timer.at)))
+        self._offer_time(events)
         if self.may_kill("blocked") and events:
             events += self._kills()
         if events and not self.choices.calm and self.grid is not None and self.grid.open:
@@ -360,6 +358,16 @@ class World(Parts):
                 for by in (-HOUR, HOUR)
             ]
         return events
+
+    def _offer_time(self, events: list[Event]) -> None:
+        timer = self.clock.next()
+        alarm = self.grid.head.alarms.next() if self.grid is not None and self.grid.open else None
+        if alarm is not None and (timer is None or alarm < timer.at):
+            # Time stops here even if nobody else looks at it: what the head does now must be able to happen now.
+            what = "a deadline is over"
+            events.append(Event("time", "", what, what, partial(self._pass, alarm)))
+        elif timer is not None:
+            events.append(Event("time", "", timer.label, timer.label, partial(self._pass, timer.at)))
 
     def _told(self, event: Event) -> Step:
         if event.kind != "call" or self.grid is None:

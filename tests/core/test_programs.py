@@ -26,11 +26,11 @@ def scripts(depth: int) -> st.SearchStrategy[Script]:
         st.builds(Step, st.just("put"), numbers, st.integers(0, 1)),
         st.builds(Step, st.just("get"), numbers),
         st.builds(Step, st.just("drop"), numbers),
-        st.builds(Step, st.just("call"), numbers, numbers, ends),
+        st.builds(Step, st.just("call"), numbers, st.integers(0, 7), ends),
     )
     steps = leaf
     if depth:
-        child = st.builds(Step, st.just("task"), numbers, st.integers(0, 2), scripts(depth - 1))
+        child = st.builds(Step, st.just("task"), numbers, st.integers(0, 3), scripts(depth - 1))
         steps = st.one_of(leaf, child, st.builds(Step, st.just("cancel"), numbers, numbers))
     return st.builds(lambda body, end: (*body, *end), st.lists(steps, max_size=3).map(tuple), ends)
 
@@ -38,9 +38,9 @@ def scripts(depth: int) -> st.SearchStrategy[Script]:
 def programs() -> st.SearchStrategy[Script]:
     """What a driver does: tasks, actors, and everything between."""
     step = st.one_of(
-        st.builds(Step, st.just("task"), numbers, st.integers(0, 2), scripts(1)),
+        st.builds(Step, st.just("task"), numbers, st.integers(0, 3), scripts(1)),
         st.builds(Step, st.just("actor"), numbers, st.integers(0, 1)),
-        st.builds(Step, st.just("call"), numbers, numbers, ends),
+        st.builds(Step, st.just("call"), numbers, st.integers(0, 7), ends),
         st.builds(Step, st.just("put"), numbers, st.integers(0, 1)),
         st.builds(Step, st.just("get"), numbers),
         st.builds(Step, st.just("drop"), numbers),
@@ -84,6 +84,7 @@ def assert_nothing_is_left(world: World, main: Body) -> None:
     world.drain()
     head = world.head
     assert not head.tasks.table
+    assert not len(head.alarms)
     assert not head.objects.table, {ident: type(held).__name__ for ident, held in head.objects.table.items()}
     assert head.ready.pool.free == head.ready.pool.capacity
     assert all(not worker.assigned for worker in head.workers.table.values())

@@ -29,6 +29,8 @@ from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.wire.codec import Decoder, encode_frame
 
 ONE_CPU = demand({"CPU": 1})
+#: (timeout, run_timeout) of those that have a deadline; a step takes a millisecond.
+LIMITS = ((0.02, 0.0), (0.0, 0.01), (0.03, 0.02))
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,11 @@ class Step:
     """One thing that a body does.
 
     ``task``: submit ``script`` with retries ``a``; ``b`` 0: no arguments, 1: a local reference as an argument, 2:
-    inside an argument. ``put``. ``get``: wait for local reference ``a``. ``drop``: forget it. ``cancel``: cancel it
-    (``b`` & 1: force, ``b`` & 2: recursive). ``actor``: create one (``a`` restarts, ``b`` 1: concurrent). ``call``:
-    call actor ``a``, whose method runs ``script``, with ``b`` retries. ``kill``: kill actor ``a`` (``b``: no restart).
-    ``lose``: drop the handle of actor ``a``. ``raise``, ``retry`` (raise something retryable), ``crash``: the end.
+    inside an argument, 3: none, and a deadline. ``put``. ``get``: wait for local reference ``a``. ``drop``: forget it.
+    ``cancel``: cancel it (``b`` & 1: force, ``b`` & 2: recursive). ``actor``: create one (``a`` restarts, ``b`` 1:
+    concurrent). ``call``: call actor ``a``, whose method runs ``script``, with ``b`` & 1 retries (``b`` & 2: an
+    argument, ``b`` & 4: a deadline). ``kill``: kill actor ``a`` (``b``: no restart). ``lose``: drop the handle of actor
+    ``a``. ``raise``, ``retry`` (raise something retryable), ``crash``: the end.
     """
 
     what: str
@@ -95,9 +98,11 @@ class Process:
         elif isinstance(message, m.Answer):
             self.client.answered(message)
 
-    def spec(self, kind: Kind, retries: int, restarts: int = 0, concurrency: int = 1) -> int:
+    def spec(
+        self, kind: Kind, retries: int, restarts: int = 0, concurrency: int = 1, limits: tuple[float, float] = (0, 0)
+    ) -> int:
         """Return the number of a spec, registering it the first time."""
-        key = (kind, retries, restarts, concurrency)
+        key = (kind, retries, restarts, concurrency, limits)
         if key not in self.specs:
             number = self.specs[key] = self.client.take_ids(1)
             digest = b"" if kind is Kind.METHOD else b"code"
@@ -107,7 +112,7 @@ class Process:
                 m.Spec(
                     number, kind, f"{kind.name}{retries}", digest, ONE_CPU if kind is not Kind.METHOD else (),
                     max_retries=retries, max_restarts=restarts, max_concurrency=concurrency,
-                    num_returns=0 if kind is Kind.ACTOR else 1,
+                    num_returns=0 if kind is Kind.ACTOR else 1, timeout=limits[0], run_timeout=limits[1],
                 )
             )  # fmt: skip
         return self.specs[key]
@@ -156,8 +161,8 @@ class Body:
 
     def _task(self, step: Step) -> None:
         client, world = self.process.client, self.process.world
-        argument = self._pick(step.a + step.b, self.locals) if step.b else None
-        spec = self.process.spec(Kind.TASK, step.a % 3)
+        argument = self._pick(step.a + step.b, self.locals) if step.b in (1, 2) else None
+        spec = self.process.spec(Kind.TASK, step.a % 3, limits=LIMITS[step.a % 3] if step.b == 3 else (0, 0))
         script = world.remember(step.script)
         parent, nth = self.ids()
         task = client.take_ids(1)
@@ -212,7 +217,7 @@ class Body:
         if actor is None:
             return
         client, world = self.process.client, self.process.world
-        spec = self.process.spec(Kind.METHOD, step.b % 2)
+        spec = self.process.spec(Kind.METHOD, step.b % 2, limits=LIMITS[step.a % 3] if step.b & 4 else (0, 0))
         argument = self._pick(step.a, self.locals) if step.b & 2 else None
         deps = (argument.entry.oid,) if argument else ()
         parent, nth = self.ids()
@@ -291,12 +296,14 @@ class FakeWorker(Process):
         return tuple(run.task for run in runs)
 
     def _interrupt(self, message: m.Interrupt) -> None:
-        running = self.machine.cancel(message.task, message.attempt)
+        running = self.machine.cancel(message.task, message.attempt, overdue=message.deadline)
         if running is None:
             return
         if message.task not in self.machine.running:
             self._finish(running, cancelled=True)
-        elif running.spec.kind is Kind.TASK:
+        elif message.deadline and message.task % 3 == 0:
+            self.bodies[message.task].waiting = DEAF  # it takes no notice and never ends by itself
+        elif running.spec.kind is Kind.TASK or (running.overdue and self.machine.limit == 1):
             body = self.bodies.pop(message.task)
             body.forget()
             self.machine.finished(running)
@@ -354,6 +361,9 @@ class FakeWorker(Process):
         self.let_go(run)
         self.current = next(iter(self.bodies), 0)
 
+
+#: What a call waits for that only a kill can end.
+DEAF: Any = Entry(Client(1, None, str, lambda _: ()), 0)  # type: ignore[arg-type]  # nobody wakes it
 
 CANCELLED = msgspec.msgpack.encode(m.Failure(m.FailureKind.CANCELLED, "cancelled"))
 
@@ -564,10 +574,10 @@ class World:
         for _ in range(most):
             can = self.enabled()
             if not can:
-                self.now += 0.01
+                self.now = max(self.now + 0.01, self.head.alarms.next() or 0.0)
                 before = len(self.trace)
                 self._turn()  # nudges and retirements are due
-                if not self.enabled() and before == len(self.trace):
+                if not self.enabled() and before == len(self.trace) and not len(self.head.alarms):
                     return
                 continue
             self.now += 0.001

@@ -191,6 +191,8 @@ class Actors:
         queue, window, assign = actor.queue, actor.window, self.head.dispatch.assign
         fifo = actor.fifo
         while queue and len(worker.assigned) < window and (actor.flying < MOST_FLYING or not worker.assigned):
+            if queue[0].spec.spec.run_timeout and len(worker.assigned) >= actor.concurrency:
+                return  # the head must know when it starts
             task = queue.popleft()
             if task.state is TaskState.READY:
                 if fifo:  # calls of the others may wait for one another: none of them may be held back for its size
@@ -221,6 +223,8 @@ class Actors:
 
     def _again(self, actor: Actor, task: Task) -> None:
         self.head.step_task(task, TaskInput.RETRY)
+        if task.limits is not None:
+            self.head.deadlines.taken_back(task)
         task.attempt += 1
         task.worker = None
         task.blocked = 0
@@ -358,6 +362,8 @@ class Actors:
                     task.retries -= 1
                 if sent:
                     self.head.step_task(task, TaskInput.RETRY)
+                    if task.limits is not None:
+                        self.head.deadlines.taken_back(task)
                     task.attempt += 1
                 task.worker = None
                 task.blocked = 0

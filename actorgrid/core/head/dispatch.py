@@ -82,6 +82,8 @@ class Dispatch:
         if spec.kind is Kind.TASK:
             worker.peer.job = task.job
         worker.assigned[message.task] = task
+        if task.limits is not None:
+            self.head.deadlines.started(task)
         if worker not in spec.taught:
             self.head.library.teach(worker, spec)
         actor = message.task if spec.kind is Kind.ACTOR else message.actor
@@ -151,6 +153,11 @@ class Dispatch:
 
     def close(self, task: Task, values: tuple[Value, ...], owner: int) -> None:
         """End a task with what its worker said."""
+        if task.limits is not None and task.limits.overdue:
+            for value in values:
+                self.head.memory.discard(value)
+            self.head.tasks.fail(task, self.head.deadlines.failure(task))
+            return
         if not values or values[0].status is Status.OK:
             task.state = TaskState.FINISHED
         elif task.cancelled and values[0].status is Status.FAILURE:
@@ -170,6 +177,8 @@ class Dispatch:
     def requeue(self, task: Task, given: TaskInput) -> None:
         """A task comes back from its worker: the next attempt gets a new number, so that late answers are dropped."""
         self.head.step_task(task, given)
+        if task.limits is not None:
+            self.head.deadlines.taken_back(task)
         task.attempt += 1
         task.worker = None
         task.blocked = 0
@@ -283,6 +292,6 @@ class Dispatch:
 def ahead(spec: SpecRecord) -> int:
     """Return how many calls of ``spec`` may wait at a worker behind the one that runs."""
     mean = spec.mean_micros
-    if mean < 0 or mean >= AHEAD_LIMIT:
+    if mean < 0 or mean >= AHEAD_LIMIT or spec.timed:
         return 0
     return min(MOST_AHEAD, int(AHEAD_LIMIT / max(mean, 8.0)))

@@ -16,6 +16,7 @@ Who owns what::
     Objects   reference counts, delivery      Ready      who is next, free resources
     Memory    segments, leases                Dispatch   giving work and taking it back
     Actors    queues and restarts             Workers    the pool, births and deaths
+    Alarms    what must happen at a time      Deadlines  tasks that may take only so long
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ import msgspec
 
 from actorgrid.core import ids, messages
 from actorgrid.core.head.actors import Actors
+from actorgrid.core.head.alarms import Alarms
+from actorgrid.core.head.deadlines import Deadlines
 from actorgrid.core.head.dispatch import NUDGE_AFTER, Dispatch
 from actorgrid.core.head.effects import Effect, MuteOutput, Stop
 from actorgrid.core.head.library import Library
@@ -79,6 +82,8 @@ class Head:
         self._story: deque[tuple[float, int, str, str]] = deque(maxlen=4096)
         self.stopped = False
 
+        self.alarms = Alarms()
+        self.deadlines = Deadlines(self)
         self.library = Library(self)
         self.objects = Objects(self)
         self.memory = Memory(self, config.store_budget)
@@ -154,6 +159,8 @@ class Head:
     def turn(self, now: float) -> None:
         """Start what can start; nudge and retire workers that are due. Called once per turn of the shell's loop."""
         self.now = now
+        if self.alarms:
+            self.alarms.due(now)
         if self.ready.active:
             self.dispatch.run()
         if self.dispatch.pipelined:
@@ -170,7 +177,9 @@ class Head:
         soonest = self.workers.retire_at() if self.dispatch.idle else None
         if self.dispatch.pipelined:
             nudge = self.now + NUDGE_AFTER
-            return nudge if soonest is None else min(nudge, soonest)
+            soonest = nudge if soonest is None else min(nudge, soonest)
+        if self.alarms and (alarm := self.alarms.next()) is not None:
+            soonest = alarm if soonest is None else min(alarm, soonest)
         return soonest
 
     # -- peers

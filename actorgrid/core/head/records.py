@@ -79,7 +79,9 @@ class Shape:
 class SpecRecord:
     """A registered call: the message, and what the head learned about it."""
 
-    __slots__ = ("code", "forgotten", "kind", "max_retries", "mean_micros", "pending", "shape", "spec", "taught")
+    __slots__ = (
+        "code", "forgotten", "kind", "max_retries", "mean_micros", "pending", "shape", "spec", "taught", "timed",
+    )  # fmt: skip
 
     def __init__(self, spec: Spec, code: Code | None, shape: Shape) -> None:
         self.spec = spec
@@ -87,6 +89,8 @@ class SpecRecord:
         self.shape = shape
         self.kind: Kind = spec.kind
         self.max_retries = spec.max_retries
+        #: Its calls have deadlines.
+        self.timed = spec.timeout > 0 or spec.run_timeout > 0
         #: Exponential mean of run times; -1: nothing ran yet.
         self.mean_micros = -1.0
         #: Tasks that are not over.
@@ -135,12 +139,25 @@ class Object(Held):
         self.owner = 0
 
 
+class Limits:
+    """What a task with a deadline needs to know; the numbers are alarms, 0 for none."""
+
+    __slots__ = ("grace", "how", "overdue", "run", "total")
+
+    def __init__(self) -> None:
+        self.total = self.run = self.grace = 0
+        #: Which of its deadlines is over, by the name of its option; empty if none is.
+        self.overdue = ""
+        #: How it was stopped, for its error: the end of a sentence.
+        self.how = ""
+
+
 class Task:
     """A task, an actor's creation, or a call of an actor."""
 
     __slots__ = (
-        "actor", "attempt", "attempts", "blocked", "cancelled", "children", "client", "depth", "job", "message",
-        "missing", "order", "parent", "retries", "spec", "state", "strikes", "worker",
+        "actor", "attempt", "attempts", "blocked", "cancelled", "children", "client", "depth", "job", "limits",
+        "message", "missing", "order", "parent", "retries", "spec", "state", "strikes", "worker",
     )  # fmt: skip
 
     def __init__(self, message: Submit, spec: SpecRecord, client: int, order: int) -> None:
@@ -169,6 +186,8 @@ class Task:
         self.attempts: list[str] | None = None
         #: Workers that died before they said a word while they had it.
         self.strikes = 0
+        #: None if it may take as long as it likes.
+        self.limits: Limits | None = None
 
 
 class Worker:
@@ -214,8 +233,8 @@ class Actor(Held):
     """An actor, through all its incarnations."""
 
     __slots__ = (
-        "calls", "creation", "death", "detached", "fifo", "flying", "handle", "incarnation", "job", "key", "lines",
-        "queue", "restarts", "spec", "state", "why", "window", "worker",
+        "calls", "concurrency", "creation", "death", "detached", "fifo", "flying", "handle", "incarnation", "job",
+        "key", "lines", "queue", "restarts", "spec", "state", "why", "window", "worker",
     )  # fmt: skip
 
     def __init__(self, ident: int, spec: SpecRecord) -> None:
@@ -235,7 +254,8 @@ class Actor(Held):
         self.queue: deque[Task] = deque()
         #: Calls behind one that waits for an argument, per caller: they keep the caller's order.
         self.lines: dict[int, deque[Task]] = {}
-        concurrency = spec.spec.max_concurrency
+        #: How many of its calls run at once.
+        self.concurrency = concurrency = spec.spec.max_concurrency
         self.fifo = concurrency == 1 and not spec.spec.is_async
         #: How many calls may be in flight.
         self.window = 64 + (concurrency if concurrency > 1 else 0)

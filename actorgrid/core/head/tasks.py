@@ -60,6 +60,8 @@ class Tasks:
         if self.head.stage is not None:
             self.head.stage.admit(task)
         spec.pending += 1
+        if spec.timed:
+            self.head.deadlines.admitted(task)
         task.job = peer.job
         if message.parent:
             parent = self.table.get(message.parent)
@@ -139,8 +141,19 @@ class Tasks:
         if peer is not None and not peer.congested:
             self.head.reply(peer, Unread(Value(error.status, error.data, not_run=error.not_run)))
 
+    def drop(self, task: Task, error: Value) -> None:
+        """End a task that no worker has, wherever it waits."""
+        if task.state is TaskState.READY and task.spec.kind is Kind.TASK:
+            self.head.ready.left(task.spec.shape)
+        actor = task.actor
+        self.fail(task, error)
+        if actor is not None:
+            self.head.actors.line_moves(actor, task.client)
+
     def fail(self, task: Task, error: Value) -> None:
         """End a task that no worker has, or whose worker has just failed it, with an error."""
+        if task.limits is not None and task.limits.overdue:
+            error = self.head.deadlines.failure(task)
         cancelled = task.cancelled and error.status is Status.FAILURE
         step(self.head, task, TaskInput.CANCEL if cancelled else TaskInput.FAIL)
         self.end(task, (error,) * task.spec.spec.num_returns, 0)
@@ -149,6 +162,8 @@ class Tasks:
         """The task is over: hand out its results, forget it, free what it pinned."""
         message = task.message
         ident = message.task
+        if task.limits is not None:
+            self.head.deadlines.over(task)
         del self.table[ident]
         fulfil, client = self.head.objects.fulfil, task.client
         if values and values[0].status is not Status.OK:
@@ -161,15 +176,8 @@ class Tasks:
                 unpin(oid)
             for oid in message.refs:
                 unpin(oid)
-        if task.parent is not None:
-            children = task.parent.children
-            if children is not None:
-                children.pop(ident, None)
-            task.parent = None
-        if task.children is not None:
-            for child in task.children.values():
-                child.parent = None
-            task.children = None
+        if task.parent is not None or task.children is not None:
+            self._leave_family(task)
         spec, actor = task.spec, task.actor
         task.actor = task.worker = None
         if actor is not None and spec.kind is Kind.METHOD:
@@ -177,6 +185,17 @@ class Tasks:
         spec.pending -= 1
         if spec.forgotten and not spec.pending:
             self.head.library.drop(spec)
+
+    @staticmethod
+    def _leave_family(task: Task) -> None:
+        if task.parent is not None:
+            if task.parent.children is not None:
+                task.parent.children.pop(task.message.task, None)
+            task.parent = None
+        if task.children is not None:
+            for child in task.children.values():
+                child.parent = None
+            task.children = None
 
     # -- cancellation
 
@@ -198,12 +217,7 @@ class Tasks:
         task.cancelled = True
         name = task.spec.spec.name
         if task.worker is None:
-            if task.state is TaskState.READY and task.spec.kind is Kind.TASK:
-                self.head.ready.left(task.spec.shape)
-            actor = task.actor
-            self.fail(task, self.head.failure(Failed.CANCELLED, f"{name} was cancelled before it started", task=task))
-            if actor is not None:
-                self.head.actors.line_moves(actor, task.client)
+            self.drop(task, self.head.failure(Failed.CANCELLED, f"{name} was cancelled before it started", task=task))
         elif force and next(iter(task.worker.assigned)) == task.message.task:
             self.head.workers.kill(task.worker)
         else:

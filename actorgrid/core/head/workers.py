@@ -227,7 +227,9 @@ class Workers:
         if not blamed and not worker.spoke:
             task.strikes += 1
             blamed = task.strikes >= STRIKES
-        if task.cancelled:
+        if task.limits is not None and task.limits.overdue:
+            self.head.tasks.fail(task, self.head.deadlines.failure(task))
+        elif task.cancelled:
             text = f"{task.spec.spec.name} was cancelled"
             self.head.tasks.fail(task, self.head.failure(Failed.CANCELLED, text, task=task))
         elif not blamed:

@@ -1,0 +1,225 @@
+"""``timeout=`` and ``run_timeout=`` of tasks and calls: the work really stops, and only that work."""
+
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import actorgrid as ag
+from actorgrid.testing.waiting import wait_until
+from tests.contract.tools import DEADLINE, Gate, count_run, runs
+
+pytestmark = pytest.mark.usefixtures("grid")
+
+#: Long enough for a busy machine to begin, short enough to wait for.
+SHORT = 0.3
+
+
+def times_out(ref: Any) -> str:
+    with pytest.raises(ag.exceptions.TaskTimeoutError) as caught:
+        ag.get(ref, timeout=DEADLINE)
+    assert isinstance(caught.value, TimeoutError)
+    return str(caught.value)
+
+
+@ag.remote
+def asleep() -> None:
+    time.sleep(60)
+
+
+@ag.remote
+def one() -> int:
+    return 1
+
+
+@ag.remote(num_cpus=0)
+def behind(gate: Any) -> int:
+    ag.get(gate.pass_through.remote())
+    return 1
+
+
+@ag.remote
+class Sleeper:
+    def __init__(self) -> None:
+        self.seen = ""
+
+    def sleep(self) -> None:
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            self.seen = "interrupted"
+            raise
+
+    def what(self) -> str:
+        return self.seen
+
+
+def test_task_that_runs_too_long_is_stopped_and_the_next_one_runs() -> None:
+    text = times_out(asleep.options(timeout=SHORT, num_cpus=2).remote())
+    assert text == "asleep took longer than its timeout of 0.3 s and was stopped"
+    assert ag.get(one.options(num_cpus=2).remote(), timeout=DEADLINE) == 1
+
+
+def test_task_that_waits_too_long_for_an_argument_never_runs(tmp_path: Path) -> None:
+    gate = Gate.remote()
+
+    @ag.remote(timeout=SHORT)
+    def late(value: int) -> int:
+        count_run(tmp_path / "ran")
+        return value
+
+    assert "before it started" in times_out(late.remote(behind.remote(gate)))
+    ag.get(gate.open.remote())
+    assert not runs(tmp_path / "ran")
+
+
+def test_run_timeout_does_not_count_the_time_in_the_queue() -> None:
+    gate = Gate.remote()
+    first = behind.remote(gate)
+
+    @ag.remote(run_timeout=30)
+    def quick(value: int) -> int:
+        return value + 1
+
+    ref = quick.remote(first)
+    assert ag.wait([ref], timeout=SHORT)[0] == []
+    ag.get(gate.open.remote())
+    assert ag.get(ref, timeout=DEADLINE) == 2
+    assert "ran longer than its run_timeout of 0.3 s" in times_out(asleep.options(run_timeout=SHORT).remote())
+
+
+def test_task_that_ends_in_time_is_not_touched() -> None:
+    refs = [one.options(timeout=60, run_timeout=60).remote() for _ in range(20)]
+    assert ag.get(refs, timeout=DEADLINE) == [1] * 20
+
+
+def test_task_that_timed_out_is_not_retried(tmp_path: Path) -> None:
+    @ag.remote(timeout=SHORT, max_retries=3, retry_exceptions=True)
+    def slow() -> None:
+        count_run(tmp_path / "ran")
+        time.sleep(60)
+
+    times_out(slow.remote())
+    assert runs(tmp_path / "ran") == 1
+
+
+def test_what_the_task_submitted_is_cancelled_with_it(tmp_path: Path) -> None:
+    @ag.remote(num_cpus=0)
+    def inner() -> None:
+        count_run(tmp_path / "began")
+        time.sleep(60)
+
+    @ag.remote(num_cpus=0)
+    def outer() -> None:
+        ag.get(inner.remote())
+
+    ref = outer.options(timeout=1.0).remote()
+    times_out(ref)
+    assert wait_until(lambda: ag.available_resources().get("CPU") == 2)
+
+
+def test_method_that_runs_too_long_is_interrupted_and_its_actor_goes_on() -> None:
+    actor = Sleeper.remote()
+    times_out(actor.sleep.options(timeout=SHORT).remote())
+    assert ag.get(actor.what.remote(), timeout=DEADLINE) == "interrupted"
+
+
+def test_call_that_waits_too_long_for_its_turn_never_runs() -> None:
+    gate = Gate.remote()
+
+    @ag.remote
+    class Turns:
+        def __init__(self) -> None:
+            self.ran = 0
+
+        def hold(self) -> None:
+            ag.get(gate.pass_through.remote())
+
+        @ag.method(timeout=SHORT)
+        def late(self) -> None:
+            self.ran += 1
+
+        def count(self) -> int:
+            return self.ran
+
+    actor = Turns.remote()
+    held = actor.hold.remote()
+    times_out(actor.late.remote())
+    ag.get(gate.open.remote())
+    ag.get(held, timeout=DEADLINE)
+    assert ag.get(actor.count.remote(), timeout=DEADLINE) == 0
+
+
+def test_coroutine_that_runs_too_long_is_cancelled_and_the_others_go_on() -> None:
+    @ag.remote
+    class Async:
+        async def sleep(self) -> None:
+            await asyncio.sleep(60)
+
+        async def nap(self) -> int:
+            await asyncio.sleep(2 * SHORT)
+            return 1
+
+    actor = Async.remote()
+    other = actor.nap.remote()
+    times_out(actor.sleep.options(timeout=SHORT).remote())
+    assert ag.get(other, timeout=DEADLINE) == 1
+
+
+@pytest.mark.processes("in one thread, code that never calls or waits cannot be stopped")
+def test_task_that_takes_no_notice_is_killed_and_its_worker_replaced() -> None:
+    @ag.remote
+    def deaf() -> None:
+        while True:
+            try:
+                time.sleep(60)
+            except KeyboardInterrupt:
+                pass
+
+    pids = set(ag.get([ag.remote(os.getpid).remote() for _ in range(8)]))
+    assert "had to be killed" in times_out(deaf.options(timeout=SHORT).remote())
+    assert ag.get([one.remote() for _ in range(8)], timeout=DEADLINE) == [1] * 8
+    assert pids
+
+
+@pytest.mark.processes("in one thread, code that never calls or waits cannot be stopped")
+def test_thread_that_takes_no_notice_costs_its_actor_the_process() -> None:
+    @ag.remote(max_concurrency=2, max_restarts=1)
+    class Threaded:
+        def sleep(self) -> None:
+            threading.Event().wait(60)
+
+        def pid(self) -> int:
+            return os.getpid()
+
+    actor = Threaded.remote()
+    first = ag.get(actor.pid.remote(), timeout=DEADLINE)
+    times_out(actor.sleep.options(timeout=SHORT).remote())
+
+    def lives_again() -> bool:
+        try:
+            return bool(ag.get(actor.pid.remote(), timeout=DEADLINE) != first)
+        except ag.exceptions.ActorUnavailableError:
+            return False
+
+    assert wait_until(lives_again)
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
+def test_time_limit_that_makes_no_sense_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="'timeout' must be a positive number of seconds"):
+        one.options(timeout=value)
+
+
+def test_time_limit_of_a_whole_actor_is_refused_with_a_hint() -> None:
+    with pytest.raises(ValueError, match="is for tasks and methods"):
+        ag.remote(timeout=1)(type("A", (), {}))
