@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from actorgrid import actor, exceptions
     from actorgrid.api.actor import method
-    from actorgrid.api.basics import cancel, get, get_actor, get_gpu_ids, kill, put, wait
+    from actorgrid.api.basics import cancel, explain, get, get_actor, get_gpu_ids, kill, put, wait
     from actorgrid.api.context import RuntimeContext, get_runtime_context
     from actorgrid.api.decorators import remote
     from actorgrid.api.handle import ActorHandle
@@ -54,6 +54,7 @@ __all__ = [
     "cancel",
     "cluster_resources",
     "exceptions",
+    "explain",
     "get",
     "get_actor",
     "get_gpu_ids",
@@ -72,7 +73,7 @@ __all__ = [
 #: Module -> the public names that it defines. A test holds this against the imports above.
 _HOMES = {
     "api.actor": ("method",),
-    "api.basics": ("cancel", "get", "get_actor", "get_gpu_ids", "kill", "put", "wait"),
+    "api.basics": ("cancel", "explain", "get", "get_actor", "get_gpu_ids", "kill", "put", "wait"),
     "api.context": ("RuntimeContext", "get_runtime_context"),
     "api.decorators": ("remote",),
     "api.handle": ("ActorHandle",),

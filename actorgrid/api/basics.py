@@ -127,6 +127,16 @@ def cancel(ref_or_generator: ObjectRef[Any], *, force: bool = False, recursive: 
     current().cancel(ref_or_generator, force=bool(force), recursive=bool(recursive))
 
 
+def explain(object_ref: ObjectRef[Any]) -> str:
+    """Return what an object waits for, in words: one line per call, from its own to what all wait for in the end.
+
+    Not in Ray. Raises TypeError for anything but a reference.
+    """
+    if not isinstance(object_ref, ObjectRef):
+        raise TypeError(f"explain() takes an ObjectRef, not {type(object_ref).__name__}")
+    return "\n".join(current().explain(object_ref))
+
+
 def kill(actor: ActorHandle[Any], *, no_restart: bool = True) -> None:
     """Kill an actor at once, without its exit handlers. ``no_restart=False``: it may restart as after a crash.
 

@@ -202,8 +202,13 @@ class Blocked(Struct, tag=8):
 
     task: int
     call: str
+    #: What it waits for, the first of them if there are many.
     oids: tuple[int, ...] = ()
     unstarted: tuple[int, ...] = ()
+    #: How many of ``oids`` it needs; 0: all.
+    need: int = 0
+    #: It goes on by itself some time (a timeout), or waits for more than ``oids`` tells.
+    finite: bool = False
 
 
 class Resumed(Struct, tag=9):
@@ -440,6 +445,13 @@ class Interrupt(Struct, tag=76):
     deadline: bool = False
 
 
+class Deadlock(Struct, tag=78):
+    """To a worker, on its reply link: what this call waits for can never be; ``text`` says why."""
+
+    task: int
+    text: str
+
+
 class Restarted(Struct, tag=77):
     """To a worker that becomes an actor: which incarnation it is."""
 
@@ -560,7 +572,9 @@ ToHead = (
     | Exiting
 )
 #: What arrives at a client.
-ToClient = Ready | Answer | Segment | Freed | Output | GridDied | Group | Notice | Unread | Revoke | Interrupt
+ToClient = (
+    Ready | Answer | Segment | Freed | Output | GridDied | Group | Notice | Unread | Revoke | Interrupt | Deadlock
+)
 #: What arrives at a worker's task link.
 ToWorker = Run | Learn | Code | Unlearn | Exit | Environment | Segment | Restarted
 ToLauncher = Spawn | KillProcess | Quit

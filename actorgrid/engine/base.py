@@ -52,6 +52,8 @@ class EngineBase:
         self._pool = Pool(demand(capacity))
         #: How many calls the program itself has submitted.
         self._children = 0
+        #: Seconds after which a call that still waits says for what; None: never.
+        self.stall_warning: float | None = None
         #: We are a forked copy in a child of the process that the engine belongs to.
         self.forked = False
 
@@ -95,14 +97,21 @@ class EngineBase:
         self._children += 1
         return 0, self._children - 1
 
-    def blocking(self, call: str, oids: tuple[int, ...]) -> Callable[[], None] | None:
-        """The calling thread is about to wait; returns what to call when it goes on. Called with the lock held."""
-        del call, oids
+    def blocking(self, blocked: m.Blocked, waiter: Sleeper) -> Callable[[], None] | None:
+        """The calling thread is about to wait; returns what to call when it goes on. Called with the lock held.
+
+        ``blocked`` says for what; its task and what goes back unstarted are for the host to fill in.
+        """
+        del blocked, waiter
         return None
 
     def schedule(self, callback: Callable[[], None]) -> None:
         """Run ``callback`` soon, without the lock."""
         raise AssertionError(_ABSTRACT, callback)
+
+    def print_error(self, text: str) -> None:
+        """Show ``text`` (whole lines, or "") where a person sees it."""
+        raise AssertionError(_ABSTRACT, text)
 
     def refresh_environment(self) -> None:
         """Tell the head if ``sys.path`` or the like changed. Called when code is exported."""

@@ -6,6 +6,7 @@ import platform
 from typing import Any
 
 from actorgrid.core import messages as m
+from actorgrid.core.client import Entry
 from actorgrid.core.resources import UNIT
 from actorgrid.engine.calls import actor_spec
 from actorgrid.engine.definitions import ActorDefinition, ActorOptions, MethodOptions
@@ -115,6 +116,11 @@ class LocalEngine(CallingEngine):
     def exit_actor(self) -> None:
         """See ``Engine``."""
         raise TypeError("exit_actor can only be called inside an actor")
+
+    def _explain(self, entry: Entry) -> list[str]:
+        """See ``CallingEngine``."""
+        told: list[str] = self.query("explain", {"oid": entry.oid}).body["told"]
+        return told
 
     # ------------------------------------------------------------------------------------ asking the head
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from actorgrid.core import messages as m
 from actorgrid.core.client import Entry, failed
@@ -28,6 +28,9 @@ from actorgrid.exceptions import (
     InfeasibleResourcesError,
     SerializationError,
 )
+
+#: So many of the objects that a call waits for the head is told of.
+MOST_TOLD: Final = 64
 
 
 class CallingEngine(EngineBase):
@@ -252,13 +255,15 @@ class CallingEngine(EngineBase):
         if timeout != 0:
             self.check_may_wait("get()")
         waiter = self.waiter(len(pending), eager=True)
-        resume = self._watch(pending, waiter, "get")
+        resume = self._watch(pending, waiter, m.Blocked(0, "get", finite=timeout is not None))
         try:
-            arrived = waiter.wait(timeout)
+            arrived = self._sleep(pending, waiter, timeout, "get")
         except BaseException:
             self._unwatch(pending, waiter, resume)
             raise
-        self._unwatch(() if arrived else pending, waiter, resume)
+        self._unwatch(() if arrived and waiter.error is None else pending, waiter, resume)
+        if waiter.error is not None:
+            raise waiter.error
         if self.client.dead is not None and any(entry.value is None for entry in pending):
             self._raise_early(entries)
             raise self.client.dead
@@ -280,8 +285,20 @@ class CallingEngine(EngineBase):
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         return GetTimeoutError(f"get() timed out after {timeout} s waiting for {shown}{more}")
 
+    def _sleep(self, pending: list[Entry], waiter: Sleeper, timeout: float | None, call: str) -> bool:
+        """Wait; after a while, say once for what."""
+        patience = self.stall_warning
+        if patience is None or (timeout is not None and timeout <= patience):
+            return waiter.wait(timeout)
+        if waiter.wait(patience):
+            return True
+        for entry in [entry for entry in pending if entry.value is None][:1]:
+            told = "\n".join(f"  {line}" for line in self._explain(entry))
+            self.print_error(f"actorgrid: {call}() has waited for {patience:g} s for {entry.hex()}:\n{told}\n")
+        return waiter.wait(None if timeout is None else timeout - patience)
+
     @protected
-    def _watch(self, pending: list[Entry], waiter: Sleeper, call: str) -> Callable[[], None] | None:
+    def _watch(self, pending: list[Entry], waiter: Sleeper, blocked: m.Blocked) -> Callable[[], None] | None:
         client = self.client
         with self.lock:
             if client.dead is not None:
@@ -290,7 +307,12 @@ class CallingEngine(EngineBase):
             client.watch([entry for entry in pending if entry.value is None], waiter)
             for entry in ready:
                 waiter.arrived(entry)
-            resume = None if waiter.open else self.blocking(call, tuple(entry.oid for entry in pending[:16]))
+            if waiter.open:
+                resume = None
+            else:
+                blocked.oids = tuple(entry.oid for entry in pending[:MOST_TOLD])
+                blocked.finite = blocked.finite or (blocked.need > 0 and len(pending) > MOST_TOLD)
+                resume = self.blocking(blocked, waiter)
             if client.dropped:
                 client.collect()
             self.send(force=True)
@@ -327,13 +349,23 @@ class CallingEngine(EngineBase):
         if timeout != 0:
             self.check_may_wait("wait()")
         waiter = self.waiter(missing, eager=False)
-        resume = self._watch(pending, waiter, "wait")
+        resume = self._watch(pending, waiter, m.Blocked(0, "wait", need=missing, finite=timeout is not None))
         try:
-            waiter.wait(timeout)
+            self._sleep(pending, waiter, timeout, "wait")
         finally:
             self._unwatch(pending, waiter, resume)
+        if waiter.error is not None:
+            raise waiter.error
         if self.client.dead is not None:
             raise self.client.dead
+
+    def explain(self, ref: ObjectRef[Any]) -> list[str]:
+        """See ``Engine``."""
+        return self._explain(self._entry(ref))
+
+    def _explain(self, entry: Entry) -> list[str]:
+        """Return what an object waits for. A host that can ask the head says more."""
+        return ["the object exists" if entry.value is not None else "the object does not exist yet"]
 
     def on_ready(self, ref: ObjectRef[Any], callback: Callable[[ObjectRef[Any]], None]) -> None:
         """See ``Engine``."""

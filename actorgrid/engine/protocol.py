@@ -71,6 +71,9 @@ class Engine(Protocol):
     def value(self, ref: ObjectRef[Any]) -> Any:
         """Return the value of an object that exists, or raise its error; never blocks for the object to be made."""
 
+    def explain(self, ref: ObjectRef[Any]) -> list[str]:
+        """Return what an object waits for: a sentence for each call, from its own to what all wait for in the end."""
+
     # -- control
 
     def cancel(self, ref: ObjectRef[Any], *, force: bool, recursive: bool) -> None:

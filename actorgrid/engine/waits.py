@@ -14,6 +14,8 @@ class Sleeper(Protocol):
     """What a thread sleeps on; a host may bring its own."""
 
     open: bool
+    #: What to raise instead of going on, if it was released because its objects will never be.
+    error: BaseException | None
 
     def arrived(self, entry: Entry) -> None:
         """One of the objects exists now."""
@@ -31,12 +33,13 @@ class BlockingWaiter:
     ``arrived`` is called by whichever thread reads, with the engine's lock held; the waiting one sleeps on a bare lock.
     """
 
-    __slots__ = ("eager", "left", "lock", "open")
+    __slots__ = ("eager", "error", "left", "lock", "open")
 
     def __init__(self, need: int, *, eager: bool) -> None:
         self.left = need
         self.eager = eager
         self.open = False
+        self.error: BaseException | None = None
         self.lock = _thread.allocate_lock()
         self.lock.acquire()
 

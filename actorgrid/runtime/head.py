@@ -73,7 +73,7 @@ class HeadProcess:
         room = (lifetime.raise_descriptor_limit() - OWN_DESCRIPTORS) // PER_WORKER
         limit = max(1, min(config.max_workers, room))
         keep = min(config.keep_workers, limit)
-        self.head = Head(HeadConfig(demand(config.capacity), config.store_budget, keep, limit, config.script))
+        self.head = Head(HeadConfig(demand(config.capacity), config.store_budget, keep, limit, script=config.script))
         driver.setblocking(False)
         self.driver: Link[Any] = Link(driver, ToHead)
         launcher.setblocking(False)

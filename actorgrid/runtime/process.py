@@ -8,6 +8,7 @@ whatever else is not about values, run on the reader thread, after the lock is r
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 import sys
@@ -15,7 +16,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from actorgrid.core import messages as m
 from actorgrid.engine.control import LocalEngine
@@ -27,6 +28,18 @@ from actorgrid.exceptions import ActorGridError
 from actorgrid.runtime.ear import Ear, LeadingWaiter
 from actorgrid.runtime.links import Link
 from actorgrid.runtime.store import Store
+
+#: How long a call waits before it says for what (seconds), unless ``ACTORGRID_STALL_WARN`` says otherwise.
+STALL: Final = 30.0
+
+
+def stall_warning() -> float | None:
+    """Return after how many seconds a call that still waits says for what; None: never."""
+    try:
+        seconds = float(os.environ.get("ACTORGRID_STALL_WARN", STALL))
+    except ValueError:
+        return STALL
+    return seconds if 0 < seconds < math.inf else None
 
 
 class ProcessEngine(LocalEngine):
@@ -62,6 +75,7 @@ class ProcessEngine(LocalEngine):
         #: Such messages that were read and not handled yet, in their order.
         self._later: deque[Any] = deque()
         self.ending = False
+        self.stall_warning = stall_warning()
         self._unread = UnreadErrors()
         self._outside[m.Unread] = lambda message: self.client.unread.append(message.value)
 
@@ -227,7 +241,7 @@ class ProcessEngine(LocalEngine):
         self.print_error(self._unread.take(self.client.unread))
 
     def print_error(self, text: str) -> None:
-        """Show ``text`` (whole lines, or "") where a person sees it."""
+        """See ``EngineBase``."""
         sys.stderr.write(text)
 
     def _run_callbacks(self) -> None:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from actorgrid.core import messages as m
 from actorgrid.core.messages import ToClient
 from actorgrid.engine.interrupts import protected
+from actorgrid.engine.waits import Sleeper
 from actorgrid.engine.worker_side import WorkerSide
-from actorgrid.exceptions import HeadDiedError
+from actorgrid.exceptions import DeadlockError, HeadDiedError
 from actorgrid.runtime.links import Link
 from actorgrid.runtime.process import ProcessEngine
 
@@ -34,6 +35,9 @@ class WorkerEngine(WorkerSide, ProcessEngine):
         self.machine = worker.machine
         self._outside[m.Revoke] = worker.revoke
         self._outside[m.Interrupt] = worker.interrupt
+        self._handlers[m.Deadlock] = self._deadlock
+        #: Who sleeps for which call, the newest: several threads of a call may.
+        self._sleepers: dict[int, Sleeper] = {}
 
     def start(self) -> None:
         """Start listening."""
@@ -81,20 +85,31 @@ class WorkerEngine(WorkerSide, ProcessEngine):
             for message in batch:
                 add(message)
 
-    def blocking(self, call: str, oids: tuple[int, ...]) -> Callable[[], None] | None:
+    def blocking(self, blocked: m.Blocked, waiter: Sleeper) -> Callable[[], None] | None:
         """See ``EngineBase``."""
         running = self.running()
         if running is None:
             return None
         task = running.run.task
         self.worker.drain()
-        self.client.outbox.append(m.Blocked(task, call, oids, self.handed_back(self.machine.block())))
+        blocked.task, blocked.unstarted = task, self.handed_back(self.machine.block())
+        self.client.outbox.append(blocked)
+        self._sleepers[task] = waiter
 
         def resume() -> None:
+            if self._sleepers.get(task) is waiter:
+                del self._sleepers[task]
             self.client.outbox.append(m.Resumed(task))
             self.send(force=True)
 
         return resume
+
+    def _deadlock(self, message: m.Deadlock) -> None:
+        """What a call waits for will never be. It may have gone on meanwhile: somebody was cancelled."""
+        waiter = self._sleepers.get(message.task)
+        if waiter is not None and not waiter.open:
+            waiter.error = DeadlockError(message.text)
+            waiter.release()
 
     def patience(self) -> float | None:
         """While an interrupt is on its way, look often whether it has landed."""

@@ -95,8 +95,9 @@ class Grid:
                 importlib.import_module(module)
         self.memory = Memory()
         config = HeadConfig(
-            demand(self.capacity), int(self.capacity["object_store_memory"]), 0, start.max_workers or 256
-        )
+            demand(self.capacity), int(self.capacity["object_store_memory"]), 0, start.max_workers or 256,
+            prove_deadlocks=False,
+        )  # fmt: skip
         self.head = Head(config)
         self.workers: dict[int, Worker] = {}
         #: Engines that have something to say to the head, in the order in which they began.

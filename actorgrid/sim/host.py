@@ -22,6 +22,7 @@ from actorgrid.engine.definitions import FunctionDefinition, MethodOptions, Task
 from actorgrid.engine.refs import ObjectRef
 from actorgrid.engine.serialize import Pickled
 from actorgrid.engine.unread import UnreadErrors
+from actorgrid.engine.waits import Sleeper
 from actorgrid.engine.worker_side import WorkerSide
 from actorgrid.exceptions import ActorGridError, HeadDiedError
 from actorgrid.sim.fibers import Fiber
@@ -42,13 +43,14 @@ OURS: Final = f"{Path(__file__).parents[1]}{os.sep}"
 class SimWaiter:
     """What a fiber waits on until ``need`` of its objects exist, or (``eager``) one of them is an error."""
 
-    __slots__ = ("eager", "fiber", "left", "need", "open", "why", "world")
+    __slots__ = ("eager", "error", "fiber", "left", "need", "open", "why", "world")
 
     def __init__(self, world: World, need: int, *, eager: bool, why: str) -> None:
         self.world = world
         self.need = self.left = need
         self.eager = eager
         self.open = False
+        self.error: BaseException | None = None
         self.why = why
         self.fiber: Fiber | None = None
 
@@ -319,11 +321,12 @@ class SimHost(LocalEngine):
         self.share()
         return super()._call_back_later(entry, ref, callback)
 
-    def blocking(self, call: str, oids: tuple[int, ...]) -> Callable[[], None] | None:
+    def blocking(self, blocked: m.Blocked, waiter: Sleeper) -> Callable[[], None] | None:
         """See ``EngineBase``."""
+        del waiter
         fiber = self.world.fibers.current
         if fiber is not None:
-            self.world.waits_for[fiber] = (call, oids)
+            self.world.waits_for[fiber] = (blocked.call, blocked.oids)
         return None
 
 
@@ -420,14 +423,15 @@ class SimWorker(SimHost, WorkerSide):
             self.worker.interrupt(message)
         super().hear_more(message)
 
-    def blocking(self, call: str, oids: tuple[int, ...]) -> Callable[[], None] | None:
+    def blocking(self, blocked: m.Blocked, waiter: Sleeper) -> Callable[[], None] | None:
         """See ``EngineBase``."""
-        super().blocking(call, oids)
+        super().blocking(blocked, waiter)
         running = self.running()
         if running is None:
             return None
         task = running.run.task
-        self.client.outbox.append(m.Blocked(task, call, oids, self.handed_back(self.machine.block())))
+        blocked.task, blocked.unstarted = task, self.handed_back(self.machine.block())
+        self.client.outbox.append(blocked)
 
         def resume() -> None:
             self.client.outbox.append(m.Resumed(task))

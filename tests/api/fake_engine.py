@@ -112,6 +112,10 @@ class FakeEngine:
         entry.value = value
         return ObjectRef(entry)
 
+    def explain(self, ref: ObjectRef[Any]) -> list[str]:
+        self.log.append(("explain", ref))
+        return ["the object exists"]
+
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         self.log.append(("get", timeout))
         if any(not self.entries[hash(ref)].ready for ref in refs):

@@ -282,6 +282,8 @@ class FakeWorker(Process):
                 self.say(m.Revoked(self.handed_back(back)))
         elif isinstance(message, m.Interrupt):
             self._interrupt(message)
+        else:  # methods do not wait here, so that no program can wait in a circle
+            assert not isinstance(message, m.Deadlock), message.text
 
     def let_go(self, run: m.Run) -> None:
         """A call is over, or goes back: what it brought along is no longer held for it."""

@@ -226,7 +226,7 @@ class Actors:
         if task.limits is not None:
             self.head.deadlines.taken_back(task)
         task.attempt += 1
-        task.worker = None
+        task.worker = task.waits = None
         task.blocked = 0
         actor.queue.appendleft(task)
 
@@ -365,7 +365,7 @@ class Actors:
                     if task.limits is not None:
                         self.head.deadlines.taken_back(task)
                     task.attempt += 1
-                task.worker = None
+                task.worker = task.waits = None
                 task.blocked = 0
                 kept.append(task)
             else:

@@ -118,7 +118,7 @@ class Deadlines:
         del worker.assigned[ident]
         if actor is not None and actor.fifo:
             actor.flying -= len(task.message.args)
-        task.worker = None
+        task.worker = task.waits = None
         self.head.tasks.fail(task, self.failure(task))
         if actor is not None:
             self.head.actors.pump(actor)

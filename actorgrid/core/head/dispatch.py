@@ -79,6 +79,7 @@ class Dispatch:
         spec = task.spec
         task.state = TaskState.ASSIGNED
         task.worker = worker
+        task.since = self.head.now
         if spec.kind is Kind.TASK:
             worker.peer.job = task.job
         worker.assigned[message.task] = task
@@ -180,7 +181,7 @@ class Dispatch:
         if task.limits is not None:
             self.head.deadlines.taken_back(task)
         task.attempt += 1
-        task.worker = None
+        task.worker = task.waits = None
         task.blocked = 0
         self.head.ready.push(task, front=True)
 
@@ -251,6 +252,7 @@ class Dispatch:
     def unblock(self, worker: Worker, task: Task) -> None:
         """The task goes on at once; free CPU may dip below zero."""
         task.blocked = 0
+        task.waits = None
         if task.state is TaskState.BLOCKED:
             self.head.step_task(task, TaskInput.RESUME)
         if worker.state is WorkerState.BLOCKED:

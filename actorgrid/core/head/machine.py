@@ -17,6 +17,7 @@ Who owns what::
     Memory    segments, leases                Dispatch   giving work and taking it back
     Actors    queues and restarts             Workers    the pool, births and deaths
     Alarms    what must happen at a time      Deadlines  tasks that may take only so long
+    Waits     who waits for whom
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from actorgrid.core.head.ready import Ready
 from actorgrid.core.head.records import Peer, Task, Worker
 from actorgrid.core.head.stage import Stage
 from actorgrid.core.head.tasks import Tasks, step
+from actorgrid.core.head.waits import Waits
 from actorgrid.core.head.workers import Workers
 from actorgrid.core.messages import Failure, FailureKind, Query, Status, Value
 from actorgrid.core.resources import Demand, Pool
@@ -61,6 +63,8 @@ class HeadConfig:
     #: Workers that are ready from the start and stay, and the most there may be.
     keep_workers: int
     max_workers: int
+    #: A call that waits in a circle is told so. (The simulator sees more, and says it itself.)
+    prove_deadlocks: bool = True
     #: The recorded run that is to be played again, if any.
     script: messages.Script | None = None
 
@@ -84,6 +88,7 @@ class Head:
 
         self.alarms = Alarms()
         self.deadlines = Deadlines(self)
+        self.waits = Waits(self)
         self.library = Library(self)
         self.objects = Objects(self)
         self.memory = Memory(self, config.store_budget)

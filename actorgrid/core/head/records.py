@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from actorgrid.core.messages import Extent, Kind, Spec, Submit, Value
+from actorgrid.core.messages import Blocked, Extent, Kind, Spec, Submit, Value
 from actorgrid.core.resources import Demand
 from actorgrid.core.states import ActorState, TaskState, WorkerState
 
@@ -157,7 +157,7 @@ class Task:
 
     __slots__ = (
         "actor", "attempt", "attempts", "blocked", "cancelled", "children", "client", "depth", "job", "limits",
-        "message", "missing", "order", "parent", "retries", "spec", "state", "strikes", "worker",
+        "message", "missing", "order", "parent", "retries", "since", "spec", "state", "strikes", "waits", "worker",
     )  # fmt: skip
 
     def __init__(self, message: Submit, spec: SpecRecord, client: int, order: int) -> None:
@@ -175,6 +175,10 @@ class Task:
         #: Arguments that do not exist yet.
         self.missing = 0
         self.worker: Worker | None = None
+        #: When that worker got it.
+        self.since = 0.0
+        #: What it waits for, if it said so. Invariant: self.waits is None or self.worker is not None
+        self.waits: Blocked | None = None
         #: How many calls of it block now (threads may block side by side).
         self.blocked = 0
         self.cancelled = False

@@ -124,10 +124,12 @@ class Workers:
         if task is None or task.state not in (TaskState.ASSIGNED, TaskState.BLOCKED):
             return
         if task.actor is not None and not task.actor.fifo:
+            self.head.waits.blocked(task, message)
             return  # other calls of the actor go on: its CPUs are in use
         self.head.dispatch.block(worker, task)
         if len(worker.assigned) > 1 and worker.actor is None:  # sent ahead while it said so: they come back too
             self.head.reply(peer, Revoke(tuple(ident for ident in worker.assigned if ident != message.task)))
+        self.head.waits.blocked(task, message)
         self._check_room()
 
     def resumed(self, peer: Peer, message: Resumed) -> None:
@@ -136,7 +138,11 @@ class Workers:
         if worker is None:
             return
         task = worker.assigned.get(message.task)
-        if task is None or not task.blocked:
+        if task is None:
+            return
+        if task.blocked < 2:
+            task.waits = None
+        if not task.blocked:
             return
         task.blocked -= 1
         if not task.blocked:

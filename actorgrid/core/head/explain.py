@@ -1,0 +1,115 @@
+"""What an object waits for, in words: the answer to ``explain(ref)``, and to whoever has waited for long.
+
+One sentence per call, from the object back to what everything waits for in the end. Nothing is changed, and nothing is
+kept for the sake of this: the records say all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from actorgrid.core.head.records import Actor, Object, Task, Worker
+from actorgrid.core.messages import Kind, Status
+from actorgrid.core.resources import amounts
+from actorgrid.core.states import ActorState, TaskState
+
+if TYPE_CHECKING:
+    from actorgrid.core.head.machine import Head
+
+#: So many calls are told of.
+DEEPEST: Final = 12
+
+
+def explain(head: Head, oid: int) -> list[str]:
+    """Return what object ``oid`` waits for, a sentence per call; the first one is about the object itself."""
+    held = head.objects.table.get(oid)
+    if isinstance(held, Actor):
+        return [f"the actor {held.spec.spec.name} is {held.state}"]
+    if not isinstance(held, Object):
+        return ["the object is gone: no counted reference to it is left"]
+    if held.value is not None:
+        return ["the object exists" if held.value.status is Status.OK else "the object exists: it is an error"]
+    assert held.task is not None
+    told: dict[Task, str] = {}
+    ahead = [held.task]
+    while ahead and len(told) < DEEPEST:
+        task = ahead.pop(0)
+        if task not in told:
+            told[task] = f"{task.spec.spec.name} {_about(head, task)}"
+            ahead += head.waits.need(task).calls if task.limits is None else []
+    more = ["..."] if ahead else []
+    return [*told.values(), *more]
+
+
+def _about(head: Head, task: Task) -> str:
+    """Return what is to be said of one call, without its name."""
+    if task.waits is not None:
+        call, process = task.waits.call, _process(task.worker)
+        return f"waits in {call}(){process} for {_names(head.waits.need(task).calls) or 'objects on their way'}"
+    if task.state is TaskState.WAITING:
+        need = head.waits.need(task)
+        return f"has not started: it {need.why} {_names(need.calls)}" if need.calls else "has not started"
+    if task.actor is not None and task.spec.kind is Kind.METHOD:
+        return _call(head, task.actor, task)
+    if task.state is TaskState.READY:
+        return _ready(head, task)
+    return _with_worker(head, task)
+
+
+def _call(head: Head, actor: Actor, task: Task) -> str:
+    if actor.state is not ActorState.ALIVE:
+        return f"has not started: its actor {actor.spec.spec.name} is {actor.state}"
+    need = head.waits.need(task)
+    if need.calls:
+        return f"has not started: it {need.why} {_names(need.calls)}"
+    return _with_worker(head, task) if task.worker is not None else "has not started: its actor is busy"
+
+
+def _ready(head: Head, task: Task) -> str:
+    pool, demand = head.ready.pool, task.spec.shape.demand
+    wanted = ", ".join(f"{value:g} {name}" for name, value in amounts(demand).items())
+    if pool.fits(demand):
+        return "has not started: it could, and waits for a worker process" + (
+            "" if head.workers.may_spawn() else f" (there are {head.workers.limit}, the most there may be)"
+        )
+    lacking = [name for name, units in demand if pool.free.get(name, 0) < units]
+    free = ", ".join(f"{value:g} {name}" for name, value in amounts(pool.free.items()).items() if name in lacking)
+    holders = [_holder(worker) for worker in head.workers.table.values() if _holds(worker, lacking)]
+    return f"has not started: it waits for {wanted} ({free} free); held by {_some(holders) or 'nobody'}"
+
+
+def _holds(worker: Worker, names: list[str]) -> bool:
+    return not worker.lent and any(name in names for name, _ in worker.held)
+
+
+def _holder(worker: Worker) -> str:
+    if worker.actor is not None:
+        return f"actor {worker.actor.spec.spec.name} (pid {worker.pid})"
+    names = [task.spec.spec.name for task in worker.assigned.values()][:1]
+    return f"{names[0] if names else 'a worker'} (pid {worker.pid})"
+
+
+def _with_worker(head: Head, task: Task) -> str:
+    worker = task.worker
+    assert worker is not None
+    process = _process(worker)
+    if not worker.pid or not worker.spoke:
+        return f"is with a process that is starting{process}"
+    first = next(iter(worker.assigned.values()))
+    if first is not task and worker.actor is None:
+        return f"is next{process}, behind {first.spec.spec.name}"
+    return f"runs{process}, for {head.now - task.since:.1f} s so far"
+
+
+def _process(worker: Worker | None) -> str:
+    if worker is None:
+        return ""
+    return f" in process {worker.pid}"
+
+
+def _names(tasks: list[Task]) -> str:
+    return _some([task.spec.spec.name for task in tasks])
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,171 @@
+"""Who waits for whom, and whether that can ever end.
+
+A call that waits says for what (``Blocked``). From that, the queues of actors and the demands of tasks follows what
+every call that is not over needs before it can go on: all of some other calls, or some of them. A call is *stuck* if
+that can never be: the stuck calls are the greatest set in which each needs more calls outside of it than there are.
+(A deadlock of the AND-OR model: Knapp, "Deadlock detection in distributed databases", ACM Computing Surveys 1987.)
+
+It is looked for when a call blocks, from that call: whoever closes a circle by blocking finds it. Only what the head
+can prove counts: a call that runs, has a deadline, waits with a timeout, or waits for what an actor holds may go on.
+
+This file may not know how a call is told.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from actorgrid.core.head.records import Actor, Object, Task
+from actorgrid.core.messages import Blocked, Deadlock, Kind
+from actorgrid.core.states import ActorState, TaskState
+
+if TYPE_CHECKING:
+    from actorgrid.core.head.machine import Head
+
+#: A search that meets more calls than this gives up: nothing is proved.
+MOST_CALLS: Final = 10_000
+
+
+class Need(NamedTuple):
+    """What a call needs before it can go on: ``many`` of ``calls``. ``why`` is the middle of a sentence."""
+
+    many: int
+    calls: list[Task]
+    why: str
+
+
+#: It may go on as things are.
+NOTHING: Final = Need(0, [], "")
+
+
+class Waits:
+    """The graph of waiting calls; it keeps nothing, the records say all."""
+
+    __slots__ = ("head",)
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+
+    def blocked(self, task: Task, message: Blocked) -> None:
+        """``task`` waits from now on."""
+        task.waits = message
+        if not self.head.config.prove_deadlocks or message.finite or task.worker is None:
+            return
+        circle = self.circle(task)
+        if circle:
+            self.head.note(message.task, task.state, "it waits in a circle")
+            self.head.reply(task.worker.peer, Deadlock(message.task, self.told(circle)))
+
+    def circle(self, task: Task) -> list[tuple[Task, Need]]:
+        """Return a chain of calls of which each waits for the next, and the last for one of the chain; [] if none."""
+        needs = self._reachable(task)
+        stuck = _stuck(needs)
+        if task not in stuck:
+            return []
+        chain: dict[Task, Need] = {}
+        here = task
+        while here not in chain:
+            chain[here] = needs[here]
+            here = next(call for call in needs[here].calls if call in stuck)
+        return list(chain.items())
+
+    @staticmethod
+    def told(circle: list[tuple[Task, Need]]) -> str:
+        """Return a circle as a sentence."""
+        parts = [f"{task.spec.spec.name} {need.why} {_names(need.calls)}" for task, need in circle]
+        return "these calls wait for each other and none can ever go on: " + "; ".join(parts)
+
+    def _reachable(self, first: Task) -> dict[Task, Need]:
+        needs: dict[Task, Need] = {}
+        ahead = [first]
+        while ahead:
+            task = ahead.pop()
+            if task in needs:
+                continue
+            if len(needs) >= MOST_CALLS:
+                return {first: NOTHING}
+            need = needs[task] = self.need(task)
+            ahead += need.calls
+        return needs
+
+    def need(self, task: Task) -> Need:
+        """Return what ``task`` needs before it can go on."""
+        if task.limits is not None:
+            return NOTHING  # it ends by itself
+        if task.waits is not None:
+            return self._objects(task.waits)
+        if task.state is TaskState.WAITING:
+            return self._arguments(task)
+        actor = task.actor
+        if actor is not None and task.spec.kind is Kind.METHOD:
+            return self._turn(actor, task)
+        if task.state is TaskState.READY:
+            return self._room(task)
+        return NOTHING
+
+    def _makers(self, oids: tuple[int, ...]) -> tuple[list[Task], int]:
+        """Return the calls that will make these objects, and how many of the objects nobody will make, or exist."""
+        table = self.head.objects.table
+        makers: list[Task] = []
+        for oid in oids:
+            held = table.get(oid)
+            if isinstance(held, Object) and held.task is not None:
+                makers.append(held.task)
+        return makers, len(oids) - len(makers)
+
+    def _objects(self, message: Blocked) -> Need:
+        makers, others = self._makers(message.oids)
+        count = len(makers) if not message.need else message.need - others
+        if message.finite or count <= 0:
+            return NOTHING
+        return Need(count, makers, f"waits in {message.call}() for")
+
+    def _arguments(self, task: Task) -> Need:
+        makers, _ = self._makers(task.message.deps)
+        if makers:
+            return Need(len(makers), makers, "needs an argument from")
+        line = task.actor.lines.get(task.client) if task.actor is not None else None
+        if line and line[0] is not task:
+            return Need(1, [line[0]], "comes after an earlier call of its caller,")
+        return NOTHING
+
+    def _turn(self, actor: Actor, task: Task) -> Need:
+        """Return what a call of an actor needs: that the actor exists, and has a place for one more call."""
+        if actor.state is not ActorState.ALIVE:
+            return Need(1, [actor.creation], "waits for its actor,") if actor.creation is not None else NOTHING
+        if actor.worker is None:
+            return NOTHING
+        running = list(actor.worker.assigned.values())[: actor.concurrency]
+        if task in running or len(running) < actor.concurrency:
+            return NOTHING
+        return Need(1, running, "waits for its turn behind")
+
+    def _room(self, task: Task) -> Need:
+        """Return what a task needs whose resources are taken, if they are all taken by tasks that wait."""
+        pool, demand = self.head.ready.pool, task.spec.shape.demand
+        if pool.will_fit(demand):
+            return NOTHING
+        lacking = [name for name, units in demand if pool.free.get(name, 0) < units]
+        holders: list[Task] = []
+        for worker in self.head.workers.table.values():
+            if any(name in lacking for name, _ in worker.held):
+                if worker.actor is not None or not worker.assigned:
+                    return NOTHING
+                holders.append(next(iter(worker.assigned.values())))
+        return Need(1, holders, f"waits for {', '.join(lacking)} held by") if holders else NOTHING
+
+
+def _stuck(needs: dict[Task, Need]) -> dict[Task, None]:
+    """Return the calls that can never go on."""
+    stuck = dict.fromkeys(needs)
+    while True:
+        free = [task for task in stuck if sum(call not in stuck for call in needs[task].calls) >= needs[task].many]
+        if not free:
+            return stuck
+        for task in free:
+            del stuck[task]
+
+
+def _names(tasks: list[Task]) -> str:
+    names = [task.spec.spec.name for task in tasks[:3]]
+    return ", ".join(names) + (f" and {len(tasks) - 3} more" if len(tasks) > 3 else "")

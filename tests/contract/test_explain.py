@@ -1,0 +1,92 @@
+"""``explain``: what an object waits for; deadlocks that raise instead of waiting; waits that say what for."""
+
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import actorgrid as ag
+from actorgrid.testing.waiting import wait_until
+from tests.contract.tools import DEADLINE, Gate
+
+pytestmark = pytest.mark.usefixtures("grid")
+
+
+@ag.remote(num_cpus=2)
+def held(gate: Any) -> None:
+    ag.get(gate.pass_through.remote())
+
+
+@ag.remote
+def after(value: Any) -> int:
+    del value
+    return 1
+
+
+@ag.remote
+class Selfish:
+    def set(self, me: Any) -> None:
+        self.me = me
+
+    def outer(self) -> Any:
+        return ag.get(self.me.inner.remote())
+
+    def inner(self) -> int:
+        return 1
+
+    def patient(self) -> bool:
+        ready, _ = ag.wait([self.me.inner.remote()], timeout=0.2)
+        return bool(ready)
+
+
+def test_explanation_tells_what_everything_waits_for_in_the_end() -> None:
+    gate = Gate.remote()
+    first = held.remote(gate)
+    last = after.remote(first)
+    assert wait_until(lambda: "held waits in get()" in ag.explain(last))
+    assert ag.explain(last).splitlines()[0] == "after has not started: it needs an argument from held"
+    ag.get(gate.open.remote())
+    assert ag.get(last, timeout=DEADLINE) == 1
+    assert ag.explain(last) == "the object exists"
+
+
+def test_explain_takes_a_reference() -> None:
+    with pytest.raises(TypeError, match="takes an ObjectRef, not int"):
+        ag.explain(3)  # type: ignore[arg-type]  # the point
+
+
+@pytest.mark.processes("the simulator ends a program in which nothing can happen any more, and says who waits for whom")
+def test_actor_that_waits_for_itself_is_told_so_and_lives_on() -> None:
+    actor = Selfish.remote()
+    ag.get(actor.set.remote(actor))
+    with pytest.raises(ag.exceptions.DeadlockError) as caught:
+        ag.get(actor.outer.remote(), timeout=DEADLINE)
+    assert "Selfish.inner waits for its turn behind Selfish.outer" in str(caught.value)
+    assert ag.get(actor.inner.remote(), timeout=DEADLINE) == 1
+
+
+def test_wait_with_a_timeout_on_oneself_ends_by_itself() -> None:
+    actor = Selfish.remote()
+    ag.get(actor.set.remote(actor))
+    assert ag.get(actor.patient.remote(), timeout=DEADLINE) is False
+
+
+@pytest.mark.processes("nobody waits in virtual time: there is nobody to warn")
+def test_call_that_waits_for_long_says_once_what_for(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], fresh_grid: Any
+) -> None:
+    monkeypatch.setenv("ACTORGRID_STALL_WARN", "0.2")
+    fresh_grid(num_cpus=2)
+    gate = Gate.remote()
+    last = after.remote(held.remote(gate))
+    with pytest.raises(ag.exceptions.GetTimeoutError):
+        ag.get(last, timeout=1)
+    ag.get(gate.open.remote())
+    ag.get(last, timeout=DEADLINE)
+    told = capfd.readouterr().err
+    assert told.count("get() has waited for 0.2 s for") >= 1
+    assert "after has not started: it needs an argument from held" in told
