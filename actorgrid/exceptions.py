@@ -310,8 +310,8 @@ class TooManyWorkersError(ActorGridError):
 class DeadlockError(ActorGridError):
     """Calls wait for each other in a circle, so that none can ever go on: the message names each of them.
 
-    Raised by the ``get`` or ``wait`` that closed the circle. Make one of the calls elsewhere, give the wait a timeout, or
-    give the actor ``max_concurrency`` or ``async def`` methods.
+    Raised by the ``get`` or ``wait`` that closed the circle. Make one of the calls elsewhere, give the wait a timeout,
+    or give the actor ``max_concurrency`` or ``async def`` methods.
     """
 
 

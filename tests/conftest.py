@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,35 @@ from actorgrid.testing import no_leaks
 # Behind everything else: an installed package goes before the working tree.
 if (root := str(Path(__file__).parents[1])) not in sys.path:
     sys.path.append(root)
+
+
+_picked = pytest.StashKey[str]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what picks a sample of the slow tests."""
+    group = parser.getgroup("actorgrid's own tests")
+    group.addoption("--slow-sample", type=int, help="of the slow tests, run only so many, picked at random")
+    group.addoption("--slow-seed", type=int, default=0, help="... by this seed")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the slow tests that are not in the sample."""
+    count, seed = config.getoption("--slow-sample"), config.getoption("--slow-seed")
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if count is None or count >= len(slow):
+        return
+    names = sorted(item.nodeid for item in slow)
+    picked = random.Random(seed).sample(names, count)
+    config.stash[_picked] = f"slow tests of --slow-seed {seed}: {', '.join(picked)}"
+    left_out = [item for item in slow if item.nodeid not in picked]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> str:
+    """Say which slow tests were picked."""
+    return config.stash.get(_picked, "")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -241,7 +241,7 @@ def test_source_sets_count_the_same_and_begin_hardly_any_schedule_in_vain(
 @pytest.mark.parametrize(
     ("scripts", "classes"),
     [
-        pytest.param(scripts, classes, id=name, marks=[pytest.mark.slow] if classes > 100 else [])
+        pytest.param(scripts, classes, id=name, marks=[pytest.mark.slow] if classes > 100 or len(scripts) > 5 else [])
         for name, scripts, classes in CONCUERROR
     ],
 )
