@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import actorgrid
-from actorgrid.api.options import did_you_mean, not_empty, quantity, whole
+from actorgrid.api.options import did_you_mean, not_empty, quantity, seconds, whole
 from actorgrid.api.options import resources as check_resources
 from actorgrid.engine.current import host, install, installed, set_processes, start_processes
 from actorgrid.engine.definitions import StartConfig
@@ -85,6 +85,8 @@ def init(  # Ray's signature
     runtime_env: Mapping[str, Any] | None = None,
     preload: Sequence[str] = (),
     max_workers: int | None = None,
+    restart_intensity: int = 10,
+    restart_period: float = 5.0,
     engine: str | None = None,
     seed: int | None = None,
     **kwargs: Any,
@@ -93,10 +95,12 @@ def init(  # Ray's signature
 
     ``num_cpus`` (default: what this process may use), ``num_gpus`` and ``resources`` are what tasks are counted
     against; ``object_store_memory`` is a limit in bytes; ``preload`` names modules that workers have imported before
-    they are needed; ``max_workers`` is a limit on processes. Of ``runtime_env`` only ``env_vars`` is supported.
-    ``engine`` is "process" (the default, unless the environment variable ``ACTORGRID_ENGINE`` says otherwise) or "sim":
-    everything in this thread, on virtual time, deterministically, in the order that ``seed`` stands for.
-    Arguments of ``ray.init`` that are about dashboards, logging and clusters are accepted without effect.
+    they are needed; ``max_workers`` is a limit on processes. An actor that dies more than ``restart_intensity`` times
+    within ``restart_period`` seconds without serving a call in between is in a loop and stays dead. Of
+    ``runtime_env`` only ``env_vars`` is supported. ``engine`` is "process" (the default, unless the environment
+    variable ``ACTORGRID_ENGINE`` says otherwise) or "sim": everything in this thread, on virtual time,
+    deterministically, in the order that ``seed`` stands for. Arguments of ``ray.init`` that are about dashboards,
+    logging and clusters are accepted without effect.
 
     Inside a task it returns the context of the grid that runs the task. A grid that has died is replaced. Raises
     RuntimeError if there is a grid already (unless ``ignore_reinit_error``), for unknown arguments and for
@@ -114,6 +118,9 @@ def init(  # Ray's signature
         log_to_driver=_default_logging() if log_to_driver is None else bool(log_to_driver),
         env_vars=_check_env(runtime_env or {}),
         max_workers=_or_none(whole(1), "max_workers", max_workers),
+        restart_intensity=whole(0)("restart_intensity", restart_intensity),
+        restart_period=seconds("restart_period", restart_period),
+        stopped_limit=_stopped_limit(),
     )
     with _lock:
         running = installed()
@@ -128,6 +135,14 @@ def init(  # Ray's signature
                 "'ignore_reinit_error=True' or by calling 'actorgrid.shutdown()' prior to 'actorgrid.init()'."
             )
     return GridContext()
+
+
+def _stopped_limit() -> float:
+    """Return after how many seconds a worker that a signal has stopped is killed."""
+    try:
+        return seconds("ACTORGRID_STOPPED_LIMIT", float(os.environ.get("ACTORGRID_STOPPED_LIMIT", "30")))
+    except ValueError as error:
+        raise ValueError(f"the environment variable ACTORGRID_STOPPED_LIMIT is no number of seconds: {error}") from None
 
 
 def start_implicitly() -> Engine:

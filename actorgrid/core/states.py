@@ -25,6 +25,7 @@ class TaskState(enum.StrEnum):
     READY = "ready"  # could start now: queued for a worker, or in its actor's queue
     ASSIGNED = "assigned"  # one worker has it, and runs it or will
     BLOCKED = "blocked"  # runs, but waits for objects: its CPUs are lent out
+    RESTING = "resting"  # will be tried again, a little later
     FINISHED = "finished"  # returned
     FAILED = "failed"  # ended with an error
     CANCELLED = "cancelled"  # ended because somebody asked
@@ -41,6 +42,8 @@ class TaskInput(enum.StrEnum):
     RETURN = "return"
     FAIL = "fail"
     RETRY = "retry"  # worker death or a covered exception, with retries left
+    REST = "rest"  # ... and not for the first time: let a moment pass before
+    WAKE = "wake"  # the moment is over
     CANCEL = "cancel"
 
 
@@ -97,18 +100,27 @@ TASK: Final[dict[tuple[TaskState, TaskInput], TaskState]] = {
     (T.ASSIGNED, TI.RETURN): T.FINISHED,
     (T.ASSIGNED, TI.FAIL): T.FAILED,
     (T.ASSIGNED, TI.RETRY): T.READY,
+    (T.ASSIGNED, TI.REST): T.RESTING,
     (T.ASSIGNED, TI.CANCEL): T.CANCELLED,
     (T.BLOCKED, TI.RESUME): T.ASSIGNED,
     (T.BLOCKED, TI.RETURN): T.FINISHED,
     (T.BLOCKED, TI.FAIL): T.FAILED,
     (T.BLOCKED, TI.RETRY): T.READY,
+    (T.BLOCKED, TI.REST): T.RESTING,
     (T.BLOCKED, TI.CANCEL): T.CANCELLED,
+    (T.RESTING, TI.WAKE): T.READY,
+    (T.RESTING, TI.FAIL): T.FAILED,
+    (T.RESTING, TI.CANCEL): T.CANCELLED,
 }
+_WITH_A_WORKER: Final = (TI.HAND_BACK, TI.BLOCK, TI.RESUME, TI.RETURN, TI.RETRY, TI.REST)
 TASK_FINAL: Final = (T.FINISHED, T.FAILED, T.CANCELLED)
 IMPOSSIBLE_TASK: Final[dict[tuple[TaskState, TaskInput], str]] = {
-    **{(T.WAITING, i): "no worker has it" for i in (TI.HAND_BACK, TI.BLOCK, TI.RESUME, TI.RETURN, TI.RETRY)},
+    **{(T.WAITING, i): "no worker has it" for i in _WITH_A_WORKER},
+    **{(s, TI.WAKE): "it does not rest" for s in (T.WAITING, T.READY, T.ASSIGNED, T.BLOCKED)},
     (T.WAITING, TI.ASSIGN): "arguments come first",
-    **{(T.READY, i): "no worker has it" for i in (TI.HAND_BACK, TI.BLOCK, TI.RESUME, TI.RETURN, TI.RETRY)},
+    **{(s, i): "no worker has it" for s in (T.READY, T.RESTING) for i in _WITH_A_WORKER},
+    (T.RESTING, TI.ARGS_READY): "arguments become ready once",
+    (T.RESTING, TI.ASSIGN): "it is not queued",
     (T.READY, TI.ARGS_READY): "arguments become ready once",
     (T.ASSIGNED, TI.ARGS_READY): "arguments become ready once",
     (T.ASSIGNED, TI.ASSIGN): "one worker has it",

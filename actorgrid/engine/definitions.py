@@ -120,5 +120,10 @@ class StartConfig:
     log_to_driver: bool = True
     env_vars: dict[str, str] = field(default_factory=dict)
     max_workers: int | None = None
+    #: An actor that dies more than so many times in so many seconds, without serving a call in between, stays dead.
+    restart_intensity: int = 10
+    restart_period: float = 5.0
+    #: Seconds after which a worker that a signal has stopped is killed.
+    stopped_limit: float = 30.0
     #: A recorded run to play again (``sim.replay(real=True)``).
     script: Script | None = None

@@ -22,6 +22,11 @@ class BootConfig(msgspec.Struct):
     log_to_driver: bool
     env_vars: dict[str, str]
     surroundings: Surroundings
+    restart_intensity: int
+    restart_period: float
+    stopped_limit: float
+    #: Of the pauses between retries.
+    seed: int
     script: Script | None = None
 
 

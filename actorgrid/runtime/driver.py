@@ -76,7 +76,8 @@ class DriverEngine(ProcessEngine):
             store_budget=int(capacity["object_store_memory"]), keep_workers=max(1, int(cpus)),
             max_workers=start.max_workers or max(256, 32 * int(cpus)), namespace=namespace,
             preload=list(start.preload), log_to_driver=start.log_to_driver, env_vars=start.env_vars,
-            surroundings=self._surroundings, script=start.script,
+            surroundings=self._surroundings, script=start.script, restart_intensity=start.restart_intensity,
+            restart_period=start.restart_period, stopped_limit=start.stopped_limit, seed=secrets.randbits(63),
         )  # fmt: skip
 
     def _exec_head(self, fd: int, start: StartConfig) -> int:

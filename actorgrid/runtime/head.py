@@ -73,7 +73,12 @@ class HeadProcess:
         room = (lifetime.raise_descriptor_limit() - OWN_DESCRIPTORS) // PER_WORKER
         limit = max(1, min(config.max_workers, room))
         keep = min(config.keep_workers, limit)
-        self.head = Head(HeadConfig(demand(config.capacity), config.store_budget, keep, limit, script=config.script))
+        self.head = Head(
+            HeadConfig(
+                demand(config.capacity), config.store_budget, keep, limit, script=config.script, seed=config.seed,
+                intensity=config.restart_intensity, period=config.restart_period, stopped_limit=config.stopped_limit,
+            )
+        )  # fmt: skip
         driver.setblocking(False)
         self.driver: Link[Any] = Link(driver, ToHead)
         launcher.setblocking(False)
@@ -128,7 +133,7 @@ class HeadProcess:
             timeout = 0.0
             failed, self.stillborn = self.stillborn, []
             for message in failed:
-                self.head.workers.spawn_failed(message)
+                self.head.hear_launcher(message, time.monotonic())
         for fd, mask in self.epoll.poll(timeout):
             handler = self.handlers.get(fd)
             if handler is None:
@@ -206,21 +211,22 @@ class HeadProcess:
             return
         if isinstance(message, m.Spawned):
             worker.pid = message.pid
-            self.head.workers.spawned_as(message)
         elif isinstance(message, m.Exited):
-            while self._from_worker(worker):
-                pass
-            if message.outbox:
-                try:
-                    leftover = worker.task.decode_body(message.outbox)
-                except InternalError:  # torn by whatever ended the process
-                    leftover = []
-                self.head.handle_leftover(worker.number, leftover, time.monotonic())
-            while self._output(worker):
-                pass
-            self.head.workers.exited(message)
-        elif isinstance(message, m.SpawnFailed):
-            self.head.workers.spawn_failed(message)
+            self._last_words(worker, message)
+        self.head.hear_launcher(message, time.monotonic())
+
+    def _last_words(self, worker: _Worker, message: m.Exited) -> None:
+        """Hear everything that a dead worker has said and written."""
+        while self._from_worker(worker):
+            pass
+        if message.outbox:
+            try:
+                leftover = worker.task.decode_body(message.outbox)
+            except InternalError:  # torn by whatever ended the process
+                leftover = []
+            self.head.handle_leftover(worker.number, leftover, time.monotonic())
+        while self._output(worker):
+            pass
 
     def _output(self, worker: _Worker) -> bool:
         """Forward a piece of a worker's output. Returns whether there may be more."""

@@ -168,14 +168,20 @@ class Launcher:
     # -- death
 
     def reap(self) -> None:
-        """Report every worker that ended; kill what it left behind in its group."""
+        """Report every worker that ended, or was stopped; kill what the dead left behind in their groups."""
         while True:
             try:
-                info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WSTOPPED | os.WCONTINUED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
             if info is None:
                 return
+            if info.si_code in (os.CLD_STOPPED, os.CLD_CONTINUED):
+                os.waitid(os.P_PID, info.si_pid, os.WSTOPPED | os.WCONTINUED | os.WNOHANG)
+                child = self.by_pid.get(info.si_pid)
+                if child is not None:
+                    self.tell(m.Stopped(child.number, info.si_code == os.CLD_STOPPED))
+                continue
             child = self.by_pid.pop(info.si_pid, None)
             if child is not None:
                 lifetime.signal_group(child.pid, signal.SIGKILL)  # before the pid can be used again

@@ -96,7 +96,7 @@ class Grid:
         self.memory = Memory()
         config = HeadConfig(
             demand(self.capacity), int(self.capacity["object_store_memory"]), 0, start.max_workers or 256,
-            prove_deadlocks=False,
+            prove_deadlocks=False, intensity=start.restart_intensity, period=start.restart_period,
         )  # fmt: skip
         self.head = Head(config)
         self.workers: dict[int, Worker] = {}
@@ -235,15 +235,15 @@ class Grid:
     def report(self, message: m.Spawned | m.SpawnFailed | m.Exited) -> None:
         """Deliver what the launcher says to the head."""
         if isinstance(message, m.Spawned):
-            self.head.workers.spawned_as(message)
+            self.head.hear_launcher(message, self.world.clock.now)
         elif isinstance(message, m.SpawnFailed):
             self.world.later(partial(self._stillborn, message))  # the launcher's word comes after the head's turn
         else:
-            self.head.workers.exited(message)
+            self.head.hear_launcher(message, self.world.clock.now)
             self.turn()
 
     def _stillborn(self, message: m.SpawnFailed) -> None:
-        self.head.workers.spawn_failed(message)
+        self.head.hear_launcher(message, self.world.clock.now)
         self.turn()
 
     def signal(self, number: int, signal: int) -> None:

@@ -65,7 +65,7 @@ class Bench:
         return batch
 
     def die(self, worker: Any, current: int = 0) -> None:
-        self.head.workers.exited(m.Exited(worker.number, 1, -9, current))
+        self.head.hear_launcher(m.Exited(worker.number, 1, -9, current), self.now)
         check(self.head)
         self.head.turn(self.now)
         check(self.head)

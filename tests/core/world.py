@@ -469,7 +469,7 @@ class World:
             leftover = list(Decoder[Any](m.ToHead).body(message.outbox))
             self.head.handle_leftover(worker.number, leftover, self.now)
             self.head.handle_leftover(worker.number, leftover, self.now)  # a frame may come twice
-        self.head.workers.exited(message)
+        self.head.hear_launcher(message, self.now)
         check(self.head)
         self._turn()
 

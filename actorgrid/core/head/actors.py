@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from actorgrid.core.head.backoff import LONGEST_OF_ACTORS
 from actorgrid.core.head.records import Actor, Peer, Task, Worker
 from actorgrid.core.messages import (
     AS_ACTOR,
@@ -209,6 +210,8 @@ class Actors:
             return
         if actor.fifo:
             actor.flying -= len(task.message.args)
+        if actor.deaths:
+            actor.deaths.clear()
         if message.retry and task.retries and not task.cancelled:
             if task.retries > 0:
                 task.retries -= 1
@@ -332,8 +335,9 @@ class Actors:
         name = actor.spec.spec.name
         running = [t.spec.spec.name for t in assigned.values() if not actor.fifo or t.message.task == message.current]
         doing = f" while running {', '.join(running[:3])}" if running else ""
-        if actor.why or not actor.restarts:
-            text = actor.why or f"the process of {name} (pid {worker.pid}) {how}{doing}"
+        loop = self._crash_loop(actor)
+        if actor.why or not actor.restarts or loop:
+            text = actor.why or f"the process of {name} (pid {worker.pid}) {how}{doing}{loop}"
             actor.queue.extendleft(reversed([t for t in assigned.values() if t.spec.kind is Kind.METHOD]))
             self.die(actor, text, pid=worker.pid, status=message.status)
             return
@@ -344,7 +348,24 @@ class Actors:
         self._unavailable(actor, worker, assigned, message, f"the process of {name} (pid {worker.pid}) {how}{doing}")
         creation = actor.creation
         assert creation is not None
-        self.head.dispatch.requeue(creation, TaskInput.RETRY)
+        self.head.dispatch.retry(creation, len(actor.deaths), LONGEST_OF_ACTORS)
+
+    def _crash_loop(self, actor: Actor) -> str:
+        """Note a death. Returns how an error ends if it was one too many, "" if it was not.
+
+        The rule of Erlang's supervisors ("Supervisor Behaviour", OTP Design Principles): more than ``intensity``
+        restarts in ``period`` seconds are a loop. Whoever has served a call in between starts anew.
+        """
+        config, deaths = self.head.config, actor.deaths
+        deaths.append(self.head.now)
+        if len(deaths) <= config.intensity:
+            return ""
+        if deaths.pop(0) < self.head.now - config.period:
+            return ""
+        return (
+            f"; it is not restarted again: {config.intensity + 1} deaths within {config.period:g} s, no call served "
+            f"between them, are more than restart_intensity={config.intensity} allows"
+        )
 
     def _unavailable(self, actor: Actor, worker: Worker, assigned: dict[int, Task], message: Exited, text: str) -> None:
         """Answer or re-send the calls of an actor that restarts, in their order."""

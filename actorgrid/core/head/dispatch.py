@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from actorgrid.core.head.backoff import LONGEST
 from actorgrid.core.head.records import Object, SpecRecord, Task, Worker
 from actorgrid.core.messages import Done, Kind, Revoke, Revoked, Run, Status, Value
 from actorgrid.core.states import TaskInput, TaskState, WorkerInput, WorkerState
@@ -173,17 +174,37 @@ class Dispatch:
         del worker
         for value in message.values:
             self.head.memory.discard(value)
-        self.requeue(task, TaskInput.RETRY)
+        task.failures += 1
+        self.retry(task, task.failures)
+
+    def retry(self, task: Task, failures: int, longest: float = LONGEST) -> None:
+        """A task has failed for the ``failures``-th time and is tried again, perhaps after a rest."""
+        pause = self.head.backoff.pause(failures, longest)
+        self._take_back(task, TaskInput.REST if pause else TaskInput.RETRY)
+        if pause:
+            self.head.alarms.set(self.head.now + pause, self._wake, task.message.task)
+        else:
+            self.head.ready.push(task, front=True)
+
+    def _wake(self, ident: int) -> None:
+        task = self.head.tasks.table.get(ident)
+        if task is not None and task.state is TaskState.RESTING:
+            self.head.step_task(task, TaskInput.WAKE)
+            self.head.ready.push(task, front=True)
 
     def requeue(self, task: Task, given: TaskInput) -> None:
-        """A task comes back from its worker: the next attempt gets a new number, so that late answers are dropped."""
+        """A task comes back from its worker and is tried again at once, free of charge."""
+        self._take_back(task, given)
+        self.head.ready.push(task, front=True)
+
+    def _take_back(self, task: Task, given: TaskInput) -> None:
+        """The next attempt gets a new number, so that late answers are dropped."""
         self.head.step_task(task, given)
         if task.limits is not None:
             self.head.deadlines.taken_back(task)
         task.attempt += 1
         task.worker = task.waits = None
         task.blocked = 0
-        self.head.ready.push(task, front=True)
 
     def _next(self, worker: Worker) -> None:
         """``worker`` has nothing left: pass on its resources to the next task of its shape, or let them go."""

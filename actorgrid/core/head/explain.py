@@ -53,6 +53,8 @@ def _about(head: Head, task: Task) -> str:
         return _call(head, task.actor, task)
     if task.state is TaskState.READY:
         return _ready(head, task)
+    if task.state is TaskState.RESTING:
+        return f"has failed {task.failures} times and is tried again in a moment"
     return _with_worker(head, task)
 
 
@@ -104,7 +106,7 @@ def _with_worker(head: Head, task: Task) -> str:
 def _process(worker: Worker | None) -> str:
     if worker is None:
         return ""
-    return f" in process {worker.pid}"
+    return f" in process {worker.pid}" + (", which a signal has stopped" if worker.stopped else "")
 
 
 def _names(tasks: list[Task]) -> str:

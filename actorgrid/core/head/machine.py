@@ -2,9 +2,10 @@
 
 Rules for this folder
 
-* One entrance: ``handle(source, message, now)``. The message read off the pipe is the event. Afterwards, once per
-  turn, ``turn(now)`` starts what can start; then the shell sends every outbox named in ``dirty`` and ``busy``, carries
-  out ``effects`` in order, and sleeps until ``next_deadline`` at the latest.
+* One entrance: ``handle(source, message, now)`` (and ``hear_launcher`` for the one peer that is no client). The
+  message read off the pipe is the event. Afterwards, once per turn, ``turn(now)`` starts what can start; then the shell
+  sends every outbox named in ``dirty`` and ``busy``, carries out ``effects`` in order, and sleeps until
+  ``next_deadline`` at the latest.
 * No input or output, no clock, no randomness; nothing user-made is unpickled. Order comes from counters and
   insertion order, never from a ``set``, so that two runs on the same input give the same output.
 * Every event costs O(1) or O(log n) in tasks, objects and workers; only the end of one driver of several looks at all.
@@ -32,6 +33,7 @@ import msgspec
 from actorgrid.core import ids, messages
 from actorgrid.core.head.actors import Actors
 from actorgrid.core.head.alarms import Alarms
+from actorgrid.core.head.backoff import Backoff
 from actorgrid.core.head.deadlines import Deadlines
 from actorgrid.core.head.dispatch import NUDGE_AFTER, Dispatch
 from actorgrid.core.head.effects import Effect, MuteOutput, Stop
@@ -65,6 +67,14 @@ class HeadConfig:
     max_workers: int
     #: A call that waits in a circle is told so. (The simulator sees more, and says it itself.)
     prove_deadlocks: bool = True
+    #: Of the pauses between retries.
+    seed: int = 0
+    #: An actor whose process dies more often than ``intensity`` times in ``period`` seconds, without a call that
+    #: succeeds in between, is not restarted, whatever its ``max_restarts``.
+    intensity: int = 10
+    period: float = 5.0
+    #: Seconds that a worker may stay stopped by a signal before it is killed.
+    stopped_limit: float = 30.0
     #: The recorded run that is to be played again, if any.
     script: messages.Script | None = None
 
@@ -87,6 +97,7 @@ class Head:
         self.stopped = False
 
         self.alarms = Alarms()
+        self.backoff = Backoff(config.seed)
         self.deadlines = Deadlines(self)
         self.waits = Waits(self)
         self.library = Library(self)
@@ -152,6 +163,19 @@ class Head:
         if peer is not None:
             fresh = [message for message in batch if not self._known(peer, message)]
             self.handle(source, fresh, now)
+
+    def hear_launcher(self, message: Any, now: float) -> None:
+        """Take what the launcher says of a worker's process. What the worker itself has said comes before."""
+        self.now = now
+        workers = self.workers
+        if isinstance(message, messages.Spawned):
+            workers.spawned_as(message)
+        elif isinstance(message, messages.Exited):
+            workers.exited(message)
+        elif isinstance(message, messages.SpawnFailed):
+            workers.spawn_failed(message)
+        else:
+            workers.stopped(message)
 
     @staticmethod
     def _known(peer: Peer, message: Any) -> bool:

@@ -156,8 +156,9 @@ class Task:
     """A task, an actor's creation, or a call of an actor."""
 
     __slots__ = (
-        "actor", "attempt", "attempts", "blocked", "cancelled", "children", "client", "depth", "job", "limits",
-        "message", "missing", "order", "parent", "retries", "since", "spec", "state", "strikes", "waits", "worker",
+        "actor", "attempt", "attempts", "blocked", "cancelled", "children", "client", "depth", "failures", "job",
+        "limits", "message", "missing", "order", "parent", "retries", "since", "spec", "state", "strikes", "waits",
+        "worker",
     )  # fmt: skip
 
     def __init__(self, message: Submit, spec: SpecRecord, client: int, order: int) -> None:
@@ -186,7 +187,8 @@ class Task:
         self.parent: Task | None = None
         #: Tasks that it submitted and that are not over: what a recursive cancel reaches.
         self.children: dict[int, Task] | None = None
-        #: Why earlier attempts failed, for the final error.
+        #: How often it was charged with a failure, and why, for the final error.
+        self.failures = 0
         self.attempts: list[str] | None = None
         #: Workers that died before they said a word while they had it.
         self.strikes = 0
@@ -199,7 +201,7 @@ class Worker:
 
     __slots__ = (
         "actor", "assigned", "codes", "ended_by", "heard", "held", "idle_since", "lent", "nudged", "number",
-        "outbox", "passing", "peer", "pid", "segments", "shape", "specs", "spoke", "state",
+        "outbox", "passing", "peer", "pid", "segments", "shape", "specs", "spoke", "state", "stopped",
     )  # fmt: skip
 
     def __init__(self, peer: Peer) -> None:
@@ -223,6 +225,8 @@ class Worker:
         self.heard = 0.0
         self.nudged = False
         self.spoke = False
+        #: The alarm that ends it because a signal has stopped it; 0 while it runs.
+        self.stopped = 0
         self.idle_since = 0.0
         #: Resources taken for what it runs, and the part that is lent out while that is blocked.
         self.held: Demand = ()
@@ -237,8 +241,8 @@ class Actor(Held):
     """An actor, through all its incarnations."""
 
     __slots__ = (
-        "calls", "concurrency", "creation", "death", "detached", "fifo", "flying", "handle", "incarnation", "job",
-        "key", "lines", "queue", "restarts", "spec", "state", "why", "window", "worker",
+        "calls", "concurrency", "creation", "death", "deaths", "detached", "fifo", "flying", "handle", "incarnation",
+        "job", "key", "lines", "queue", "restarts", "spec", "state", "why", "window", "worker",
     )  # fmt: skip
 
     def __init__(self, ident: int, spec: SpecRecord) -> None:
@@ -249,6 +253,8 @@ class Actor(Held):
         #: The creating task; kept while the actor may restart.
         self.creation: Task | None = None
         self.incarnation = 0
+        #: When its process has died since a call last succeeded: the newest ``HeadConfig.intensity`` times.
+        self.deaths: list[float] = []
         #: The driver with which it ends, and all that it submits; 0 if it is detached.
         self.job = 0
         self.restarts = spec.spec.max_restarts

@@ -14,7 +14,20 @@ from typing import TYPE_CHECKING, Final
 
 from actorgrid.core.head.effects import CloseWorker, SignalWorker, SpawnWorker
 from actorgrid.core.head.records import Peer, Task, Worker
-from actorgrid.core.messages import Blocked, Exit, Exited, Exiting, Group, Resumed, Revoke, Spawned, SpawnFailed, Value
+from actorgrid.core.messages import (
+    Blocked,
+    Exit,
+    Exited,
+    Exiting,
+    Group,
+    Notice,
+    Resumed,
+    Revoke,
+    Spawned,
+    SpawnFailed,
+    Stopped,
+    Value,
+)
 from actorgrid.core.messages import FailureKind as Failed
 from actorgrid.core.signals import SIGKILL, describe
 from actorgrid.core.states import WORKER, TaskInput, TaskState, WorkerInput, WorkerState
@@ -199,9 +212,30 @@ class Workers:
             if self.head.stage is not None:
                 self.head.stage.exited(worker)
 
+    def stopped(self, message: Stopped) -> None:
+        """A signal has stopped the worker's process, or let it go on."""
+        worker = self.table.get(message.worker)
+        if worker is None or bool(worker.stopped) == message.stopped:
+            return
+        if not message.stopped:
+            self.head.alarms.call_off(worker.stopped)
+            worker.stopped = 0
+            return
+        limit = self.head.config.stopped_limit
+        worker.stopped = self.head.alarms.set(self.head.now + limit, self._stopped_too_long, worker.number)
+        doing = next((f" (it runs {task.spec.spec.name})" for task in worker.assigned.values()), "")
+        text = f"a signal has stopped worker {worker.pid}{doing}; if it does not go on it is killed in {limit:g} s"
+        self.head.tell(Notice(f"actorgrid: {text}"))
+
+    def _stopped_too_long(self, number: int) -> None:
+        worker = self.table.get(number)
+        if worker is not None and worker.stopped:
+            self.kill(worker, f"was stopped by a signal for {self.head.config.stopped_limit:g} s and killed")
+
     def _gone(self, worker: Worker, message: Exited, how: str) -> None:
         dispatch = self.head.dispatch
         self.step(worker, WorkerInput.DIE)
+        self.head.alarms.call_off(worker.stopped)
         del self.table[worker.number]
         self.wanting = True
         if worker.pid:
@@ -244,16 +278,17 @@ class Workers:
             if task.retries > 0:
                 task.retries -= 1
             self._record(task, worker, how)
-            self.head.dispatch.requeue(task, TaskInput.RETRY)
+            self.head.dispatch.retry(task, task.failures)
         else:
             self._record(task, worker, how)
             self.head.tasks.fail(task, self.crash(task, worker, message, how))
 
-    @staticmethod
-    def _record(task: Task, worker: Worker, how: str) -> None:
+    def _record(self, task: Task, worker: Worker, how: str) -> None:
+        task.failures += 1
         if task.attempts is None:
             task.attempts = []
-        task.attempts.append(f"attempt {task.attempt + 1}: pid {worker.pid} {how}")
+        seconds = self.head.now - task.since
+        task.attempts.append(f"attempt {task.attempt + 1}: pid {worker.pid} {how} after {seconds:.2f} s")
 
     def crash(self, task: Task, worker: Worker, message: Exited, how: str) -> Value:
         """Return the final error of a task whose worker died under it."""

@@ -1,0 +1,227 @@
+"""When something is tried again, how long it rests before, and when it is not tried again at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actorgrid.core import messages as m
+from actorgrid.core.head.backoff import FIRST, LONGEST, Backoff
+from actorgrid.core.head.effects import SignalWorker
+from actorgrid.core.head.explain import explain
+from actorgrid.core.head.records import Actor
+from actorgrid.core.messages import Kind, Notice, Ready, Status, Value
+from actorgrid.core.states import TaskState
+from actorgrid.wire.codec import decode_failure
+from tests.core.bench import Bench
+
+ERROR = (Value(Status.ERROR, b"e"),)
+
+
+def later(bench: Bench, seconds: float) -> None:
+    bench.now += seconds
+    bench.say()
+
+
+def crash(bench: Bench, task: int, seconds: float = 0.5) -> None:
+    """The worker that runs ``task`` dies of it, after so many seconds."""
+    bench.now += seconds
+    worker = bench.worker_of(task)
+    worker.pid = 7
+    bench.die(worker, current=task)
+
+
+def state(bench: Bench, task: int) -> TaskState:
+    return bench.head.tasks.table[task].state
+
+
+@given(st.integers(0, 2**64), st.integers(2, 100))
+def test_pauses_double_up_to_the_longest_and_are_shortened_by_at_most_a_half(seed: int, failures: int) -> None:
+    pause = Backoff(seed).pause(failures)
+    full = min(FIRST * 2.0 ** (failures - 2), LONGEST)
+    assert full / 2 <= pause <= full
+
+
+def test_pauses_of_one_seed_are_equal_and_of_two_are_not() -> None:
+    one, same, other = Backoff(1), Backoff(1), Backoff(2)
+    pauses = [one.pause(5) for _ in range(10)]
+    assert pauses == [same.pause(5) for _ in range(10)]
+    assert pauses != [other.pause(5) for _ in range(10)]
+    assert len(set(pauses)) == 10
+
+
+def test_first_retry_comes_at_once_and_the_second_after_a_rest() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=3))
+    crash(bench, task)
+    assert state(bench, task) is TaskState.ASSIGNED
+    crash(bench, task)
+    assert state(bench, task) is TaskState.RESTING
+    assert explain(bench.head, task) == ["f has failed 2 times and is tried again in a moment"]
+    deadline = bench.head.alarms.next()
+    assert deadline is not None
+    assert bench.now < deadline <= bench.now + FIRST
+    later(bench, FIRST)
+    assert state(bench, task) is TaskState.ASSIGNED
+
+
+def test_exceptions_that_are_retried_rest_as_well() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=3))
+    bench.done(task, ERROR, retry=True)
+    bench.done(task, ERROR, retry=True)
+    assert state(bench, task) is TaskState.RESTING
+    later(bench, FIRST)
+    bench.done(task)
+    assert task not in bench.head.tasks.table
+
+
+def test_task_that_rests_holds_up_nobody() -> None:
+    bench = Bench(CPU=1)
+    task = bench.submit(bench.spec(max_retries=3))
+    crash(bench, task)
+    crash(bench, task)
+    other = bench.submit(bench.spec())
+    assert bench.worker_of(other) is not None
+
+
+def test_task_that_rests_can_be_cancelled() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=3))
+    crash(bench, task)
+    crash(bench, task)
+    bench.say(m.Cancel(task))
+    assert task not in bench.head.tasks.table
+    later(bench, 1.0)
+
+
+def test_tasks_handed_back_are_neither_charged_nor_put_to_rest() -> None:
+    bench = Bench(CPU=1)
+    spec = bench.spec(max_retries=5)
+    bench.done(bench.submit(spec), micros=1)
+    tasks = [bench.submit(spec) for _ in range(3)]
+    bench.done(tasks[0], micros=1)
+    assert bench.worker_of(tasks[2]) is bench.worker_of(tasks[1]), "nothing was sent ahead"
+    for _ in range(2):
+        bench.die(bench.worker_of(tasks[1]), current=tasks[1])
+    assert state(bench, tasks[1]) is TaskState.RESTING
+    assert state(bench, tasks[2]) is TaskState.ASSIGNED
+    assert bench.head.tasks.table[tasks[2]].failures == 0
+
+
+def test_final_error_lists_every_attempt_with_its_process_end_and_duration() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=1))
+    crash(bench, task, 0.25)
+    crash(bench, task, 1.5)
+    failures = [decode_failure(one.value.data) for one in bench.sent() if isinstance(one, Ready) and one.oid == task]
+    assert "2 attempts: attempt 1: pid 7 was killed by SIGKILL" in failures[0].message
+    assert "after 0.25 s; attempt 2: pid 7" in failures[0].message
+    assert failures[0].message.endswith("after 1.50 s")
+
+
+# -- actors in a loop
+
+
+def create(bench: Bench, **options: Any) -> int:
+    ident = bench.id()
+    bench.say(m.CreateActor(ident, bench.spec("A", kind=Kind.ACTOR, num_returns=0, max_restarts=-1, **options)))
+    return ident
+
+
+def actor(bench: Bench, ident: int) -> Actor:
+    found = bench.head.objects.table[ident]
+    assert isinstance(found, Actor)
+    return found
+
+
+def test_actor_whose_constructor_kills_it_stops_by_rule() -> None:
+    bench = Bench()
+    ident = create(bench)
+    deaths = 0
+    while actor(bench, ident).death is None:
+        later(bench, 0.05)
+        if actor(bench, ident).worker is not None:
+            deaths += 1
+            bench.die(bench.worker_of(ident), current=ident)
+        assert deaths < 12
+    death = actor(bench, ident).death
+    assert death is not None
+    assert "11 deaths within 5 s, no call served between them, are more than restart_intensity=10 allows" in (
+        decode_failure(death.data).message
+    )
+
+
+def test_actor_that_serves_calls_between_its_deaths_goes_on_for_ever() -> None:
+    bench = Bench()
+    ident = create(bench)
+    method = bench.spec("A.m", kind=Kind.METHOD, method="m", demand=())
+    for _ in range(50):
+        bench.done(ident, ())
+        bench.done(bench.submit(method, actor=ident))
+        bench.die(bench.head.objects.table[ident].worker)  # type: ignore[attr-defined]  # it is an Actor
+        later(bench, 0.01)
+    assert actor(bench, ident).death is None
+
+
+def test_actor_that_dies_seldom_goes_on_for_ever() -> None:
+    bench = Bench()
+    ident = create(bench)
+    for _ in range(50):
+        later(bench, LONGEST)
+        bench.die(bench.worker_of(ident), current=ident)
+    assert actor(bench, ident).death is None
+
+
+# -- processes that a signal has stopped
+
+
+def killed(bench: Bench, worker: Any) -> bool:
+    return any(isinstance(e, SignalWorker) and e.number == worker.number for e in bench.head.effects)
+
+
+def test_stopped_worker_is_reported_and_killed_after_its_limit() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=1))
+    worker = bench.worker_of(task)
+    worker.pid = 7
+    bench.head.hear_launcher(m.Stopped(worker.number, stopped=True), bench.now)
+    told = [message.text for message in bench.sent() if isinstance(message, Notice)]
+    assert told == ["actorgrid: a signal has stopped worker 7 (it runs f); if it does not go on it is killed in 30 s"]
+    later(bench, 29.0)
+    assert not killed(bench, worker)
+    later(bench, 1.0)
+    assert killed(bench, worker)
+    bench.die(worker, current=task)
+    assert bench.head.tasks.table[task].attempts == [
+        "attempt 1: pid 7 was stopped by a signal for 30 s and killed after 30.00 s"
+    ]
+
+
+def test_stopped_worker_that_goes_on_in_time_is_left_alone() -> None:
+    bench = Bench()
+    worker = bench.worker_of(bench.submit(bench.spec()))
+    for stopped in (True, True, False, False):
+        bench.head.hear_launcher(m.Stopped(worker.number, stopped=stopped), bench.now)
+    later(bench, 60.0)
+    assert not killed(bench, worker)
+    assert not len(bench.head.alarms)
+
+
+def test_stopped_worker_that_dies_leaves_no_alarm() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=0))
+    worker = bench.worker_of(task)
+    bench.head.hear_launcher(m.Stopped(worker.number, stopped=True), bench.now)
+    bench.die(worker, current=task)
+    assert not len(bench.head.alarms)
+
+
+@pytest.mark.parametrize("number", [0, 99])
+def test_stop_of_a_worker_that_is_gone_means_nothing(number: int) -> None:
+    bench = Bench()
+    bench.head.hear_launcher(m.Stopped(number, stopped=True), bench.now)
+    assert not len(bench.head.alarms)

@@ -1,0 +1,95 @@
+"""Workers that a signal has stopped, and what tries again and again on real processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.proc.helpers import Driver
+
+Drive = Callable[..., Driver]
+
+
+def run(drive: Drive, program: str) -> Driver:
+    driver = drive(program)
+    driver.succeeds()
+    driver.leaves_nothing()
+    return driver
+
+
+def test_stopped_worker_is_reported_killed_and_its_task_run_again(drive: Drive) -> None:
+    script = """
+        import os, signal, tempfile
+        os.environ["ACTORGRID_STOPPED_LIMIT"] = "0.5"
+        import actorgrid as ag
+
+        @ag.remote
+        def stops_once(path):
+            if not os.path.exists(path):
+                open(path, "w").close()
+                os.kill(os.getpid(), signal.SIGSTOP)
+            return "ran"
+
+        with ag.init(num_cpus=1), tempfile.TemporaryDirectory() as folder:
+            print(ag.get(stops_once.remote(folder + "/once"), timeout=20))
+    """
+    driver = run(drive, script)
+    assert driver.out == "ran\n"
+    assert "actorgrid: a signal has stopped worker" in driver.err
+    assert "(it runs stops_once); if it does not go on it is killed in 0.5 s" in driver.err
+
+
+def test_stopped_worker_that_is_let_go_on_in_time_finishes_what_it_was_doing(drive: Drive) -> None:
+    script = """
+        import os, signal, time
+        import actorgrid as ag
+        from actorgrid.testing.waiting import wait_until
+
+        def state(pid):
+            return open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0]
+
+        @ag.remote
+        class Worker:
+            def pid(self): return os.getpid()
+            def work(self): return "done"
+
+        with ag.init(num_cpus=1):
+            worker = Worker.remote()
+            pid = ag.get(worker.pid.remote())
+            os.kill(pid, signal.SIGSTOP)
+            assert wait_until(lambda: state(pid) == "T")
+            ref = worker.work.remote()
+            os.kill(pid, signal.SIGCONT)
+            print(ag.get(ref, timeout=20))
+    """
+    driver = run(drive, script)
+    assert driver.out == "done\n"
+    assert "a signal has stopped worker" in driver.err
+
+
+def test_actor_in_a_crash_loop_stops_by_rule(drive: Drive) -> None:
+    script = """
+        import os
+        import actorgrid as ag
+
+        @ag.remote(max_restarts=-1)
+        class Loop:
+            def __init__(self): os._exit(3)
+            def ping(self): return 1
+
+        with ag.init(num_cpus=1, restart_intensity=3, restart_period=30):
+            loop = Loop.remote()
+            try:
+                ag.get(loop.ping.remote(), timeout=30)
+            except ag.exceptions.ActorUnavailableError:
+                pass
+            while True:
+                try:
+                    ag.get(loop.ping.remote(), timeout=30)
+                except ag.exceptions.ActorUnavailableError:
+                    continue
+                except ag.exceptions.ActorDiedError as error:
+                    print(error)
+                    break
+    """
+    told = run(drive, script).out
+    assert "4 deaths within 30 s, no call served between them, are more than restart_intensity=3 allows" in told
