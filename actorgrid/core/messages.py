@@ -474,10 +474,11 @@ class Spawn(Struct, tag=90):
 
 
 class KillProcess(Struct, tag=91):
-    """Signal a worker's process group."""
+    """Signal a worker's process group; with a ``task`` only if that one's user code runs in it (else: ``Spared``)."""
 
     worker: int
     signal: int
+    task: int = 0
 
 
 class Spawned(Struct, tag=92):
@@ -513,6 +514,13 @@ class Stopped(Struct, tag=95):
 
     worker: int
     stopped: bool
+
+
+class Spared(Struct, tag=97):
+    """The worker was not killed: it does not run that task's code, not yet or no longer."""
+
+    worker: int
+    task: int
 
 
 class Quit(Struct, tag=96):
@@ -578,4 +586,4 @@ ToClient = (
 #: What arrives at a worker's task link.
 ToWorker = Run | Learn | Code | Unlearn | Exit | Environment | Segment | Restarted
 ToLauncher = Spawn | KillProcess | Quit
-FromLauncher = Spawned | Exited | SpawnFailed | Stopped
+FromLauncher = Spawned | Exited | SpawnFailed | Stopped | Spared

@@ -28,13 +28,15 @@ ASYNC_CONCURRENCY = 1000
 class PreparedCall:
     """A registered spec. When the last one goes, the head may forget the spec and perhaps the code."""
 
-    __slots__ = ("__weakref__", "engine", "num_returns", "number", "spec")
+    __slots__ = ("__weakref__", "counted", "engine", "num_returns", "number", "spec")
 
     def __init__(self, engine: CallingEngine, spec: Spec) -> None:
         self.engine = engine
         self.spec = spec
         self.number = spec.spec
         self.num_returns = spec.num_returns
+        #: The same call with one result, which says when it is over, for callers that count (``max_pending_calls``).
+        self.counted: PreparedCall | None = None
 
     @protected
     def __del__(self) -> None:

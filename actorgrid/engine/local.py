@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from actorgrid.core import messages as m
 from actorgrid.core.client import Entry, failed
 from actorgrid.core.resources import UNIT
@@ -126,6 +128,11 @@ class CallingEngine(EngineBase):
             raise ActorHandleNotFoundError(message)
         if ident in self._pending_calls:
             self._pending_calls[ident].check()
+            if not prepared.num_returns:
+                if prepared.counted is None:
+                    prepared.counted = self._register(replace(prepared.spec, num_returns=1), None)
+                self._submit(prepared.counted, args, kwargs, ident)
+                return None
         return self._submit(prepared, args, kwargs, ident)
 
     def _submit(self, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any], actor: int) -> Returns:
@@ -157,7 +164,7 @@ class CallingEngine(EngineBase):
             client.outbox.append(message)
             if client.unanswered < 2:
                 self.send(force=False)
-            if message.actor in self._pending_calls and num_returns:
+            if message.actor in self._pending_calls:
                 self._pending_calls[message.actor].add(client.entries[oid])
         return result
 

@@ -103,16 +103,17 @@ class PendingCalls:
             )
 
     def add(self, entry: Entry) -> None:
-        """One more call, which ends when ``entry`` exists."""
+        """One more call, which ends when ``entry`` exists. It is held until then: else we would not hear of it."""
         self.count += 1
+        entry.refs += 1
         if entry.waiters is None:
             entry.waiters = []
         entry.waiters.append(self)
 
     def arrived(self, entry: Entry) -> None:
         """A call is over."""
-        del entry
         self.count -= 1
+        entry.drop()
 
     def release(self) -> None:
         """The grid is gone."""

@@ -44,6 +44,7 @@ def main(fd: int) -> None:
     config = _receive_config(link)
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    lifetime.become_subreaper()  # of what a launcher that is killed leaves behind
     watch = lifetime.watch_process(config.driver_pid)
     sys.path[:] = config.surroundings.path
     end, launcher_pid = launcher.start(config, [fd] if watch is None else [fd, watch])

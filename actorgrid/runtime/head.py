@@ -339,7 +339,7 @@ class HeadProcess:
         if isinstance(effect, e.SpawnWorker):
             self._spawn(effect.number)
         elif isinstance(effect, e.SignalWorker):
-            self._post(self.launcher, [m.KillProcess(effect.number, effect.signal)], 0)
+            self._post(self.launcher, [m.KillProcess(effect.number, effect.signal, effect.task)], 0)
         elif isinstance(effect, e.CloseWorker):
             self._close(self.workers.pop(effect.number, None))
         elif isinstance(effect, e.ShowSegment):
@@ -427,4 +427,5 @@ class HeadProcess:
             for worker in self.workers.values():
                 if worker.pid:
                     lifetime.signal_group(worker.pid, signal.SIGKILL)
+            lifetime.bury_children()
         os._exit(0)

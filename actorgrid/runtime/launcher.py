@@ -19,7 +19,6 @@ import signal
 import socket
 import struct
 import sys
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -33,8 +32,6 @@ from actorgrid.runtime.links import Link, pair
 #: Shared with each worker: [current task (8 bytes)][length of unsent frame body (4)][body ...]. See ``runtime.outbox``.
 SHARED_SIZE: Final = 256 << 10
 SHARED_HEAD: Final = struct.Struct("<QI")
-#: How long the processes that outlive their worker's group are hunted at the end (seconds).
-HUNT: Final = 0.5
 #: After so long without an order there is time for what later workers need (milliseconds).
 WARM_AFTER: Final = 100
 
@@ -44,12 +41,16 @@ WorkerMain = Callable[[BootConfig, int, socket.socket, socket.socket, mmap.mmap]
 class _Child:
     """One worker process."""
 
-    __slots__ = ("number", "pid", "shared")
+    __slots__ = ("condemned", "number", "pid", "shared", "stopped")
 
     def __init__(self, number: int, pid: int, shared: mmap.mmap) -> None:
         self.number = number
         self.pid = pid
         self.shared = shared
+        #: It is to be killed, if it runs this task once it stands still; 0: it is not.
+        self.condemned = 0
+        #: Somebody else has stopped it.
+        self.stopped = False
 
 
 class Launcher:
@@ -97,7 +98,9 @@ class Launcher:
             return self.spawn(message)
         if isinstance(message, m.KillProcess):
             child = self.by_number.get(message.worker)
-            if child is not None:
+            if child is not None and message.task:
+                self.condemn(child, message.task)
+            elif child is not None:
                 lifetime.signal_group(child.pid, message.signal)
         else:
             self.bury()
@@ -167,6 +170,31 @@ class Launcher:
 
     # -- death
 
+    def condemn(self, child: _Child, task: int) -> None:
+        """Have a worker killed if it runs ``task``: that is read while it stands still, so that nobody else is hit."""
+        child.condemned = task
+        if child.stopped:
+            self._judge(child)
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGSTOP)
+
+    def _judge(self, child: _Child) -> None:
+        task, child.condemned = child.condemned, 0
+        if SHARED_HEAD.unpack_from(child.shared)[0] == task:
+            lifetime.signal_group(child.pid, signal.SIGKILL)
+            return
+        if not child.stopped:
+            os.kill(child.pid, signal.SIGCONT)
+        self.tell(m.Spared(child.number, task))
+
+    def _stopped(self, child: _Child, *, stopped: bool) -> None:
+        if stopped and child.condemned:
+            self._judge(child)
+        elif stopped is not child.stopped:
+            child.stopped = stopped
+            self.tell(m.Stopped(child.number, stopped))
+
     def reap(self) -> None:
         """Report every worker that ended, or was stopped; kill what the dead left behind in their groups."""
         while True:
@@ -180,7 +208,7 @@ class Launcher:
                 os.waitid(os.P_PID, info.si_pid, os.WSTOPPED | os.WCONTINUED | os.WNOHANG)
                 child = self.by_pid.get(info.si_pid)
                 if child is not None:
-                    self.tell(m.Stopped(child.number, info.si_code == os.CLD_STOPPED))
+                    self._stopped(child, stopped=info.si_code == os.CLD_STOPPED)
                 continue
             child = self.by_pid.pop(info.si_pid, None)
             if child is not None:
@@ -198,15 +226,7 @@ class Launcher:
         signal.set_wakeup_fd(-1)
         for child in self.by_pid.values():
             lifetime.signal_group(child.pid, signal.SIGKILL)
-        until = time.monotonic() + HUNT
-        while time.monotonic() < until:
-            for pid in lifetime.children_of(os.getpid()):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            try:
-                os.waitpid(-1, 0)
-            except ChildProcessError:
-                return
+        lifetime.bury_children()
 
 
 def preload(config: BootConfig) -> None:

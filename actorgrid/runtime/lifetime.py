@@ -11,11 +11,15 @@ import os
 import resource
 import signal
 import sys
+import time
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NAME: Final = 15
 _PR_SET_CHILD_SUBREAPER: Final = 36
+
+#: How long the processes that outlive their worker's group are hunted at the end (seconds).
+HUNT: Final = 0.5
 
 _libc: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -58,6 +62,19 @@ def children_of(pid: int) -> list[int]:
             return [int(word) for word in file.read().split()]
     except OSError:
         return []
+
+
+def bury_children() -> None:
+    """Kill whatever descends from this process, a subreaper, and wait for it, for ``HUNT`` seconds at most."""
+    until = time.monotonic() + HUNT
+    while time.monotonic() < until:
+        for pid in children_of(os.getpid()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
 
 
 def open_standard_descriptors() -> None:

@@ -232,7 +232,7 @@ class Grid:
         if worker is not None and worker.engine.alive:
             worker.engine.hear(batch)
 
-    def report(self, message: m.Spawned | m.SpawnFailed | m.Exited) -> None:
+    def report(self, message: m.Spawned | m.SpawnFailed | m.Exited | m.Spared) -> None:
         """Deliver what the launcher says to the head."""
         if isinstance(message, m.Spawned):
             self.head.hear_launcher(message, self.world.clock.now)
@@ -246,10 +246,14 @@ class Grid:
         self.head.hear_launcher(message, self.world.clock.now)
         self.turn()
 
-    def signal(self, number: int, signal: int) -> None:
-        """Have the launcher kill a worker."""
+    def signal(self, number: int, signal: int, task: int = 0) -> None:
+        """Have the launcher kill a worker; with a ``task`` only if it runs that one."""
         target = self.workers.get(number)
-        if target is not None:
+        if target is None:
+            return
+        if task and task not in target.machine.running:
+            self.world.later(partial(self.report, m.Spared(number, task)))
+        else:
             self.died(target, -signal)
 
     def _carry_out(self, effect: e.Effect) -> None:
@@ -261,7 +265,7 @@ class Grid:
             self.workers[effect.number] = worker
             self.report(m.Spawned(effect.number, worker.engine.pid))
         elif isinstance(effect, e.SignalWorker):
-            self.signal(effect.number, effect.signal)
+            self.signal(effect.number, effect.signal, effect.task)
         elif isinstance(effect, e.CloseWorker):
             self.workers.pop(effect.number, None)
         elif isinstance(effect, e.PunchExtent):

@@ -71,13 +71,13 @@ class Links(Grid):
         """See ``Grid``."""
         self._send("replies", number, batch)
 
-    def report(self, message: m.Spawned | m.SpawnFailed | m.Exited) -> None:
+    def report(self, message: m.Spawned | m.SpawnFailed | m.Exited | m.Spared) -> None:
         """See ``Grid``."""
         self._send("up", 0, [message])
 
-    def signal(self, number: int, signal: int) -> None:
+    def signal(self, number: int, signal: int, task: int = 0) -> None:
         """See ``Grid``."""
-        self._send("orders", 0, [m.KillProcess(number, signal)])
+        self._send("orders", 0, [m.KillProcess(number, signal, task)])
 
     def bury(self, worker: Worker, last: list[Any], death: m.Exited) -> None:
         """See ``Grid``. What it had sent is still on its way, what it was sent is lost."""
@@ -104,7 +104,7 @@ class Links(Grid):
         _, message = link.queue.popleft()
         link.count += 1
         if isinstance(message, m.KillProcess):
-            super().signal(message.worker, message.signal)
+            super().signal(message.worker, message.signal, message.task)
         elif isinstance(message, m.Exited):
             self._empty(message.worker)
             super().report(message)

@@ -40,7 +40,7 @@ def _pickler() -> Any:
         constructor, arguments = reduce_code(code)
         # A copy of the name: strings that are one object in this process only must not pickle as one.
         place = "".join([*code.co_filename])
-        return constructor, tuple([place if part == _NOWHERE else part for part in arguments])
+        return constructor, tuple([place if isinstance(part, str) and part == _NOWHERE else part for part in arguments])
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle is untyped
         dispatch_table: ClassVar[Any] = ChainMap({types.CodeType: reduce_with_file}, table)

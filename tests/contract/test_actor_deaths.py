@@ -205,3 +205,21 @@ def test_max_pending_calls_refuses_one_more_at_the_call() -> None:
     gate.open.remote()
     assert ag.get(refs, timeout=DEADLINE) == [0, 1]
     assert ag.get(limited.echo.remote(3), timeout=DEADLINE) == 3
+
+
+def test_pending_calls_count_though_their_references_are_gone_and_though_they_return_nothing() -> None:
+    gate = Gate.remote()
+    limited = Mortal.options(max_pending_calls=2).remote()
+    limited.echo.remote(behind.remote(gate, 1))
+    limited.echo.options(num_returns=0).remote(behind.remote(gate, 2))
+    with pytest.raises(ag.exceptions.PendingCallsLimitExceeded):
+        limited.echo.options(num_returns=0).remote(3)
+    gate.open.remote()
+
+    def has_room() -> bool:
+        try:
+            return bool(ag.get(limited.echo.remote(4), timeout=DEADLINE) == 4)
+        except ag.exceptions.PendingCallsLimitExceeded:
+            return False
+
+    assert wait_until(has_room)

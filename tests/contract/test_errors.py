@@ -152,6 +152,15 @@ def test_error_at_the_root_of_a_long_chain_names_the_ends_of_the_chain() -> None
     assert "step50" not in told
 
 
+def test_error_passes_through_a_chain_of_any_length() -> None:
+    ref: ag.ObjectRef[Any] = divide.remote(1, 0)
+    for _ in range(2000):
+        ref = echo.remote(ref)
+    with pytest.raises(ZeroDivisionError):
+        ag.get(ref, timeout=60)
+    assert ag.get(echo.remote(1), timeout=60) == 1
+
+
 def test_dependent_task_of_a_failed_one_does_not_run() -> None:
     @ag.remote(num_cpus=0)
     class Seen:

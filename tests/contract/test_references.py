@@ -246,3 +246,12 @@ def test_result_nobody_waits_for_does_no_harm() -> None:
         echo.remote(1)
         fail.remote()
     assert ag.get(echo.remote(2), timeout=DEADLINE) == 2
+
+
+def test_long_chain_of_objects_that_refer_to_each_other_is_freed() -> None:
+    ref: ag.ObjectRef[Any] = ag.put(0)
+    for _ in range(1500):
+        ref = ag.put([ref])
+    assert isinstance(ag.get(ref)[0], ag.ObjectRef)
+    del ref
+    assert ag.get(ag.put(1)) == 1

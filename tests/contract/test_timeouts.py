@@ -65,7 +65,7 @@ class Sleeper:
 
 def test_task_that_runs_too_long_is_stopped_and_the_next_one_runs() -> None:
     text = times_out(asleep.options(timeout=SHORT, num_cpus=2).remote())
-    assert text == "asleep took longer than its timeout of 0.3 s and was stopped"
+    assert text.startswith("asleep took longer than its timeout of 0.3 s and was stopped")
     assert ag.get(one.options(num_cpus=2).remote(), timeout=DEADLINE) == 1
 
 

@@ -163,10 +163,33 @@ def test_forced_cancel_kills_the_worker_and_fails_the_task_as_cancelled() -> Non
     worker = bench.worker_of(task)
     bench.head.effects.clear()
     bench.say(m.Cancel(task, True))
-    assert SignalWorker(worker.number, 9) in bench.head.effects
+    assert SignalWorker(worker.number, 9, task) in bench.head.effects
     bench.die(worker, current=task)
     (ready,) = (message for message in bench.sent() if isinstance(message, m.Ready))
     assert "cancelled" in Head.failure_text(ready.value)
+
+
+def test_forced_cancel_hits_nobody_else_and_is_tried_again_until_the_task_is_over() -> None:
+    bench = Bench(CPU=1)
+    task = bench.submit(bench.spec())
+    worker = bench.worker_of(task)
+    bench.say(m.Cancel(task, True))
+    bench.head.effects.clear()
+    bench.head.hear_launcher(m.Spared(worker.number, task), bench.now)  # it has not begun
+    assert any(isinstance(message, m.Interrupt) for message in worker.peer.outbox)
+    bench.now += 0.05
+    bench.say()
+    assert bench.head.effects == [SignalWorker(worker.number, 9, task)]
+    bench.head.hear_launcher(m.Spared(worker.number, task), bench.now)
+    bench.done(task)  # too late: it was cancelled by force
+    assert bench.head.tasks.table == {}
+    bench.now += 0.05
+    bench.say()
+    assert not len(bench.head.alarms)
+    other = bench.submit(bench.spec())
+    bench.die(worker, current=other)  # later, by something else: the reason of the kill is not told
+    [failure] = [one for one in bench.sent() if isinstance(one, m.Ready) and one.oid == other]
+    assert b"SIGKILL" in failure.value.data
 
 
 def test_worker_that_dies_before_its_first_word_is_no_fault_of_its_task_twice() -> None:

@@ -127,3 +127,23 @@ def test_grid_counts_the_workers_that_it_has_ordered(bench: Bench) -> None:
     (answer,) = [message for message in bench.sent() if isinstance(message, m.Answer)]
     ordered = [effect for effect in bench.head.effects if isinstance(effect, SpawnWorker)]
     assert answer.body["spawned"] == len(ordered) > 1
+
+
+def test_actor_whose_worker_dies_before_the_constructor_begins_is_placed_anew_free_of_charge() -> None:
+    bench = Bench()
+    actor = bench.id()
+    bench.say(m.CreateActor(actor, bench.spec("A", kind=Kind.ACTOR, num_returns=0, max_restarts=0)))
+    for _ in range(2):
+        bench.die(bench.worker_of(actor), current=0)
+        assert bench.worker_of(actor) is not None
+    bench.done(actor, ())
+    assert bench.head.objects.table[actor].state == "alive"  # type: ignore[attr-defined]  # it is an Actor
+
+
+def test_actor_whose_every_worker_dies_before_the_constructor_begins_dies() -> None:
+    bench = Bench()
+    actor = bench.id()
+    bench.say(m.CreateActor(actor, bench.spec("A", kind=Kind.ACTOR, num_returns=0, max_restarts=0)))
+    for _ in range(3):
+        bench.die(bench.worker_of(actor), current=0)
+    assert bench.head.objects.table[actor].state == "dead"  # type: ignore[attr-defined]  # it is an Actor

@@ -387,7 +387,7 @@ class World:
         self.now = 0.0
         self.head = Head(HeadConfig(demand({"CPU": self.cpus}), 1 << 30, self.cpus, 500))
         self.workers: dict[int, FakeWorker] = {}
-        self.launcher: deque[tuple[str, int]] = deque()
+        self.launcher: deque[tuple[int, int]] = deque()
         self.buried: deque[m.Exited] = deque()
         self.hosts = {ids.DRIVER: Process(self, ids.DRIVER)}
         for _ in range(self.drivers - 1):
@@ -432,7 +432,7 @@ class World:
             if isinstance(effect, SpawnWorker):
                 self.workers[effect.number] = FakeWorker(self, effect.number)
             elif isinstance(effect, SignalWorker):
-                self.launcher.append(("kill", effect.number))
+                self.launcher.append((effect.task, effect.number))
             elif isinstance(effect, CloseWorker):
                 self.workers.pop(effect.number, None)
         busy, head.busy = head.busy, []
@@ -519,9 +519,16 @@ class World:
             process.hear(message)
 
     def _launch(self) -> None:
-        _, number = self.launcher.popleft()
-        if number in self.workers:
-            self.die(self.workers[number], -9)
+        task, number = self.launcher.popleft()
+        worker = self.workers.get(number)
+        if worker is None or worker.dying:
+            return
+        if task and worker.current != task:
+            self.head.hear_launcher(m.Spared(number, task), self.now)
+            check(self.head)
+            self._turn()
+        else:
+            self.die(worker, -9)
 
     def _driver_step(self, number: int) -> None:
         main = self.mains[number]

@@ -74,17 +74,16 @@ def test_worker_that_fails_to_start_costs_a_task_nothing() -> None:
     assert outcomes(program, sim.Faults(spawn_errors=1)) == {1}
 
 
-def test_worker_that_fails_to_start_costs_an_actor_its_life_unless_it_may_restart() -> None:
-    def program(restarts: int) -> str:
-        cell = Cell.options(max_restarts=restarts).remote()
+def test_worker_that_fails_to_start_costs_an_actor_nothing_and_three_in_a_row_its_life() -> None:
+    def program() -> str:
+        cell = Cell.options(max_restarts=0).remote()
         try:
-            return str(ag.get(cell.get.options(max_task_retries=1).remote()))
+            return str(ag.get(cell.get.remote()))
         except ActorDiedError:
             return "died"
 
-    once = sim.Faults(spawn_errors=1)
-    assert outcomes(lambda: program(0), once) == {"0", "died"}
-    assert outcomes(lambda: program(1), once) == {"0"}
+    assert outcomes(program, sim.Faults(spawn_errors=1)) == {"0"}
+    assert outcomes(program, sim.Faults(spawn_errors=3)) == {"0", "died"}
 
 
 def test_large_value_may_find_the_store_full() -> None:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from actorgrid.core.head.machine import Head
 
 
+#: An actor is placed on so many workers that die before its constructor begins, then that is a death of its own.
+STRIKES: Final = 3
 #: Bytes of arguments that may be in flight to a synchronous actor; one call always goes.
 MOST_FLYING: Final = 128 << 10
 
@@ -332,6 +334,8 @@ class Actors:
         self.placed_count -= 1
         actor.worker = None
         actor.flying = 0
+        if self._never_began(actor, assigned, message):
+            return
         name = actor.spec.spec.name
         running = [t.spec.spec.name for t in assigned.values() if not actor.fifo or t.message.task == message.current]
         doing = f" while running {', '.join(running[:3])}" if running else ""
@@ -349,6 +353,19 @@ class Actors:
         creation = actor.creation
         assert creation is not None
         self.head.dispatch.retry(creation, len(actor.deaths), LONGEST_OF_ACTORS)
+
+    def _never_began(self, actor: Actor, assigned: dict[int, Task], message: Exited) -> bool:
+        """Return whether the constructor had not begun: then the actor is placed anew, and nothing is charged."""
+        creation = actor.creation
+        if actor.state is ActorState.ALIVE or creation is None or actor.why:
+            return False
+        if message.current == creation.message.task or creation.message.task not in assigned:
+            return False
+        creation.strikes += 1
+        if creation.strikes >= STRIKES:
+            return False
+        self.head.dispatch.requeue(creation, TaskInput.HAND_BACK)
+        return True
 
     def _crash_loop(self, actor: Actor) -> str:
         """Note a death. Returns how an error ends if it was one too many, "" if it was not.

@@ -112,7 +112,11 @@ class Deadlines:
         name = task.spec.spec.name
         if ident in list(worker.assigned)[:running]:
             limits.how = f"; its process (pid {worker.pid}) had to be killed"
-            self.head.workers.kill(worker, f"was killed: {name} was overdue and did not stop within {GRACE:g} s")
+            how = f"was killed: {name} was overdue and did not stop within {GRACE:g} s"
+            if running == 1:
+                self.head.workers.kill_call(task, how)
+            else:  # which of them runs nobody outside can say; it was interrupted a second ago
+                self.head.workers.kill(worker, how)
             return
         limits.how = ", unless it starts at this very moment: its process does not answer"
         del worker.assigned[ident]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from actorgrid.core.head.backoff import LONGEST
 from actorgrid.core.head.records import Object, SpecRecord, Task, Worker
 from actorgrid.core.messages import Done, Kind, Revoke, Revoked, Run, Status, Value
+from actorgrid.core.messages import FailureKind as Failed
 from actorgrid.core.states import TaskInput, TaskState, WorkerInput, WorkerState
 
 if TYPE_CHECKING:
@@ -159,6 +160,12 @@ class Dispatch:
             for value in values:
                 self.head.memory.discard(value)
             self.head.tasks.fail(task, self.head.deadlines.failure(task))
+            return
+        if task.forced:
+            for value in values:
+                self.head.memory.discard(value)
+            name = task.spec.spec.name
+            self.head.tasks.fail(task, self.head.failure(Failed.CANCELLED, f"{name} was cancelled", task=task))
             return
         if not values or values[0].status is Status.OK:
             task.state = TaskState.FINISHED

@@ -20,10 +20,11 @@ class SpawnWorker:
 
 @dataclass(frozen=True, slots=True)
 class SignalWorker:
-    """Send ``signal`` to a worker's process group."""
+    """Send ``signal`` to a worker's process group; with a ``task`` only if that one's user code runs in it."""
 
     number: int
     signal: int
+    task: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,11 +28,13 @@ TINY = 512
 class Objects:
     """The table of everything that is counted."""
 
-    __slots__ = ("head", "table")
+    __slots__ = ("_freeing", "head", "table")
 
     def __init__(self, head: Head) -> None:
         self.head = head
         self.table: dict[int, Held] = {}
+        #: Values that go; each may be the last to mention others, and such chains are long. None: nothing goes.
+        self._freeing: list[Value] | None = None
 
     # -- counting
 
@@ -187,12 +189,20 @@ class Objects:
             self.head.actors.unheld(held)
 
     def _free(self, gone: Object) -> None:
-        value = gone.value
-        assert value is not None
-        if value.extent is not None:
-            self.head.memory.free(value.extent)
-        for ref in value.refs:
-            self.unpin(ref)
+        assert gone.value is not None
+        if self._freeing is not None:
+            self._freeing.append(gone.value)
+            return
+        self._freeing = [gone.value]
+        try:
+            while self._freeing:
+                value = self._freeing.pop()
+                if value.extent is not None:
+                    self.head.memory.free(value.extent)
+                for ref in value.refs:
+                    self.unpin(ref)
+        finally:
+            self._freeing = None
 
     # -- delivery
 

@@ -156,7 +156,8 @@ class Task:
     """A task, an actor's creation, or a call of an actor."""
 
     __slots__ = (
-        "actor", "attempt", "attempts", "blocked", "cancelled", "children", "client", "depth", "failures", "job",
+        "actor", "attempt", "attempts", "blocked", "cancelled", "children", "client", "depth", "failures", "forced",
+        "job",
         "limits", "message", "missing", "order", "parent", "retries", "since", "spec", "state", "strikes", "waits",
         "worker",
     )  # fmt: skip
@@ -183,6 +184,8 @@ class Task:
         #: How many calls of it block now (threads may block side by side).
         self.blocked = 0
         self.cancelled = False
+        #: ... by force: whatever its worker says, it was cancelled.
+        self.forced = False
         self.actor: Actor | None = None
         self.parent: Task | None = None
         #: Tasks that it submitted and that are not over: what a recursive cancel reaches.
@@ -200,7 +203,7 @@ class Worker:
     """A worker process."""
 
     __slots__ = (
-        "actor", "assigned", "codes", "ended_by", "heard", "held", "idle_since", "lent", "nudged", "number",
+        "actor", "assigned", "codes", "doomed", "ended_by", "heard", "held", "idle_since", "lent", "nudged", "number",
         "outbox", "passing", "peer", "pid", "segments", "shape", "specs", "spoke", "state", "stopped",
     )  # fmt: skip
 
@@ -221,6 +224,8 @@ class Worker:
         self.actor: Actor | None = None
         #: Why the head had it killed, as the end of a sentence; empty if it did not.
         self.ended_by = ""
+        #: Which task it is to be killed for, if that one runs by then, and how an error tells it.
+        self.doomed: tuple[int, str] | None = None
         #: When it last said something, and whether it was asked to since.
         self.heard = 0.0
         self.nudged = False

@@ -8,6 +8,7 @@ This file may not know how workers are chosen or what an actor's queue looks lik
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from actorgrid.core.head.records import Object, SpecRecord, Task
@@ -26,13 +27,16 @@ _CHAIN: Final = 8
 class Tasks:
     """The table of tasks that are not over."""
 
-    __slots__ = ("count", "head", "table")
+    __slots__ = ("_failing", "_fails", "count", "head", "table")
 
     def __init__(self, head: Head) -> None:
         self.head = head
         self.table: dict[int, Task] = {}
         #: Tasks submitted so far.
         self.count = 0
+        #: Tasks that end because an argument is an error; each may bring others, and chains of them are long.
+        self._failing: deque[tuple[Task, Value]] = deque()
+        self._fails = False
 
     # -- submission
 
@@ -106,19 +110,34 @@ class Tasks:
     def arguments_complete(self, task: Task) -> None:
         """Every argument exists: queue the task, or end it with the error of an argument."""
         if task.message.deps and (error := self._argument_error(task)) is not None:
-            if task.spec.kind is Kind.ACTOR:
-                assert task.actor is not None
-                self.head.actors.constructor_failed(task.actor, error)
-            else:
-                actor = task.actor  # fail() clears it
-                self.fail(task, error)
-                if actor is not None:
-                    self.head.actors.line_moves(actor, task.client)
+            task.missing = -1  # nobody may take it for complete meanwhile
+            self._failing.append((task, error))
+            if not self._fails:
+                self._fail_all()
         elif task.actor is not None and task.spec.kind is Kind.METHOD:
             self.head.actors.arguments_ready(task)
         else:
             task.state = TaskState.READY
             self.head.ready.push(task)
+
+    def _fail_all(self) -> None:
+        """End what waits in ``_failing``, and what that brings: in a loop, since a chain may be of any length."""
+        self._fails = True
+        try:
+            while self._failing:
+                task, error = self._failing.popleft()
+                if self.table.get(task.message.task) is not task:
+                    continue  # it ended with its actor
+                actor = task.actor  # fail() clears it
+                if task.spec.kind is Kind.ACTOR:
+                    assert actor is not None
+                    self.head.actors.constructor_failed(actor, error)
+                    continue
+                self.fail(task, error)
+                if actor is not None:
+                    self.head.actors.line_moves(actor, task.client)
+        finally:
+            self._fails = False
 
     def _argument_error(self, task: Task) -> Value | None:
         for ident in task.message.deps:
@@ -207,11 +226,11 @@ class Tasks:
             self.cancel_task(held.task, force=message.force, recursive=message.recursive)
 
     def cancel_task(self, task: Task, *, force: bool, recursive: bool) -> None:
-        """Cancel a task and, if ``recursive``, what it submitted."""
+        """Cancel a task and, if ``recursive``, what it submitted, the youngest first."""
         if recursive and task.children:
-            for child in list(task.children.values()):
-                if child.spec.kind is not Kind.ACTOR:
-                    self.cancel_task(child, force=force and child.spec.kind is Kind.TASK, recursive=True)
+            for child in reversed(_descendants(task)):
+                if self.table.get(child.message.task) is child:
+                    self.cancel_task(child, force=force and child.spec.kind is Kind.TASK, recursive=False)
         if task.state in (TaskState.FINISHED, TaskState.FAILED, TaskState.CANCELLED):
             return
         task.cancelled = True
@@ -219,7 +238,7 @@ class Tasks:
         if task.worker is None:
             self.drop(task, self.head.failure(Failed.CANCELLED, f"{name} was cancelled before it started", task=task))
         elif force and next(iter(task.worker.assigned)) == task.message.task:
-            self.head.workers.kill(task.worker)
+            self.head.workers.kill_call(task)
         else:
             self.head.reply(task.worker.peer, Interrupt(task.message.task, task.attempt))
 
@@ -228,6 +247,18 @@ class Tasks:
         for task in [task for task in self.table.values() if task.job == job]:
             if task.message.task in self.table and task.spec.kind is not Kind.ACTOR:
                 self.cancel_task(task, force=task.spec.kind is Kind.TASK, recursive=False)
+
+
+def _descendants(task: Task) -> list[Task]:
+    """Return what a task has submitted and what that has, actors and their work excepted; parents come first."""
+    found: list[Task] = []
+    ahead = [task]
+    while ahead:
+        for child in (ahead.pop().children or {}).values():
+            if child.spec.kind is not Kind.ACTOR:
+                found.append(child)
+                ahead.append(child)
+    return found
 
 
 def step(head: Head, task: Task, given: TaskInput) -> None:

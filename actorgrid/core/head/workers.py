@@ -20,9 +20,11 @@ from actorgrid.core.messages import (
     Exited,
     Exiting,
     Group,
+    Interrupt,
     Notice,
     Resumed,
     Revoke,
+    Spared,
     Spawned,
     SpawnFailed,
     Stopped,
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 KEEP_IDLE: Final = 1.0
 #: A task is given to this many workers that die before they say a word, then it fails.
 STRIKES: Final = 3
+#: Seconds after which a forced end that came too early for its task is tried again.
+ONCE_MORE: Final = 0.05
 #: Workers started ahead of any need at once.
 MOST_PRESTARTED: Final = 16
 
@@ -196,6 +200,27 @@ class Workers:
         worker.ended_by = how
         self.head.effects.append(SignalWorker(worker.number, SIGKILL))
 
+    def kill_call(self, task: Task, how: str = "") -> None:
+        """Kill the process that runs ``task``, but not if it runs something else by the time the signal comes."""
+        worker = task.worker
+        assert worker is not None
+        task.forced = True
+        worker.doomed = (task.message.task, how)
+        self.head.effects.append(SignalWorker(worker.number, SIGKILL, task.message.task))
+
+    def spared(self, message: Spared) -> None:
+        """It ran something else: the task is over, then its result is on its way; or it has not begun."""
+        worker = self.table.get(message.worker)
+        task = worker.assigned.get(message.task) if worker is not None else None
+        if worker is not None and task is not None:
+            self.head.reply(worker.peer, Interrupt(message.task, task.attempt))
+            self.head.alarms.set(self.head.now + ONCE_MORE, self._kill_once_more, message.task)
+
+    def _kill_once_more(self, ident: int) -> None:
+        task = self.head.tasks.table.get(ident)
+        if task is not None and task.forced and task.worker is not None and task.worker.doomed is not None:
+            self.kill_call(task, task.worker.doomed[1])
+
     def leave(self, worker: Worker, reason: str) -> None:
         """Ask the worker to leave once it has nothing to do."""
         self.head.order(worker, Exit(reason))
@@ -208,7 +233,9 @@ class Workers:
             if self.head.stage is not None:
                 message.current = self.head.stage.swallowed.get(worker.number, message.current)
             self.head.effects.append(CloseWorker(worker.number))
-            self._gone(worker, message, worker.ended_by or describe(message.status))
+            doomed, how = worker.doomed or (0, "")
+            how = how if doomed and doomed == message.current else worker.ended_by
+            self._gone(worker, message, how or describe(message.status))
             if self.head.stage is not None:
                 self.head.stage.exited(worker)
 
