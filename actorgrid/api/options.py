@@ -261,7 +261,7 @@ def check_actor_options(given: Mapping[str, Any], *, at_use: bool) -> dict[str, 
 
 
 #: Checked, and of no consequence here.
-_UNUSED: Final = frozenset({"enable_task_events", "allow_out_of_order_execution", "lifetime"})
+_UNUSED: Final = frozenset({"enable_task_events", "lifetime"})
 
 
 def _present(values: Mapping[str, Any]) -> dict[str, Any]:

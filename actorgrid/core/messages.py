@@ -139,6 +139,8 @@ class Spec(Struct, tag=2):
     #: TASK and METHOD: seconds from submission to the result, and in a worker; 0 = any.
     timeout: float = 0.0
     run_timeout: float = 0.0
+    #: ACTOR: a call that waits for an argument does not hold up the later ones of its caller.
+    out_of_order: bool = False
 
 
 class Submit(Struct, tag=3):

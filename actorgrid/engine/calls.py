@@ -104,6 +104,7 @@ def actor_spec(definition: ActorDefinition, options: ActorOptions) -> Spec:
         max_concurrency=concurrency,
         is_async=definition.is_async,
         detached=options.detached,
+        out_of_order=options.allow_out_of_order_execution,
         lifetime_demand=lifetime,
     )
 

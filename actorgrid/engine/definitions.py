@@ -51,6 +51,8 @@ class ActorOptions:
     get_if_exists: bool = False
     detached: bool = False
     priority: int = 0
+    #: A call that waits for an argument does not hold up the later ones of its caller.
+    allow_out_of_order_execution: bool = False
 
 
 class MethodOptions(NamedTuple):

@@ -50,6 +50,8 @@ class DriverEngine(ProcessEngine):
         super().__init__(ids.DRIVER, session, capacity, namespace, Link(ours, ToClient))
         self._surroundings = surroundings.look_around()
         self._version = 0
+        #: ``sys.path`` as the workers have it.
+        self._path = list(sys.path)
         self.config = self._boot_config(start, session, capacity, namespace)
         self.head_pid = self._exec_head(theirs.fileno(), start)
         theirs.close()
@@ -102,6 +104,13 @@ class DriverEngine(ProcessEngine):
             self._version += 1
             self.tell_quietly(m.Environment(self._version, surroundings.encode(now)))
 
+    def _path_changed(self) -> None:
+        """Whatever is sent next may need modules that are found only now. Called with the lock held."""
+        self._path = list(sys.path)
+        self._surroundings = surroundings.look_around()
+        self._version += 1
+        self.client.outbox.insert(0, m.Environment(self._version, surroundings.encode(self._surroundings)))
+
     # -- links
 
     @protected
@@ -113,6 +122,8 @@ class DriverEngine(ProcessEngine):
         client = self.client
         self.sending = True
         try:
+            if sys.path != self._path:
+                self._path_changed()
             self.send_segments(self.link)
             while client.outbox and (force or client.unanswered < 2):
                 self.send_segments(self.link)

@@ -150,7 +150,7 @@ def test_trivial_values_of_what_is_not_there_yet() -> None:
         scheduling_strategy="SPREAD", runtime_env={}, label_selector={}, placement_group="default", timeout=None,
         _labels={"a": "b"}, enable_task_events=False, _num_objects_per_yield=1,
     ) == TaskOptions()  # fmt: skip
-    assert actor(concurrency_groups={}, scheduling_strategy="DEFAULT", allow_out_of_order_execution=True) == actor()
+    assert actor(concurrency_groups={}, scheduling_strategy="DEFAULT", allow_out_of_order_execution=False) == actor()
 
 
 def test_method_options_are_laid_on_top_of_each_other() -> None:

@@ -98,6 +98,9 @@ def test_max_concurrency_bounds_an_async_actor() -> None:
     hall = Hall.options(max_concurrency=4).remote()
     ag.get([hall.visit.remote() for _ in range(50)], timeout=DEADLINE)
     assert ag.get(hall.most_inside.remote(), timeout=DEADLINE) <= 4
+    stays = [hall.stay.remote() for _ in range(3)]
+    assert ag.get(hall.crowd.remote(3), timeout=DEADLINE) == 3  # all four are there at once
+    ag.get(stays, timeout=DEADLINE)
 
 
 def test_async_actor_runs_1000_calls_at_a_time_by_default() -> None:
@@ -105,6 +108,29 @@ def test_async_actor_runs_1000_calls_at_a_time_by_default() -> None:
     stays = [hall.stay.remote() for _ in range(999)]
     assert ag.get(hall.crowd.remote(999), timeout=DEADLINE) == 999
     ag.get(stays, timeout=DEADLINE)
+
+
+def test_async_actor_runs_no_more_than_1000_calls_at_a_time_by_default() -> None:
+    @ag.remote
+    class Room:
+        def __init__(self) -> None:
+            self.inside = self.most = 0
+            self.full = asyncio.Event()
+
+        async def enter(self) -> None:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            if self.inside == 1000:
+                self.full.set()
+            await self.full.wait()
+            self.inside -= 1
+
+        async def most_inside(self) -> int:
+            return self.most
+
+    room = Room.remote()
+    ag.get([room.enter.remote() for _ in range(1500)], timeout=DEADLINE)
+    assert ag.get(room.most_inside.remote(), timeout=DEADLINE) == 1000
 
 
 def test_plain_method_of_an_async_actor_runs_on_its_loop() -> None:

@@ -93,6 +93,15 @@ def test_call_with_an_unresolved_dependency_holds_up_the_calls_behind_it() -> No
     assert ag.get(log.read.remote(), timeout=DEADLINE) == ["first", "second"]
 
 
+def test_actor_that_allows_it_runs_later_calls_before_one_that_waits_for_an_argument() -> None:
+    log, gate = Log.options(allow_out_of_order_execution=True).remote(), Gate.remote()
+    first = log.append.remote(behind.remote(gate, "first"))
+    ag.get(log.append.remote("second"), timeout=DEADLINE)
+    gate.open.remote()
+    ag.get(first, timeout=DEADLINE)
+    assert ag.get(log.read.remote(), timeout=DEADLINE) == ["second", "first"]
+
+
 def test_callers_do_not_hold_up_each_other() -> None:
     log, gate = Log.remote(), Gate.remote()
 

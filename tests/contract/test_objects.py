@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pytest
 
 import actorgrid as ag
+from actorgrid.engine.current import installed
 from tests.contract.tools import DEADLINE
 
 Array = npt.NDArray[Any]
@@ -51,6 +52,23 @@ class TestSizes:
 
     def test_text(self, size: int) -> None:
         assert ag.get(echo.remote("ä" * size)) == "ä" * size
+
+
+@pytest.mark.usefixtures("grid")
+@pytest.mark.parametrize("value", [bytes, lambda size: list(range(size // 3)), lambda size: np.zeros(size, np.uint8)])
+def test_more_than_100_kib_lie_in_shared_memory_and_less_in_the_message(value: Callable[[int], Any]) -> None:
+    engine: Any = installed()
+
+    def live() -> int:
+        return int(engine.query("stats").body["live"])
+
+    before = live()
+    small = ag.put(value(98 * KIB))
+    assert live() == before
+    large = ag.put(value(102 * KIB))
+    assert live() - before >= 100 * KIB
+    assert ag.get(large) is not None
+    del small, large
 
 
 @pytest.mark.usefixtures("grid")

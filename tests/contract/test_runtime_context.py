@@ -69,6 +69,10 @@ def test_driver_has_job_node_and_worker_and_no_task_or_actor() -> None:
     assert context.get_actor_id() is None
 
 
+def test_job_is_the_first_and_only_one() -> None:
+    assert ag.get_runtime_context().get_job_id() == "01000000"
+
+
 def test_task_has_ids_of_rays_lengths() -> None:
     told = ag.get(about.remote())
     assert is_hex(told["job"], 8)

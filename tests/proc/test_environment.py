@@ -54,6 +54,45 @@ print("value:", ag.get(ag.remote(late_module.answer).remote()))
     assert driver.said("value") == "43"
 
 
+def test_later_change_of_sys_path_reaches_functions_and_actors_that_are_in_use(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+@ag.remote
+def answer():
+    import late_module
+    return late_module.answer()
+
+@ag.remote
+def kind(value):
+    return type(value).__name__
+
+@ag.remote
+class Actor:
+    def answer(self, *values):
+        import late_module
+        return late_module.answer()
+
+ag.init(num_cpus=1)
+actor = Actor.remote()
+print("before:", ag.get(kind.remote(1)))
+for ref in (answer.remote(), actor.answer.remote()):
+    try:
+        ag.get(ref)
+    except ImportError as error:
+        print("missing:", error.cause)
+os.mkdir("later")
+with open("later/late_module.py", "w") as file:
+    print("class Late: pass", "def answer(): return 44", sep=chr(10), file=file)
+sys.path.append(os.path.abspath("later"))
+import late_module
+late = late_module.Late()
+print("values:", ag.get([answer.remote(), kind.remote(late), actor.answer.remote(), actor.answer.remote(late)]))
+""",
+    )
+    assert driver.said("values") == "[44, 'Late', 44, 44]"
+
+
 def test_sys_path_is_the_drivers(drive: Drive) -> None:
     driver = run(drive, "print('value:', ag.get(ag.remote(lambda: sys.path).remote()) == sys.path)")
     assert driver.said("value") == "True"
