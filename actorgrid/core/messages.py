@@ -42,6 +42,7 @@ class FailureKind(enum.StrEnum):
     INFEASIBLE = "infeasible"
     TOO_MANY_WORKERS = "too_many_workers"
     INTERNAL = "internal"
+    OUT_OF_DISK = "out_of_disk"
 
 
 class Struct(msgspec.Struct, array_like=True, gc=False):
@@ -285,6 +286,32 @@ class HoldOutput(Struct, tag=19):
     hold: bool
 
 
+class Fetch(Struct, tag=24):
+    """The client wants to read an object whose place it was asked to forget; answered once it is in memory again."""
+
+    request: int
+    oid: int
+
+
+class Recalled(Struct, tag=25):
+    """The answer to a Recall. ``used``: something here reads the object; else its place is forgotten.
+
+    ``seen``: grants of the object that arrived here. Fewer than the head has sent: a call that knows the place is on
+    its way.
+    """
+
+    oid: int
+    number: int
+    seen: int = 0
+    used: bool = False
+
+
+class Unpinned(Struct, tag=26):
+    """Nothing here reads this object any more (said once, after a Recall that found it ``used``)."""
+
+    oid: int
+
+
 # ------------------------------------------------------------------------------------------------- W>H: results
 
 
@@ -324,10 +351,11 @@ class Exiting(Struct, tag=33):
 
 
 class Ready(Struct, tag=50):
-    """The object exists. Grants ``value.refs``."""
+    """The object exists. Grants ``value.refs``. ``away``: it must be fetched before it is read."""
 
     oid: int
     value: Value
+    away: bool = False
 
 
 class Answer(Struct, tag=51):
@@ -346,9 +374,10 @@ class Segment(Struct, tag=52):
 
 
 class Freed(Struct, tag=53):
-    """Extents that this client wrote are unused again."""
+    """Extents that this client wrote are unused again. ``cold``: their bytes are not part of its lease any more."""
 
     extents: tuple[Extent, ...]
+    cold: bool = False
 
 
 class Output(Struct, tag=54):
@@ -383,6 +412,17 @@ class Unread(Struct, tag=58):
     value: Value
 
 
+class Recall(Struct, tag=63):
+    """Forget the place of this object unless something reads it; answered with ``Recalled`` and the same ``number``."""
+
+    oid: int
+    number: int
+
+
+class Squeeze(Struct, tag=64):
+    """Memory is short: give back what is leased and not used."""
+
+
 # ----------------------------------------------------------------------------------------- H>W: work and control
 
 
@@ -403,6 +443,8 @@ class Run(Struct, tag=70):
     #: Actor calls and creations: the actor.
     actor: int = 0
     retries_left: int = 0
+    #: Those of ``oids`` that must be fetched before they are read.
+    away: tuple[int, ...] = ()
 
 
 class Learn(Struct, tag=71):
@@ -529,6 +571,71 @@ class Quit(Struct, tag=96):
     """Kill every worker's group and exit."""
 
 
+class SpawnSpiller(Struct, tag=98):
+    """Fork the process that reads and writes the spill file; its link rides on this frame."""
+
+
+# --------------------------------------------------------------------------------------- H>S and S>H: the spill file
+
+
+class SpillOut(Struct, tag=110):
+    """Copy an extent to the spill file, at ``offset``, then give its pages back; its segment rides on this frame."""
+
+    job: int
+    extent: Extent
+    offset: int
+    #: It is in the file already: only give the pages back.
+    written: bool = False
+
+
+class SpillIn(Struct, tag=111):
+    """Copy an extent back to where it lay, and compare its checksum; its segment rides on this frame."""
+
+    job: int
+    extent: Extent
+    offset: int
+    checksum: int
+
+
+class SpillFree(Struct, tag=112):
+    """Nobody needs this part of the spill file any more."""
+
+    offset: int
+    size: int
+
+
+class SpillFile(Struct, tag=113):
+    """The spill file; its descriptor rides on this frame. The head keeps it for the next process of this kind."""
+
+    path: str
+
+
+class Written(Struct, tag=120):
+    """The extent is in the spill file; its pages go next."""
+
+    job: int
+    checksum: int
+
+
+class Emptied(Struct, tag=121):
+    """The pages of the extent are the system's again."""
+
+    job: int
+
+
+class ReadIn(Struct, tag=122):
+    """The extent is in memory again, and is what it was."""
+
+    job: int
+
+
+class SpillFailed(Struct, tag=123):
+    """The file could not be written, or what was read from it is not what was written."""
+
+    job: int
+    message: str
+
+
 # ------------------------------------------------------------------------------------------ how a run is to be played
 
 
@@ -576,6 +683,9 @@ ToHead = (
     | Environment
     | Bye
     | HoldOutput
+    | Fetch
+    | Recalled
+    | Unpinned
     | Done
     | Revoked
     | ActorReady
@@ -583,9 +693,25 @@ ToHead = (
 )
 #: What arrives at a client.
 ToClient = (
-    Ready | Answer | Segment | Freed | Output | GridDied | Group | Notice | Unread | Revoke | Interrupt | Deadlock
+    Ready
+    | Answer
+    | Segment
+    | Freed
+    | Output
+    | GridDied
+    | Group
+    | Notice
+    | Unread
+    | Revoke
+    | Interrupt
+    | Deadlock
+    | Recall
+    | Squeeze
 )
 #: What arrives at a worker's task link.
 ToWorker = Run | Learn | Code | Unlearn | Exit | Environment | Segment | Restarted
-ToLauncher = Spawn | KillProcess | Quit
+ToLauncher = Spawn | KillProcess | Quit | SpawnSpiller
 FromLauncher = Spawned | Exited | SpawnFailed | Stopped | Spared
+#: What travels between the head and the process that owns the spill file.
+ToSpiller = SpillOut | SpillIn | SpillFree | SpillFile
+FromSpiller = Written | Emptied | ReadIn | SpillFailed | SpillFile

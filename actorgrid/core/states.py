@@ -87,6 +87,39 @@ class WorkerInput(enum.StrEnum):
     DIE = "die"
 
 
+class PlaceState(enum.StrEnum):
+    """Where the bytes of an object in shared memory are. (Those of a small one are inline, and stay.)"""
+
+    ARENA = "arena"  # in shared memory; clients that know the place may read there
+    RECALLED = "recalled"  # still there; whoever knows the place is asked to forget it
+    SPILLING = "spilling"  # nobody knows the place; it is being copied to disk
+    EMPTYING = "emptying"  # it is on disk; its pages are being given back
+    SPILLED = "spilled"  # on disk alone
+    WANTED = "wanted"  # on disk, and somebody wants it: it waits for room
+    RESTORING = "restoring"  # has room; it is being copied back to where it lay
+    ABANDONED = "abandoned"  # nobody wants the object; a copy is still under way there
+    GONE = "gone"  # freed
+    LOST = "lost"  # what came back from disk is not what was written
+
+
+class PlaceInput(enum.StrEnum):
+    """What can happen to a place."""
+
+    RECALL = "recall"  # chosen to make room: the least recently used
+    STAY = "stay"  # somebody reads it, or wants it, or the room is no longer needed
+    LEAVE = "leave"  # nobody knows the place any more
+    WRITTEN = "written"
+    EMPTIED = "emptied"
+    REFUSED = "refused"  # the disk did not take it, or who was to write it died
+    WANT = "want"
+    GIVE_UP = "give up"  # there was no room in time
+    ROOM = "room"
+    READ = "read"
+    DAMAGED = "damaged"
+    ORPHANED = "orphaned"  # who was copying died; the copy is begun anew
+    FREE = "free"
+
+
 T, TI = TaskState, TaskInput
 TASK: Final[dict[tuple[TaskState, TaskInput], TaskState]] = {
     (T.WAITING, TI.ARGS_READY): T.READY,
@@ -184,4 +217,52 @@ IMPOSSIBLE_WORKER: Final[dict[tuple[WorkerState, WorkerInput], str]] = {
     **{(W.LEAVING, i): "it is given nothing" for i in (WI.ASSIGN, WI.BECOME_ACTOR)},
     **{(W.LEAVING, i): "its last task no longer changes it" for i in (WI.DRAIN, WI.BLOCK, WI.RESUME)},
     **{(W.DEAD, i): "its process is gone" for i in WI},
+}
+
+P, PI = PlaceState, PlaceInput
+PLACE: Final[dict[tuple[PlaceState, PlaceInput], PlaceState]] = {
+    (P.ARENA, PI.RECALL): P.RECALLED,
+    (P.ARENA, PI.FREE): P.GONE,
+    (P.RECALLED, PI.STAY): P.ARENA,
+    (P.RECALLED, PI.LEAVE): P.SPILLING,
+    (P.RECALLED, PI.FREE): P.GONE,
+    (P.SPILLING, PI.WRITTEN): P.EMPTYING,
+    (P.SPILLING, PI.REFUSED): P.ARENA,
+    (P.SPILLING, PI.WANT): P.SPILLING,
+    (P.SPILLING, PI.FREE): P.ABANDONED,
+    (P.EMPTYING, PI.EMPTIED): P.SPILLED,
+    (P.EMPTYING, PI.ORPHANED): P.EMPTYING,
+    (P.EMPTYING, PI.WANT): P.EMPTYING,
+    (P.EMPTYING, PI.FREE): P.ABANDONED,
+    (P.SPILLED, PI.WANT): P.WANTED,
+    (P.SPILLED, PI.FREE): P.GONE,
+    (P.WANTED, PI.WANT): P.WANTED,
+    (P.WANTED, PI.GIVE_UP): P.SPILLED,
+    (P.WANTED, PI.ROOM): P.RESTORING,
+    (P.WANTED, PI.FREE): P.GONE,
+    (P.RESTORING, PI.WANT): P.RESTORING,
+    (P.RESTORING, PI.READ): P.ARENA,
+    (P.RESTORING, PI.DAMAGED): P.LOST,
+    (P.RESTORING, PI.ORPHANED): P.RESTORING,
+    (P.RESTORING, PI.FREE): P.ABANDONED,
+    (P.ABANDONED, PI.WRITTEN): P.ABANDONED,
+    **{(P.ABANDONED, i): P.GONE for i in (PI.EMPTIED, PI.REFUSED, PI.READ, PI.DAMAGED, PI.ORPHANED)},
+}
+PLACE_FINAL: Final = (P.GONE, P.LOST)
+_COPIES: Final = (PI.WRITTEN, PI.EMPTIED, PI.REFUSED, PI.READ, PI.DAMAGED, PI.ORPHANED)
+IMPOSSIBLE_PLACE: Final[dict[tuple[PlaceState, PlaceInput], str]] = {
+    **{(s, i): "nothing is copied" for s in (P.ARENA, P.RECALLED, P.SPILLED, P.WANTED) for i in _COPIES},
+    **{(s, PI.RECALL): "only what lies in memory, and is not asked for already" for s in P if s is not P.ARENA},
+    **{(s, PI.STAY): "nobody was asked to forget it" for s in P if s is not P.RECALLED},
+    **{(s, PI.LEAVE): "nobody was asked to forget it" for s in P if s is not P.RECALLED},
+    (P.ARENA, PI.WANT): "it is there",
+    (P.RECALLED, PI.WANT): "it is there: it stays",
+    **{(s, PI.GIVE_UP): "it does not wait for room" for s in P if s is not P.WANTED},
+    **{(s, PI.ROOM): "it does not wait for room" for s in P if s is not P.WANTED},
+    **{(P.SPILLING, i): "it is being written" for i in (PI.EMPTIED, PI.READ, PI.DAMAGED)},
+    (P.SPILLING, PI.ORPHANED): "what was not written is refused",
+    **{(P.EMPTYING, i): "it is written" for i in (PI.WRITTEN, PI.REFUSED, PI.READ, PI.DAMAGED)},
+    **{(P.RESTORING, i): "it is being read" for i in (PI.WRITTEN, PI.EMPTIED, PI.REFUSED)},
+    **{(P.ABANDONED, i): "nobody wants the object" for i in (PI.WANT, PI.FREE)},
+    **{(s, i): "the record is gone" for s in PLACE_FINAL for i in PI},
 }
