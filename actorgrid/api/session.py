@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -28,7 +29,7 @@ _WITHOUT_EFFECT: Final = frozenset(
     {
         "labels", "include_dashboard", "dashboard_host", "dashboard_port", "configure_logging", "logging_level",
         "logging_format", "logging_config", "enable_resource_isolation", "cgroup_path", "system_reserved_cpu",
-        "system_reserved_memory", "proxy_server_url", "object_spilling_directory", "_enable_object_reconstruction",
+        "system_reserved_memory", "proxy_server_url", "_enable_object_reconstruction",
         "_plasma_directory", "_node_ip_address", "_driver_object_store_memory", "_memory", "_redis_username",
         "_redis_password", "_temp_dir", "_metrics_export_port", "_system_config", "_tracing_startup_hook",
         "_node_name", "_skip_env_hook",
@@ -87,6 +88,7 @@ def init(  # Ray's signature
     max_workers: int | None = None,
     restart_intensity: int = 10,
     restart_period: float = 5.0,
+    object_spilling_directory: str | None = None,
     engine: str | None = None,
     seed: int | None = None,
     **kwargs: Any,
@@ -94,7 +96,9 @@ def init(  # Ray's signature
     """Start a grid for this process. The first call that needs one does so with defaults.
 
     ``num_cpus`` (default: what this process may use), ``num_gpus`` and ``resources`` are what tasks are counted
-    against; ``object_store_memory`` is a limit in bytes; ``preload`` names modules that workers have imported before
+    against; ``object_store_memory`` is a limit in bytes, beyond which the least recently used objects go to a file in
+    ``object_spilling_directory`` (default: ``ACTORGRID_SPILL_DIRECTORY``, else the temporary directory; an empty text:
+    they stay, and what does not fit is refused); ``preload`` names modules that workers have imported before
     they are needed; ``max_workers`` is a limit on processes. An actor that dies more than ``restart_intensity`` times
     within ``restart_period`` seconds without serving a call in between is in a loop and stays dead. Of
     ``runtime_env`` only ``env_vars`` is supported. ``engine`` is "process" (the default, unless the environment
@@ -120,7 +124,9 @@ def init(  # Ray's signature
         max_workers=_or_none(whole(1), "max_workers", max_workers),
         restart_intensity=whole(0)("restart_intensity", restart_intensity),
         restart_period=seconds("restart_period", restart_period),
-        stopped_limit=_stopped_limit(),
+        stopped_limit=_seconds_of("ACTORGRID_STOPPED_LIMIT", "30"),
+        object_spilling_directory=_spill_directory(object_spilling_directory),
+        store_patience=_seconds_of("ACTORGRID_STORE_PATIENCE", "10"),
     )
     with _lock:
         running = installed()
@@ -137,12 +143,28 @@ def init(  # Ray's signature
     return GridContext()
 
 
-def _stopped_limit() -> float:
-    """Return after how many seconds a worker that a signal has stopped is killed."""
+def _seconds_of(variable: str, default: str) -> float:
+    """Return the number of seconds that an environment variable says. Raises ValueError."""
     try:
-        return seconds("ACTORGRID_STOPPED_LIMIT", float(os.environ.get("ACTORGRID_STOPPED_LIMIT", "30")))
+        return seconds(variable, float(os.environ.get(variable, default)))
     except ValueError as error:
-        raise ValueError(f"the environment variable ACTORGRID_STOPPED_LIMIT is no number of seconds: {error}") from None
+        raise ValueError(f"the environment variable {variable} is no number of seconds: {error}") from None
+
+
+def _spill_directory(given: Any) -> str | None:
+    """Return where objects go that memory cannot hold; None: where the engine likes, "": nowhere."""
+    if given is None:
+        given = os.environ.get("ACTORGRID_SPILL_DIRECTORY")
+    if given is None:
+        return None
+    if not isinstance(given, str | os.PathLike):
+        raise TypeError(f"'object_spilling_directory' must be a path: {given!r:.100}")
+    if given == "":
+        return ""
+    path = Path(given).absolute()
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"'object_spilling_directory' is no directory: {path}")
+    return str(path)
 
 
 def start_implicitly() -> Engine:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from actorgrid.core.ids import client_of, first_id
-from actorgrid.core.messages import Answer, Ready, Release, Status, Subscribe, Value
+from actorgrid.core.messages import Answer, Ready, Recall, Recalled, Release, Status, Subscribe, Unpinned, Value
 
 #: So many dropped references may wait for the next words to the head; values longer than this (bytes) may not wait.
 MOST_DROPPED: Final = 256
@@ -48,11 +48,15 @@ class Entry:
     __slots__ = (
         "__weakref__",
         "actor",
+        "away",
         "client",
+        "fault",
         "heavy",
         "known",
         "oid",
+        "pins",
         "read",
+        "recalled",
         "refs",
         "seen",
         "value",
@@ -76,6 +80,14 @@ class Entry:
         #: Somebody has asked for the value, or handed the object on: if it is an error, it has been noticed.
         self.read = False
         self.waiters: list[Waiter] | None = None
+        #: It exists, but must be fetched before it is read: it may be on disk.
+        self.away = False
+        #: What reads it in shared memory, or is about to: while there is any, it stays there.
+        self.pins = 0
+        #: The head wants to know when nothing does any more.
+        self.recalled = False
+        #: Why it could not be fetched for a callback, for whoever reads it next.
+        self.fault: Answer | None = None
 
     def drop(self) -> None:
         """One reference less. May be called from anywhere."""
@@ -84,6 +96,11 @@ class Entry:
         dropped.append(self)
         if self.heavy or self.value is None or len(dropped) > MOST_DROPPED:
             client.host.wake()
+
+    def unpin(self) -> None:
+        """One pin, and the reference that went with it, less. May be called from anywhere."""
+        self.client.unpinned.append(self)
+        self.drop()
 
     @property
     def engine(self) -> Any:
@@ -113,6 +130,8 @@ class Client:
         self.entries: dict[int, Entry] = {}
         #: References that went away and are not counted down yet. Only appended to outside the host's lock.
         self.dropped: deque[Entry] = deque()
+        #: Pins that went away and are not counted down yet; the same reference is in ``dropped``, later.
+        self.unpinned: deque[Entry] = deque()
         self.outbox: list[Any] = []
         self._next_id = first_id(number)
         self._next_request = 0
@@ -185,6 +204,8 @@ class Client:
         plain = True
         while dropped:
             entry = dropped.popleft()
+            while self.unpinned:  # after the line above: whoever sees the drop sees the pin that went before it
+                self.unpin(self.unpinned.popleft())
             entry.refs -= 1
             if entry.refs or self.entries.get(entry.oid) is not entry:
                 continue
@@ -201,6 +222,29 @@ class Client:
         if oids:
             self.outbox.append(Release(tuple(oids), () if plain else tuple(seen)))
 
+    # -- pins
+
+    def unpin(self, entry: Entry) -> None:
+        """One pin less. Called with the host's lock held."""
+        entry.pins -= 1
+        if entry.recalled and not entry.pins:
+            entry.recalled = False
+            self.outbox.append(Unpinned(entry.oid))
+
+    def recall(self, message: Recall) -> None:
+        """Forget where an object lies, unless something here reads it."""
+        if self.dropped:
+            self.collect()
+        entry = self.entries.get(message.oid)
+        if entry is None:
+            self.outbox.append(Recalled(message.oid, message.number))
+        elif entry.pins:
+            entry.recalled = True
+            self.outbox.append(Recalled(message.oid, message.number, entry.seen, used=True))
+        else:
+            entry.away = True
+            self.outbox.append(Recalled(message.oid, message.number, entry.seen))
+
     # -- values
 
     def ready(self, message: Ready) -> None:
@@ -216,6 +260,7 @@ class Client:
                 self.unread.append(value)
             return
         entry.value = value
+        entry.away = message.away
         if heavy(value) or failed(value):
             entry.heavy = True
         if entry.waiters is not None:

@@ -584,8 +584,6 @@ class SpillOut(Struct, tag=110):
     job: int
     extent: Extent
     offset: int
-    #: It is in the file already: only give the pages back.
-    written: bool = False
 
 
 class SpillIn(Struct, tag=111):

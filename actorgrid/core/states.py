@@ -88,7 +88,7 @@ class WorkerInput(enum.StrEnum):
 
 
 class PlaceState(enum.StrEnum):
-    """Where the bytes of an object in shared memory are. (Those of a small one are inline, and stay.)"""
+    """Where the bytes of an object in shared memory are; those of a small one are inline, and stay."""
 
     ARENA = "arena"  # in shared memory; clients that know the place may read there
     RECALLED = "recalled"  # still there; whoever knows the place is asked to forget it
@@ -231,7 +231,6 @@ PLACE: Final[dict[tuple[PlaceState, PlaceInput], PlaceState]] = {
     (P.SPILLING, PI.WANT): P.SPILLING,
     (P.SPILLING, PI.FREE): P.ABANDONED,
     (P.EMPTYING, PI.EMPTIED): P.SPILLED,
-    (P.EMPTYING, PI.ORPHANED): P.EMPTYING,
     (P.EMPTYING, PI.WANT): P.EMPTYING,
     (P.EMPTYING, PI.FREE): P.ABANDONED,
     (P.SPILLED, PI.WANT): P.WANTED,
@@ -262,6 +261,7 @@ IMPOSSIBLE_PLACE: Final[dict[tuple[PlaceState, PlaceInput], str]] = {
     **{(P.SPILLING, i): "it is being written" for i in (PI.EMPTIED, PI.READ, PI.DAMAGED)},
     (P.SPILLING, PI.ORPHANED): "what was not written is refused",
     **{(P.EMPTYING, i): "it is written" for i in (PI.WRITTEN, PI.REFUSED, PI.READ, PI.DAMAGED)},
+    (P.EMPTYING, PI.ORPHANED): "it is on disk: the head gives its pages back",
     **{(P.RESTORING, i): "it is being read" for i in (PI.WRITTEN, PI.EMPTIED, PI.REFUSED)},
     **{(P.ABANDONED, i): "nobody wants the object" for i in (PI.WANT, PI.FREE)},
     **{(s, i): "the record is gone" for s in PLACE_FINAL for i in PI},

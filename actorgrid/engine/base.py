@@ -75,6 +75,13 @@ class EngineBase:
         """Return a read-only view; ``on_release`` is called when the last thing built on it is gone."""
         raise AssertionError(_ABSTRACT, extent, on_release)
 
+    def fetch(self, entry: Entry, timeout: float | None) -> None:
+        """Wait until a pinned object that is ``away`` lies in memory again.
+
+        Raises GetTimeoutError, and whatever says why it cannot. Called without the lock.
+        """
+        raise AssertionError(_ABSTRACT, entry, timeout)
+
     def check_may_wait(self, what: str) -> None:
         """Raise RuntimeError where waiting would never end: in a callback, or in a finalizer that interrupted us."""
         if self.is_reader() or self.lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001  # as threading.Condition
@@ -136,8 +143,8 @@ class EngineBase:
         """Return the value behind ``ref``, which exists, or raise its error."""
         return self.load(ref._entry)  # type: ignore[arg-type]  # noqa: SLF001  # references of this engine hold Entry
 
-    def load(self, entry: Entry) -> Any:
-        """Unpickle a value, or raise the error that stands in its place."""
+    def load(self, entry: Entry, timeout: float | None = None) -> Any:
+        """Unpickle a value, or raise the error that stands in its place; wait so long if it must come from disk."""
         value = entry.value
         if value is None:
             raise self._gone()
@@ -145,7 +152,7 @@ class EngineBase:
             if value.extent is None:
                 data = value.data
                 return None if data == NONE else loads(data)
-            return loads(self._pinned_view(entry, value.extent))
+            return loads(self.pinned_view(entry, value.extent, timeout))
         entry.read = True
         raise self.error_of(value)
 
@@ -158,11 +165,26 @@ class EngineBase:
             failure.message += f"\n{told_of(value.not_run)}"
         return failure_to_exception(failure, lambda ident, digits: render(ident, self.session, digits))
 
+    def pinned_view(self, entry: Entry, extent: m.Extent, timeout: float | None = None) -> memoryview:
+        """Return what lies there; it stays in memory until nothing is built on it any more. See ``fetch``."""
+        view = self._view(entry, extent)
+        if view is None:
+            try:
+                self.fetch(entry, timeout)
+            except BaseException:
+                entry.unpin()
+                raise
+            view = self.map_extent(extent, entry.unpin)
+        return view
+
     @protected
-    def _pinned_view(self, entry: Entry, extent: m.Extent) -> memoryview:
+    def _view(self, entry: Entry, extent: m.Extent) -> memoryview | None:
+        """Pin an object and return a view that holds the pin; None, and the pin is the caller's, if it is away."""
         with self.lock:
+            entry.pins += 1
             entry.refs += 1
-        return self.map_extent(extent, entry.drop)
+            here = not entry.away
+        return self.map_extent(extent, entry.unpin) if here else None
 
     def _gone(self) -> BaseException:
         return self.client.dead or RuntimeError("the object does not exist yet")

@@ -139,36 +139,6 @@ class LocalEngine(CallingEngine):
             raise RuntimeError(f"query {what!r}: {answer.error}")
         return answer
 
-    def _ask(self, message: Any) -> m.Answer:
-        """Send a message with a request number and wait for its answer."""
-        self.check_may_wait("this call")
-        waiter = self.waiter(1, eager=True)
-        answers: list[m.Answer] = []
-
-        def arrived(answer: m.Answer) -> None:
-            answers.append(answer)
-            waiter.release()
-
-        self._send_request(message, arrived)
-        waiter.wait(None)
-        if self.client.dead is not None and answers[0].error == "dead":
-            raise self.client.dead
-        return answers[0]
-
-    @protected
-    def _send_request(self, message: Any, arrived: Any) -> None:
-        client = self.client
-        with self.lock:
-            if client.dead is not None:
-                raise client.dead
-            message.request = client.request(arrived)
-            if isinstance(message, m.CreateActor):
-                message.parent, message.nth = self.current_task()
-                message.task = client.take_ids(1)
-            client.collect()
-            client.outbox.append(message)
-            self.send(force=True)
-
     # ------------------------------------------------------------------------------------ the grid
 
     def cluster_resources(self) -> dict[str, float]:

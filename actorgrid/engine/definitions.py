@@ -129,3 +129,7 @@ class StartConfig:
     stopped_limit: float = 30.0
     #: A recorded run to play again (``sim.replay(real=True)``).
     script: Script | None = None
+    #: Where objects go that memory cannot hold; None: the temporary directory, "": nowhere.
+    object_spilling_directory: str | None = None
+    #: Seconds that a request for memory may wait for others to leave it.
+    store_patience: float = 10.0

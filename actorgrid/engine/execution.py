@@ -46,6 +46,8 @@ def arguments(engine: WorkerSide, run: m.Run) -> tuple[tuple[Any, ...], dict[str
 
 def argument(engine: WorkerSide, value: Value, oid: int) -> Any:
     """Return one resolved argument; what is mapped from shared memory pins the object."""
+    if value.status is not Status.OK:
+        raise engine.error_of(value)  # it was lost after the call had got it
     if value.extent is None:
         return loads(value.data)
     return loads(engine.pinned(oid, value.extent))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -15,12 +16,12 @@ from msgspec.structs import replace
 from actorgrid.core import messages as m
 from actorgrid.core.client import Entry, failed
 from actorgrid.core.resources import UNIT
-from actorgrid.engine.base import EngineBase
 from actorgrid.engine.calls import PreparedCall, method_spec, task_spec
 from actorgrid.engine.definitions import FunctionDefinition, MethodOptions, TaskOptions
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.protocol import Returns
 from actorgrid.engine.refs import ActorRef, ObjectRef
+from actorgrid.engine.requests import RequestingEngine
 from actorgrid.engine.serialize import INLINE_LIMIT, Pickled, dumps
 from actorgrid.engine.waits import CallbackWaiter, PendingCalls, Sleeper
 from actorgrid.exceptions import (
@@ -35,7 +36,7 @@ from actorgrid.exceptions import (
 MOST_TOLD: Final = 64
 
 
-class CallingEngine(EngineBase):
+class CallingEngine(RequestingEngine):
     """Calls, puts and waits."""
 
     def __init__(self, client_number: int, session: str, capacity: dict[str, float], namespace: str) -> None:
@@ -240,7 +241,7 @@ class CallingEngine(EngineBase):
         try:
             if pending:
                 self._await(pending, entries, timeout)
-            return [self.load(entry) for entry in entries]
+            return [self.load(entry, timeout) for entry in entries]
         except ActorGridError as error:
             if not isinstance(error, GetTimeoutError):
                 for entry in entries:
@@ -379,17 +380,22 @@ class CallingEngine(EngineBase):
         entry = self._entry(ref)
         if self.forked and self.client.dead is not None:
             raise self.client.dead
-        if entry.value is not None or not self._call_back_later(entry, ref, callback):
+        here = entry.value is not None and not entry.away
+        if here or not self._call_back_later(entry, ref, callback):
             callback(ref)
 
     @protected
     def _call_back_later(self, entry: Entry, ref: ObjectRef[Any], callback: Callable[[ObjectRef[Any]], None]) -> bool:
         with self.lock:
-            if entry.value is not None:
+            if entry.value is not None and not entry.away:
                 return False
             if self.client.dead is not None:
                 raise self.client.dead
-            self.client.watch([entry], CallbackWaiter(ref, callback, self.schedule))
+            then = partial(callback, ref)
+            if entry.value is not None:
+                self.fetch_then(entry, then)
+                return True
+            self.client.watch([entry], CallbackWaiter(partial(self.fetch_then, entry, then)))
             self.send(force=False)
             return True
 

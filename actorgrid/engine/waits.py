@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _thread
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from actorgrid.core.client import Entry, failed
 from actorgrid.exceptions import PendingCallsLimitExceeded
@@ -63,16 +63,12 @@ class BlockingWaiter:
 
 
 class CallbackWaiter:
-    """A function to be called once an object exists; it runs after the engine's lock is released."""
+    """What is to happen once an object exists, or never will. It happens with the engine's lock held."""
 
-    __slots__ = ("callback", "ref", "schedule")
+    __slots__ = ("then",)
 
-    def __init__(
-        self, ref: Any, callback: Callable[[Any], None], schedule: Callable[[Callable[[], None]], None]
-    ) -> None:
-        self.ref = ref
-        self.callback = callback
-        self.schedule = schedule
+    def __init__(self, then: Callable[[], None]) -> None:
+        self.then = then
 
     def arrived(self, entry: Entry) -> None:
         """The object exists."""
@@ -80,9 +76,8 @@ class CallbackWaiter:
         self.release()
 
     def release(self) -> None:
-        """Have the callback run."""
-        ref, callback = self.ref, self.callback
-        self.schedule(lambda: callback(ref))
+        """Let it happen."""
+        self.then()
 
 
 class PendingCalls:

@@ -85,6 +85,7 @@ class WorkerSide(LocalEngine):
                 entry = client.granted(oid)
                 entry.refs += 1
                 entry.heavy = True
+                entry.away = oid in run.away
 
     def let_go(self, run: m.Run) -> None:
         """The call is over. Called with the lock held."""
@@ -103,7 +104,7 @@ class WorkerSide(LocalEngine):
 
     def pinned(self, oid: int, extent: m.Extent) -> memoryview:
         """Return an argument in shared memory; what is built on it pins the object."""
-        return self._pinned_view(self.client.entries[oid], extent)
+        return self.pinned_view(self.client.entries[oid], extent)
 
     def store_result(self, value: Any, name: str) -> m.Value:
         """Return the message form of a result."""

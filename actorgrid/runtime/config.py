@@ -28,6 +28,10 @@ class BootConfig(msgspec.Struct):
     #: Of the pauses between retries.
     seed: int
     script: Script | None = None
+    #: Where objects go that memory cannot hold; empty: nowhere.
+    spill_directory: str = ""
+    #: Seconds that a request for memory may wait.
+    store_patience: float = 10.0
 
 
 #: Environment variable that marks every process of a grid.

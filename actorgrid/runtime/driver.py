@@ -80,6 +80,7 @@ class DriverEngine(ProcessEngine):
             preload=list(start.preload), log_to_driver=start.log_to_driver, env_vars=start.env_vars,
             surroundings=self._surroundings, script=start.script, restart_intensity=start.restart_intensity,
             restart_period=start.restart_period, stopped_limit=start.stopped_limit, seed=secrets.randbits(63),
+            spill_directory=machine.spill_directory(start), store_patience=start.store_patience,
         )  # fmt: skip
 
     def _exec_head(self, fd: int, start: StartConfig) -> int:

@@ -38,6 +38,7 @@ from actorgrid.runtime import lifetime
 from actorgrid.runtime.arenas import SegmentTable
 from actorgrid.runtime.config import BootConfig
 from actorgrid.runtime.links import Link, pair
+from actorgrid.runtime.spill_link import SpillLink
 
 #: Bytes that may wait for a client before results for it wait in the machine instead.
 CONGESTED: Final = 1 << 20
@@ -77,6 +78,7 @@ class HeadProcess:
             HeadConfig(
                 demand(config.capacity), config.store_budget, keep, limit, script=config.script, seed=config.seed,
                 intensity=config.restart_intensity, period=config.restart_period, stopped_limit=config.stopped_limit,
+                spills=bool(config.spill_directory), store_patience=config.store_patience,
             )
         )  # fmt: skip
         driver.setblocking(False)
@@ -86,12 +88,13 @@ class HeadProcess:
         self.launcher_pid = launcher_pid
         self.workers: dict[int, _Worker] = {}
         self.segments = SegmentTable()
+        self.spiller = SpillLink(self)
         self.epoll = select.epoll()
         self.handlers: dict[int, Callable[[int], None]] = {}
-        self._listen(self.driver.fileno(), self._from_driver)
-        self._listen(self.launcher.fileno(), self._from_launcher)
+        self.listen(self.driver.fileno(), self._from_driver)
+        self.listen(self.launcher.fileno(), self._from_launcher)
         if watch is not None:
-            self._listen(watch, lambda _: self.stop(""))
+            self.listen(watch, lambda _: self.stop(""))
         #: Links with unsent bytes, by descriptor.
         self.unsent: dict[int, tuple[Link[Any], int]] = {}
         #: Output pipes that are not read until the driver has read more.
@@ -104,7 +107,8 @@ class HeadProcess:
         self.want_ack: list[_Worker] = []
         self.running = True
 
-    def _listen(self, fd: int, handler: Callable[[int], None]) -> None:
+    def listen(self, fd: int, handler: Callable[[int], None]) -> None:
+        """Have ``handler`` called with the mask of what happens there."""
         self.handlers[fd] = handler
         self.epoll.register(fd, IN)
 
@@ -112,6 +116,15 @@ class HeadProcess:
         if self.handlers.pop(fd, None) is not None:
             with contextlib.suppress(OSError):
                 self.epoll.unregister(fd)
+
+    def post(self, link: Link[Any], batch: list[Any], fds: list[int] | None = None) -> None:
+        """Send to a process that is no client. ``fds`` are closed once sent."""
+        self._post(link, batch, 0, fds)
+
+    def deafen(self, link: Link[Any]) -> None:
+        """Hear, and send, no more on a link that is to be closed."""
+        self.unsent.pop(link.fileno(), None)
+        self._deafen(link.fileno())
 
     # -- the loop
 
@@ -129,6 +142,9 @@ class HeadProcess:
         """Wait for something, handle it, send what it led to."""
         deadline = self.head.next_deadline()
         timeout = -1.0 if deadline is None else max(0.0, deadline - time.monotonic())
+        if self.spiller.stillborn:
+            timeout = 0.0
+            self.spiller.turn()
         if self.stillborn:
             timeout = 0.0
             failed, self.stillborn = self.stillborn, []
@@ -349,6 +365,8 @@ class HeadProcess:
                 self.segments.punch(effect.extent)
         elif isinstance(effect, e.DropSegment):
             self.segments.drop(effect.segment)
+        elif isinstance(effect, e.Spill):
+            self.spiller.order(effect.order)
         elif isinstance(effect, e.MuteOutput):
             self.held = effect.mute
             self._unmute()
@@ -370,8 +388,8 @@ class HeadProcess:
         os.set_blocking(output, False)
         worker = _Worker(number, Link(task, ToHead), Link(control, ToHead), output)
         self.workers[number] = worker
-        self._listen(task.fileno(), lambda _: self._worker_event(worker))
-        self._listen(output, lambda _: self._output_event(worker))
+        self.listen(task.fileno(), lambda _: self._worker_event(worker))
+        self.listen(output, lambda _: self._output_event(worker))
         theirs = [task_theirs.detach(), control_theirs.detach(), output_theirs]
         self._post(self.launcher, [m.Spawn(number)], 0, theirs)
 

@@ -96,6 +96,8 @@ class Launcher:
         """Do what the head says. Returns what a forked worker must run, None in the launcher."""
         if isinstance(message, m.Spawn):
             return self.spawn(message)
+        if isinstance(message, m.SpawnSpiller):
+            return self.spawn_spiller()
         if isinstance(message, m.KillProcess):
             child = self.by_number.get(message.worker)
             if child is not None and message.task:
@@ -138,6 +140,30 @@ class Launcher:
         self.by_pid[pid] = self.by_number[message.worker] = child
         self.tell(m.Spawned(message.worker, pid))
         return None
+
+    def spawn_spiller(self) -> Callable[[], None] | None:
+        """Fork the process that owns the spill file. If that fails, the end of its link says so."""
+        link = self.link.fds.popleft()
+        try:
+            pid = os.fork()
+        except OSError:
+            pid = -1
+        if pid:
+            self._close(link)
+            return None
+        lifetime.die_with_parent(self.pid)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._close(self.wakeup_read, self.wakeup_write)
+        self.link.close()
+        end, directory = socket.socket(fileno=link), self.config.spill_directory
+
+        def work() -> None:
+            from actorgrid.runtime.spiller import work as spiller_main  # most grids never need it
+
+            spiller_main(directory, end)
+
+        return work
 
     def _in_child(
         self, number: int, task_fd: int, control_fd: int, output_fd: int, shared: mmap.mmap

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
 from typing import TYPE_CHECKING, Final
 
 from actorgrid.runtime import cgroups
@@ -36,6 +37,12 @@ def store_budget() -> int:
     budget = int(total_memory() * STORE_SHARE)
     left = cgroups.memory_left()
     return max(LEAST_STORE, budget if left is None else min(budget, left))
+
+
+def spill_directory(start: StartConfig) -> str:
+    """Return where objects go that memory cannot hold, "" if nowhere."""
+    given = start.object_spilling_directory
+    return tempfile.gettempdir() if given is None else given
 
 
 def capacity(start: StartConfig) -> dict[str, float]:

@@ -69,6 +69,7 @@ class ProcessEngine(LocalEngine):
             m.Ready: self.client.ready,
             m.Answer: self.client.answered,
             m.Segment: self._segment,
+            m.Recall: self.recall,
         }
         #: Messages that are handled without the lock, by the reader thread.
         self._outside: dict[type, Callable[[Any], None]] = {}
@@ -209,7 +210,9 @@ class ProcessEngine(LocalEngine):
     def _heard(self, batch: list[Any]) -> None:
         for message in batch:
             if type(message) is m.Freed:  # first: an answer in this batch may say "full" where these make room
-                self.arenas.freed(message.extents)
+                self.arenas.freed(message.extents, cold=message.cold)
+            elif type(message) is m.Squeeze:
+                self.arenas.squeeze()
         handlers = self._handlers
         with self.lock:
             client = self.client
@@ -254,6 +257,11 @@ class ProcessEngine(LocalEngine):
 
     def _segment(self, message: m.Segment) -> None:
         self.arenas.attach(message, self.link)
+
+    def recall(self, message: m.Recall) -> None:
+        """The head wants an object out of memory. Called with the lock held."""
+        self.client.recall(message)
+        self.send(force=True)
 
     def lost(self, reason: str) -> None:
         """The head is gone: end every wait."""

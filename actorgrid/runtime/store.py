@@ -70,8 +70,11 @@ class Store:
             raise OSError(error.errno, f"a segment of shared memory cannot be mapped: {error.strerror}")
         return self.reader.view(extent, on_release)
 
-    def freed(self, extents: Iterable[m.Extent]) -> None:
-        """The head says that nobody uses these any more. Not called under the engine's lock."""
+    def freed(self, extents: Iterable[m.Extent], *, cold: bool = False) -> None:
+        """The head says that nobody uses these any more; ``cold``: they are not part of our lease any more, either.
+
+        Not called under the engine's lock.
+        """
         extents = tuple(extents)
         size = sum(reserved(extent.size) for extent in extents)
         writer = self._arena()
@@ -79,11 +82,22 @@ class Store:
         surplus = 0
         with self._lock:
             self._frees += 1
-            self._spare += size
+            if not cold:
+                self._spare += size
             if self._spare > self._keep:
                 surplus, self._spare = self._spare - self._keep, self._keep
+        if cold:
+            writer.trim(self._spare)
         if surplus:
             writer.trim(self._keep)
+            self._engine.tell_quietly(m.LeaseReturn(surplus))
+
+    def squeeze(self) -> None:
+        """Memory is short: give back what is leased and not used. Not called under the engine's lock."""
+        with self._lock:
+            surplus, self._spare = self._spare, 0
+        if surplus:
+            self._arena().trim(0)
             self._engine.tell_quietly(m.LeaseReturn(surplus))
 
     def _lease(self, size: int) -> None:
@@ -95,7 +109,7 @@ class Store:
                     self._spare += answer.body["granted"] - size
                 return
             if self._frees == frees:  # else something was freed while we asked: here, or given back, or both
-                raise ObjectStoreFullError(answer.error)
+                raise self._engine.refusal(answer)
 
     def _take(self, size: int) -> bool:
         with self._lock:

@@ -111,6 +111,11 @@ class WorkerEngine(WorkerSide, ProcessEngine):
             waiter.error = DeadlockError(message.text)
             waiter.release()
 
+    def recall(self, message: m.Recall) -> None:
+        """See ``ProcessEngine``; first take the calls that lie in the task link, for they may mention the object."""
+        self.worker.drain()
+        super().recall(message)
+
     def patience(self) -> float | None:
         """While an interrupt is on its way, look often whether it has landed."""
         return 0.005 if self.worker.target else None

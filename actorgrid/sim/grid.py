@@ -97,6 +97,7 @@ class Grid:
         config = HeadConfig(
             demand(self.capacity), int(self.capacity["object_store_memory"]), 0, start.max_workers or 256,
             prove_deadlocks=False, intensity=start.restart_intensity, period=start.restart_period,
+            spills=start.object_spilling_directory != "", store_patience=start.store_patience,
         )  # fmt: skip
         self.head = Head(config)
         self.workers: dict[int, Worker] = {}
@@ -270,8 +271,19 @@ class Grid:
             self.workers.pop(effect.number, None)
         elif isinstance(effect, e.PunchExtent):
             self.memory.free(effect.extent)
+        elif isinstance(effect, e.Spill):
+            if isinstance(effect.order, m.SpillFree):
+                self.memory.disk.pop(effect.order.offset, None)
+            else:
+                self.world.later(partial(self._copy, effect.order))
         elif isinstance(effect, e.Stop):
             self.lost(effect.reason)
+
+    def _copy(self, order: m.SpillOut | m.SpillIn) -> None:
+        """Copy an object to the disk or back; its process tells the head."""
+        for message in self.memory.copy(order):
+            self.head.hear_spiller(message, self.world.clock.now)
+        self.turn()
 
     # -- processes come and go
 

@@ -290,7 +290,12 @@ class SimHost(LocalEngine):
             elif kind is m.Answer:
                 client.answered(message)
             elif kind is m.Freed:
-                self.arenas.freed(message.extents)
+                self.arenas.freed(message.extents, cold=message.cold)
+            elif kind is m.Recall:
+                client.recall(message)
+                self.grid.says(self)
+            elif kind is m.Squeeze:
+                self.arenas.squeeze()
             else:
                 self.hear_more(message)
         if client.dropped:

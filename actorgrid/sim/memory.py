@@ -1,4 +1,4 @@
-"""Shared memory of a simulated grid: bytes that processes refer to by extent, under the head's leases.
+"""Shared memory of a simulated grid, and the disk behind it: bytes by extent, under the head's leases.
 
 One segment per process, as large as it likes; what is written is copied once, so that writer and readers share nothing
 but what the real store would let them share.
@@ -7,12 +7,14 @@ but what the real store would let them share.
 from __future__ import annotations
 
 import ctypes
+import zlib
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
 from actorgrid.core.extents import reserved
-from actorgrid.exceptions import ObjectStoreFullError
+from actorgrid.exceptions import InternalError, ObjectStoreFullError
 from actorgrid.wire import layout
 
 if TYPE_CHECKING:
@@ -39,6 +41,10 @@ class Memory:
 
     def __init__(self) -> None:
         self._payloads: dict[tuple[int, int], bytearray] = {}
+        #: How many views of each there are.
+        self._views: Counter[tuple[int, int]] = Counter()
+        #: The spill file: payloads by offset.
+        self.disk: dict[int, bytearray] = {}
 
     def store(self, extent: m.Extent, payload: bytes) -> None:
         """Keep a payload."""
@@ -50,11 +56,32 @@ class Memory:
 
     def view(self, extent: m.Extent, on_release: Callable[[], None]) -> memoryview:
         """Return a read-only view that pins its object."""
-        payload = self._payloads[extent.segment, extent.offset]
+        place = extent.segment, extent.offset
+        payload = self._payloads[place]
+        self._views[place] += 1
+
+        def released() -> None:
+            self._views[place] -= 1
+            on_release()
+
         # A ctypes array is the one exporter of memory that can carry more, before Python 3.12 too (PEP 688).
         exporter: Any = (ctypes.c_char * len(payload)).from_buffer(payload)
-        exporter.pin = _Pin(on_release)
+        exporter.pin = _Pin(released)
         return memoryview(exporter).cast("B").toreadonly()
+
+    def copy(self, order: m.SpillOut | m.SpillIn) -> list[m.Written | m.Emptied | m.ReadIn | m.SpillFailed]:
+        """Copy a payload to the disk or back; return what the process that does so would say."""
+        place = order.extent.segment, order.extent.offset
+        if isinstance(order, m.SpillOut):
+            if self._views[place]:
+                raise InternalError(f"{order.extent} goes to disk while somebody reads it")
+            payload = self.disk[order.offset] = self._payloads.pop(place)
+            return [m.Written(order.job, zlib.crc32(payload)), m.Emptied(order.job)]
+        payload = self.disk[order.offset]
+        self._payloads[place] = payload
+        if zlib.crc32(payload) != order.checksum:
+            return [m.SpillFailed(order.job, "what was read is not what was written")]
+        return [m.ReadIn(order.job)]
 
 
 class Store:
@@ -93,15 +120,24 @@ class Store:
         if not answer.error:
             self._spare += answer.body["granted"]
         elif self._frees == frees:  # else something was freed while we asked
-            raise ObjectStoreFullError(answer.error)
+            raise self._host.refusal(answer)
 
-    def freed(self, extents: tuple[m.Extent, ...]) -> None:
-        """Nobody uses these any more: fill them again, and give back what is too much to keep."""
+    def freed(self, extents: tuple[m.Extent, ...], *, cold: bool = False) -> None:
+        """Nobody uses these any more: fill them again, and give back what is too much to keep; all of it if cold."""
         for extent in extents:
             self._memory.free(extent)
-            self._spare += reserved(extent.size)
+            if not cold:
+                self._spare += reserved(extent.size)
         self._frees += 1
         if self._spare > self._keep:
-            surplus, self._spare = self._spare - self._keep, self._keep
-            self._host.client.outbox.append(m.LeaseReturn(surplus))
-            self._host.send(force=True)
+            self._give_back(self._spare - self._keep)
+
+    def squeeze(self) -> None:
+        """Give back whatever is not used."""
+        if self._spare:
+            self._give_back(self._spare)
+
+    def _give_back(self, size: int) -> None:
+        self._spare -= size
+        self._host.client.outbox.append(m.LeaseReturn(size))
+        self._host.send(force=True)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from actorgrid.core.head.records import Actor, Held, Object, Task, Worker
+from actorgrid.core.extents import reserved
+from actorgrid.core.head.records import Actor, Held, Object, Place, Task, Worker
 from actorgrid.core.messages import Kind
-from actorgrid.core.states import TASK_FINAL, ActorState, TaskState, WorkerState
+from actorgrid.core.states import PLACE_FINAL, TASK_FINAL, ActorState, PlaceState, TaskState, WorkerState
 
 if TYPE_CHECKING:
     from actorgrid.core.head.machine import Head
@@ -28,6 +29,7 @@ def check(head: Head) -> None:
     check_workers(head)
     check_actors(head)
     check_memory(head)
+    check_places(head)
 
 
 def _require(head: Head, truth: bool, ident: int, text: str) -> None:
@@ -221,3 +223,46 @@ def check_memory(head: Head) -> None:
         counts = f"{peer.live_bytes} bytes live, {live[peer.number]} found"
         _require(head, peer.live_bytes == live[peer.number], peer.number, counts)
     _require(head, memory.orphaned == live[0], 0, f"{memory.orphaned} orphaned, {live[0]} found")
+
+
+def check_places(head: Head) -> None:
+    """Each object in shared memory is where its place says, and nobody may read what is not in memory."""
+    spilling = head.spilling
+    places = dict(spilling.jobs)
+    for ident, held in head.objects.table.items():
+        if isinstance(held, Object) and held.place is not None:
+            value = held.value
+            same = held.place.ident == ident and value is not None and value.extent == held.place.extent
+            _require(head, same, ident, "its place is another's")
+            _check_place(head, held.place)
+            places[-ident] = held.place
+    known = {id(place): place for place in places.values()}.values()
+    coming = sum(reserved(place.extent.size) for place in known if place.counted)
+    _require(head, spilling.coming == coming, 0, f"{spilling.coming} bytes are said to be coming, {coming} are")
+    on_disk = sum(reserved(place.extent.size) for place in known if place.offset >= 0)
+    _require(head, spilling.spilled_bytes == on_disk, 0, f"{spilling.spilled_bytes} bytes on disk, {on_disk} known")
+    wanted = sum(request.size for request in head.room.queue.values())
+    _require(head, head.room.wanted == wanted, 0, f"{head.room.wanted} bytes wanted, {wanted} asked for")
+    _require(head, head.memory.leased <= head.memory.budget, 0, "more is leased than there is")
+    alive = {place.ident for place in known}
+    for ident in [*spilling.used, *spilling.asked]:
+        _require(head, ident in alive, ident, "an object that is gone may be spilled")
+
+
+def _check_place(head: Head, place: Place) -> None:
+    ident, state, spilling = place.ident, place.state, head.spilling
+    segment = head.memory.segments[place.extent.segment]
+    on_disk = state in (PlaceState.SPILLED, PlaceState.WANTED)
+    where = segment.spilled if on_disk else segment.extents
+    _require(head, state not in PLACE_FINAL, ident, "an object in a place that is gone")
+    _require(head, where.get(place.extent.offset) == place.extent, ident, f"{state}, but not there")
+    in_memory = state in (PlaceState.ARENA, PlaceState.RECALLED)
+    _require(head, in_memory == (place.offset < 0), ident, f"{state} at {place.offset} of the file")
+    _require(head, in_memory or not place.told, ident, f"{state}, and clients may read it")
+    copied = state in (PlaceState.SPILLING, PlaceState.EMPTYING, PlaceState.RESTORING)
+    _require(head, copied == (spilling.jobs.get(place.job) is place), ident, f"{state} with copy {place.job}")
+    _require(head, (ident in spilling.asked) == (state is PlaceState.RECALLED or bool(place.kept)), ident, "asked")
+    usable = state is PlaceState.ARENA and not place.kept
+    _require(head, (ident in spilling.used) == usable, ident, "used")
+    waits = any(request.place is place for request in head.room.queue.values())
+    _require(head, waits == (state is PlaceState.WANTED), ident, f"{state}, in the line for room: {waits}")

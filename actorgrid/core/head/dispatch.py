@@ -103,6 +103,7 @@ class Dispatch:
         """Put the values of the arguments into ``run`` and grant what they and the call mention."""
         message, objects = task.message, self.head.objects
         values: list[Value] = []
+        away: list[int] = []
         for ident in message.deps:
             held = objects.table[ident]
             assert isinstance(held, Object)
@@ -111,12 +112,15 @@ class Dispatch:
             if value.extent is not None:
                 self.head.memory.show(worker.peer, worker.outbox, value.extent)
                 objects.grant(worker.peer, ident)  # what is mapped from it pins it
+                if held.place is not None and not self.head.spilling.tell(held.place, worker.number):
+                    away.append(ident)  # it fetches this itself, when it comes to it
             for ref in value.refs:
                 objects.grant(worker.peer, ref)
             values.append(value)
         for ref in message.refs:
             objects.grant(worker.peer, ref)
         run.deps, run.slots, run.refs, run.oids = tuple(values), message.slots, message.refs, message.deps
+        run.away = tuple(away)
 
     # -- results
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from actorgrid.core.messages import Extent, Segment
+from actorgrid.core.messages import Extent, Segment, SpillFree, SpillIn, SpillOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +71,11 @@ class Stop:
     reason: str
 
 
-Effect = SpawnWorker | SignalWorker | CloseWorker | ShowSegment | PunchExtent | DropSegment | MuteOutput | Stop
+@dataclass(frozen=True, slots=True)
+class Spill:
+    """Tell the process that owns the spill file, which is started if there is none. It does one thing at a time."""
+
+    order: SpillOut | SpillIn | SpillFree
+
+
+Effect = SpawnWorker | SignalWorker | CloseWorker | ShowSegment | PunchExtent | DropSegment | MuteOutput | Stop | Spill

@@ -17,6 +17,7 @@ Who owns what::
     Objects   reference counts, delivery      Ready      who is next, free resources
     Memory    segments, leases                Dispatch   giving work and taking it back
     Actors    queues and restarts             Workers    the pool, births and deaths
+    Spilling  what goes to disk and back      Room       who waits for memory
     Alarms    what must happen at a time      Deadlines  tasks that may take only so long
     Waits     who waits for whom
 """
@@ -43,6 +44,8 @@ from actorgrid.core.head.objects import Objects
 from actorgrid.core.head.queries import answer
 from actorgrid.core.head.ready import Ready
 from actorgrid.core.head.records import Peer, Task, Worker
+from actorgrid.core.head.room import Room
+from actorgrid.core.head.spilling import Spilling
 from actorgrid.core.head.stage import Stage
 from actorgrid.core.head.tasks import Tasks, step
 from actorgrid.core.head.waits import Waits
@@ -77,6 +80,9 @@ class HeadConfig:
     stopped_limit: float = 30.0
     #: The recorded run that is to be played again, if any.
     script: messages.Script | None = None
+    #: Objects go to disk when memory is short, and how long a request for memory may wait for that (seconds).
+    spills: bool = False
+    store_patience: float = 10.0
 
 
 class Head:
@@ -103,6 +109,8 @@ class Head:
         self.library = Library(self)
         self.objects = Objects(self)
         self.memory = Memory(self, config.store_budget)
+        self.spilling = Spilling(self, on=config.spills)
+        self.room = Room(self, config.store_patience if config.spills else 0.0)
         self.tasks = Tasks(self)
         self.ready = Ready(Pool(config.capacity))
         self.dispatch = Dispatch(self)
@@ -131,6 +139,9 @@ class Head:
             m.NewSegment: self.memory.new_segment,
             m.LeaseRequest: self.memory.lease,
             m.LeaseReturn: self.memory.lease_return,
+            m.Fetch: self.spilling.fetch,
+            m.Recalled: self.spilling.recalled,
+            m.Unpinned: self.spilling.unpinned,
             m.Forget: self.library.forget,
             m.Environment: self.library.set_environment,
             m.Bye: self._bye,
@@ -179,6 +190,11 @@ class Head:
         else:
             workers.stopped(message)
 
+    def hear_spiller(self, message: Any, now: float) -> None:
+        """Take what the process that owns the spill file says; None: it is dead."""
+        self.now = now
+        self.spilling.hear(message)
+
     @staticmethod
     def _known(peer: Peer, message: Any) -> bool:
         if isinstance(message, messages.Put):
@@ -192,6 +208,8 @@ class Head:
         self.now = now
         if self.alarms:
             self.alarms.due(now)
+        if self.room.queue:
+            self.room.serve()
         if self.ready.active:
             self.dispatch.run()
         if self.dispatch.pipelined:

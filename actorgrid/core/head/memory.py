@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actorgrid.core.extents import reserved
 from actorgrid.core.head.effects import DropSegment, PunchExtent, ShowSegment
 from actorgrid.core.head.records import Peer, SegmentRecord
 from actorgrid.core.messages import Answer, Extent, Freed, LeaseRequest, LeaseReturn, NewSegment, Segment, Value
@@ -37,19 +38,32 @@ class Memory:
 
     def lease(self, peer: Peer, message: LeaseRequest) -> None:
         """Grant ``message.size`` bytes, and more ahead if there is plenty."""
-        free = self.budget - self.leased
+        free = self.free_bytes
         ahead = min(32 << 20, self.budget // 16)
         granted = max(message.size, ahead) if free >= max(message.size, ahead) + self.budget // 2 else message.size
-        if free < granted:
+        room = self.head.room
+        if free < granted or room.queue:
+            if room.patience and message.size <= self.budget:
+                room.wait_for_lease(peer, message)
+                return
             error = (
                 f"the object store is full: {message.size} bytes wanted, {free} of {self.budget} bytes free; "
                 "drop references, or raise object_store_memory"
             )
             self.head.reply(peer, Answer(message.request, error=error))
             return
-        self.leased += granted
-        peer.leased += granted
-        self.head.reply(peer, Answer(message.request, {"granted": granted}))
+        self.grant(peer, message.request, granted)
+
+    def grant(self, peer: Peer, request: int, size: int) -> None:
+        """``peer`` may fill ``size`` bytes more. Invariant: size <= self.free_bytes."""
+        self.leased += size
+        peer.leased += size
+        self.head.reply(peer, Answer(request, {"granted": size}))
+
+    @property
+    def free_bytes(self) -> int:
+        """Bytes that are neither leased nor in an object of a dead process."""
+        return self.budget - self.leased
 
     def lease_return(self, peer: Peer, message: LeaseReturn) -> None:
         """``peer`` gives unused bytes back."""
@@ -80,13 +94,59 @@ class Memory:
         owner = self.head.peers.get(segment.owner)
         if owner is not None:
             owner.live_bytes -= extent.size
-            self.head.reply(owner, Freed((extent,)))
+            cold = bool(self.head.room.queue)  # somebody else needs the bytes: the owner shall not keep them
+            if cold:
+                self._shrink(owner, reserved(extent.size))
+            self.head.reply(owner, Freed((extent,), cold))
             return
         self.orphaned -= extent.size
         self.leased -= extent.size
-        if segment.extents:
+        if segment.extents or segment.spilled:
             self.head.effects.append(PunchExtent(extent))
         else:
+            self._drop(segment)
+
+    def _shrink(self, owner: Peer, size: int) -> None:
+        size = min(size, owner.leased - owner.live_bytes)
+        owner.leased -= size
+        self.leased -= size
+
+    # -- what is on disk owns no memory, but its place stays its own: it comes back to where it lay
+
+    def leave(self, extent: Extent) -> None:
+        """The bytes of this live extent are on disk now, and its pages are the system's."""
+        segment = self.segments[extent.segment]
+        segment.spilled[extent.offset] = segment.extents.pop(extent.offset)
+        owner = self.head.peers.get(segment.owner)
+        if owner is not None:
+            owner.live_bytes -= extent.size
+            self._shrink(owner, reserved(extent.size))
+        else:
+            self.orphaned -= extent.size
+            self.leased -= extent.size
+
+    def come_back(self, extent: Extent) -> None:
+        """The bytes will be in memory again. Invariant: reserved(extent.size) <= self.free_bytes."""
+        segment = self.segments[extent.segment]
+        segment.extents[extent.offset] = segment.spilled.pop(extent.offset)
+        owner = self.head.peers.get(segment.owner)
+        if owner is not None:
+            size = reserved(extent.size)
+            owner.leased += size
+            owner.live_bytes += extent.size
+            self.leased += size
+        else:
+            self.orphaned += extent.size
+            self.leased += extent.size
+
+    def free_spilled(self, extent: Extent) -> None:
+        """Nobody wants any more what lay here and is on disk."""
+        segment = self.segments[extent.segment]
+        del segment.spilled[extent.offset]
+        owner = self.head.peers.get(segment.owner)
+        if owner is not None:
+            self.head.reply(owner, Freed((extent,), cold=True))
+        elif not segment.extents and not segment.spilled:
             self._drop(segment)
 
     def discard(self, value: Value) -> None:
@@ -115,8 +175,10 @@ class Memory:
             segment = self.segments.get(number)
             if segment is not None and segment.owner == peer.number:
                 segment.owner = 0
-                if not segment.extents:
+                if not segment.extents and not segment.spilled:
                     self._drop(segment)
+        self.head.room.drop_client(peer.number)
+        self.head.spilling.drop_client(peer.number)
 
     def _drop(self, segment: SegmentRecord) -> None:
         del self.segments[segment.segment]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actorgrid.core.head.records import Actor, Held, Object, Task
+from actorgrid.core.head.records import Actor, Held, Object, Place, Task
 from actorgrid.core.messages import FailureKind as Kind
 from actorgrid.core.messages import Put, Ready, Release, Status, Subscribe, Value
 
@@ -34,7 +34,7 @@ class Objects:
         self.head = head
         self.table: dict[int, Held] = {}
         #: Values that go; each may be the last to mention others, and such chains are long. None: nothing goes.
-        self._freeing: list[Value] | None = None
+        self._freeing: list[tuple[Value, Place | None]] | None = None
 
     # -- counting
 
@@ -71,7 +71,7 @@ class Objects:
 
     def release(self, peer: Peer, message: Release) -> None:
         """``peer`` has no reference to these any more, as far as it has seen."""
-        table, number, seen = self.table, peer.number, message.seen
+        table, number, seen, asked = self.table, peer.number, message.seen, self.head.spilling.asked
         for index, ident in enumerate(message.oids):
             held = table.get(ident)
             if held is None:
@@ -94,6 +94,8 @@ class Objects:
             peer.held.pop(ident, None)
             if not held.holder and not held.pins:
                 self.unheld(held)
+            elif ident in asked:
+                self.head.spilling.released(ident, number)
 
     def drop_client(self, peer: Peer) -> None:
         """``peer`` is dead: all its grants are void."""
@@ -144,6 +146,8 @@ class Objects:
         peer.held[message.oid] = None
         self.table[message.oid] = made
         self._store(made, message.value, peer.number)
+        if made.place is not None:
+            made.place.told[peer.number] = None
 
     def fulfil(self, ident: int, value: Value, owner: int, submitter: int) -> None:
         """The object exists now: ``owner`` wrote it, ``submitter`` asked for it."""
@@ -174,8 +178,25 @@ class Objects:
         if value.extent is not None:
             made.owner = owner
             self.head.memory.adopt(value.extent)
+            self.head.spilling.stored(made, value.extent)
         for ref in value.refs:
             self.pin(ref)
+
+    def lose(self, ident: int, value: Value) -> None:
+        """What was stored is damaged: ``value``, a failure, takes its place."""
+        made = self.table[ident]
+        assert isinstance(made, Object)
+        assert made.value is not None
+        lost, made.value, made.place = made.value, value, None
+        for ref in lost.refs:
+            self.unpin(ref)
+
+    def grants_of(self, ident: int, number: int) -> int:
+        """Return how often ``ident`` was sent to a client, or named by it, and was not given back."""
+        held = self.table[ident]
+        if held.holder == number:
+            return held.grants
+        return held.others.get(number, 0) if held.others else 0
 
     def unheld(self, held: Held) -> None:
         """Nobody refers to it any more. Invariant: not held.holder and not held.pins."""
@@ -191,13 +212,15 @@ class Objects:
     def _free(self, gone: Object) -> None:
         assert gone.value is not None
         if self._freeing is not None:
-            self._freeing.append(gone.value)
+            self._freeing.append((gone.value, gone.place))
             return
-        self._freeing = [gone.value]
+        self._freeing = [(gone.value, gone.place)]
         try:
             while self._freeing:
-                value = self._freeing.pop()
-                if value.extent is not None:
+                value, place = self._freeing.pop()
+                if place is not None:
+                    self.head.spilling.freed(place)
+                elif value.extent is not None:
                     self.head.memory.free(value.extent)
                 for ref in value.refs:
                     self.unpin(ref)
@@ -231,13 +254,15 @@ class Objects:
         if peer.congested and len(value.data) > TINY:
             peer.owed.append(made.ident)
             return
+        away = False
         if value.extent is not None:
             self.head.memory.show(peer, peer.outbox, value.extent)
+            away = made.place is not None and not self.head.spilling.tell(made.place, number)
         for ref in value.refs:
             self.grant(peer, ref)
         if not peer.outbox:
             self.head.dirty.append(peer)
-        peer.outbox.append(Ready(made.ident, value))
+        peer.outbox.append(Ready(made.ident, value, away))
 
     def drained(self, peer: Peer) -> None:
         """The link of ``peer`` has room again: send what it is owed."""

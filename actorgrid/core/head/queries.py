@@ -41,6 +41,7 @@ def _stats(head: Head, body: dict[str, Any]) -> dict[str, Any]:
         "idle": len(head.dispatch.idle),
         "leased": head.memory.leased,
         "live": sum(peer.live_bytes for peer in head.peers.values()) + head.memory.orphaned,
+        "spilled": head.spilling.spilled_bytes,
         "segments": len(head.memory.segments),
         "codes": len(head.library.codes),
         "pids": {str(worker.number): worker.pid for worker in head.workers.table.values()},

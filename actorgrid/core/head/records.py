@@ -10,7 +10,7 @@ from collections import deque
 
 from actorgrid.core.messages import Blocked, Extent, Kind, Spec, Submit, Value
 from actorgrid.core.resources import Demand
-from actorgrid.core.states import ActorState, TaskState, WorkerState
+from actorgrid.core.states import ActorState, PlaceState, TaskState, WorkerState
 
 
 class Peer:
@@ -124,7 +124,7 @@ class Held:
 class Object(Held):
     """An object: promised by a task, or stored."""
 
-    __slots__ = ("owner", "subscribers", "task", "value", "waiters")
+    __slots__ = ("owner", "place", "subscribers", "task", "value", "waiters")
 
     def __init__(self, ident: int, task: Task | None) -> None:
         super().__init__(ident)
@@ -137,6 +137,8 @@ class Object(Held):
         self.subscribers: list[int] | None = None
         #: Client that wrote its extent.
         self.owner = 0
+        #: Where that is, if it may be spilled.
+        self.place: Place | None = None
 
 
 class Limits:
@@ -290,7 +292,7 @@ class Actor(Held):
 class SegmentRecord:
     """A shared-memory segment."""
 
-    __slots__ = ("extents", "owner", "segment", "size")
+    __slots__ = ("extents", "owner", "segment", "size", "spilled")
 
     def __init__(self, segment: int, size: int, owner: int) -> None:
         self.segment = segment
@@ -299,3 +301,50 @@ class SegmentRecord:
         self.owner = owner
         #: Live extents by offset.
         self.extents: dict[int, Extent] = {}
+        #: Extents whose objects are on disk, by offset: they own no memory, and nobody else may use their place.
+        self.spilled: dict[int, Extent] = {}
+
+
+class Place:
+    """Where the bytes of an object in shared memory are; see ``core.head.spilling``."""
+
+    __slots__ = (
+        "awaited", "checksum", "counted", "extent", "fetchers", "ident", "job", "kept", "number", "offset", "state",
+        "told",
+    )  # fmt: skip
+
+    def __init__(self, ident: int, extent: Extent) -> None:
+        self.ident = ident
+        self.extent = extent
+        self.state: PlaceState = PlaceState.ARENA
+        #: Clients that may know that it lies in memory, and read there.
+        self.told: dict[int, None] = {}
+        #: The latest recall, and who has not answered it.
+        self.number = 0
+        self.awaited: dict[int, None] = {}
+        #: Clients that read it (True), or will once they see a call that is on its way (False).
+        self.kept: dict[int, bool] = {}
+        #: (client, request) of those that wait until it is in memory again.
+        self.fetchers: list[tuple[int, int]] = []
+        #: It counts among the bytes that are about to become free.
+        self.counted = False
+        #: The copy under way, 0 if there is none.
+        self.job = 0
+        #: Where it is on disk, -1 if nowhere, and the checksum of what is there.
+        self.offset = -1
+        self.checksum = 0
+
+
+class RoomRequest:
+    """Somebody waits for room in the store: a client that wants to write, or a place that is to be restored."""
+
+    __slots__ = ("alarm", "client", "number", "place", "request", "size")
+
+    def __init__(self, number: int, size: int, client: int, request: int, place: Place | None) -> None:
+        self.number = number
+        self.size = size
+        self.client = client
+        self.request = request
+        self.place = place
+        #: The alarm that ends its wait.
+        self.alarm = 0
