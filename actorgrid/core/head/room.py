@@ -32,7 +32,7 @@ class Room:
     __slots__ = ("_again", "_last", "head", "patience", "queue", "wanted")
 
     # Invariant: self.wanted == sum(request.size for request in self.queue.values())
-    # Invariant: (self._again != 0) >= bool(self.queue)
+    # Invariant: (self._again != 0) == bool(self.queue)
 
     def __init__(self, head: Head, patience: float) -> None:
         """``patience``: seconds; 0: nobody waits, a request that does not fit is refused."""
@@ -60,8 +60,7 @@ class Room:
     def _wait(self, request: RoomRequest) -> None:
         if not self.queue:
             self._squeeze()
-            if not self._again:
-                self._again = self.head.alarms.set(self.head.now + AGAIN, self._look_again, 0)
+            self._again = self.head.alarms.set(self.head.now + AGAIN, self._look_again, 0)
         self.queue[request.number] = request
         self.wanted += request.size
         request.alarm = self.head.alarms.set(self.head.now + self.patience, self._overdue, request.number)
@@ -73,11 +72,9 @@ class Room:
                 self.head.reply(peer, Squeeze())
 
     def _look_again(self, _: int) -> None:
-        self._again = 0
-        if self.queue:
-            self._again = self.head.alarms.set(self.head.now + AGAIN, self._look_again, 0)
-            self._squeeze()
-            self.head.spilling.look_again()
+        self._again = self.head.alarms.set(self.head.now + AGAIN, self._look_again, 0)
+        self._squeeze()
+        self.head.spilling.look_again()
 
     # -- the end of a wait
 
@@ -130,3 +127,6 @@ class Room:
         del self.queue[request.number]
         self.wanted -= request.size
         self.head.alarms.call_off(request.alarm)
+        if not self.queue:
+            self.head.alarms.call_off(self._again)
+            self._again = 0
