@@ -26,6 +26,7 @@ import os
 import secrets
 import socket
 import sys
+import traceback
 import zlib
 from pathlib import Path
 from typing import Any, Final
@@ -156,21 +157,19 @@ class Spiller:
                 os.close(segment)
 
     def _copy(self, order: m.SpillOut | m.SpillIn, segment: int) -> None:
-        extent = order.extent
+        size = order.extent.size
         try:
+            # It is unmapped with the last reference, not before: the traceback of an error has views of it.
+            memory = _mapped(segment, order.extent)
             if isinstance(order, m.SpillOut):
-                file = self._open_file()
-                with _mapped(segment, extent) as memory:
-                    with memoryview(memory)[: extent.size] as view:
-                        checksum = file.write(view, order.offset)
-                    self.link.send([m.Written(order.job, checksum)])  # before anything of it is gone from memory
-                    memory.madvise(mmap.MADV_REMOVE, 0, len(memory))
+                checksum = self._open_file().write(memoryview(memory)[:size], order.offset)
+                self.link.send([m.Written(order.job, checksum)])  # before anything of it is gone from memory
+                memory.madvise(mmap.MADV_REMOVE, 0, len(memory))
                 self.link.send([m.Emptied(order.job)])
             elif self.file is None:
                 raise DamagedError("it is gone")
             else:
-                with _mapped(segment, extent) as memory, memoryview(memory)[: extent.size] as view:
-                    self.file.read(view, order.offset, order.checksum)
+                self.file.read(memoryview(memory)[:size], order.offset, order.checksum)
                 self.link.send([m.ReadIn(order.job)])
         except (OSError, DamagedError) as error:
             self.link.send([m.SpillFailed(order.job, self._told(order, error))])
@@ -205,4 +204,10 @@ def _mapped(segment: int, extent: Extent) -> mmap.mmap:
 def work(directory: str, end: socket.socket) -> None:
     """Be that process: what the launcher calls in a fork."""
     lifetime.Title().set("actorgrid: spiller")
-    Spiller(end, directory).run()
+    try:
+        Spiller(end, directory).run()
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the head has gone
+    except Exception:  # the launcher's fork ends without a word otherwise
+        print("the process that spills failed; this is a bug in actorgrid:\n" + traceback.format_exc(), file=sys.stderr)
+        raise
