@@ -374,6 +374,27 @@ def test_what_the_process_that_copies_had_begun_is_begun_anew() -> None:
     assert bench.heard(m.Answer)
 
 
+def test_copy_that_was_not_ordered_yet_when_the_process_died_is_not_made_by_the_next_one() -> None:
+    bench = SpillBench()
+    first, *_ = bench.fill()
+    bench.lease()
+    bench.head.handle(1, [m.Recalled(first, bench.place(first).number, 1)], bench.now)
+    bench.head.hear_spiller(None, bench.now)  # in the same turn
+    assert bench.place(first).state is PlaceState.ARENA
+    assert not [order for order in bench.orders() if isinstance(order, m.SpillOut)]
+
+
+def test_process_that_dies_with_nothing_to_do_counts_for_nothing() -> None:
+    bench = SpillBench()
+    first, *_ = bench.fill()
+    bench.spill(first)
+    for _ in range(MOST_DEATHS):
+        bench.copier(None)
+    bench.say(m.Fetch(50, first))
+    bench.copier(None)
+    assert bench.place(first).state is PlaceState.RESTORING
+
+
 def test_pages_that_the_process_did_not_give_back_are_given_back_by_the_head() -> None:
     bench = SpillBench()
     first, *_ = bench.fill()

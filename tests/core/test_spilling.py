@@ -152,12 +152,19 @@ class World:
         self.halfway = False
         self.deaths = 0
         self.full = False
+        self.due = False
         numbers = [1, *(self.head.add_driver().number for _ in range(clients - 1))]
         self.processes = [Process(self, number) for number in numbers]
 
     # -- the head
 
+    def heard(self) -> None:
+        """The head has heard something; as on real links, it may hear more before it acts."""
+        check(self.head)
+        self.due = True
+
     def turn(self) -> None:
+        self.due = False
         self.head.turn(self.now)
         check(self.head)
         effects, self.head.effects = self.head.effects, []
@@ -182,8 +189,7 @@ class World:
         batch = Decoder[Any](m.ToHead).feed(encode_frame(process.outbox.popleft()))
         for message in batch:
             self.head.handle(process.client.number, [message], self.now)
-            check(self.head)
-        self.turn()
+            self.heard()
 
     # -- the process that copies
 
@@ -196,8 +202,7 @@ class World:
 
     def _say(self, message: Any) -> None:
         self.head.hear_spiller(message, self.now)
-        check(self.head)
-        self.turn()
+        self.heard()
 
     def copy(self) -> None:
         """Take the next step of the first order."""
@@ -245,7 +250,7 @@ class World:
     # -- what can happen
 
     def enabled(self) -> list[Callable[[], object]]:
-        can: list[Callable[[], object]] = []
+        can: list[Callable[[], object]] = [self.turn] if self.due else []
         for process in self.processes:
             if process.outbox:
                 can.append(partial(self.deliver, process))
@@ -302,7 +307,7 @@ def act(world: World, draw: Callable[[int], int]) -> None:
 
 def fault(world: World, draw: Callable[[int], int]) -> None:
     """Have the disk, or the process that copies, fail."""
-    if draw(2) and world.deaths and world.orders:
+    if draw(2) and world.deaths and (world.orders or world.head.spilling.jobs):
         world.die()
     elif draw(2):
         world.full = not world.full

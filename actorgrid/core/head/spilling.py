@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
 from actorgrid.core.extents import MAX_SEGMENT, ExtentAllocator, reserved
-from actorgrid.core.head.effects import PunchExtent, Spill
+from actorgrid.core.head.effects import Effect, PunchExtent, Spill
 from actorgrid.core.head.records import Actor, Object, Place
 from actorgrid.core.messages import Answer, Extent, FailureKind, Status
 from actorgrid.core.states import PLACE, PlaceInput, PlaceState
@@ -39,6 +39,10 @@ MOST_DEATHS: Final = 3
 #: So many objects an error names that are in use.
 MOST_NAMED: Final = 8
 P, PI = PlaceState, PlaceInput
+
+
+def _is_copy(effect: Effect) -> bool:
+    return isinstance(effect, Spill) and not isinstance(effect.order, m.SpillFree)
 
 
 class Spilling:
@@ -295,7 +299,11 @@ class Spilling:
 
     def _orphaned(self) -> None:
         """The process that copies is dead: what it had begun is begun anew, what it had not written is in memory."""
+        if not self.jobs:
+            return
         self._deaths += 1
+        # Copies that nobody was told to make yet are not for the next one: what they are about changes here.
+        self.head.effects = [effect for effect in self.head.effects if not _is_copy(effect)]
         many = f"the process that copies objects to and from the disk died {self._deaths} times in a row"
         for place in list(self.jobs.values()):
             if place.state is P.ABANDONED:
