@@ -420,11 +420,17 @@ class AsyncioActorExit(ActorGridError):
 
 
 class ObjectStoreFullError(ActorGridError):
-    """There is no room for the object in shared memory."""
+    """There is no room for the object in shared memory, and nothing can leave it: the message names who reads what.
+
+    Arrays that ``get`` has returned, and what was made from them without a copy, keep their objects there.
+    """
 
 
 class OutOfDiskError(ActorGridError):
-    """There is no room on the disk for objects that memory cannot hold."""
+    """The disk takes no more of what memory cannot hold: the message names the directory, the need and what is free.
+
+    Raised by whatever needed the room, and by that alone; the objects that could not leave stay in memory.
+    """
 
 
 class ObjectLostError(ActorGridError):

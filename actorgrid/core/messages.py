@@ -621,7 +621,7 @@ class Emptied(Struct, tag=121):
     job: int
 
 
-class ReadIn(Struct, tag=122):
+class Restored(Struct, tag=122):
     """The extent is in memory again, and is what it was."""
 
     job: int
@@ -712,4 +712,4 @@ ToLauncher = Spawn | KillProcess | Quit | SpawnSpiller
 FromLauncher = Spawned | Exited | SpawnFailed | Stopped | Spared
 #: What travels between the head and the process that owns the spill file.
 ToSpiller = SpillOut | SpillIn | SpillFree | SpillFile
-FromSpiller = Written | Emptied | ReadIn | SpillFailed | SpillFile
+FromSpiller = Written | Emptied | Restored | SpillFailed | SpillFile

@@ -20,24 +20,40 @@ from actorgrid.exceptions import ActorGridError, GetTimeoutError, ObjectLostErro
 class RequestingEngine(EngineBase):
     """Questions with answers."""
 
-    def _ask(self, message: Any) -> m.Answer:
-        """Send a message with a request number and wait for its answer."""
-        answer = self._ask_within(message, None)
+    def _ask(self, message: Any, *, late: Callable[[m.Answer], None] | None = None) -> m.Answer:
+        """Send a message with a request number and wait for its answer.
+
+        If the wait is interrupted, ``late`` gets the answer, with the lock held.
+        """
+        answer = self._ask_within(message, None, late=late)
         assert answer is not None
         return answer
 
-    def _ask_within(self, message: Any, timeout: float | None) -> m.Answer | None:
+    def _ask_within(
+        self, message: Any, timeout: float | None, *, late: Callable[[m.Answer], None] | None = None
+    ) -> m.Answer | None:
         """Do the same for ``timeout`` seconds at most; None: there was no answer yet."""
         self.check_may_wait("this call")
         waiter = self.waiter(1, eager=True)
         answers: list[m.Answer] = []
+        interrupted = False
 
         def arrived(answer: m.Answer) -> None:
             answers.append(answer)
             waiter.release()
+            if interrupted and late is not None:
+                late(answer)
 
         self._send_request(message, arrived)
-        if not waiter.wait(timeout) and not answers:
+        try:
+            released = waiter.wait(timeout)
+        except BaseException:
+            with self.lock:
+                interrupted = True
+                if answers and late is not None:
+                    late(answers[0])
+            raise
+        if not released and not answers:
             return None
         if self.client.dead is not None and answers[0].error == "dead":
             raise self.client.dead

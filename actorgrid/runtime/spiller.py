@@ -3,7 +3,7 @@
 ::
 
     head ── SpillOut, SpillIn (with the segment's descriptor), SpillFree ──▶ spiller ── pread, pwrite ──▶ file
-         ◀── Written, Emptied, ReadIn, SpillFailed ─────────────────────────
+         ◀── Written, Emptied, Restored, SpillFailed ─────────────────────────
 
 The head decides what is copied, when, and to where in the file (``core.head.spilling``); it never touches the disk,
 which may be slow. The launcher forks this process when the first object must go.
@@ -170,7 +170,7 @@ class Spiller:
                 raise DamagedError("it is gone")
             else:
                 self.file.read(memoryview(memory)[:size], order.offset, order.checksum)
-                self.link.send([m.ReadIn(order.job)])
+                self.link.send([m.Restored(order.job)])
         except (OSError, DamagedError) as error:
             self.link.send([m.SpillFailed(order.job, self._told(order, error))])
 

@@ -69,7 +69,7 @@ class Memory:
         exporter.pin = _Pin(released)
         return memoryview(exporter).cast("B").toreadonly()
 
-    def copy(self, order: m.SpillOut | m.SpillIn) -> list[m.Written | m.Emptied | m.ReadIn | m.SpillFailed]:
+    def copy(self, order: m.SpillOut | m.SpillIn) -> list[m.Written | m.Emptied | m.Restored | m.SpillFailed]:
         """Copy a payload to the disk or back; return what the process that does so would say."""
         place = order.extent.segment, order.extent.offset
         if isinstance(order, m.SpillOut):
@@ -81,7 +81,7 @@ class Memory:
         self._payloads[place] = payload
         if zlib.crc32(payload) != order.checksum:
             return [m.SpillFailed(order.job, "what was read is not what was written")]
-        return [m.ReadIn(order.job)]
+        return [m.Restored(order.job)]
 
 
 class Store:

@@ -258,7 +258,10 @@ def test_value_larger_than_the_object_store_is_refused(fresh_grid: Callable[...,
     assert ag.get(ag.put(np.ones(MIB)))[0] == 1
 
 
-def test_object_store_full_of_objects_in_use_refuses_more(fresh_grid: Callable[..., Any]) -> None:
+def test_object_store_full_of_objects_in_use_refuses_more(
+    fresh_grid: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACTORGRID_STORE_PATIENCE", "0.5")
     fresh_grid(num_cpus=1, object_store_memory=64 * MIB)
     views: list[Array] = []
 

@@ -204,7 +204,7 @@ def test_fetched_object_comes_back_to_where_it_lay() -> None:
     (order,) = bench.orders()
     assert isinstance(order, m.SpillIn)
     assert (order.extent, order.checksum) == (Extent(99, 0, UNIT), 7)
-    bench.copier(m.ReadIn(order.job))
+    bench.copier(m.Restored(order.job))
     assert [(answer.request, answer.error) for answer in bench.heard(m.Answer)] == [(50, "")]
     assert not bench.head.spilling.spilled_bytes
 
@@ -256,7 +256,7 @@ def test_range_of_an_object_that_is_freed_while_it_is_read_back_is_used_again_on
     job = bench.place(first).job
     bench.say(m.Release((first,)))
     assert not bench.heard(m.Freed)
-    bench.copier(m.ReadIn(job))
+    bench.copier(m.Restored(job))
     assert bench.heard(m.Freed)
 
 
@@ -306,6 +306,21 @@ def test_request_that_waited_too_long_is_refused_and_told_who_reads_what() -> No
     assert answer.body["kind"] == FailureKind.STORE_FULL
     assert answer.body["pins"] == [(oid, UNIT, "the driver") for oid in oids]
     assert not bench.head.alarms
+
+
+def test_request_is_not_refused_while_objects_leave_slowly() -> None:
+    bench = SpillBench()
+    first, second, *_ = bench.fill()
+    bench.lease(2 * UNIT)
+    bench.forgets(first)
+    bench.forgets(second)
+    job = bench.place(first).job
+    bench.copier(m.Written(job, 1), m.Emptied(job))
+    bench.wait(PATIENCE)
+    assert not bench.heard(m.Answer)
+    job = bench.place(second).job
+    bench.copier(m.Written(job, 1), m.Emptied(job))
+    assert [answer.error for answer in bench.heard(m.Answer)] == [""]
 
 
 def test_object_that_finds_no_room_stays_on_disk_and_can_be_fetched_later() -> None:
@@ -370,7 +385,7 @@ def test_what_the_process_that_copies_had_begun_is_begun_anew() -> None:
     bench.copier(None)
     (after,) = bench.orders()
     assert after == before
-    bench.copier(m.ReadIn(after.job))
+    bench.copier(m.Restored(after.job))
     assert bench.heard(m.Answer)
 
 
@@ -433,7 +448,7 @@ def test_object_comes_back_after_its_writer_is_dead() -> None:
     assert 77 in bench.head.memory.segments
     bench.say(m.LeaseReturn(3 * UNIT))
     bench.say(m.Fetch(50, task))
-    bench.copier(m.ReadIn(bench.place(task).job))
+    bench.copier(m.Restored(bench.place(task).job))
     assert bench.head.memory.orphaned == 2 * UNIT
     bench.say(m.Release((task,)))
     assert 77 not in bench.head.memory.segments

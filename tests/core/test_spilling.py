@@ -216,7 +216,7 @@ class World:
             self.orders.popleft()
             self.memory[where] = found = self.disk[order.offset]
             damaged = found != order.checksum
-            self._say(m.SpillFailed(order.job, "damaged") if damaged else m.ReadIn(order.job))
+            self._say(m.SpillFailed(order.job, "damaged") if damaged else m.Restored(order.job))
         elif self.halfway:
             self.orders.popleft()
             self.halfway = False

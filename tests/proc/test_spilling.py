@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -238,3 +239,27 @@ def open_in(folder: Path) -> list[str]:
         if target.startswith(str(folder)):
             found.append(target)
     return found
+
+
+def test_ctrl_c_ends_a_put_that_waits_for_room_and_what_it_was_to_get_is_not_lost(drive: Drive) -> None:
+    driver = drive(
+        SPILLED
+        + """
+held = [ag.get(ref) for ref in refs[-8:]]
+print("waits:", flush=True)
+try:
+    ag.put(array(20))
+except KeyboardInterrupt:
+    print("interrupted:", flush=True)
+held.clear()
+for number in range(20, 40):
+    refs.append(ag.put(array(number)))
+"""
+        + READ_ALL
+    )
+    driver.wait_for("waits")
+    time.sleep(0.2)  # nothing shows that it waits now; if it does not yet, the test sees less and fails no less
+    driver.interrupt()
+    driver.wait_for("interrupted")
+    driver.wait_for("right")
+    driver.succeeds()

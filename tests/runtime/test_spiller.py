@@ -148,7 +148,7 @@ def test_object_leaves_memory_and_comes_back(peer: Peer) -> None:
     assert isinstance(peer.answer(), m.Emptied)
     assert os.fstat(peer.segment).st_blocks == 0
     peer.order(m.SpillIn(8, extent, 8192, written.checksum))
-    assert isinstance(peer.answer(), m.ReadIn)
+    assert isinstance(peer.answer(), m.Restored)
     assert os.pread(peer.segment, SIZE, extent.offset) == DATA
 
 
@@ -190,7 +190,7 @@ def test_process_goes_on_after_a_damaged_object(peer: Peer) -> None:
     assert isinstance(failed, m.SpillFailed)
     assert "is damaged" in failed.message
     peer.order(m.SpillIn(9, extent, 0, checksum))
-    assert isinstance(peer.answer(), m.ReadIn)
+    assert isinstance(peer.answer(), m.Restored)
 
 
 def test_extent_that_shares_its_pages_is_refused(peer: Peer) -> None:

@@ -338,7 +338,7 @@ class Place:
 class RoomRequest:
     """Somebody waits for room in the store: a client that wants to write, or a place that is to be restored."""
 
-    __slots__ = ("alarm", "client", "number", "place", "request", "size")
+    __slots__ = ("alarm", "client", "moves", "number", "place", "request", "size")
 
     def __init__(self, number: int, size: int, client: int, request: int, place: Place | None) -> None:
         self.number = number
@@ -346,5 +346,6 @@ class RoomRequest:
         self.client = client
         self.request = request
         self.place = place
-        #: The alarm that ends its wait.
+        #: The alarm that ends its wait, and how many copies had been made when it was set.
         self.alarm = 0
+        self.moves = 0

@@ -1,8 +1,8 @@
 """Who waits for room in the object store: first come, first served.
 
 A request waits while the spilling of least recently used objects, and whatever clients free or give back, makes room
-for it. It is refused when it has waited too long, with the list of what is in use and by whom; or at once when the
-disk takes no more, and then it alone: the next one tries again.
+for it. It is refused when nothing has moved for too long, with the list of what is in use and by whom (a disk that is
+slow is no reason); or at once when the disk takes no more, and then it alone: the next one tries again.
 
 While anybody waits, the bytes of a freed object go to the first that waits, not back to its writer; and every
 ``AGAIN`` seconds whatever may have changed without a word is looked at again.
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at what is in use, while somebody waits.
 AGAIN: Final = 0.25
+#: So many objects an error names that are in use.
+MOST_NAMED: Final = 8
 
 
 class Room:
@@ -63,6 +65,10 @@ class Room:
             self._again = self.head.alarms.set(self.head.now + AGAIN, self._look_again, 0)
         self.queue[request.number] = request
         self.wanted += request.size
+        self._arm(request)
+
+    def _arm(self, request: RoomRequest) -> None:
+        request.moves = self.head.spilling.moves
         request.alarm = self.head.alarms.set(self.head.now + self.patience, self._overdue, request.number)
 
     def _squeeze(self) -> None:
@@ -110,11 +116,14 @@ class Room:
     def _overdue(self, number: int) -> None:
         request = self.queue[number]
         memory, spilling = self.head.memory, self.head.spilling
+        if spilling.moves > request.moves:
+            self._arm(request)
+            return
         text = (
             f"the object store is full: {request.size} bytes wanted, {memory.free_bytes} of {memory.budget} bytes "
             f"free, and no more became free in {self.patience:g} s"
         )
-        self._refuse(request, text, {"kind": FailureKind.STORE_FULL, "pins": spilling.pins()})
+        self._refuse(request, text, {"kind": FailureKind.STORE_FULL, "pins": self._pins()})
 
     def _refuse(self, request: RoomRequest, message: str, body: dict[str, Any]) -> None:
         self._leave(request)
@@ -130,3 +139,25 @@ class Room:
         if not self.queue:
             self.head.alarms.call_off(self._again)
             self._again = 0
+
+    # -- what a person is told
+
+    def _pins(self) -> list[tuple[int, int, str]]:
+        """Return what is in use: (object, bytes, by whom), the largest first."""
+        kept = [place for place in self.head.spilling.asked.values() if place.kept or place.awaited]
+        kept.sort(key=lambda place: (-place.extent.size, place.ident))
+        return [
+            (place.ident, place.extent.size, ", ".join(self._who(number) for number in place.kept or place.awaited))
+            for place in kept[:MOST_NAMED]
+        ]
+
+    def _who(self, number: int) -> str:
+        peer = self.head.peers.get(number)
+        worker = peer.worker if peer is not None else None
+        if worker is None:
+            return "the driver" if number in self.head.drivers else "a process that is gone"
+        if worker.actor is not None:
+            return f"actor {worker.actor.spec.spec.name} (pid {worker.pid})"
+        running = next(iter(worker.assigned.values()), None)
+        name = running.spec.spec.name if running is not None else "nothing now"
+        return f"worker {worker.pid} (running {name})"

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorgrid.core import messages as m
 from actorgrid.core.extents import MAX_SEGMENT, ExtentAllocator, reserved
 from actorgrid.core.head.effects import Effect, PunchExtent, Spill
-from actorgrid.core.head.records import Actor, Object, Place
+from actorgrid.core.head.records import Object, Place
 from actorgrid.core.messages import Answer, Extent, FailureKind, Status
 from actorgrid.core.states import PLACE, PlaceInput, PlaceState
 
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 #: So often in a row the process that copies may die before it has copied anything.
 MOST_DEATHS: Final = 3
-#: So many objects an error names that are in use.
-MOST_NAMED: Final = 8
 P, PI = PlaceState, PlaceInput
 
 
@@ -48,7 +46,19 @@ def _is_copy(effect: Effect) -> bool:
 class Spilling:
     """Where the bytes of each object in shared memory are."""
 
-    __slots__ = ("_deaths", "_disk", "_last_job", "_last_recall", "asked", "coming", "head", "jobs", "on", "used")
+    __slots__ = (
+        "_deaths",
+        "_disk",
+        "_last_job",
+        "_last_recall",
+        "asked",
+        "coming",
+        "head",
+        "jobs",
+        "moves",
+        "on",
+        "used",
+    )
 
     # Invariant: each place in memory that nobody is asked about is in self.used, in the order of its last use
     # Invariant: all(p.state is RECALLED or p.kept for p in self.asked.values())
@@ -65,6 +75,8 @@ class Spilling:
         self.jobs: dict[int, Place] = {}
         #: Bytes that are about to become free.
         self.coming = 0
+        #: Objects that have left memory, or come back.
+        self.moves = 0
         self._disk = ExtentAllocator()
         if on:
             self._disk.add_segment(0, MAX_SEGMENT)
@@ -261,6 +273,7 @@ class Spilling:
             self._step(place, PI.WRITTEN)
         else:
             self._deaths = 0
+            self.moves += 1
             self._over(place, PI.EMPTIED if isinstance(message, m.Emptied) else PI.READ)
 
     def _over(self, place: Place, given: PlaceInput) -> None:
@@ -375,25 +388,3 @@ class Spilling:
         peer = self.head.peers.get(number)
         if peer is not None:
             self.head.reply(peer, Answer(request, body, error))
-
-    # -- what a person is told
-
-    def pins(self) -> list[tuple[int, int, str]]:
-        """Return what is in use: (object, bytes, by whom), the largest first."""
-        kept = [place for place in self.asked.values() if place.kept or place.awaited]
-        kept.sort(key=lambda place: (-place.extent.size, place.ident))
-        return [
-            (place.ident, place.extent.size, ", ".join(self._who(number) for number in place.kept or place.awaited))
-            for place in kept[:MOST_NAMED]
-        ]
-
-    def _who(self, number: int) -> str:
-        peer = self.head.peers.get(number)
-        worker = peer.worker if peer is not None else None
-        if worker is None:
-            return "the driver" if number in self.head.drivers else "a process that is gone"
-        if isinstance(worker.actor, Actor):
-            return f"actor {worker.actor.spec.spec.name} (pid {worker.pid})"
-        running = next(iter(worker.assigned.values()), None)
-        name = running.spec.spec.name if running is not None else "nothing now"
-        return f"worker {worker.pid} (running {name})"
