@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -275,3 +276,87 @@ class TestOptions:
         del no_grid
         with pytest.raises(TypeError, match="path"):
             ag.init(object_spilling_directory=5)  # type: ignore[arg-type]  # that is the point
+
+
+class Program:
+    """Puts, reads, calls and drops at random; it knows what each value must be."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.refs: list[tuple[Any, int]] = []
+        self.views: list[tuple[Array, int]] = []
+        self.calls: list[tuple[Any, int]] = []
+        self.reader = Reader.remote()
+        self.kept: list[int] = []
+
+    def step(self) -> None:
+        what = self.random.choice(
+            ["put", "make", "read", "read", "look away", "drop", "task", "call", "keep", "forget"]
+        )
+        getattr(self, what.replace(" ", "_"))()
+        while len(self.refs) > MANY:
+            self.drop()
+        for found, number in self.views:
+            assert is_right(found, number)
+
+    def put(self) -> None:
+        number = self.random.randrange(1, 250)
+        self.refs.append((ag.put(array(number)), number))
+
+    def make(self) -> None:
+        number = self.random.randrange(1, 250)
+        self.refs.append((make.remote(number), number))
+
+    def read(self) -> None:
+        if self.refs:
+            ref, number = self.random.choice(self.refs)
+            found = ag.get(ref, timeout=DEADLINE)
+            assert is_right(found, number)
+            if len(self.views) < 2:  # what is read at one moment fits, whatever the tasks and the actor read, too
+                self.views.append((found, number))
+
+    def look_away(self) -> None:
+        if self.views:
+            self.views.pop(self.random.randrange(len(self.views)))
+
+    def drop(self) -> None:
+        if self.refs:
+            self.refs.pop(self.random.randrange(len(self.refs)))
+
+    def task(self) -> None:
+        if self.refs:
+            ref, number = self.random.choice(self.refs)
+            self.calls.append((first.remote(ref), number))
+
+    def call(self) -> None:
+        if self.refs:
+            ref, number = self.random.choice(self.refs)
+            self.calls.append((self.reader.first.remote(ref), number))
+
+    def keep(self) -> None:
+        if self.refs and len(self.kept) < 2:
+            ref, number = self.random.choice(self.refs)
+            self.calls.append((self.reader.keep.remote(ref), number))
+            self.kept.append(number)
+
+    def forget(self) -> None:
+        assert ag.get(self.reader.sums.remote(), timeout=DEADLINE) == self.kept
+        ag.get(self.reader.forget.remote(), timeout=DEADLINE)
+        self.kept.clear()
+
+    def end(self) -> None:
+        assert ag.get([ref for ref, _ in self.calls], timeout=DEADLINE) == [number for _, number in self.calls]
+        for ref, number in self.refs:
+            assert is_right(ag.get(ref, timeout=DEADLINE), number)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_programs_read_what_was_written_and_leave_nothing(fresh_grid: Callable[..., Any], seed: int) -> None:
+    fresh_grid(num_cpus=2, object_store_memory=STORE)
+    program = Program(seed)
+    for _ in range(150):
+        program.step()
+    program.end()
+    del program
+    gc.collect()
+    assert wait_until(lambda: not stats("spilled") and not stats("live") and not stats("objects"))
