@@ -17,7 +17,7 @@ The map of the house; each line may use the lines below it::
     property_based
                  world(): the same inside of Hypothesis tests, which shrink inputs and schedule together
     session      init(engine="sim"): a world around a program outside of any run
-    patches, threads
+    patches, threads, locks
                  clocks, locks, threads, processes as simulated code finds them
     world        the hub: user code, messages, choices, time, faults
     parts        what of it can be looked at
@@ -30,6 +30,7 @@ The map of the house; each line may use the lines below it::
     isolation    globals that real processes would not share
     places       lines of the user's program
     promises     always, eventually, sometimes
+    standins     functions that are others to simulated code
     choices, clock, fibers
                  decisions, time and turns
 """

@@ -1,7 +1,7 @@
 """What user code finds in place of clocks, threads, processes and randomness while a world is open.
 
-Each replacement asks whether a fiber runs: pytest, Hypothesis and everything else outside of the simulated program get
-the real thing.
+Each replacement asks whether a fiber runs (see ``standins``): pytest, Hypothesis and everything else outside of the
+simulated program get the real thing.
 """
 
 from __future__ import annotations
@@ -25,18 +25,34 @@ from actorgrid.exceptions import SimulationError
 from actorgrid.sim.boundary import gate
 from actorgrid.sim.calendar import stand_in_for_date, stand_in_for_datetime
 from actorgrid.sim.host import SimHost
+from actorgrid.sim.locks import SimLock, SimpleQueue, SimRLock
 from actorgrid.sim.randomness import FUNCTIONS, Randomness
-from actorgrid.sim.threads import SimLock, SimpleQueue, SimRLock, Threads
+from actorgrid.sim.standins import StandIn, open_worlds, simulating, stand_in_for
+from actorgrid.sim.threads import Threads
 from actorgrid.sim.worker import Worker
 
 if TYPE_CHECKING:
     from actorgrid.sim.world import World
 
-real_ident: Final = _thread.get_ident
 #: Standard input, output and error.
 LAST_STANDARD: Final = 2
 _LIBRARY: Final = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 _seen: list[Any] = [0, []]
+
+
+def _simulated() -> bool:
+    return simulating() is not None
+
+
+def _wall() -> float:
+    world = simulating()
+    assert world is not None
+    return world.clock.wall()
+
+
+#: As every stand-in, these stay the same from world to world.
+_datetime: Final = stand_in_for_datetime(_simulated, _wall)
+_date: Final = stand_in_for_date(_simulated, _wall)
 
 
 def user_modules() -> list[ModuleType]:
@@ -55,6 +71,14 @@ def _is_users(module: Any) -> bool:
     return isinstance(file, str) and name.partition(".")[0] != "actorgrid" and not file.startswith(_LIBRARY)
 
 
+def _turn(table: dict[int, Any], key: int, to: Any) -> None:
+    """Have ``table`` map ``key`` to ``to``, or to nothing."""
+    if to is None:
+        table.pop(key, None)
+    else:
+        table[key] = to
+
+
 class Patches:
     """The replacements of one world."""
 
@@ -63,12 +87,16 @@ class Patches:
         self.threads = Threads(world)
         self.randomness = Randomness(world, seed)
         self._replaced: list[tuple[Any, str, Any]] = []
+        self._gates: list[tuple[StandIn, Callable[..., Any] | None]] = []
         #: Real thing -> what stands for it, by identity, for modules that have imported it under a name of their own.
         self._stand_ins: dict[int, Any] = {}
         self._thread = _thread.get_ident()
+        self._outer: World | None = None
 
     def install(self) -> None:
         """Put every replacement in place."""
+        self._outer = open_worlds.get(self._thread)
+        open_worlds[self._thread] = self.world
         self._patch_time()
         self._patch_threads()
         self._patch_processes()
@@ -76,32 +104,26 @@ class Patches:
         self._gated(asyncio.events, "new_event_loop", self._new_loop)
         self._gated(asyncio, "new_event_loop", self._new_loop)
         self._patch_aliases()
-        gate.open(self._simulated)
+        gate.open(_simulated)
 
     def remove(self) -> None:
         """Put everything back."""
-        gate.close(self._simulated)
+        gate.close(_simulated)
         for module, name, real in reversed(self._replaced):
             setattr(module, name, real)
         self._replaced.clear()
+        for stand_in, outer in self._gates:
+            _turn(stand_in.virtual, self._thread, outer)
+        _turn(open_worlds, self._thread, self._outer)
         self.threads.bury()
         self.randomness.restore_numpy()
 
-    def _simulated(self) -> bool:
-        return self.world.fibers.current is not None and real_ident() == self._thread
-
     def _gated(self, module: Any, name: str, virtual: Callable[..., Any]) -> None:
         """Have ``virtual`` stand for ``module.name`` where simulated code runs."""
-        real = getattr(module, name)
-        fibers, thread = self.world.fibers, self._thread
-
-        def either(*args: Any, **kwargs: Any) -> Any:
-            if fibers.current is None or real_ident() != thread:
-                return real(*args, **kwargs)
-            return virtual(*args, **kwargs)
-
-        either.__name__ = name
-        self._replace(module, name, either)
+        stand_in, installed = stand_in_for(module, name)
+        self._gates.append((stand_in, stand_in.virtual.get(self._thread)))
+        stand_in.virtual[self._thread] = virtual
+        self._replace(module, name, installed)
 
     def _replace(self, module: Any, name: str, stand_in: Any) -> None:
         real = vars(module)[name]
@@ -140,8 +162,8 @@ class Patches:
         self._gated(
             time, "strftime", lambda form, when=None: strftime(form, localtime(clock.wall()) if when is None else when)
         )
-        self._replace(dt, "datetime", stand_in_for_datetime(self._simulated, clock.wall))
-        self._replace(dt, "date", stand_in_for_date(self._simulated, clock.wall))
+        self._replace(dt, "datetime", _datetime)
+        self._replace(dt, "date", _date)
 
     @staticmethod
     def _of_time(real: Callable[[float], Any], wall: Callable[[], float]) -> Callable[..., Any]:
