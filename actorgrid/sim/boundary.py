@@ -51,8 +51,13 @@ _ROWS: Final = (
     Row("files and folders", "real", "all processes see the same ones, as on real processes"),
     Row("os.listdir, os.scandir", "real", "their order is the file system's"),
     Row("os.chdir", "real", "all simulated processes share one working directory"),
-    Row("module globals", "checked", "SharedStateLeak if one process changes what the code of another refers to"),
-    Row("class attributes", "real", "shared by all simulated processes: keep state in actors"),
+    Row(
+        "module globals, class attributes, default arguments, variables of closures",
+        "checked",
+        "SharedStateLeak if a process runs code that refers to what another one has changed: plain data, containers of "
+        "it and instances of your classes, in your modules, three levels deep",
+    ),
+    Row("state that only C code or an installed package keeps", "real", "shared by all simulated processes"),
     Row("classes and functions defined in functions or in __main__", "simulated", "each process has its own copy"),
     Row("arguments and results", "simulated", "pickled, as on real processes"),
     Row("the order of sets of strings", "real", "set PYTHONHASHSEED: it differs from process to process"),

@@ -102,6 +102,7 @@ class Program:
         if details:
             world.story = []
         run = Run(Schedule(seed))
+        world.isolation.program(self.function)
         with staged(world, seed):
             try:
                 run.value = call(self.function, self.args, self.kwargs)

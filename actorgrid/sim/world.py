@@ -240,13 +240,17 @@ class World(Parts):
     def calls(self, home: Any, target: Any, what: str) -> None:
         """A call begins. The run ends with SharedStateLeak if its code would find what another process left."""
         try:
-            self.isolation.calls(home, target, what)
+            self.isolation.calls(home, target, what, alone=home.machine.limit == 1)
         except SharedStateLeak as error:
             self._abort(error)
             raise
 
     def _enter(self, fiber: Fiber) -> None:
-        self.isolation.enters(fiber.home)
+        leak = self.isolation.enters(fiber.home)
+        if leak is not None and self._main is not None:
+            self._main.error = leak  # what it goes on with: now, or when its turn comes
+            if self._main.parked and fiber is not self._main:
+                self.fibers.wake(self._main, leak)
         if fiber.home is None:
             current.install(None)
             self.touch("driver", is_open=self.shared)
