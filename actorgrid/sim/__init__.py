@@ -7,6 +7,8 @@ The map of the house; each line may use the lines below it::
                  a simulated run again on real processes; the outcomes of both compared
     picture      the same as one HTML file
     report       the story of a failure on one screen
+    nondeterminism
+                 two runs of one schedule compared
     shrink       the shortest such story
     search, exhaustive, policies
                  which schedules to try

@@ -123,9 +123,11 @@ class SimLock(_OnePerProcess[_Held]):
         return held.acquire(self._world, blocking, timeout)
 
     def release(self) -> None:
-        """See ``threading.Lock.release``."""
+        """See ``threading.Lock.release``. A world may have begun, or ended, since it was acquired."""
         held = self._here()
-        if held is None:
+        if held is None and not self._real.locked() and self._last is not None and self._last.locked:
+            self._last.locked = False
+        elif held is None or (not held.locked and self._real.locked()):
             self._real.release()
         else:
             held.release(self._world)
@@ -176,9 +178,14 @@ class SimRLock(_OnePerProcess[_Held]):
         return False
 
     def release(self) -> None:
-        """See ``threading.RLock.release``."""
+        """See ``threading.RLock.release``. A world may have begun, or ended, since it was acquired."""
         held = self._here()
-        if held is None:
+        ours = bool(self._real._is_owned())  # noqa: SLF001  # what threading.Condition asks of a lock
+        if held is None and not ours and self._last is not None and self._last.count:
+            self._last.count -= 1
+            self._last.locked = bool(self._last.count)
+            return
+        if held is None or (ours and not self._owns(held)):
             self._real.release()
             return
         if not self._owns(held):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import asyncio
+import concurrent.futures
 import datetime as dt
 import os
 import queue
@@ -202,6 +203,8 @@ class Patches:
         self._gated(threading.Thread, "start", threads.start)
         self._gated(threading.Thread, "join", lambda thread, timeout=None: threads.join(thread, timeout, real_join))
         self._gated(threading.Thread, "is_alive", lambda thread: threads.is_alive(thread, real_alive))
+        made = concurrent.futures.Future.__init__
+        self._gated(concurrent.futures.Future, "__init__", lambda future: threads.future(future, made))
 
     # -- processes
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import sys
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from actorgrid.sim.fibers import Fiber, WorldOver
 
 if TYPE_CHECKING:
     from actorgrid.sim.world import World
+
+
+class SimFuture(concurrent.futures.Future[Any]):
+    """A future whose place in a set does not depend on its address: ``concurrent.futures.wait`` returns sets."""
+
+    number = 0
+
+    def __hash__(self) -> int:
+        return self.number
 
 
 class Threads:
@@ -21,11 +31,20 @@ class Threads:
         self._done: dict[threading.Thread, bool] = {}
         self._joining: dict[threading.Thread, list[Fiber]] = {}
         self._real_ident = threading.get_ident()
+        self._futures = 0
 
     def ident(self) -> int:
         """Return what ``threading.get_ident`` says."""
         fiber = self.world.fibers.current
         return self._real_ident if fiber is None or not fiber.ident else fiber.ident
+
+    def future(self, future: Any, real: Callable[..., None]) -> None:
+        """See ``concurrent.futures.Future.__init__``."""
+        real(future)
+        if type(future) is concurrent.futures.Future:
+            self._futures += 1
+            future.__class__ = SimFuture
+            cast("SimFuture", future).number = self._futures
 
     def start(self, thread: threading.Thread) -> None:
         """See ``threading.Thread.start``."""

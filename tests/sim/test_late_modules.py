@@ -124,3 +124,15 @@ def test_each_simulated_process_has_its_own_lock_of_a_module() -> None:
         return time.monotonic() - began
 
     assert value_of(program) == pytest.approx(HOUR, abs=1)
+
+
+@pytest.mark.parametrize("lock", ["LOCK", "RLOCK", "CONDITION"])
+def test_lock_may_be_held_while_a_world_begins_or_ends(lock: str) -> None:
+    value_of(imported)
+    held = getattr(imported(), lock)
+    with held:
+        ag.init(engine="sim")
+    with held:
+        ag.shutdown()
+    with held:
+        pass
