@@ -119,8 +119,9 @@ class _Gate:
         """A world ends."""
         self._simulated.remove(simulated)
 
-    def _hook(self, event: str, args: tuple[Any, ...]) -> None:
-        if event in _REFUSED and any(simulated() for simulated in self._simulated):
+    def _hook(self, event: str, args: tuple[Any, ...], refused: frozenset[str] = _REFUSED) -> None:
+        # ``refused``: at the interpreter's end the module has lost its globals, and hooks are called on.
+        if event in refused and any(simulated() for simulated in self._simulated):
             shown = f"{args[0]!r:.60}" if args else ""
             raise SimulationError(
                 f"the simulator cannot run {event}({shown}): other processes and machines are outside of the "
