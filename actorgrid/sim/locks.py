@@ -29,8 +29,10 @@ S = TypeVar("S")
 class _OnePerProcess(Generic[S]):
     """Something of which each process has its own."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, shared: bool = False) -> None:
+        """``shared``: it is not one of a process but of whoever waits, as the locks in a condition are."""
         self._world = world
+        self._shared = shared
         self._states: dict[Any, S] = {}
         self._last: S | None = None
 
@@ -46,7 +48,7 @@ class _OnePerProcess(Generic[S]):
         if world is not self._world:
             self._world = world
             self._states.clear()
-        fiber = world.fibers.current
+        fiber = None if self._shared else world.fibers.current
         return self._of(getattr(fiber.home, "worker", None) if fiber is not None else None)
 
     def _of(self, process: Any) -> S:
@@ -105,8 +107,8 @@ class _Held:
 class SimLock(_OnePerProcess[_Held]):
     """``threading.Lock`` for fibers."""
 
-    def __init__(self, world: World) -> None:
-        super().__init__(world)
+    def __init__(self, world: World, *, shared: bool = False) -> None:
+        super().__init__(world, shared=shared)
         self._real: Any = _thread.allocate_lock()
 
     def __reduce__(self) -> NoReturn:
@@ -210,6 +212,10 @@ class SimRLock(_OnePerProcess[_Held]):
         held = self._here()
         return bool(self._real._is_owned()) if held is None else self._owns(held)  # noqa: SLF001  # see above
 
+    def _recursion_count(self) -> int:
+        held = self._here()
+        return int(self._real._recursion_count()) if held is None else held.count  # noqa: SLF001  # see above
+
     def _release_save(self) -> Any:
         held = self._here()
         if held is None:
@@ -249,6 +255,9 @@ class SimpleQueue(_OnePerProcess[_Items]):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._real: Any = _queue.SimpleQueue()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("cannot pickle '_queue.SimpleQueue' object")
 
     def _make(self) -> _Items:
         return _Items()

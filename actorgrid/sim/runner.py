@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import os
 import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -159,6 +160,8 @@ def staged(world: World, seed: int) -> Iterator[None]:
     if isinstance(outer, SimHost) and outer.world.fibers.current is not None:
         raise SimulationError("a simulated program cannot start a simulation of its own")
     current.set_host(world.start)
+    real_environment = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
+    os.environ._data = world.environment = dict(real_environment)  # type: ignore[attr-defined]  # noqa: SLF001  # see above
     world.enter()
     patches.install()
     current.install(None)
@@ -168,6 +171,7 @@ def staged(world: World, seed: int) -> Iterator[None]:
         if world.grid is not None:
             world.grid.close()
         world.close()
+        os.environ._data = real_environment  # type: ignore[attr-defined]  # noqa: SLF001  # see above
         patches.remove()
         current.set_host(outer_host)
         current.install(outer)
