@@ -12,6 +12,7 @@ import sys
 import sysconfig
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import BuiltinMethodType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,9 +32,23 @@ _LOCKS: Final[Mapping[type, Callable[..., Any]]] = {
 #: What the standard library builds on locks.
 _BUILT: Final = ("threading", "queue")
 _seen: list[Any] = [0, []]
+#: The places among the names of modules, and inside of what they name; the modules' sizes when they were searched.
+_named: list[Any] = [(), []]
 _found: list[Any] = [(), []]
+_steady: list[bool] = [False]
 #: The lock of a module (by identity) -> it, and what stands for it in every run.
 _locks: Final[dict[int, tuple[Any, Any]]] = {}
+
+
+@contextmanager
+def steady() -> Iterator[None]:
+    """While the block lasts only the simulated program gives other values to the names of modules."""
+    _named[0] = ()
+    before, _steady[0] = _steady[0], True
+    try:
+        yield
+    finally:
+        _steady[0] = before
 
 
 def user_modules() -> list[ModuleType]:
@@ -97,12 +112,12 @@ class Replacements:
 
     def install(self) -> None:
         """Replace what is found."""
-        for module in user_modules():
-            namespace = vars(module)
-            for name, value in list(namespace.items()):
-                if id(value) in self._stand_ins or type(value) in _LOCKS:
-                    self._replace(Place(namespace, name), value)
-        for place in self._inside():
+        shape = [(id(module), len(vars(module))) for module in user_modules()]
+        if not _steady[0] or _named[0] != shape:
+            _named[:] = shape, list(self._search_names())
+        if _found[0] != shape:
+            _found[:] = shape, list(self._search_inside())
+        for place in (*_named[1], *_found[1]):
             self._replace(place, place.get())
 
     def remove(self) -> None:
@@ -145,21 +160,18 @@ class Replacements:
             known = _locks[id(real)] = real, stand_in
         return known[1] if _is_free(real) else None
 
-    def _inside(self) -> list[Place]:
-        """Return the places inside of what lies in modules. They are looked for again when the modules have changed."""
-        modules = user_modules()
-        shape = [(id(module), len(vars(module))) for module in modules]
-        if _found[0] != shape:
-            seen: set[int] = set()
-            places = [
-                place
-                for module in modules
-                for value in list(vars(module).values())
-                for place in self._search(value, DEPTH, seen)
-            ]
-            _found[:] = shape, places
-        found: list[Place] = _found[1]
-        return found
+    def _search_names(self) -> Iterator[Place]:
+        for module in user_modules():
+            namespace = vars(module)
+            for name, value in list(namespace.items()):
+                if id(value) in self._stand_ins or type(value) in _LOCKS:
+                    yield Place(namespace, name)
+
+    def _search_inside(self) -> Iterator[Place]:
+        seen: set[int] = set()
+        for module in user_modules():
+            for value in list(vars(module).values()):
+                yield from self._search(value, DEPTH, seen)
 
     def _search(self, value: Any, depth: int, seen: set[int]) -> Iterator[Place]:
         if not depth or id(value) in seen or isinstance(value, str | bytes | int | float | ModuleType):

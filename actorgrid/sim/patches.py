@@ -130,10 +130,8 @@ class Patches:
 
     def _refused(self, module: Any, name: str, why: str) -> None:
         def refuse(*_args: Any, **_kwargs: Any) -> NoReturn:
-            shown = getattr(made.real, "__name__", name)
+            shown = getattr(stand_in_for(module, name)[0].real, "__name__", name)
             raise SimulationError(f"the simulator cannot run {module.__name__}.{shown}: {why}")
-
-        made, _ = stand_in_for(module, name)
 
         self._gated(module, name, refuse)
 

@@ -19,6 +19,7 @@ from actorgrid.exceptions import SimulationError, TaskError
 from actorgrid.sim.choices import Choice, Choices, Policy, Schedule
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled
+from actorgrid.sim.holders import steady
 from actorgrid.sim.host import SimHost
 from actorgrid.sim.patches import Patches
 from actorgrid.sim.world import Step, World
@@ -196,7 +197,8 @@ def quiet_collector() -> Iterator[None]:
     gc.freeze()
     gc.disable()
     try:
-        yield
+        with steady():
+            yield
     finally:
         gc.unfreeze()
         if enabled:
