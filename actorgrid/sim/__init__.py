@@ -32,6 +32,7 @@ The map of the house; each line may use the lines below it::
     isolation    globals that real processes would not share
     places       lines of the user's program
     promises     always, eventually, sometimes
+    hashing      how strings hash here
     standins     functions that are others to simulated code
     choices, clock, fibers
                  decisions, time and turns

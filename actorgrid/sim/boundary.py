@@ -90,7 +90,11 @@ _ROWS: Final = (
     Row("state that only C code or an installed package keeps", "real", "shared by all simulated processes"),
     Row("classes and functions defined in functions or in __main__", "simulated", "each process has its own copy"),
     Row("arguments and results", "simulated", "pickled, as on real processes"),
-    Row("the order of sets of strings", "real", "set PYTHONHASHSEED: it differs from process to process"),
+    Row(
+        "the order of sets of strings",
+        "real",
+        "goes by PYTHONHASHSEED: a schedule remembers it, the command line sets it to 0, in pytest set it yourself",
+    ),
     Row("id(), default hash(), sets of plain objects", "real", "addresses differ; schedules that are run twice tell"),
     Row("hash(None) before Python 3.12", "real", "an address: it differs from process to process"),
     Row(

@@ -15,6 +15,7 @@ from actorgrid.exceptions import SimulationFailed
 from actorgrid.sim.choices import Dull, Forced, Policy, Schedule
 from actorgrid.sim.exhaustive import DepthFirst, Proof, explore_all
 from actorgrid.sim.faults import Faults, Level
+from actorgrid.sim.hashing import warn_of_others
 from actorgrid.sim.nondeterminism import REPLAYS, must_be_equal
 from actorgrid.sim.picture import picture
 from actorgrid.sim.realplay import RealRun, play_for_real
@@ -208,11 +209,14 @@ def replay(
 ) -> Run | RealRun:  # fmt: skip
     """Run ``program`` again exactly as in a report, and return the run. Raises ValueError for a broken ``source``.
 
+    It warns if the schedule was found under another PYTHONHASHSEED: sets of strings may have another order here.
+
     ``real``: on real processes. Every actor starts its calls in the recorded order, and processes are killed where they
     were; what cannot be enforced (time, which of several results ``wait`` sees) is listed in the result. After
     ``timeout`` seconds the grid is ended, and the result says what had not come to pass.
     """
     plan = Schedule.loads(source) if isinstance(source, str) else source
+    warn_of_others(plan.settings)
     simulated = run(program, *args, schedule=plan, **kwargs)
     if not real:
         return simulated

@@ -16,6 +16,7 @@ from typing import Any, Final
 from actorgrid.core.messages import Kill
 from actorgrid.engine import current
 from actorgrid.exceptions import SimulationError, TaskError
+from actorgrid.sim import hashing
 from actorgrid.sim.choices import Choice, Choices, Policy, Schedule
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled
@@ -141,7 +142,8 @@ class Program:
 
 def settings_of(faults: Faults, level: Level) -> dict[str, Any]:
     """Return what a schedule must remember of its world."""
-    return faults.settings() if level == "calls" else {**faults.settings(), "level": level}
+    plain = {**faults.settings(), **hashing.settings()}
+    return plain if level == "calls" else {**plain, "level": level}
 
 
 def call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
