@@ -17,6 +17,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
+        if asked.command == "sim" and argv is None:  # a process of its own
+            from actorgrid.cli.sim import hash_as_found
+
+            hash_as_found(asked)
         return _carry_out(asked)
     except KeyboardInterrupt:
         print("actorgrid: interrupted", file=sys.stderr)

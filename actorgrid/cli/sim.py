@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from actorgrid import sim
+from actorgrid.sim import hashing
 from actorgrid.sim.report import describe
 
 
@@ -30,6 +33,20 @@ def run_command(asked: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         print(f"actorgrid sim: {error}", file=sys.stderr)
         return 2
+
+
+def hash_as_found(asked: argparse.Namespace) -> None:
+    """Start this command again where strings hash as they did for its schedule; without one: as in every other run.
+
+    Nothing if they do already, or if PYTHONHASHSEED says how they are to hash.
+    """
+    wanted = os.environ.get(hashing.VARIABLE, "0")
+    if asked.how == "replay" and asked.schedule:
+        with contextlib.suppress(ValueError):  # it is told later
+            wanted = str(hashing.seed_of(sim.Schedule.loads(asked.schedule).settings) or wanted)
+    if wanted.isdigit() and hashing.hash_seed() != int(wanted) and not sys.flags.ignore_environment:
+        sys.stdout.flush()
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, hashing.VARIABLE: wanted})  # noqa: S606  # ourselves
 
 
 def load(name: str) -> Callable[..., Any]:

@@ -7,6 +7,8 @@ The map of the house; each line may use the lines below it::
                  a simulated run again on real processes; the outcomes of both compared
     picture      the same as one HTML file
     report       the story of a failure on one screen
+    nondeterminism
+                 two runs of one schedule compared
     shrink       the shortest such story
     search, exhaustive, policies
                  which schedules to try
@@ -17,7 +19,7 @@ The map of the house; each line may use the lines below it::
     property_based
                  world(): the same inside of Hypothesis tests, which shrink inputs and schedule together
     session      init(engine="sim"): a world around a program outside of any run
-    patches, threads
+    patches, threads, locks
                  clocks, locks, threads, processes as simulated code finds them
     world        the hub: user code, messages, choices, time, faults
     parts        what of it can be looked at
@@ -30,6 +32,8 @@ The map of the house; each line may use the lines below it::
     isolation    globals that real processes would not share
     places       lines of the user's program
     promises     always, eventually, sometimes
+    hashing      how strings hash here
+    standins     functions that are others to simulated code
     choices, clock, fibers
                  decisions, time and turns
 """

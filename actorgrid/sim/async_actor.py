@@ -45,6 +45,28 @@ class _Selector:
             self.world.fibers.wake(self.fiber)
 
 
+class SimTask(asyncio.Task[Any]):
+    """A task whose place in a set does not depend on its address: ``asyncio.wait`` returns sets."""
+
+    def __init__(self, coro: Any, *, number: int, **kwargs: Any) -> None:
+        self._number = number
+        super().__init__(coro, **kwargs)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+class SimFuture(asyncio.Future[Any]):
+    """A future whose place in a set does not depend on its address."""
+
+    def __init__(self, *, number: int, **kwargs: Any) -> None:
+        self._number = number
+        super().__init__(**kwargs)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
 class SimLoop(asyncio.base_events.BaseEventLoop):
     """An event loop on virtual time without sockets."""
 
@@ -53,11 +75,26 @@ class SimLoop(asyncio.base_events.BaseEventLoop):
         self._world = world
         self._selector = _Selector(world)
         self._clock_resolution = 1e-9
+        self._made = 0
         world.loops.append(self)
 
     def time(self) -> float:
         """Return the virtual time."""
         return self._world.clock.now
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """See ``asyncio.AbstractEventLoop.create_future``."""
+        self._made += 1
+        return SimFuture(number=self._made, loop=self)
+
+    def create_task(self, coro: Any, *, name: Any = None, **kwargs: Any) -> Any:
+        """See ``asyncio.AbstractEventLoop.create_task``."""
+        if self.get_task_factory() is not None:
+            return super().create_task(coro, name=name, **kwargs)
+        self._check_closed()  # type: ignore[attr-defined]  # BaseEventLoop's
+        self._made += 1
+        # Not asyncio's own name: it counts the tasks that the interpreter has ever made.
+        return SimTask(coro, number=self._made, loop=self, name=name or f"Task-{self._made}", **kwargs)
 
     def _process_events(self, events: Any) -> None:
         del events

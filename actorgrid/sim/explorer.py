@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, overload
 
-from actorgrid.exceptions import NondeterminismError, SimulationFailed
+from actorgrid.exceptions import SimulationFailed
 from actorgrid.sim.choices import Dull, Forced, Policy, Schedule
 from actorgrid.sim.exhaustive import DepthFirst, Proof, explore_all
 from actorgrid.sim.faults import Faults, Level
+from actorgrid.sim.hashing import warn_of_others
+from actorgrid.sim.nondeterminism import REPLAYS, must_be_equal
 from actorgrid.sim.picture import picture
 from actorgrid.sim.realplay import RealRun, play_for_real
 from actorgrid.sim.report import describe
@@ -113,8 +115,9 @@ def explore(
 ) -> Exploration:  # fmt: skip
     """Run ``fn`` under up to ``runs`` schedules (or for ``seconds``) and shrink what fails.
 
-    One schedule in ``check_every`` is run twice, and NondeterminismError is raised if the two differ: then something
-    that the simulator does not control had a say. ``policy`` is a name (see ``search_named``); ``level``: see ``run``.
+    One schedule in ``check_every`` is run twice, and what fails is replayed. NondeterminismError is raised if two runs
+    differ: then something that the simulator does not control had a say. ``policy`` is a name (see ``search_named``);
+    ``level``: see ``run``.
     """
     program = Program(fn, args, kwargs, faults or Faults(), max_events, checks, level)
     result = Exploration()
@@ -131,7 +134,7 @@ def explore(
             for name, reached in one.reached.items():
                 result.reached[name] = result.reached.get(name, False) or reached
             if check_every and result.runs % check_every == 1:
-                _same_again(program, one)
+                must_be_equal(program, one)
             if one.failed and one.identity not in identities:
                 identities.add(one.identity)
                 result.failures.append(_failure(program, one, result.runs, shrink=shrink))
@@ -150,24 +153,10 @@ def explore(
     return result
 
 
-def _same_again(program: Program, one: Run) -> None:
-    again = program.run(Forced(dict(one.schedule.deviations)), one.schedule.seed)
-    if again.digest != one.digest:
-        one = program.run(Forced(dict(one.schedule.deviations)), one.schedule.seed, details=True)
-        again = program.run(Forced(dict(one.schedule.deviations)), one.schedule.seed, details=True)
-        for index, (left, right) in enumerate(zip(one.story, again.story, strict=False)):
-            if left != right:
-                raise NondeterminismError(f"two runs with the same choices differ at step {index}: {left} and {right}")
-        raise NondeterminismError(
-            f"two runs with the same choices differ: {len(one.story)} and {len(again.story)} steps, "
-            f"errors {one.identity} and {again.identity}"
-        )
-
-
 def _failure(program: Program, first: Run, found_after: int, *, shrink: bool) -> Failure:
     shrinker = Shrinker(program, first)
     best = shrinker.shrink() if shrink else first
-    detailed = program.run(Forced(dict(best.schedule.deviations)), best.schedule.seed, details=True)
+    detailed = must_be_equal(program, best, replays=REPLAYS)
     name = getattr(program.function, "__name__", repr(program.function))
     passing = _nearest_that_passes(program, detailed)
     report = describe(detailed, program=f"{name}()", shrunk_in=shrinker.runs, passing=passing)
@@ -220,11 +209,14 @@ def replay(
 ) -> Run | RealRun:  # fmt: skip
     """Run ``program`` again exactly as in a report, and return the run. Raises ValueError for a broken ``source``.
 
+    It warns if the schedule was found under another PYTHONHASHSEED: sets of strings may have another order here.
+
     ``real``: on real processes. Every actor starts its calls in the recorded order, and processes are killed where they
     were; what cannot be enforced (time, which of several results ``wait`` sees) is listed in the result. After
     ``timeout`` seconds the grid is ended, and the result says what had not come to pass.
     """
     plan = Schedule.loads(source) if isinstance(source, str) else source
+    warn_of_others(plan.settings)
     simulated = run(program, *args, schedule=plan, **kwargs)
     if not real:
         return simulated

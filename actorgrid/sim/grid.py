@@ -11,6 +11,7 @@ import importlib
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import ids
@@ -62,7 +63,7 @@ to_client: Final = _channel(m.ToClient)
 class Call:
     """A submission as the world sees it: its place in the tree of calls, equal in every run."""
 
-    __slots__ = ("age", "chain", "label", "name", "path", "readonly", "site")
+    __slots__ = ("age", "chain", "given", "label", "name", "path", "readonly", "site")
 
     def __init__(self, path: str, chain: Chain, age: int, name: str, *, readonly: bool) -> None:
         self.path = path
@@ -71,8 +72,9 @@ class Call:
         self.age = age
         self.name = name
         self.label = f"{name} {path}"
-        #: File and line that made it, while the story is told.
+        #: File and line that made it, and a digest of its arguments, while the story is told.
         self.site = ""
+        self.given = ""
 
 
 class Grid:
@@ -171,6 +173,7 @@ class Grid:
             self.world.choices.policy.born(("call", self.calls[message.actor].path, path), readonly=spec.readonly)
         if self.world.story is not None:
             call.site = self.world.sites.get((number, message.parent, message.nth), "")
+            call.given = blake2b(message.args, digest_size=4).hexdigest()
             self.by_path[path] = call
 
     def _touch(self, batch: list[Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from actorgrid.sim import hashing
 from actorgrid.sim.runner import Run
 
 MOST_STEPS: Final = 40
@@ -28,6 +29,9 @@ def describe(run: Run, *, program: str, shrunk_in: int = 0, passing: Run | None 
         lines += ["", "who waits for what:", *(f"  {wait}" for wait in run.waits.split("; "))]
     if passing is not None:
         lines += ["", *_difference(run, passing)]
+    if hashing.HERE is None:
+        lines += ["", "strings hash at random here: if the order of a set of them matters, find and replay it under"]
+        lines[-1] += f" {hashing.VARIABLE}=0"
     lines += ["", f"replay it:  actorgrid.sim.replay({run.schedule.dumps()!r}, {program.split('(', maxsplit=1)[0]})"]
     return "\n".join(lines)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import os
 import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -15,9 +16,11 @@ from typing import Any, Final
 from actorgrid.core.messages import Kill
 from actorgrid.engine import current
 from actorgrid.exceptions import SimulationError, TaskError
+from actorgrid.sim import hashing
 from actorgrid.sim.choices import Choice, Choices, Policy, Schedule
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled
+from actorgrid.sim.holders import steady
 from actorgrid.sim.host import SimHost
 from actorgrid.sim.patches import Patches
 from actorgrid.sim.world import Step, World
@@ -102,6 +105,7 @@ class Program:
         if details:
             world.story = []
         run = Run(Schedule(seed))
+        world.isolation.program(self.function)
         with staged(world, seed):
             try:
                 run.value = call(self.function, self.args, self.kwargs)
@@ -138,7 +142,8 @@ class Program:
 
 def settings_of(faults: Faults, level: Level) -> dict[str, Any]:
     """Return what a schedule must remember of its world."""
-    return faults.settings() if level == "calls" else {**faults.settings(), "level": level}
+    plain = {**faults.settings(), **hashing.settings()}
+    return plain if level == "calls" else {**plain, "level": level}
 
 
 def call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -158,6 +163,8 @@ def staged(world: World, seed: int) -> Iterator[None]:
     if isinstance(outer, SimHost) and outer.world.fibers.current is not None:
         raise SimulationError("a simulated program cannot start a simulation of its own")
     current.set_host(world.start)
+    real_environment = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
+    os.environ._data = world.environment = dict(real_environment)  # type: ignore[attr-defined]  # noqa: SLF001  # see above
     world.enter()
     patches.install()
     current.install(None)
@@ -167,6 +174,7 @@ def staged(world: World, seed: int) -> Iterator[None]:
         if world.grid is not None:
             world.grid.close()
         world.close()
+        os.environ._data = real_environment  # type: ignore[attr-defined]  # noqa: SLF001  # see above
         patches.remove()
         current.set_host(outer_host)
         current.install(outer)
@@ -191,7 +199,8 @@ def quiet_collector() -> Iterator[None]:
     gc.freeze()
     gc.disable()
     try:
-        yield
+        with steady():
+            yield
     finally:
         gc.unfreeze()
         if enabled:

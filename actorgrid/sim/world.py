@@ -45,7 +45,7 @@ HOUR: Final = 3600
 
 
 class Step(NamedTuple):
-    """Something that happened: when, its kind, to which actor, what, the line that called it, and who."""
+    """Something that happened: when, its kind, to which actor, what, the line that called it, who, a digest of what."""
 
     when: float
     kind: str
@@ -53,6 +53,7 @@ class Step(NamedTuple):
     what: str
     site: str = ""
     caller: str = ""
+    given: str = ""
 
 
 class World(Parts):
@@ -240,13 +241,17 @@ class World(Parts):
     def calls(self, home: Any, target: Any, what: str) -> None:
         """A call begins. The run ends with SharedStateLeak if its code would find what another process left."""
         try:
-            self.isolation.calls(home, target, what)
+            self.isolation.calls(home, target, what, alone=home.machine.limit == 1)
         except SharedStateLeak as error:
             self._abort(error)
             raise
 
     def _enter(self, fiber: Fiber) -> None:
-        self.isolation.enters(fiber.home)
+        leak = self.isolation.enters(fiber.home)
+        if leak is not None and self._main is not None:
+            self._main.error = leak  # what it goes on with: now, or when its turn comes
+            if self._main.parked and fiber is not self._main:
+                self.fibers.wake(self._main, leak)
         if fiber.home is None:
             current.install(None)
             self.touch("driver", is_open=self.shared)
@@ -375,9 +380,8 @@ class World(Parts):
         by_path = self.grid.by_path
         parent = by_path.get(event.what.rpartition(".")[0])
         caller = parent.label if parent is not None else "main"
-        return Step(
-            self.clock.now, event.kind, by_path[event.where].label, event.label, by_path[event.what].site, caller
-        )
+        call = by_path[event.what]
+        return Step(self.clock.now, event.kind, by_path[event.where].label, event.label, call.site, caller, call.given)
 
     def _dullness(self, event: Event) -> tuple[int, int, int]:
         """Return what the dull order sorts by: closest in the tree of calls to what ran last, then chains by age.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from actorgrid import sim
 from actorgrid.cli import main
+from actorgrid.sim import hashing
 
 PROGRAM = """
 import actorgrid as ag
@@ -98,3 +103,62 @@ def test_story_is_written_as_a_page_that_needs_nothing_else(bank: str, tmp_path:
     assert text.count('class="call odd"') == 1
     assert "Account.set" in text
     assert "http" not in text
+
+
+NAMES = """
+import actorgrid as ag
+
+@ag.remote
+class Last:
+    def __init__(self):
+        self.name = ""
+    def put(self, name):
+        self.name = name
+    def get(self):
+        return self.name
+
+def last_of_a_set():
+    last = Last.remote()
+    for name in {"alpha", "beta", "gamma", "delta"}:
+        last.put.remote(name)
+    assert ag.get(last.get.remote()) == "no"
+"""
+
+
+def command(*words: str, hash_seed: str | None) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONHASHSEED"}
+    if hash_seed is not None:
+        environment["PYTHONHASHSEED"] = hash_seed
+    return subprocess.run(
+        [sys.executable, "-m", "actorgrid", "sim", *words], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_sets_of_strings_have_one_order_on_the_command_line(tmp_path: Path) -> None:
+    file = tmp_path / "names.py"
+    file.write_text(NAMES, encoding="utf-8")
+    program = f"{file}::last_of_a_set"
+    found = [command("explore", program, hash_seed=None).stdout.partition("\n\n")[2] for _ in range(3)]
+    assert len({text.partition("schedules/s")[0].rpartition(",")[0] for text in found}) == 1
+    line = re.search(r"ag1:[^']+", command("explore", program, hash_seed="1").stdout)
+    assert line is not None
+    assert sim.Schedule.loads(line[0]).settings == {"hash": 1}
+    told = [command("replay", program, line[0], hash_seed=seed).stdout for seed in ("1", "2", None)]
+    assert told[0] == told[1] == told[2]
+
+
+def test_replay_under_another_hash_seed_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashing, "HERE", 2)
+    with pytest.warns(UserWarning, match="found under PYTHONHASHSEED=1, and this is PYTHONHASHSEED=2"):
+        sim.replay(sim.Schedule(0, (), {"hash": 1}), lambda: None)
+
+
+@pytest.mark.parametrize("seed", [None, 0, 7])
+def test_report_says_that_strings_hash_at_random(seed: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise ValueError
+
+    monkeypatch.setattr(hashing, "HERE", seed)
+    failure = sim.explore(fails, runs=1).failures[0]
+    assert ("strings hash at random here" in failure.report) == (seed is None)
+    assert failure.schedule.settings == ({"hash": 7} if seed else {})
