@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from actorgrid import sim
@@ -32,6 +34,18 @@ def run_command(asked: argparse.Namespace) -> int:
         return 2
 
 
+@contextmanager
+def as_main(module: ModuleType) -> Iterator[None]:
+    """Treat a module as ``python FILE.py`` would: no worker imports it, so what its top level runs is run once."""
+    import cloudpickle  # only if a program is loaded
+
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
 def load(name: str) -> Callable[..., Any]:
     """Return the function that ``FILE.py::function`` names. Raises ValueError, OSError."""
     file, _, function = name.partition("::")
@@ -46,7 +60,8 @@ def load(name: str) -> Callable[..., Any]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     sys.path.insert(0, str(path.parent.resolve()))
-    spec.loader.exec_module(module)
+    with as_main(module):
+        spec.loader.exec_module(module)
     found = getattr(module, function, None)
     if callable(found):
         return found  # type: ignore[no-any-return]  # it is callable
@@ -74,7 +89,8 @@ def _replay(asked: argparse.Namespace, program: Callable[..., Any]) -> int:
         raise ValueError("replay needs the ag1:... line of a report")
     if not asked.real:
         return _report(sim.replay(asked.schedule, program), asked.program)
-    real = sim.replay(asked.schedule, program, real=True)
+    with as_main(sys.modules[program.__module__]):
+        real = sim.replay(asked.schedule, program, real=True)
     for line in real.unenforced:
         print(f"not enforced: {line}")
     for line in real.missing:

@@ -90,7 +90,8 @@ class _Patience:
 def play_for_real(
     simulated: Run, program: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], timeout: float
 ) -> RealRun:
-    """Play ``simulated`` on real processes."""
+    """Play ``simulated`` on real processes. Raises RuntimeError in a process of a grid."""
+    current.check_may_start()
     deaths = [kill for kill in simulated.deaths if kill.call or kill.point != "send"]
     script = Script(simulated.orders, deaths)
     result = RealRun(simulated, unenforced=_unenforced(simulated))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import actorgrid as ag
 from actorgrid import sim
 from tests.zoo import actors, crashes, locks, protocols, replication, separators, shared_state, structures
 
@@ -60,3 +61,16 @@ def test_what_cannot_be_enforced_is_said() -> None:
     found = sim.explore(actors.wait_order, runs=100).failures[0]
     real = sim.replay(found.schedule, actors.wait_order, real=True, timeout=20)
     assert any("wait()" in line for line in real.unenforced)
+
+
+def test_process_of_a_grid_plays_nothing_for_real(grid: object) -> None:
+    # It would start a grid whose processes may do the same: that is what an import without a guard led to.
+    del grid
+    schedule = sim.run(shared_state.account).schedule
+
+    @ag.remote
+    def play() -> None:
+        sim.replay(schedule, shared_state.account, real=True)
+
+    with pytest.raises(RuntimeError, match="cannot start a grid of its own"):
+        ag.get(play.remote())
