@@ -79,13 +79,17 @@ def _nothing() -> None: ...
 
 
 class Choice(NamedTuple):
-    """Decision number ``at`` of a run: number ``value`` of ``bound`` possibilities."""
+    """Decision number ``at`` of a run: number ``value`` of ``bound`` possibilities.
+
+    ``kind``: that of the event, or of the draw; ``over``: the kind of the dull event that did not happen.
+    """
 
     at: int
     value: int
     bound: int
     kind: str
     label: str
+    over: str = ""
 
 
 class Schedule(msgspec.Struct, frozen=True, array_like=True):
@@ -198,8 +202,9 @@ class Choices:
                 self.policy.choose(events)
             return events[0]
         value = self.policy.choose(events)
-        self._note(value, bound, "event", events[value].label)
-        return events[value]
+        event = events[value]
+        self._note(value, bound, event.kind, event.label, events[0].kind if value else "")
+        return event
 
     def draw(self, kind: str, bound: int, label: str = "") -> int:
         """Return a number below ``bound``."""
@@ -209,11 +214,11 @@ class Choices:
         self._note(value, bound, kind, label)
         return value
 
-    def _note(self, value: int, bound: int, kind: str, label: str) -> None:
+    def _note(self, value: int, bound: int, kind: str, label: str, over: str = "") -> None:
         if value:
             self.deviations[self.count] = value
         if self.record is not None:
-            self.record.append(Choice(self.count, value, bound, kind, label))
+            self.record.append(Choice(self.count, value, bound, kind, label, over))
         self.count += 1
 
     def observe(self, what: str) -> None:

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from actorgrid.sim.places import user_site
+
 if TYPE_CHECKING:
     from actorgrid.sim.world import World
 
@@ -30,6 +32,8 @@ class Randomness:
 
     def generator(self) -> random.Random:
         """Return the generator of the process whose code runs."""
+        if self._world.story is not None and not self._world.drew:
+            self._world.drew = user_site()
         fiber = self._world.fibers.current
         pid = fiber.home.pid if fiber is not None and fiber.home is not None else 0
         found = self._generators.get(pid)

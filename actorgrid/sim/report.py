@@ -60,15 +60,15 @@ def _headline(run: Run) -> str:
 
 def _table(run: Run) -> list[str]:
     """Return the steps: virtual time, actor, what it started, and the line that asked for it; deviations are marked."""
-    deviating = {choice.label for choice in run.record if choice.value}
     story = run.story[-MOST_STEPS:]
+    before = len(run.story) - len(story)
     lane = max([5, *(len(step.where) for step in story)])
     rows = [(step, step.what if step.kind == "call" else f"[{step.kind}] {step.what}") for step in story]
     width = max([4, *(len(what) for step, what in rows if step.site)])
     lines = [f"{'time':>10}  {'where':<{lane}}  {'what':<{width}}  called at"]
-    if len(story) < len(run.story):
-        lines.append(f"{'':>10}  ... {len(run.story) - len(story)} steps before")
-    for step, what in rows:
-        mark = "  <-- deviates" if step.what in deviating else ""
+    if before:
+        lines.append(f"{'':>10}  ... {before} steps before")
+    for number, (step, what) in enumerate(rows, before):
+        mark = "  <-- deviates" if run.deviates(number) else ""
         lines.append(f"{step.when:>10.6f}  {step.where:<{lane}}  {what:<{width}}  {step.site}{mark}".rstrip())
     return lines

@@ -46,6 +46,8 @@ class Run:
     digest: str = ""
     record: list[Choice] = field(default_factory=list, repr=False)
     story: list[Step] = field(default_factory=list, repr=False)
+    #: Step of the story -> the decision that led to it.
+    decided: dict[int, int] = field(default_factory=dict, repr=False)
     #: How many calls each chain made.
     lengths: dict[str, int] = field(default_factory=dict, repr=False)
     #: Calls in the order in which each actor started them.
@@ -56,11 +58,18 @@ class Run:
     reached: dict[str, bool] = field(default_factory=dict)
     #: Who was waiting for what when a deadlock was found.
     waits: str = ""
+    #: Where random numbers were drawn first: file and line, "" if nowhere.
+    drew: str = ""
 
     @property
     def failed(self) -> bool:
         """Whether the program raised."""
         return self.error is not None
+
+    def deviates(self, step: int) -> bool:
+        """Return whether step number ``step`` of the story came of a decision that was not dull."""
+        at = self.decided.get(step)
+        return at is not None and bool(self.record[at].value)
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -124,7 +133,8 @@ class Program:
         choices.observe(f"{run.identity[0]} {run.identity[1].rpartition('/')[2]} {world.clock.now:.9f}")
         run.digest = choices.digest()
         run.record = choices.record or []
-        run.story = world.story or []
+        run.story, run.decided = world.story or [], world.decided
+        run.drew = world.drew
         run.waits = world.last_waits
         run.lengths = world.lengths
         run.orders = world.orders
