@@ -25,6 +25,7 @@ The map of the house; each line may use the lines below it::
     worker, async_actor, host, memory
                  a simulated process
     faults       what may break
+    readonly     whether a readonly method leaves its actor as it was
     races, footprint
                  which steps commute
     isolation    globals that real processes would not share

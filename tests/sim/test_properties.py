@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
 
 import pytest
 
@@ -126,23 +125,6 @@ def test_program_that_goes_on_for_ever_is_ended() -> None:
             time.sleep(1)
 
     assert isinstance(sim.run(program, max_events=1000).error, LivelockError)
-
-
-def test_readonly_method_that_writes_is_an_error() -> None:
-    @ag.remote
-    class Liar:
-        def __init__(self) -> None:
-            self.reads = 0
-
-        @ag.method(readonly=True)
-        def read(self) -> int:
-            self.reads += 1
-            return self.reads
-
-    def program() -> Any:
-        return ag.get(Liar.remote().read.remote())
-
-    assert "readonly=True and changed its actor" in str(sim.run(program).error)
 
 
 def test_every_outcome_on_real_processes_is_one_of_the_simulated() -> None:
