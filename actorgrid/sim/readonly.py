@@ -1,7 +1,7 @@
 """Whether a method that is marked ``readonly=True`` leaves its actor as it was.
 
-It is looked at from each moment the method goes on to the next at which it waits: what happens meanwhile is the doing of
-others. What cannot be pickled (a lock, a file, a lambda) counts as changed if it is another object.
+It is looked at from each moment the method goes on to the next at which it waits: what happens meanwhile others do.
+What cannot be pickled (a lock, a file, a lambda) counts as changed if it is another object.
 
 This file may not know who runs methods.
 """
