@@ -341,8 +341,10 @@ class SimDriver(SimHost):
         super().hear_more(message)
 
     def shutdown(self) -> None:
-        """End the grid."""
+        """End the grid. Raises AssertionError for what was to hold always, unless something else is wrong already."""
         if self.alive:
+            if sys.exc_info()[0] is None and not self.world.over:
+                self.world.promises.check()
             self.grid.close()
             if self.on_shutdown is not None:
                 self.on_shutdown()

@@ -487,7 +487,9 @@ class World(Parts):
         self.at_end()
 
     def at_end(self) -> None:
-        """Look at what was to hold in the end."""
+        """Look at what was to hold always, the last event included, and in the end."""
+        if self.grid is not None:
+            self.promises.check()
         if self.promises.eventually:
             self.touch(ALL)
         self.promises.at_rest()

@@ -17,6 +17,21 @@ from tests.zoo import locks
 from tests.zoo.shared_state import Cell, read_then_write
 
 
+@pytest.mark.parametrize("closes", [False, True])
+def test_always_is_checked_after_the_last_event(closes: bool) -> None:
+    def program() -> None:
+        if closes:
+            ag.init()
+        cell = Cell.remote()
+        ag.get(cell.get.remote())
+        sim.always("small", lambda: sim.peek(cell).value < 1)
+        ag.get(cell.add.remote(1))
+        if closes:
+            ag.shutdown()
+
+    assert str(sim.run(program).error) == "always: 'small' does not hold"
+
+
 def test_always_is_checked_after_every_event() -> None:
     def program() -> None:
         cell = Cell.remote()
