@@ -68,6 +68,11 @@ class SimLoop(asyncio.base_events.BaseEventLoop):
     def _write_to_self(self) -> None:
         self._selector.signal()
 
+    def call_exception_handler(self, context: Any) -> None:
+        """Say what nobody asked for; not that the world is over, which ends the tasks of killed processes."""
+        if not isinstance(context.get("exception"), WorldOver):
+            super().call_exception_handler(context)
+
     def bury(self) -> None:
         """Close it although its process died in the middle of something: no complaints."""
         for task in asyncio.all_tasks(self):
