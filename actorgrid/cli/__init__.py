@@ -63,7 +63,16 @@ def _add_sim(sim: argparse.ArgumentParser) -> None:
     sim.add_argument(
         "--policy", default="portfolio", help="explore: portfolio, idb, random, pos, pct:3, delay:0.1, urw"
     )
+    sim.add_argument("--reduction", default="dpor", help="prove: dpor, sleep or none (default: dpor)")
+    sim.add_argument("--level", choices=("calls", "links"), default="calls", help="what is a choice (default: calls)")
     sim.add_argument("--kill", type=int, default=0, help="how many processes may die in a run (default: 0)")
+    sim.add_argument("--tasks-only", action="store_true", help="... only those of tasks, not those of actors")
+    sim.add_argument("--kill-points", metavar="P,P", help="... only there: blocked, send, before_reply, restart")
+    sim.add_argument("--clock-jumps", type=int, default=0, help="how often the wall clock may jump (default: 0)")
+    sim.add_argument("--spawn-errors", type=int, default=0, help="how often a process may not start (default: 0)")
+    sim.add_argument("--store-full", type=int, default=0, help="how often a large value finds no room (default: 0)")
+    sim.add_argument("--head", action="store_true", help="the head may die")
+    sim.add_argument("--driver", action="store_true", help="the driver may die")
     sim.add_argument(
         "--html", metavar="FILE", help="explore: write the story of the first failure as a page with lanes"
     )

@@ -19,15 +19,13 @@ def run_command(asked: argparse.Namespace) -> int:
     """Do what was asked for; return the exit status: 0 nothing failed, 1 something did, 2 bad arguments."""
     try:
         program = load(asked.program)
-        faults = sim.Faults(kill=asked.kill)
         if asked.how == "replay":
             return _replay(asked, program)
+        faults = faults_of(asked)
         if asked.how == "run":
-            return _report(sim.run(program, seed=asked.seed, faults=faults), asked.program)
+            return _report(sim.run(program, seed=asked.seed, faults=faults, level=asked.level), asked.program)
         if asked.how == "prove":
-            proof = sim.prove(program, faults=faults, seed=asked.seed)
-            print(proof)
-            return 1 if proof.failures else 0
+            return _prove(asked, program, faults)
         return _explore(asked, program, faults)
     except (OSError, ValueError) as error:
         print(f"actorgrid sim: {error}", file=sys.stderr)
@@ -68,11 +66,33 @@ def load(name: str) -> Callable[..., Any]:
     raise ValueError(f"{file!r} has no function {function!r}")
 
 
+def faults_of(asked: argparse.Namespace) -> sim.Faults:
+    """Return the faults that the options allow. Raises ValueError."""
+    points = sim.Faults().kill_points if asked.kill_points is None else frozenset(asked.kill_points.split(","))
+    return sim.Faults(
+        kill=asked.kill, actors=not asked.tasks_only, kill_points=points, clock_jumps=asked.clock_jumps,
+        spawn_errors=asked.spawn_errors, store_full=asked.store_full, head=asked.head, driver=asked.driver,
+    )  # fmt: skip
+
+
+def _prove(asked: argparse.Namespace, program: Callable[..., Any], faults: sim.Faults) -> int:
+    show = _Line()
+    proof = sim.prove(
+        program, reduction=asked.reduction, faults=faults, seed=asked.seed, level=asked.level, progress=show.tell
+    )
+    show.end()
+    if proof.failures:
+        told = sim.replay(proof.failures[0].schedule, program)  # a proof tells no stories
+        print(describe(told, program=asked.program), end="\n\n")
+    print(proof)
+    return 1 if proof.failures else 0
+
+
 def _explore(asked: argparse.Namespace, program: Callable[..., Any], faults: sim.Faults) -> int:
-    show = _Progress()
+    show = _Line()
     result = sim.explore(
         program, runs=asked.runs, seconds=asked.seconds, policy=asked.policy, seed=asked.seed, faults=faults,
-        progress=show.tell if sys.stderr.isatty() else None,
+        level=asked.level, progress=show.tell,
     )  # fmt: skip
     show.end()
     for failure in result.failures:
@@ -107,22 +127,23 @@ def _report(run: sim.Run, name: str) -> int:
     return 1
 
 
-class _Progress:
-    """One line on a terminal that tells how far an exploration is."""
+class _Line:
+    """One line on a terminal that tells how far a search or a proof is."""
 
     def __init__(self) -> None:
         self._next = 0.0
         self._shown = False
 
-    def tell(self, state: sim.Exploration) -> None:
-        """Show where it is, five times a second at the most."""
+    @property
+    def tell(self) -> Callable[[sim.Progress], None] | None:
+        """What to call with how far it is; None if nobody is watching."""
+        return self._tell if sys.stderr.isatty() else None
+
+    def _tell(self, state: sim.Progress) -> None:
         if state.seconds >= self._next:
-            self._next = state.seconds + 0.2
+            self._next = state.seconds + 0.2  # a person reads five a second at the most
             self._shown = True
-            rate = state.runs / state.seconds if state.seconds else 0.0
-            sys.stderr.write(
-                f"\r{state.runs} schedules, {state.distinct} distinct, {len(state.failures)} failures, {rate:.0f}/s "
-            )
+            sys.stderr.write(f"\r{state} ")
             sys.stderr.flush()
 
     def end(self) -> None:

@@ -7,6 +7,7 @@ The map of the house; each line may use the lines below it::
                  a simulated run again on real processes; the outcomes of both compared
     picture      the same as one HTML file
     report       the story of a failure on one screen
+    progress     how far a search is
     shrink       the shortest such story
     search, exhaustive, policies
                  which schedules to try
@@ -54,6 +55,7 @@ from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.history import Counter, History, KeyValue, Mutex, Queue, Register
 from actorgrid.sim.isolation import share
 from actorgrid.sim.linearizability import UNKNOWN, Linearization, Model
+from actorgrid.sim.progress import Progress
 from actorgrid.sim.property_based import world
 from actorgrid.sim.realplay import RealRun
 from actorgrid.sim.runner import Run
@@ -74,6 +76,7 @@ __all__ = [
     "Model",
     "Mutex",
     "NotLinearizable",
+    "Progress",
     "Proof",
     "Queue",
     "RealRun",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any, Final, Literal, TypeVar, overload
 
 from actorgrid.exceptions import NondeterminismError, SimulationFailed
 from actorgrid.sim.choices import Dull, Forced, Policy, Schedule
-from actorgrid.sim.exhaustive import DepthFirst, Proof, explore_all
+from actorgrid.sim.exhaustive import Blocked, DepthFirst, Proof, explore_all
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.picture import picture
+from actorgrid.sim.progress import Progress
 from actorgrid.sim.realplay import RealRun, play_for_real
 from actorgrid.sim.report import describe
 from actorgrid.sim.runner import Program, Run, quiet_collector
@@ -64,6 +64,8 @@ class Exploration:
     reached: dict[str, bool] = field(default_factory=dict)
     #: Every schedule there is was tried.
     exhaustive: bool = False
+    #: Pairs of calls that some actor has started one right after the other, in any run.
+    pairs: int = 0
     seconds: float = 0.0
 
     @property
@@ -108,7 +110,7 @@ def run(
 def explore(
     fn: Callable[..., Any], *args: Any, runs: int = 1000, seconds: float | None = None, policy: str = "portfolio",
     seed: int = 0, faults: Faults | None = None, shrink: bool = True, check_every: int = 50, stop_at_first: bool = True,
-    max_events: int = 100_000, checks: bool = False, progress: Callable[[Exploration], None] | None = None,
+    max_events: int = 100_000, checks: bool = False, progress: Callable[[Progress], None] | None = None,
     level: Level = "calls", **kwargs: Any,
 ) -> Exploration:  # fmt: skip
     """Run ``fn`` under up to ``runs`` schedules (or for ``seconds``) and shrink what fails.
@@ -118,16 +120,15 @@ def explore(
     """
     program = Program(fn, args, kwargs, faults or Faults(), max_events, checks, level)
     result = Exploration()
-    digests: set[str] = set()
+    state = Progress()
     identities: set[tuple[str, str]] = set()
-    began = time.perf_counter()
     search = search_named(policy, seed)
     with quiet_collector():
         for chosen, learn in policies(search, runs):
             one = program.run(chosen, seed)
             learn(one)
             result.runs += 1
-            digests.add(one.digest)
+            state.saw(one)
             for name, reached in one.reached.items():
                 result.reached[name] = result.reached.get(name, False) or reached
             if check_every and result.runs % check_every == 1:
@@ -137,16 +138,14 @@ def explore(
                 result.failures.append(_failure(program, one, result.runs, shrink=shrink))
                 if stop_at_first or len(result.failures) >= MOST_FAILURES:
                     break
-            result.seconds = time.perf_counter() - began
+            state.failures = len(result.failures)
             if progress is not None:
-                result.distinct = len(digests)
-                progress(result)
-            if seconds is not None and result.seconds > seconds:
+                progress(state)
+            if seconds is not None and state.seconds > seconds:
                 break
         else:
             result.exhaustive = result.runs < runs
-    result.distinct = len(digests)
-    result.seconds = time.perf_counter() - began
+    result.distinct, result.pairs, result.seconds = state.distinct, state.pairs, state.seconds
     return result
 
 
@@ -187,7 +186,8 @@ def _nearest_that_passes(program: Program, failed: Run) -> Run | None:
 
 def prove(
     fn: Callable[..., Any], *args: Any, reduction: str = "dpor", faults: Faults | None = None,
-    max_schedules: int = 1_000_000, max_events: int = 100_000, seed: int = 0, level: Level = "calls", **kwargs: Any,
+    max_schedules: int = 1_000_000, max_events: int = 100_000, seed: int = 0, level: Level = "calls",
+    progress: Callable[[Progress], None] | None = None, **kwargs: Any,
 ) -> Proof:  # fmt: skip
     """Run ``fn`` under every schedule there is. ``Proof.complete`` says whether that was possible.
 
@@ -196,7 +196,15 @@ def prove(
     """
     if reduction not in {"dpor", "sleep", "none"}:
         raise ValueError(f"there is no reduction {reduction!r}; there are 'dpor', 'sleep' and 'none'")
-    program = Program(fn, args, kwargs, faults or Faults(), max_events, level=level)
+    state = Progress()
+
+    def told(run: Run) -> None:
+        state.saw(run)
+        state.failures += run.failed and not isinstance(run.error, Blocked)
+        if progress is not None:
+            progress(state)
+
+    program = Program(fn, args, kwargs, faults or Faults(), max_events, level=level, told=told)
 
     def one(policy: DepthFirst) -> Run:
         return program.run(policy, seed)

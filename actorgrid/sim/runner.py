@@ -103,6 +103,8 @@ class Program:
     max_events: int = 100_000
     checks: bool = False
     level: Level = "calls"
+    #: Is told of every run.
+    told: Callable[[Run], None] | None = None
 
     def run(self, policy: Policy, seed: int = 0, *, details: bool = False) -> Run:
         """Run it once. ``details``: keep every decision and tell the story."""
@@ -124,6 +126,8 @@ class Program:
             run.error = world.isolation.leak or run.error
             world.end_step()
         self._fill(run, world, choices)
+        if self.told is not None:
+            self.told(run)
         return run
 
     def _fill(self, run: Run, world: World, choices: Choices) -> None:
