@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_sim(sim: argparse.ArgumentParser) -> None:
     sim.add_argument("how", choices=("run", "explore", "prove", "replay"), help="what to do with the program")
     sim.add_argument("program", help="FILE.py::function; the function takes no arguments and fails by raising")
-    sim.add_argument("schedule", nargs="?", help="replay: the ag1:... line of a report")
+    sim.add_argument("schedule", nargs="?", help="replay: the ag1:... line of a report, or a file that has it")
     sim.add_argument("--runs", type=int, default=1000, help="explore: how many schedules (default: 1000)")
     sim.add_argument("--seconds", type=float, help="explore: how long at the most")
     sim.add_argument("--seed", type=int, default=0, help="what random numbers and random schedules follow (default: 0)")

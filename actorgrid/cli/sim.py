@@ -106,11 +106,12 @@ def _explore(asked: argparse.Namespace, program: Callable[..., Any], faults: sim
 
 def _replay(asked: argparse.Namespace, program: Callable[..., Any]) -> int:
     if not asked.schedule:
-        raise ValueError("replay needs the ag1:... line of a report")
+        raise ValueError("replay needs the ag1:... line of a report, or a file that has it")
+    source = asked.schedule if asked.schedule.startswith("ag1:") else Path(asked.schedule)
     if not asked.real:
-        return _report(sim.replay(asked.schedule, program), asked.program)
+        return _report(sim.replay(source, program), asked.program)
     with as_main(sys.modules[program.__module__]):
-        real = sim.replay(asked.schedule, program, real=True)
+        real = sim.replay(source, program, real=True)
     for line in real.unenforced:
         print(f"not enforced: {line}")
     for line in real.missing:

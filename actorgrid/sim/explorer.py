@@ -23,6 +23,8 @@ from actorgrid.sim.search import policies, search_named
 from actorgrid.sim.shrink import Shrinker
 
 F = TypeVar("F", bound=Callable[..., Any])
+#: A schedule, its line of text, or a file with that line in it.
+Source = Schedule | str | os.PathLike[str]
 #: Failures that are shrunk and kept, one per identity.
 MOST_FAILURES: Final = 10
 
@@ -88,23 +90,28 @@ class Exploration:
 
 
 def run(
-    fn: Callable[..., Any], *args: Any, seed: int = 0, schedule: Schedule | str | None = None,
+    fn: Callable[..., Any], *args: Any, seed: int = 0, schedule: Source | None = None,
     policy: Policy | None = None, faults: Faults | None = None, max_events: int = 100_000, checks: bool = False,
-    level: Level = "calls", **kwargs: Any,
+    level: Level = "calls", strict: bool = False, **kwargs: Any,
 ) -> Run:  # fmt: skip
     """Run ``fn`` once in a world of its own and return what came of it; errors are in ``Run.error``, not raised.
 
     ``schedule`` replays one; else ``policy`` decides (default: the dull run). ``checks`` verifies every invariant of
     the head after every message. ``level``: "calls" lets messages arrive at once and in one order, which is all that a
-    program can tell apart; "links" makes every message of the runtime a choice.
+    program can tell apart; "links" makes every message of the runtime a choice. ``strict``: raise ValueError if the
+    schedule does not fit the program any more, which has changed since; else it is followed as far as it goes.
     """
+    plan: Schedule | None = None
     if schedule is not None:
-        plan = Schedule.loads(schedule) if isinstance(schedule, str) else schedule
+        plan = schedule if isinstance(schedule, Schedule) else Schedule.loads(schedule)
         seed, policy, faults = plan.seed, Forced(dict(plan.deviations)), Faults.of(plan.settings)
         level = plan.settings.get("level", "calls")
     program = Program(fn, args, kwargs, faults or Faults(), max_events, checks, level)
     with quiet_collector():
-        return program.run(policy or Dull(), seed, details=True)
+        result = program.run(policy or Dull(), seed, details=True)
+    if strict and plan is not None and (misfit := plan.misfit(result.record)):
+        raise ValueError(f"this schedule is not one of {fn.__qualname__} as it is now: {misfit}")
+    return result
 
 
 def explore(
@@ -215,25 +222,31 @@ def prove(
 
 @overload
 def replay(
-    source: str | Schedule, program: Callable[..., Any], *args: Any, real: Literal[False] = False, **kwargs: Any
-) -> Run: ...
+    source: Source, program: Callable[..., Any], *args: Any, real: Literal[False] = False, strict: bool = False,
+    **kwargs: Any,
+) -> Run: ...  # fmt: skip
 @overload
 def replay(
-    source: str | Schedule, program: Callable[..., Any], *args: Any, real: Literal[True], timeout: float = 60.0,
-    **kwargs: Any,
+    source: Source, program: Callable[..., Any], *args: Any, real: Literal[True], timeout: float = 60.0,
+    strict: bool = False, **kwargs: Any,
 ) -> RealRun: ...  # fmt: skip
 def replay(
-    source: str | Schedule, program: Callable[..., Any], *args: Any, real: bool = False, timeout: float = 60.0,
-    **kwargs: Any,
+    source: Source, program: Callable[..., Any], *args: Any, real: bool = False, timeout: float = 60.0,
+    strict: bool = False, **kwargs: Any,
 ) -> Run | RealRun:  # fmt: skip
     """Run ``program`` again exactly as in a report, and return the run. Raises ValueError for a broken ``source``.
 
+    ``source``: the line of the report, or the path of a file that has it (``Failure.save`` writes one).
+    ``strict``: a schedule that does not fit the program any more is a ValueError, too.
+
     ``real``: on real processes. Every actor starts its calls in the recorded order, and processes are killed where they
-    were; what cannot be enforced (time, which of several results ``wait`` sees) is listed in the result. After
-    ``timeout`` seconds the grid is ended, and the result says what had not come to pass.
+    were, the head too; what cannot be enforced (time, which of several results ``wait`` sees) is listed in the result,
+    with its step and why. A deadlock that was foretold is confirmed by a program that hangs; it is ended then. After
+    ``timeout`` seconds the grid is ended in any case, and the result says what had not come to pass. Raises
+    RuntimeError in a process of a grid, which would start another grid each time that it imports the program.
     """
-    plan = Schedule.loads(source) if isinstance(source, str) else source
-    simulated = run(program, *args, schedule=plan, **kwargs)
+    plan = source if isinstance(source, Schedule) else Schedule.loads(source)
+    simulated = run(program, *args, schedule=plan, strict=strict, **kwargs)
     if not real:
         return simulated
     return play_for_real(simulated, program, args, kwargs, timeout)

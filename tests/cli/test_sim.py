@@ -102,6 +102,7 @@ def test_story_is_written_as_a_page_that_needs_nothing_else(bank: str, tmp_path:
     assert text.count('class="call odd"') == 1
     assert "Account.set" in text
     assert "http" not in text
+    assert main(["sim", "replay", f"{bank}::buggy", str(page)]) == 1
 
 
 def test_failures_that_a_proof_finds_are_shown(bank: str, capsys: pytest.CaptureFixture[str]) -> None:

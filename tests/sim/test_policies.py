@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from actorgrid import sim
@@ -44,3 +46,27 @@ def test_policy_that_tries_everything_is_prove(name: str, reduction: str) -> Non
 def test_unknown_policy_is_refused() -> None:
     with pytest.raises(ValueError, match="there is no policy 'guess'; there are portfolio, idb, "):
         sim.explore(shared_state.account, policy="guess")
+
+
+def test_schedule_is_read_from_a_saved_report(tmp_path: Path) -> None:
+    failure = sim.explore(shared_state.lost_update, 3, 2, runs=500).failures[0]
+    page, text = tmp_path / "story.html", tmp_path / "report.txt"
+    failure.save(page)
+    text.write_text(str(failure), encoding="utf-8")
+    for path in (page, text):
+        assert sim.Schedule.loads(path) == failure.schedule
+        assert sim.replay(path, shared_state.lost_update, 3, 2).identity == failure.run.identity
+    text.write_text("nothing of the kind", encoding="utf-8")
+    with pytest.raises(ValueError, match="there is no schedule"):
+        sim.replay(text, shared_state.lost_update)
+
+
+def test_schedule_of_another_program_is_refused_if_strict() -> None:
+    failure = sim.explore(shared_state.lost_update, 3, 2, runs=500).failures[0]
+    assert sim.replay(failure.schedule, shared_state.lost_update, 3, 2, strict=True).failed
+    late, high = sim.Schedule(0, ((99, 1),)), sim.Schedule(0, ((0, 9),))
+    assert not sim.replay(late, shared_state.account).failed
+    with pytest.raises(ValueError, match="not one of account as it is now: it deviates at decision 99, and there were"):
+        sim.replay(late, shared_state.account, strict=True)
+    with pytest.raises(ValueError, match="at decision 0 it takes possibility 9, and there were only 3"):
+        sim.replay(high, shared_state.account, strict=True)
