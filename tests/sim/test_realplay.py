@@ -123,7 +123,6 @@ def is_lucky() -> None:
     [
         (actors.wait_order, None, "wait() sees another one first", "up to the real processes"),
         (stores, sim.Faults(store_full=1), "the store has no room for 300", "the room that it has"),
-        (asks, sim.Faults(spawn_errors=1), "does not start", "whenever it can"),
         (times_out, None, "main: get() times out", "real clocks"),
         (looks_at_the_clock, sim.Faults(clock_jumps=1), "the wall clock jumps", "left alone"),
         (polls, None, "main looks again", "when it happens to look"),
@@ -154,16 +153,31 @@ def test_late_notice_is_named() -> None:
     assert any("is seen to be over only after this" in line for line in real.unenforced)
 
 
-def test_driver_that_dies_is_not_this_process() -> None:
-    def killed(run: sim.Run) -> bool:
-        return any(choice.label == "kill the driver" and choice.value for choice in run.record)
+def schedule_that(kind: str, label: str, faults: sim.Faults) -> sim.Schedule:
+    """Return a schedule of ``asks`` in which this happens, though nothing fails of it."""
+    for at in range(4):
+        schedule = sim.Schedule(0, ((at, 1),), faults.settings())
+        if any(
+            choice.kind == kind and label in choice.label for choice in sim.run(asks, schedule=schedule).record[at:]
+        ):
+            return schedule
+    raise AssertionError(f"there is no such schedule: {label}")
 
-    faults = sim.Faults(driver=True)
-    runs = [sim.run(asks, schedule=sim.Schedule(0, ((at, 1),), faults.settings())) for at in range(3)]
-    run = next(each for each in runs if killed(each))
-    real = sim.replay(run.schedule, asks, real=True, timeout=20)
+
+@pytest.mark.parametrize(
+    ("kind", "label", "faults", "why"),
+    [
+        ("kill", "kill the driver", sim.Faults(driver=True), "the driver is the process that plays this"),
+        ("spawn", "does not start", sim.Faults(spawn_errors=1), "the system starts a process whenever it can"),
+    ],
+)
+def test_accident_without_consequences_is_named_all_the_same(
+    kind: str, label: str, faults: sim.Faults, why: str
+) -> None:
+    real = sim.replay(schedule_that(kind, label, faults), asks, real=True, timeout=20)
     (line,) = real.unenforced
-    assert "kill the driver: the driver is the process that plays this" in line
+    assert label in line
+    assert why in line
 
 
 def test_process_of_a_grid_plays_nothing_for_real(grid: object) -> None:
