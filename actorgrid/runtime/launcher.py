@@ -25,6 +25,7 @@ from typing import Any, Final
 import actorgrid
 from actorgrid.core import messages as m
 from actorgrid.core.messages import ToLauncher
+from actorgrid.engine.current import belongs_to_a_grid
 from actorgrid.runtime import lifetime
 from actorgrid.runtime.config import BootConfig
 from actorgrid.runtime.links import Link, pair
@@ -268,6 +269,7 @@ def start(config: BootConfig, close: list[int]) -> tuple[socket.socket, int]:
     code = 1
     try:
         lifetime.become_subreaper()
+        belongs_to_a_grid()
         lifetime.Title().set("actorgrid: launcher")
         preload(config)
         work = Launcher(theirs, config).run()

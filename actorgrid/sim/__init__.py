@@ -9,6 +9,7 @@ The map of the house; each line may use the lines below it::
     report       the story of a failure on one screen
     nondeterminism
                  two runs of one schedule compared
+    progress     how far a search is
     shrink       the shortest such story
     search, exhaustive, policies
                  which schedules to try
@@ -27,6 +28,7 @@ The map of the house; each line may use the lines below it::
     worker, async_actor, host, memory
                  a simulated process
     faults       what may break
+    readonly     whether a readonly method leaves its actor as it was
     races, footprint
                  which steps commute
     isolation    globals that real processes would not share
@@ -57,6 +59,7 @@ from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.history import Counter, History, KeyValue, Mutex, Queue, Register
 from actorgrid.sim.isolation import share
 from actorgrid.sim.linearizability import UNKNOWN, Linearization, Model
+from actorgrid.sim.progress import Progress
 from actorgrid.sim.property_based import world
 from actorgrid.sim.realplay import RealRun
 from actorgrid.sim.runner import Run
@@ -77,6 +80,7 @@ __all__ = [
     "Model",
     "Mutex",
     "NotLinearizable",
+    "Progress",
     "Proof",
     "Queue",
     "RealRun",

@@ -5,12 +5,10 @@ It may not know what other processes there are: it says things to its grid and i
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 import weakref
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
@@ -27,6 +25,7 @@ from actorgrid.engine.worker_side import WorkerSide
 from actorgrid.exceptions import ActorGridError, HeadDiedError
 from actorgrid.sim.fibers import Fiber
 from actorgrid.sim.memory import Store
+from actorgrid.sim.places import call_site
 
 if TYPE_CHECKING:
     from actorgrid.core.worker import Running
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 
 #: Names of fibers in which nobody may wait: callbacks run there, as on a real process's reader thread.
 READER: Final = "reader"
-#: How the names of our own files begin.
-OURS: Final = f"{Path(__file__).parents[1]}{os.sep}"
 
 
 class SimWaiter:
@@ -78,14 +75,6 @@ class SimWaiter:
             world.wait(self.why, timeout, lambda: self.open)
             self.fiber = None
         return self.open
-
-
-def call_site() -> str:
-    """Return file and line of the innermost frame that is not ours."""
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_code.co_filename.startswith(OURS):
-        frame = frame.f_back
-    return "" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 
 
 class _NoLock:
@@ -352,8 +341,10 @@ class SimDriver(SimHost):
         super().hear_more(message)
 
     def shutdown(self) -> None:
-        """End the grid."""
+        """End the grid. Raises AssertionError for what was to hold always, unless something else is wrong already."""
         if self.alive:
+            if sys.exc_info()[0] is None and not self.world.over:
+                self.world.promises.check()
             self.grid.close()
             if self.on_shutdown is not None:
                 self.on_shutdown()
@@ -384,7 +375,7 @@ class SimWorker(SimHost, WorkerSide):
     def send(self, *, force: bool) -> None:
         """See ``EngineBase``. Its process may die before this leaves."""
         fiber = self.world.fibers.current
-        running = self.worker.fibers.get(fiber) if fiber is not None and not force else None
+        running = self.worker.fibers.get(fiber) or self.running() if fiber is not None and not force else None
         outbox = self.client.outbox
         if running is not None and outbox:
             self.grid.survives("send", self.worker, running)

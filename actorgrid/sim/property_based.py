@@ -70,7 +70,11 @@ class _Strategies:
 class Drawn(Policy):
     """The policy that draws its choices from a test case."""
 
+    #: How many there were: the pytest plugin sees whether a test has drawn any schedule.
+    made = 0
+
     def __init__(self, source: _Source) -> None:
+        Drawn.made += 1
         self._source = source
         self._rate = RATES[source.number(len(RATES))]
 

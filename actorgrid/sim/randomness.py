@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from actorgrid.sim.places import user_site
+
 if TYPE_CHECKING:
     from actorgrid.sim.world import World
 
@@ -41,8 +43,14 @@ class Randomness:
         text = f"{self._seed}:{self._pid()}{purpose}"
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
+    def _noticed(self) -> None:
+        """Remember where the program first drew a number, if its story is to be told."""
+        if self._world.story is not None and not self._world.drew:
+            self._world.drew = user_site()
+
     def generator(self) -> random.Random:
         """Return the generator of the process whose code runs."""
+        self._noticed()
         pid = self._pid()
         found = self._generators.get(pid)
         if found is None:
@@ -85,6 +93,7 @@ class Randomness:
         """Return what stands for ``numpy.random.<name>``, a function that draws from its hidden generator."""
 
         def draw(*args: Any, **kwargs: Any) -> Any:
+            self._noticed()
             pid = self._pid()
             if pid not in self._of_numpy:
                 made = sys.modules["numpy.random"].RandomState

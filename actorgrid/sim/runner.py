@@ -49,6 +49,8 @@ class Run:
     digest: str = ""
     record: list[Choice] = field(default_factory=list, repr=False)
     story: list[Step] = field(default_factory=list, repr=False)
+    #: Step of the story -> the decision that led to it.
+    decided: dict[int, int] = field(default_factory=dict, repr=False)
     #: How many calls each chain made.
     lengths: dict[str, int] = field(default_factory=dict, repr=False)
     #: Calls in the order in which each actor started them.
@@ -59,11 +61,18 @@ class Run:
     reached: dict[str, bool] = field(default_factory=dict)
     #: Who was waiting for what when a deadlock was found.
     waits: str = ""
+    #: Where random numbers were drawn first: file and line, "" if nowhere.
+    drew: str = ""
 
     @property
     def failed(self) -> bool:
         """Whether the program raised."""
         return self.error is not None
+
+    def deviates(self, step: int) -> bool:
+        """Return whether step number ``step`` of the story came of a decision that was not dull."""
+        at = self.decided.get(step)
+        return at is not None and bool(self.record[at].value)
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -97,6 +106,8 @@ class Program:
     max_events: int = 100_000
     checks: bool = False
     level: Level = "calls"
+    #: Is told of every run.
+    told: Callable[[Run], None] | None = None
 
     def run(self, policy: Policy, seed: int = 0, *, details: bool = False) -> Run:
         """Run it once. ``details``: keep every decision and tell the story."""
@@ -119,6 +130,8 @@ class Program:
             run.error = world.isolation.leak or run.error
             world.end_step()
         self._fill(run, world, choices)
+        if self.told is not None:
+            self.told(run)
         return run
 
     def _fill(self, run: Run, world: World, choices: Choices) -> None:
@@ -128,7 +141,8 @@ class Program:
         choices.observe(f"{run.identity[0]} {run.identity[1].rpartition('/')[2]} {world.clock.now:.9f}")
         run.digest = choices.digest()
         run.record = choices.record or []
-        run.story = world.story or []
+        run.story, run.decided = world.story or [], world.decided
+        run.drew = world.drew
         run.waits = world.last_waits
         run.lengths = world.lengths
         run.orders = world.orders

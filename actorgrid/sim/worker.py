@@ -7,7 +7,6 @@ Tasks and constructors start at once; which call an actor starts next is the wor
 from __future__ import annotations
 
 import contextlib
-import pickle
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,9 +16,9 @@ from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.engine import execution
 from actorgrid.engine.code import CodeShelf
 from actorgrid.engine.worker_side import running_now
-from actorgrid.exceptions import SimulationError
 from actorgrid.sim.fibers import Fiber, WorldOver
 from actorgrid.sim.host import SimWorker
+from actorgrid.sim.readonly import Watch
 
 if TYPE_CHECKING:
     from actorgrid.sim.async_actor import AsyncActor
@@ -175,28 +174,23 @@ class Worker:
         began = self.world.clock.now
         result: Any = None
         error: BaseException | None = None
-        before = self._state(running)
+        watch = self.watch(running)
         try:
-            result = engine.perform(running)
+            with watch.step(fiber) if watch is not None else contextlib.nullcontext():
+                result = engine.perform(running)
         except WorldOver:
             raise
         except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
             error = raised
-        if before != self._state(running):
-            error = SimulationError(f"{running.spec.name} is marked readonly=True and changed its actor")
+        error = (watch and watch.verdict()) or error
         self.fibers.pop(fiber, None)
         self.world.made.append(("free", self.number))
         self.over(running, result, error, began)
         error = None  # its traceback holds this frame: a cycle would keep alive whatever the call's frames refer to
 
-    def _state(self, running: Running) -> bytes | None:
-        """Return what a ``readonly`` method must leave as it is, as far as it can be pickled."""
-        if not running.spec.readonly:
-            return None
-        try:
-            return pickle.dumps(vars(self.engine.instance))
-        except Exception:  # noqa: BLE001  # a lock, a file, no __dict__: then it is taken on trust
-            return None
+    def watch(self, running: Running) -> Watch | None:
+        """Return what looks at a ``readonly`` method."""
+        return Watch(running.spec.name, self.engine.instance) if running.spec.readonly else None
 
     def over(self, running: Running, result: Any, error: BaseException | None, began: float) -> None:
         """A call's user code is over: say what came of it."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from greenlet import getcurrent, greenlet
 
-from actorgrid.core.messages import Kill
+from actorgrid.core.messages import HEAD, Kill
 from actorgrid.core.signals import SIGKILL
 from actorgrid.engine import current
 from actorgrid.exceptions import DeadlockError, LivelockError, SharedStateLeak
@@ -26,7 +26,7 @@ from actorgrid.sim.fibers import DriverKilled, Fiber, Fibers, WorldOver
 from actorgrid.sim.footprint import ALL, Footprint, touch
 from actorgrid.sim.isolation import Isolation
 from actorgrid.sim.parts import Parts
-from actorgrid.sim.places import places_of
+from actorgrid.sim.places import call_site, places_of
 from actorgrid.sim.promises import Promises
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 FIRST_IDENT: Final = 1 << 40
 #: After so many events of one chain in a row another one is next.
 FAIR: Final = 100
+#: Draws whose consequences are steps of the story.
+TOLD_APART: Final = frozenset({"kill", "spawn", "store"})
 #: How far a wall clock jumps (seconds).
 HOUR: Final = 3600
 
@@ -103,6 +105,8 @@ class World(Parts):
         self.waits_for: dict[Fiber, tuple[str, tuple[int, ...]]] = {}
         #: What happened, if asked for.
         self.story: list[Step] | None = None
+        #: Which step of the story came of which decision.
+        self.decided: dict[int, int] = {}
         #: It is a program of its own, not one schedule of many: what a person should read is printed.
         self.loud = False
         #: Where the program made each call, while the story is told: (client, parent, nth) -> file and line.
@@ -115,6 +119,8 @@ class World(Parts):
         self.deaths: list[Kill] = []
         #: Who waited for what when nothing could happen any more.
         self.last_waits = ""
+        #: Where random numbers were drawn first.
+        self.drew = ""
         #: Properties that must hold after every event, and those that must hold in the end.
         self.promises = Promises()
         #: What the step that is under way has touched (None: nobody asks), made, and gone on with.
@@ -301,7 +307,7 @@ class World(Parts):
         event = self.choices.pick(events)
         self._begin_step(event)
         if self.story is not None:
-            self.story.append(self._told(event))
+            self.tell(self._told(event), decided=len(events) > 1)
         self.choices.observe(f"{event.kind} {event.label} {len(events)}")
         if event.kind == "call" and event.chain is not None:
             self._last_path = event.what
@@ -354,7 +360,7 @@ class World(Parts):
             events += self._kills()
         if events and not self.choices.calm and self.grid is not None and self.grid.open:
             if self.faults.head:
-                events.append(Event("kill", "head", "", "kill the head", self.grid.lost))
+                events.append(Event("kill", "head", "", "kill the head", self._kill_head))
             if self.faults.driver and not self.broken["driver"]:
                 events.append(Event("kill", "driver", "", "kill the driver", self._kill_driver))
         if self.jumps < self.faults.clock_jumps and events and not self.choices.calm:
@@ -373,6 +379,13 @@ class World(Parts):
             events.append(Event("time", "", what, what, partial(self._pass, alarm)))
         elif timer is not None:
             events.append(Event("time", "", timer.label, timer.label, partial(self._pass, timer.at)))
+
+    def tell(self, step: Step, *, decided: bool = True) -> None:
+        """Add a step to the story, if it is told. ``decided``: the last decision led to it."""
+        if self.story is not None:
+            if decided:
+                self.decided[len(self.story)] = self.choices.count - 1
+            self.story.append(step)
 
     def _told(self, event: Event) -> Step:
         if event.kind != "call" or self.grid is None:
@@ -444,10 +457,13 @@ class World(Parts):
     def draw(self, kind: str, bound: int, label: str = "") -> int:
         """Return a number below ``bound``: for what is decided in the middle of a fiber."""
         try:
-            return self.choices.draw(kind, bound, label)
+            value = self.choices.draw(kind, bound, label)
         except BaseException as error:
             self._abort(error)
             raise
+        if value and self.story is not None and kind not in TOLD_APART:
+            self.tell(Step(self.clock.now, kind, "", label, call_site()))
+        return value
 
     def _abort(self, error: BaseException) -> None:
         """Whoever decides has had enough: the main program is told, not the task that happened to run."""
@@ -475,7 +491,9 @@ class World(Parts):
         self.at_end()
 
     def at_end(self) -> None:
-        """Look at what was to hold in the end."""
+        """Look at what was to hold always, the last event included, and in the end."""
+        if self.grid is not None:
+            self.promises.check()
         if self.promises.eventually:
             self.touch(ALL)
         self.promises.at_rest()
@@ -493,9 +511,16 @@ class World(Parts):
         if self.broken[kind] >= most or not self.draw(kind, 2, label):
             return False
         self.broken[kind] += 1
-        if self.story is not None:
-            self.story.append(Step(self.clock.now, kind, "", label))
+        self.tell(Step(self.clock.now, kind, "", label))
         return True
+
+    def _kill_head(self) -> None:
+        assert self.grid is not None
+        calls = self.grid.calls
+        said = {calls[task].path if task else "": count for task, count in self.grid.said.items()}
+        started = {where: len(order) for where, order in self.orders.items()}
+        self.deaths.append(Kill(HEAD, "blocked", "", started, dict(self.finished), said))
+        self.grid.lost()
 
     def _kill_driver(self) -> None:
         """The program's process dies: nothing of it happens any more, and the head ends what was its."""
@@ -515,8 +540,8 @@ class World(Parts):
         said = {calls[task].path: count[task] for task in victim.machine.running if count[task]}
         started = {where: len(order) for where, order in self.orders.items()}
         self.deaths.append(Kill(victim.path, point, call, started, dict(self.finished), said))
-        if label and self.story is not None:
-            self.story.append(Step(self.clock.now, "kill", "", label))
+        if label:
+            self.tell(Step(self.clock.now, "kill", "", label))
 
     def _jump(self, by: int) -> None:
         self.jumps += 1

@@ -87,6 +87,8 @@ def test_run_takes_the_dull_schedule(bank: str, capsys: pytest.CaptureFixture[st
         (["replay", "{bank}::buggy"], "ag1:"),
         (["replay", "{bank}::buggy", "ag1:x"], "schedule"),
         (["explore", "{bank}::buggy", "--policy", "guess"], "no policy"),
+        (["prove", "{bank}::buggy", "--reduction", "guess"], "no reduction"),
+        (["prove", "{bank}::buggy", "--kill", "1", "--kill-points", "sleep"], "no kill point 'sleep'"),
     ],
 )
 def test_bad_arguments_are_refused(
@@ -103,6 +105,67 @@ def test_story_is_written_as_a_page_that_needs_nothing_else(bank: str, tmp_path:
     assert text.count('class="call odd"') == 1
     assert "Account.set" in text
     assert "http" not in text
+    assert main(["sim", "replay", f"{bank}::buggy", str(page)]) == 1
+
+
+def test_failures_that_a_proof_finds_are_shown(bank: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sim", "prove", f"{bank}::buggy"]) == 1
+    said = capsys.readouterr().out
+    assert "replay it:" in said
+    assert "<-- deviates" in said
+    assert said.splitlines()[-1].startswith("every schedule: 6 classes, 4 of them fail")
+
+
+@pytest.mark.parametrize("how", ["explore", "prove"])
+def test_progress_is_one_line_on_a_terminal(
+    bank: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    assert main(["sim", how, f"{bank}::fixed"]) == 0
+    assert capsys.readouterr().err == ""  # nobody watches
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["sim", how, f"{bank}::fixed"]) == 0
+    said = capsys.readouterr().err
+    lines = said.split("\r")
+    assert re.fullmatch(r"1 schedules, \d+/s, 2 delivery pairs, 0 failures ", lines[1])
+    assert lines[-1] == "\x1b[K"
+
+
+@pytest.mark.parametrize(
+    ("options", "faults"),
+    [
+        ([], sim.Faults()),
+        (["--kill", "2"], sim.Faults(kill=2)),
+        (["--kill", "1", "--tasks-only"], sim.Faults(kill=1, actors=False)),
+        (["--kill", "1", "--kill-points", "send,restart"], sim.Faults(1, kill_points=frozenset({"send", "restart"}))),
+        (["--clock-jumps", "1"], sim.Faults(clock_jumps=1)),
+        (["--spawn-errors", "1"], sim.Faults(spawn_errors=1)),
+        (["--store-full", "1"], sim.Faults(store_full=1)),
+        (["--head"], sim.Faults(head=True)),
+        (["--driver"], sim.Faults(driver=True)),
+    ],
+)
+def test_every_fault_is_an_option(
+    bank: str, monkeypatch: pytest.MonkeyPatch, options: list[str], faults: sim.Faults
+) -> None:
+    asked: list[sim.Faults] = []
+
+    def prove(*_: object, faults: sim.Faults, **__: object) -> sim.Proof:
+        asked.append(faults)
+        return sim.Proof()
+
+    monkeypatch.setattr(sim, "prove", prove)
+    assert main(["sim", "prove", f"{bank}::fixed", *options]) == 0
+    assert asked == [faults]
+
+
+def test_level_and_reduction_are_options(bank: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sim", "prove", f"{bank}::fixed", "--reduction", "none"]) == 0
+    assert "every schedule: 2 classes, none fails (0 runs were cut short)" in capsys.readouterr().out
+    assert main(["sim", "explore", f"{bank}::buggy", "--level", "links", "--runs", "500"]) == 1
+    line = re.search(r"ag1:[^']+", capsys.readouterr().out)
+    assert line is not None
+    assert sim.Schedule.loads(line[0]).settings["level"] == "links"
 
 
 NAMES = """
