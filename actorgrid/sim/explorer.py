@@ -13,13 +13,14 @@ from typing import Any, Final, Literal, TypeVar, overload
 
 from actorgrid.exceptions import NondeterminismError, SimulationFailed
 from actorgrid.sim.choices import Dull, Forced, Policy, Schedule
-from actorgrid.sim.exhaustive import DepthFirst, Proof, explore_all
+from actorgrid.sim.exhaustive import Proof, prove_program
 from actorgrid.sim.faults import Faults, Level
+from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.picture import picture
 from actorgrid.sim.realplay import RealRun, play_for_real
 from actorgrid.sim.report import describe
 from actorgrid.sim.runner import Program, Run, quiet_collector
-from actorgrid.sim.search import policies, search_named
+from actorgrid.sim.search import search_named
 from actorgrid.sim.shrink import Shrinker
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -96,11 +97,12 @@ def run(
     the head after every message. ``level``: "calls" lets messages arrive at once and in one order, which is all that a
     program can tell apart; "links" makes every message of the runtime a choice.
     """
+    holds = Holds.NOTHING
     if schedule is not None:
         plan = Schedule.loads(schedule) if isinstance(schedule, str) else schedule
         seed, policy, faults = plan.seed, Forced(dict(plan.deviations)), Faults.of(plan.settings)
-        level = plan.settings.get("level", "calls")
-    program = Program(fn, args, kwargs, faults or Faults(), max_events, checks, level)
+        level, holds = plan.settings.get("level", "calls"), Holds(plan.settings.get("holds", 0))
+    program = Program(fn, args, kwargs, faults or Faults(), max_events, checks, level, holds)
     with quiet_collector():
         return program.run(policy or Dull(), seed, details=True)
 
@@ -123,7 +125,8 @@ def explore(
     began = time.perf_counter()
     search = search_named(policy, seed)
     with quiet_collector():
-        for chosen, learn in policies(search, runs):
+        while result.runs < runs and (following := search.next()) is not None:
+            chosen, learn = following
             one = program.run(chosen, seed)
             learn(one)
             result.runs += 1
@@ -143,6 +146,9 @@ def explore(
                 progress(result)
             if seconds is not None and result.seconds > seconds:
                 break
+            more = program.holding(one)
+            if more is not None:
+                program, search = more, search_named(policy, seed)
         else:
             result.exhaustive = result.runs < runs
     result.distinct = len(digests)
@@ -198,11 +204,8 @@ def prove(
         raise ValueError(f"there is no reduction {reduction!r}; there are 'dpor', 'sleep' and 'none'")
     program = Program(fn, args, kwargs, faults or Faults(), max_events, level=level)
 
-    def one(policy: DepthFirst) -> Run:
-        return program.run(policy, seed)
-
     with quiet_collector():
-        return explore_all(one, reduction=reduction, most=max_schedules, keep=MOST_FAILURES)
+        return prove_program(program, seed=seed, reduction=reduction, most=max_schedules, keep=MOST_FAILURES)
 
 
 @overload

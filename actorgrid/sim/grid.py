@@ -18,6 +18,7 @@ from actorgrid.core import messages as m
 from actorgrid.core.head import effects as e
 from actorgrid.core.head.check import check
 from actorgrid.core.head.machine import Head, HeadConfig
+from actorgrid.core.messages import Kind
 from actorgrid.core.resources import demand
 from actorgrid.core.signals import SIGKILL
 from actorgrid.exceptions import HeadDiedError
@@ -168,6 +169,8 @@ class Grid:
         self.calls[message.task] = call
         if isinstance(message, m.Submit) and message.actor and message.actor in self.calls:
             self.world.choices.policy.born(("call", self.calls[message.actor].path, path), readonly=spec.readonly)
+        elif spec.kind is not Kind.METHOD and self.world.onlookers.held(spec.kind):
+            self.world.choices.policy.born(("start", path, path), readonly=False)
         if self.world.story is not None:
             call.site = self.world.sites.get((number, message.parent, message.nth), "")
             self.by_path[path] = call
@@ -249,7 +252,9 @@ class Grid:
         """Have the launcher kill a worker."""
         target = self.workers.get(number)
         if target is not None:
-            self.died(target, -signal)
+            victim = target.machine.actor.actor if target.machine.actor is not None else 0
+            kill = partial(self.died, target, -signal)
+            self.world.onlookers.on_its_way(f"the kill of {target.title} arrives", victim, kill)
 
     def _carry_out(self, effect: e.Effect) -> None:
         if isinstance(effect, e.SpawnWorker):
@@ -336,7 +341,7 @@ class Grid:
         return []
 
     def offers(self) -> list[Event]:
-        """Return the calls that actors may start next."""
+        """Return what may start next: calls at actors, and tasks and constructors that are held back."""
         return [
             self._start_of(worker, run)
             for worker in self.workers.values()
@@ -346,8 +351,10 @@ class Grid:
 
     def _start_of(self, worker: Worker, run: m.Run) -> Event:
         call = self.calls[run.task]
-        where = self.calls[run.actor].path
         begin = partial(worker.begin, run)
+        if worker.machine.specs[run.spec].kind is not Kind.METHOD:
+            return Event("start", call.path, call.path, call.label, begin, age=call.age)
+        where = self.calls[run.actor].path
         return Event("call", where, call.path, call.label, begin, call.chain, call.age, readonly=call.readonly)
 
     def survives(self, point: str, worker: Worker, running: Running) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import inspect
 import re
@@ -19,6 +20,7 @@ from actorgrid.sim.choices import Choice, Choices, Policy, Schedule
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled
 from actorgrid.sim.host import SimHost
+from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.patches import Patches
 from actorgrid.sim.world import Step, World
 
@@ -56,6 +58,8 @@ class Run:
     reached: dict[str, bool] = field(default_factory=dict)
     #: Who was waiting for what when a deadlock was found.
     waits: str = ""
+    #: What a search must hold back for nothing that this run gives an inkling of to be missed.
+    needs: Holds = Holds.NOTHING
 
     @property
     def failed(self) -> bool:
@@ -94,11 +98,15 @@ class Program:
     max_events: int = 100_000
     checks: bool = False
     level: Level = "calls"
+    #: What does not happen at once.
+    holds: Holds = Holds.NOTHING
 
     def run(self, policy: Policy, seed: int = 0, *, details: bool = False) -> Run:
         """Run it once. ``details``: keep every decision and tell the story."""
         choices = Choices(policy, record=[])
-        world = World(choices, self.faults, max_events=self.max_events, checks=self.checks, level=self.level)
+        world = World(
+            choices, self.faults, max_events=self.max_events, checks=self.checks, level=self.level, holds=self.holds
+        )
         if details:
             world.story = []
         run = Run(Schedule(seed))
@@ -113,6 +121,7 @@ class Program:
             except BaseException as error:  # noqa: BLE001  # whatever the program raises is what we look for
                 run.error = _without_us(error)
             run.error = world.isolation.leak or run.error
+            world.onlookers.ended(run.error)
             world.end_step()
         self._fill(run, world, choices)
         return run
@@ -130,15 +139,27 @@ class Program:
         run.orders = world.orders
         run.deaths = world.deaths
         run.reached = world.promises.reached
+        run.needs = world.onlookers.needs
 
     def settings(self) -> dict[str, Any]:
         """Return what a schedule must remember of the program's world."""
-        return settings_of(self.faults, self.level)
+        return settings_of(self.faults, self.level, self.holds)
+
+    def holding(self, run: Run) -> Program | None:
+        """Return what must be run instead, for nothing to be missed that ``run`` gives an inkling of; None: this."""
+        if self.level != "calls" or run.needs <= self.holds:
+            return None
+        return dataclasses.replace(self, holds=run.needs)
 
 
-def settings_of(faults: Faults, level: Level) -> dict[str, Any]:
+def settings_of(faults: Faults, level: Level, holds: Holds) -> dict[str, Any]:
     """Return what a schedule must remember of its world."""
-    return faults.settings() if level == "calls" else {**faults.settings(), "level": level}
+    settings = faults.settings()
+    if level != "calls":
+        settings["level"] = level
+    if holds:
+        settings["holds"] = int(holds)
+    return settings
 
 
 def call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
