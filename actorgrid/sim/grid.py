@@ -26,6 +26,7 @@ from actorgrid.sim.choices import Chain, Event
 from actorgrid.sim.footprint import ALL
 from actorgrid.sim.host import SimDriver, SimHost
 from actorgrid.sim.memory import Memory
+from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.worker import Worker
 from actorgrid.wire.codec import Decoder, encode_message
 
@@ -218,6 +219,7 @@ class Grid:
                 self.reply(peer.number, to_client(batch))
         if head.ready.active:
             self.world.touch("cpus")
+            self.world.onlookers.need(Holds.TASKS)  # whose turn it is depends on who started first
 
     def assign(self, worker: Worker, batch: list[Any]) -> None:
         """Deliver what the head says over a worker's task link."""
@@ -252,9 +254,8 @@ class Grid:
         """Have the launcher kill a worker."""
         target = self.workers.get(number)
         if target is not None:
-            victim = target.machine.actor.actor if target.machine.actor is not None else 0
             kill = partial(self.died, target, -signal)
-            self.world.onlookers.on_its_way(f"the kill of {target.title} arrives", victim, kill)
+            self.world.onlookers.on_its_way(f"the kill of {target.title} arrives", target.victim, kill)
 
     def _carry_out(self, effect: e.Effect) -> None:
         if isinstance(effect, e.SpawnWorker):

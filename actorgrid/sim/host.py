@@ -290,12 +290,12 @@ class SimHost(LocalEngine):
 
     def kill(self, actor: ActorRef, *, no_restart: bool) -> None:
         """See ``Engine``. What it is to kill may go on for a while."""
-        self._act("kills an actor", actor.ident)
+        self.act("kills an actor", actor.ident)
         super().kill(actor, no_restart=no_restart)
 
     def cancel(self, ref: ObjectRef[Any], *, force: bool, recursive: bool) -> None:
         """See ``Engine``. What it is to cancel may go on for a while."""
-        self._act("cancels a task", ref._entry.oid)  # noqa: SLF001  # our own
+        self.act("cancels a task", ref._entry.oid)  # noqa: SLF001  # our own
         super().cancel(ref, force=force, recursive=recursive)
 
     def _ask(self, message: Any) -> m.Answer:
@@ -303,10 +303,11 @@ class SimHost(LocalEngine):
             self.world.onlookers.name()
             self._step_aside("gives an actor a name")
         else:
-            self._act("asks the head")
+            self.act("asks the head")
         return super()._ask(message)
 
-    def _act(self, label: str, victim: int = 0) -> None:
+    def act(self, label: str, victim: int = 0) -> None:
+        """Before something that ends others, or that others can tell the time of: it may happen after other things."""
         self.world.onlookers.need(Holds.ALL)
         self._step_aside(label, victim)
 

@@ -71,6 +71,8 @@ class Onlookers:
         #: The processes that have looked at the clock.
         self._glancers: set[int] = set()
         self._named = 0
+        #: A constructor failed: whoever calls the actor hears of that, sooner or later.
+        self.stillborn = False
         #: First errors of several, which the program may have survived.
         self._errors: list[BaseException] = []
 
@@ -107,6 +109,8 @@ class Onlookers:
         if any(each is not error for each in self._errors):
             self.need(Holds.TASKS)
         self._errors.clear()
+        if self.stillborn and self.needs:
+            self.need(Holds.ALL)
 
     # -- what is held back
 

@@ -82,7 +82,7 @@ class Order:
         return found
 
     def _initials(self, other: int, until: int, racing: list[int]) -> list[Any]:
-        """Return what may come first of ``racing`` and of the steps after ``other``, before ``until``, that need neither."""
+        """Return what may come first: ``racing``, or a step between ``other`` and ``until`` that needs neither."""
         free = [each for each in range(other + 1, until) if not self.before[each] >> other & 1] + racing
         bits = sum(1 << each for each in free)
         return [self.steps[each].key for each in free if not (self.before[each] & ~(1 << each)) & bits]

@@ -28,6 +28,9 @@ _UNENFORCED: Final = {
     "notice": "a wait() saw its results later",
     "ready": "a wait() saw another result first",
     "poll": "a poll came first",
+    "start": "a task started before others that had been submitted earlier",
+    "aside": "a process was slow",
+    "late": "a kill or a cancellation came late",
     "jump": "the wall clock jumped",
     "link": "a message of the runtime overtook another; each actor's calls keep their order all the same",
     "buggify": "buggify() said yes",
@@ -136,6 +139,6 @@ def _unenforced(simulated: Run) -> list[str]:
     said += [
         f"at {step.when:.6f} s: {_UNENFORCED[step.kind]} ({step.what})"
         for step in simulated.story
-        if step.kind in {"time", "jump", "link"} and step.what in deviating
+        if step.kind in {"time", "jump", "link", "start", "aside", "late"} and step.what in deviating
     ]
     return list(dict.fromkeys(said))

@@ -55,10 +55,15 @@ class Worker:
         return f"{spec.name if spec is not None else 'worker'} {self.engine.pid}"
 
     @property
+    def victim(self) -> int:
+        """What a kill of this process ends: an actor, a task, or (0) nothing."""
+        actor = self.machine.actor
+        return actor.actor if actor is not None else next(iter(self.machine.running), 0)
+
+    @property
     def path(self) -> str:
         """Where the actor that it is, or the task that it runs, stands in the tree of calls; "" if neither."""
-        actor = self.machine.actor
-        ident = actor.actor if actor is not None else next(iter(self.machine.running), 0)
+        ident = self.victim
         return self.grid.calls[ident].path if ident else ""
 
     def only_reads(self, fiber: Fiber) -> bool:
@@ -260,8 +265,11 @@ class Worker:
         if engine.latest is running:
             engine.latest = None
         engine.send(force=True)
-        if running.spec.kind is Kind.ACTOR and not (values and values[0].status is not Status.OK):
-            self._constructed(running.spec)
+        if running.spec.kind is Kind.ACTOR:
+            if values and values[0].status is not Status.OK:
+                self.world.onlookers.stillborn = True
+            else:
+                self._constructed(running.spec)
         if self.exiting and not machine.running:  # the last of those that exit_actor() waits for
             self._depart()
         self.go_on()

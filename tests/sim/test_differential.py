@@ -10,6 +10,8 @@ simulated ones do does not.
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -19,10 +21,10 @@ import pytest
 
 import actorgrid as ag
 from actorgrid import sim
-from actorgrid.exceptions import GetTimeoutError, TaskCancelledError, TaskError
+from actorgrid.exceptions import ActorDiedError, GetTimeoutError, TaskCancelledError, TaskError
 from tests.zoo.shared_state import Cell, finish
 
-SPINS = (0, 300_000, 6_000_000)
+SPINS = (0, 300_000, 2_000_000)
 
 
 def think(spin: int) -> None:
@@ -64,6 +66,9 @@ class Twice:
         cell.add.remote(1)
         cell.add.remote(1)
 
+    def pid(self) -> int:
+        return os.getpid()
+
 
 @ag.remote
 class Announced:
@@ -71,6 +76,16 @@ class Announced:
 
     def __init__(self, cell: Any) -> None:
         cell.add.remote(1)
+
+
+@ag.remote
+class Stillborn:
+    """Has no life."""
+
+    def __init__(self) -> None:
+        raise ValueError
+
+    def nothing(self) -> None: ...
 
 
 @ag.remote
@@ -103,6 +118,8 @@ def value_of(ref: Any, timeout: float | None = None) -> Any:
         return "timeout"
     except TaskCancelledError:
         return "cancelled"
+    except ActorDiedError:
+        return "died"
     except TaskError as error:
         return type(error.cause).__name__
 
@@ -181,12 +198,26 @@ def kill_late(spin: int) -> Any:
     return content(cell, spin)
 
 
+def signal_late(spin: int) -> Any:
+    cell, actor = Cell.remote(), Twice.remote()
+    pid = ag.get(actor.pid.remote())
+    actor.hit.remote(cell)
+    think(spin)
+    os.kill(pid, signal.SIGKILL)
+    return content(cell, spin)
+
+
 def kill_in_infancy(spin: int) -> Any:
     cell = Cell.remote()
     actor = Announced.remote(cell)
     think(spin)
     ag.kill(actor)
     return content(cell, spin)
+
+
+def stillborn(spin: int) -> Any:
+    del spin
+    return value_of(Stillborn.remote().nothing.remote(), 0.002)
 
 
 # ---------------------------------------------------------------------------------------------- who comes first
@@ -274,7 +305,9 @@ PROGRAMS: list[tuple[Callable[[int], Any], list[Any]]] = [
     # The calls that a task has made arrive whenever they do, whatever has become of the task.
     (cancel_between_two_calls, [(end, calls) for end in (None, "cancelled") for calls in (0, 1, 2)]),
     (kill_late, [0, 1, 2]),
+    (signal_late, [0, 1, 2]),
     (kill_in_infancy, [0, 1]),
+    (stillborn, ["died", "timeout"]),
     (first_error, ["ValueError", "KeyError"]),
     (first_stamp, [True, False]),
     (stamp_before_mine, [True, False]),
