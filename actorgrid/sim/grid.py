@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import ids
 from actorgrid.core import messages as m
+from actorgrid.core.client import failed
 from actorgrid.core.head import effects as e
 from actorgrid.core.head.check import check
 from actorgrid.core.head.machine import Head, HeadConfig
@@ -189,11 +190,23 @@ class Grid:
             elif kind is m.Put:
                 self.world.made.append(message.oid)
             elif kind is m.Done:
-                self.world.made += range(message.task, message.task + len(message.values))
+                self._made(message)
             elif kind is m.LeaseRequest or kind is m.LeaseReturn:
                 touch("store")
             elif kind not in COMMUTING:
                 touch(ALL)
+
+    def _made(self, done: m.Done) -> None:
+        """Note which objects a call has made: whoever looks for one with a timeout sees it from now on."""
+        for oid, value in enumerate(done.values, done.task):
+            self.world.made.append(oid)
+            for what in ("made", "failed") if failed(value) else ("made",):
+                self.world.touch((what, self.name_of(oid)))
+
+    def name_of(self, oid: int) -> Any:
+        """Return what an object is called in every run, if it is the result of a call and not one of several."""
+        call = self.calls.get(oid)
+        return call.path if call is not None else oid
 
     def turn(self) -> None:
         """Let the head do what it can do now, and deliver what it says."""

@@ -252,13 +252,20 @@ class SimHost(LocalEngine):
         oids = [ref._entry.oid for ref in refs]  # noqa: SLF001  # our own
         if len(refs) > 1:
             world.touch(("failed", number), writes=False)  # of several errors the first is raised
+            for oid in oids:
+                world.touch(("failed", self.grid.name_of(oid)), writes=False)
         if timeout is not None:
             for oid in oids:
-                world.touch(("object", number, oid), writes=False)
+                self._look_for(oid)
         try:
             return super().get(refs, timeout)
         finally:
             world.seen += oids
+
+    def _look_for(self, oid: int) -> None:
+        """Note that somebody sees whether an object exists, and whether this process has been told."""
+        self.world.touch(("object", self.client.number, oid), writes=False)
+        self.world.touch(("made", self.grid.name_of(oid)), writes=False)
 
     # -- which of the objects that exist are seen to exist is a choice
 
@@ -270,7 +277,7 @@ class SimHost(LocalEngine):
             self.world.onlookers.need(Holds.TASKS)
         ready, _ = super().wait(refs, num_returns, timeout)
         for ref in refs:
-            self.world.touch(("object", self.client.number, ref._entry.oid), writes=False)  # noqa: SLF001  # our own
+            self._look_for(ref._entry.oid)  # noqa: SLF001  # our own
         there = [ref for ref in refs if ref._entry.value is not None]  # type: ignore[attr-defined]  # noqa: SLF001  # our own
         seen = [ref for ref in there if ref._entry.oid in self.noticed]  # noqa: SLF001  # our own
         fresh = [ref for ref in there if ref._entry.oid not in self.noticed]  # noqa: SLF001  # our own

@@ -168,6 +168,11 @@ def same_with_every_reduction(scripts: Any, prey: Any, most: int) -> None:
             assert outcomes(random_program, scripts, prey, reduction=reduction, most=most) == everything
 
 
+@pytest.mark.parametrize("scripts", [[[("look", 1)]], [[("throw", 0), ("hurry", 1)]]])
+def test_look_at_what_another_process_made_before_races_with_the_making(scripts: list[list[tuple[str, int]]]) -> None:
+    same_with_every_reduction(scripts, [("throw", 1)], 1000)
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(**PROGRAMS)
 def test_reduction_sees_every_outcome_of_random_programs(scripts: Any, prey: Any) -> None:
