@@ -201,12 +201,7 @@ class Grid:
         for oid, value in enumerate(done.values, done.task):
             self.world.made.append(oid)
             for what in ("made", "failed") if failed(value) else ("made",):
-                self.world.touch((what, self.name_of(oid)))
-
-    def name_of(self, oid: int) -> Any:
-        """Return what an object is called in every run, if it is the result of a call and not one of several."""
-        call = self.calls.get(oid)
-        return call.path if call is not None else oid
+                self.world.touch((what, oid))
 
     def turn(self) -> None:
         """Let the head do what it can do now, and deliver what it says."""

@@ -253,7 +253,7 @@ class SimHost(LocalEngine):
         if len(refs) > 1:
             world.touch(("failed", number), writes=False)  # of several errors the first is raised
             for oid in oids:
-                world.touch(("failed", self.grid.name_of(oid)), writes=False)
+                world.touch(("failed", oid), writes=False)
         if timeout is not None:
             for oid in oids:
                 self._look_for(oid)
@@ -265,7 +265,7 @@ class SimHost(LocalEngine):
     def _look_for(self, oid: int) -> None:
         """Note that somebody sees whether an object exists, and whether this process has been told."""
         self.world.touch(("object", self.client.number, oid), writes=False)
-        self.world.touch(("made", self.grid.name_of(oid)), writes=False)
+        self.world.touch(("made", oid), writes=False)
 
     # -- which of the objects that exist are seen to exist is a choice
 
