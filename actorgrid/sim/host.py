@@ -145,6 +145,10 @@ class SimHost(LocalEngine):
         """From now on more than one line of execution of this process may run."""
         self.world.shared = True
 
+    def running(self) -> Running | None:
+        """Return the call that the calling code belongs to."""
+        return None
+
     def is_shared(self) -> bool:
         """Return whether more than one line of execution of this process may run."""
         return self.world.shared
@@ -461,6 +465,10 @@ class SimWorker(SimHost, WorkerSide):
     def share(self) -> None:
         """See ``SimHost``."""
         self.shared = True
+
+    def running(self) -> Running | None:
+        """See ``SimHost``."""
+        return WorkerSide.running(self)
 
     def is_shared(self) -> bool:
         """See ``SimHost``."""

@@ -18,8 +18,9 @@ from collections import Counter
 from collections.abc import Callable
 from enum import IntEnum
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from actorgrid.core import messages as m
 from actorgrid.core.messages import Kind
 from actorgrid.sim.choices import Event
 from actorgrid.sim.fibers import Fiber
@@ -37,6 +38,10 @@ class Holds(IntEnum):
     TASKS = 1
     #: Constructors, too; whoever does something that others can tell the time of may be slow; kills may come late.
     ALL = 2
+
+
+#: Words to the head of which others can notice what comes of them.
+_DEEDS: Final = frozenset({m.Submit, m.CreateActor, m.KillActor, m.Cancel})
 
 
 class _Aside(NamedTuple):
@@ -70,6 +75,8 @@ class Onlookers:
         self._times: Counter[str] = Counter()
         #: The processes that have looked at the clock.
         self._glancers: set[int] = set()
+        #: What would have to be held back for their sake.
+        self._glances = Holds.NOTHING
         self._named = 0
         #: A constructor failed: whoever calls the actor hears of that, sooner or later.
         self.stillborn = False
@@ -89,9 +96,14 @@ class Onlookers:
             return
         host: SimHost | None = fiber.home
         self._glancers.add(0 if host is None else host.client.number)
+        # Whoever has just said something may be slow now. The others could have been slow before they began.
+        may_be_slow = (
+            host is not None and any(type(each) in _DEEDS for each in host.client.outbox) and not host.is_reader()
+        )
+        self._glances = max(self._glances, Holds.ALL if may_be_slow or _is_constructed(host) else Holds.TASKS)
         if len(self._glancers) > 1:
-            self.need(Holds.ALL)
-        if host is not None and host.client.outbox and not host.is_reader():
+            self.need(self._glances)
+        if may_be_slow:
             self.step_aside("looks at the clock")
 
     def name(self) -> None:
@@ -169,3 +181,9 @@ class Onlookers:
     def _go_on(self, fiber: Fiber) -> None:
         del self._aside[fiber]
         self._world.fibers.wake(fiber)
+
+
+def _is_constructed(host: SimHost | None) -> bool:
+    """Return whether what runs in this process now is a constructor."""
+    running = host.running() if host is not None else None
+    return running is not None and running.spec.kind is Kind.ACTOR
