@@ -32,6 +32,7 @@ The map of the house; each line may use the lines below it::
     races, footprint
                  which steps commute
     isolation    globals that real processes would not share
+    onlookers    what some programs can tell, and what is held back for them
     places       lines of the user's program
     promises     always, eventually, sometimes
     hashing      how strings hash here

@@ -26,6 +26,8 @@ from actorgrid.sim.footprint import Footprint
 
 PREFIX: Final = "ag1:"
 _LINE: Final = re.compile(re.escape(PREFIX) + r"[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]+")
+#: The kinds of events that somebody has submitted.
+CALLS: Final = frozenset({"call", "start"})
 
 
 class Chain:
@@ -41,9 +43,9 @@ class Chain:
 class Event:
     """Something that may happen next.
 
-    ``kind``: "call" (an actor starts a call), "poll" (somebody who looked and saw nothing goes on), "time" (the next
-    timer fires although others could go on), "kill". ``where`` and ``what`` name it the same way in every run:
-    the actor or process, and the call's path.
+    ``kind``: "call" (an actor starts a call), "start" (a task or constructor starts, see ``onlookers``), "poll"
+    (somebody who looked and saw nothing goes on), "time" (the next timer fires although others could go on), "kill".
+    ``where`` and ``what`` name it the same way in every run: the actor or process, and the call's path.
     """
 
     __slots__ = ("age", "chain", "happen", "kind", "label", "readonly", "what", "where")
@@ -66,13 +68,18 @@ class Event:
         """What it is called in every run of the same program."""
         return self.kind, self.where, self.what
 
+    @property
+    def is_call(self) -> bool:
+        """Whether somebody has submitted it, so that it happens in every run that comes to rest."""
+        return self.kind in CALLS
+
     def plain(self) -> Event:
         """Return it without what it would do: it outlives its world."""
         return Event(self.kind, self.where, self.what, self.label, _nothing, readonly=self.readonly)
 
     def depends(self, other: Event) -> bool:
         """Return whether the order of the two matters."""
-        if self.kind == "call" and other.kind == "call":
+        if self.is_call and other.is_call:
             return bool(self.where == other.where and not (self.readonly and other.readonly))
         return True
 

@@ -12,16 +12,17 @@ from typing import Any, Final, Literal, TypeVar, overload
 
 from actorgrid.exceptions import SimulationFailed
 from actorgrid.sim.choices import Dull, Forced, Policy, Schedule
-from actorgrid.sim.exhaustive import Blocked, DepthFirst, Proof, explore_all
+from actorgrid.sim.exhaustive import Blocked, Proof, prove_program
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.hashing import warn_of_others
 from actorgrid.sim.nondeterminism import REPLAYS, must_be_equal
+from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.picture import picture
 from actorgrid.sim.progress import Progress
 from actorgrid.sim.realplay import RealRun, play_for_real
 from actorgrid.sim.report import describe
 from actorgrid.sim.runner import Program, Run, quiet_collector
-from actorgrid.sim.search import policies, search_named
+from actorgrid.sim.search import search_named
 from actorgrid.sim.shrink import Shrinker
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -104,11 +105,12 @@ def run(
     schedule does not fit the program any more, which has changed since; else it is followed as far as it goes.
     """
     plan: Schedule | None = None
+    holds = Holds.NOTHING
     if schedule is not None:
         plan = schedule if isinstance(schedule, Schedule) else Schedule.loads(schedule)
         seed, policy, faults = plan.seed, Forced(dict(plan.deviations)), Faults.of(plan.settings)
-        level = plan.settings.get("level", "calls")
-    program = Program(fn, args, kwargs, faults or Faults(), max_events, checks, level)
+        level, holds = plan.settings.get("level", "calls"), Holds(plan.settings.get("holds", 0))
+    program = Program(fn, args, kwargs, faults or Faults(), max_events, checks, level, holds)
     with quiet_collector():
         result = program.run(policy or Dull(), seed, details=True)
     if strict and plan is not None and (misfit := plan.misfit(result.record)):
@@ -134,7 +136,8 @@ def explore(
     identities: set[tuple[str, str]] = set()
     search = search_named(policy, seed)
     with quiet_collector():
-        for chosen, learn in policies(search, runs):
+        while result.runs < runs and (following := search.next()) is not None:
+            chosen, learn = following
             one = program.run(chosen, seed)
             learn(one)
             result.runs += 1
@@ -153,6 +156,9 @@ def explore(
                 progress(state)
             if seconds is not None and state.seconds > seconds:
                 break
+            more = program.holding(one)
+            if more is not None:
+                program, search = more, search_named(policy, seed)
         else:
             result.exhaustive = result.runs < runs
     result.distinct, result.pairs, result.seconds = state.distinct, state.pairs, state.seconds
@@ -202,11 +208,8 @@ def prove(
 
     program = Program(fn, args, kwargs, faults or Faults(), max_events, level=level, told=told)
 
-    def one(policy: DepthFirst) -> Run:
-        return program.run(policy, seed)
-
     with quiet_collector():
-        return explore_all(one, reduction=reduction, most=max_schedules, keep=MOST_FAILURES)
+        return prove_program(program, seed=seed, reduction=reduction, most=max_schedules, keep=MOST_FAILURES)
 
 
 @overload

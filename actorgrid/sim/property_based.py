@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 from actorgrid.sim.choices import Choices, Dull, Event, Policy, Schedule
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.nondeterminism import difference, error_of
+from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.runner import settings_of, staged
 from actorgrid.sim.world import Step, World
 
@@ -104,18 +105,22 @@ def current_test_case() -> Policy | None:
 @contextmanager
 def world(
     *, seed: int = 0, faults: Faults | None = None, data: Any = None, policy: Policy | None = None,
-    max_events: int = 100_000, checks: bool = False, level: Level = "calls",
+    max_events: int = 100_000, checks: bool = False, level: Level = "calls", starts: bool = False,
 ) -> Iterator[World]:  # fmt: skip
     """Simulate the block: the grid that it starts, or uses, lives in a world of its own.
 
     Inside of a Hypothesis test the choices are drawn from the test case: from the ambient one, or from ``data`` (what
     ``strategies.data()`` gives). Elsewhere ``policy`` decides, or nothing deviates. An exception that leaves the block
     carries a note with the line that replays the schedule.
+
+    ``starts``: tasks start when it is chosen, not at once, and kills and cancellations may come late. What calls itself
+    a search finds out whether a program can tell; here it has to be said.
     """
     if policy is None:
         policy = Drawn(_Strategies(data)) if data is not None else current_test_case() or Dull()
     choices = Choices(policy)
-    made = World(choices, faults, max_events=max_events, checks=checks, level=level)
+    holds = Holds.ALL if starts else Holds.NOTHING
+    made = World(choices, faults, max_events=max_events, checks=checks, level=level, holds=holds)
     made.story = []
     collects = gc.isenabled()
     gc.disable()
@@ -188,7 +193,7 @@ def _last_of(made: World) -> str:
 
 
 def _note(made: World, seed: int) -> str:
-    settings = settings_of(made.faults, made.level)
+    settings = settings_of(made.faults, made.level, made.onlookers.holds)
     schedule = Schedule(seed, tuple(made.choices.deviations.items()), settings)
     steps = [f"  {step.when:10.6f}  {step.what:40}  {step.site}".rstrip() for step in (made.story or [])[-20:]]
     return "\n".join([f"schedule {schedule.dumps()}, {schedule.weight} deviations; the last steps:", *steps])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import inspect
 import os
@@ -22,6 +23,7 @@ from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled
 from actorgrid.sim.holders import steady
 from actorgrid.sim.host import SimHost
+from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.patches import Patches
 from actorgrid.sim.world import Step, World
 
@@ -63,6 +65,8 @@ class Run:
     waits: str = ""
     #: Where random numbers were drawn first: file and line, "" if nowhere.
     drew: str = ""
+    #: What a search must hold back for nothing that this run gives an inkling of to be missed.
+    needs: Holds = Holds.NOTHING
 
     @property
     def failed(self) -> bool:
@@ -106,13 +110,17 @@ class Program:
     max_events: int = 100_000
     checks: bool = False
     level: Level = "calls"
+    #: What does not happen at once.
+    holds: Holds = Holds.NOTHING
     #: Is told of every run.
     told: Callable[[Run], None] | None = None
 
     def run(self, policy: Policy, seed: int = 0, *, details: bool = False) -> Run:
         """Run it once. ``details``: keep every decision and tell the story."""
         choices = Choices(policy, record=[])
-        world = World(choices, self.faults, max_events=self.max_events, checks=self.checks, level=self.level)
+        world = World(
+            choices, self.faults, max_events=self.max_events, checks=self.checks, level=self.level, holds=self.holds
+        )
         if details:
             world.story = []
         run = Run(Schedule(seed))
@@ -128,6 +136,7 @@ class Program:
             except BaseException as error:  # noqa: BLE001  # whatever the program raises is what we look for
                 run.error = _without_us(error)
             run.error = world.isolation.leak or run.error
+            world.onlookers.ended(run.error)
             world.end_step()
         self._fill(run, world, choices)
         if self.told is not None:
@@ -148,16 +157,27 @@ class Program:
         run.orders = world.orders
         run.deaths = world.deaths
         run.reached = world.promises.reached
+        run.needs = world.onlookers.needs
 
     def settings(self) -> dict[str, Any]:
         """Return what a schedule must remember of the program's world."""
-        return settings_of(self.faults, self.level)
+        return settings_of(self.faults, self.level, self.holds)
+
+    def holding(self, run: Run) -> Program | None:
+        """Return what must be run instead, for nothing to be missed that ``run`` gives an inkling of; None: this."""
+        if self.level != "calls" or run.needs <= self.holds:
+            return None
+        return dataclasses.replace(self, holds=run.needs)
 
 
-def settings_of(faults: Faults, level: Level) -> dict[str, Any]:
+def settings_of(faults: Faults, level: Level, holds: Holds) -> dict[str, Any]:
     """Return what a schedule must remember of its world."""
-    plain = {**faults.settings(), **hashing.settings()}
-    return plain if level == "calls" else {**plain, "level": level}
+    settings = {**faults.settings(), **hashing.settings()}
+    if level != "calls":
+        settings["level"] = level
+    if holds:
+        settings["holds"] = int(holds)
+    return settings
 
 
 def call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

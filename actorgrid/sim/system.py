@@ -129,7 +129,10 @@ class System:
         target = self._target(pid)
         if target is None or not target.engine.alive:
             raise ProcessLookupError(errno.ESRCH, "no simulated process has this id", pid)
-        if number:
+        home = self._home()
+        if number and home is not None and home is not target.engine:
+            home.act("kills a process", target.victim)
+        if number and target.engine.alive:
             target.grid.died(target, -number)
 
     def exit(self, status: int) -> NoReturn:

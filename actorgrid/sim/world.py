@@ -25,6 +25,7 @@ from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled, Fiber, Fibers, WorldOver
 from actorgrid.sim.footprint import ALL, Footprint, touch
 from actorgrid.sim.isolation import Isolation
+from actorgrid.sim.onlookers import Holds, Onlookers
 from actorgrid.sim.parts import Parts
 from actorgrid.sim.places import call_site, places_of
 from actorgrid.sim.promises import Promises
@@ -63,18 +64,20 @@ class World(Parts):
 
     def __init__(
         self, choices: Choices, faults: Faults | None = None, *, max_events: int = 100_000, checks: bool = False,
-        tag: str = "", level: Level = "calls",
+        tag: str = "", level: Level = "calls", holds: Holds = Holds.NOTHING,
     ) -> None:  # fmt: skip
         """``checks``: verify every invariant of the head after every message. ``tag``: hex digits for session names.
 
         ``level``: what is a choice: the order of "calls", or that of all messages on all "links".
+        ``holds``: what else is (see ``onlookers``); at the level of links nothing, for all that is on links there.
         """
         self.tag = tag
         self.level = level
         self.choices = choices
         self.isolation = Isolation()
         self.faults = faults or Faults()
-        self.clock = Clock()
+        self.onlookers = Onlookers(self, holds if level == "calls" else Holds.NOTHING)
+        self.clock = Clock(self.onlookers.glance)
         self.fibers = Fibers(self._enter)
         self.fibers.hub = greenlet(self._hub)
         self.checks = checks
@@ -87,8 +90,7 @@ class World(Parts):
         #: How often what has broken: "spawn", "store"; "driver" if it has died.
         self.broken: Counter[str] = Counter()
         self.age = 0
-        self._idents = 0
-        self._chains = 0
+        self._idents = self._chains = 0
         self.root_chain = self.chain("main")
         self._last_chain: Chain = self.root_chain
         self._last_path = ""
@@ -313,7 +315,8 @@ class World(Parts):
             self._last_path = event.what
             self.lengths[event.chain.label] = self.lengths.get(event.chain.label, 0) + 1
             self.orders.setdefault(event.where, []).append(event.what)
-        self._in_a_row = self._in_a_row + 1 if event.chain is self._last_chain else 0
+        if event.kind != "start":
+            self._in_a_row = self._in_a_row + 1 if event.chain is self._last_chain else 0
         if event.chain is not None:
             self._last_chain = event.chain
         event.happen()
@@ -326,10 +329,10 @@ class World(Parts):
             touch(self.footprint, token, writes=writes, is_open=is_open)
 
     def _begin_step(self, event: Event) -> None:
-        if event.kind == "call" and not self.promises.always:
-            self.touch(event.where, writes=not event.readonly)
-        else:
+        if self.promises.always or not (event.is_call or event.kind in {"aside", "late"}):
             self.touch(ALL)
+        elif event.is_call:
+            self.touch(event.where, writes=not event.readonly)
 
     def end_step(self) -> None:
         """Tell the policy what the step that is over has touched."""
@@ -349,6 +352,7 @@ class World(Parts):
             events.sort(key=self._dullness)
         if self._noticing:
             events[:0] = [self._notice(fiber) for fiber in self._noticing if fiber.parked]
+        events[:0] = self.onlookers.events()
         if self.grid is not None:
             events[:0] = self.grid.deliveries()
         for fiber in self._polls:
@@ -402,6 +406,8 @@ class World(Parts):
         Even the dullest run is fair: a chain that loops until others have done something lets them.
         """
         number = event.chain.number if event.chain is not None else 0
+        if event.kind == "start":
+            return -sys.maxsize, 0, event.age
         if self._in_a_row % FAIR == FAIR - 1:
             return int(event.chain is self._last_chain), number, event.age
         return -_shared(self._last_path, event.what), number, event.age
