@@ -519,6 +519,12 @@ class Quit(Struct, tag=96):
     """Kill every worker's group and exit."""
 
 
+class LinkLost(Struct, tag=97):
+    """The worker's end of a link is closed. The shell of the head says so; a death, if it is one, is reported soon."""
+
+    worker: int
+
+
 # ------------------------------------------------------------------------------------------ how a run is to be played
 
 
@@ -578,4 +584,4 @@ ToClient = (
 #: What arrives at a worker's task link.
 ToWorker = Run | Learn | Code | Unlearn | Exit | Environment | Segment | Restarted
 ToLauncher = Spawn | KillProcess | Quit
-FromLauncher = Spawned | Exited | SpawnFailed | Stopped
+FromLauncher = Spawned | Exited | SpawnFailed | Stopped | LinkLost

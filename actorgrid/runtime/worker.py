@@ -20,9 +20,9 @@ import signal
 import socket
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable
+from time import monotonic, perf_counter  # by name: user code may replace those of the module
 from types import FrameType
 from typing import Any, Final, NoReturn
 
@@ -175,7 +175,7 @@ class Worker:
         self.engine.latest = running
         token = running_now.set(running)
         self.title.set(f"actorgrid: worker {spec.name}")
-        began = time.perf_counter()
+        began = perf_counter()
         retry, result = False, None
         try:
             try:
@@ -192,7 +192,7 @@ class Worker:
                 self.end_of_fork(error)
             values, retry = self._failed(running, error)
             result = error  # keeps what it mentions alive until it is sent
-        micros = int((time.perf_counter() - began) * 1e6)
+        micros = int((perf_counter() - began) * 1e6)
         self.target = None
         running_now.reset(token)
         self._finish(running, values, micros, retry=retry)
@@ -249,7 +249,7 @@ class Worker:
             engine.pack()
             self.outbox.set_current(0)
             self.engine.latest = None
-            now = time.monotonic()
+            now = monotonic()
             if now - self._flushed > FLUSH_AFTER:
                 self._flushed = now
                 self.outbox.flush()

@@ -174,6 +174,8 @@ class Head:
             workers.exited(message)
         elif isinstance(message, messages.SpawnFailed):
             workers.spawn_failed(message)
+        elif isinstance(message, messages.LinkLost):
+            workers.link_lost(message)
         else:
             workers.stopped(message)
 
