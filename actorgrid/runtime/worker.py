@@ -57,6 +57,8 @@ class Worker:
         #: The call that an interrupt is meant for.
         self.target: Running | None = None
         self.exiting = False
+        #: User code has run here.
+        self.used = False
         #: This is a child of the worker, forked by user code.
         self.forked = False
         #: The main thread reads the task link. Only changed with the lock held: it says who may read.
@@ -83,6 +85,7 @@ class Worker:
             if batch is None:
                 os._exit(1)  # the head is gone
             if self.take(batch):
+                self.engine.give_way()
                 self.work()
             if self.machine.leaving:
                 self.leave(self.machine.leaving)
@@ -173,6 +176,7 @@ class Worker:
         spec = running.spec
         self.outbox.set_current(running.run.task)
         self.engine.latest = running
+        self.used = True
         token = running_now.set(running)
         self.title.set(f"actorgrid: worker {spec.name}")
         began = perf_counter()
