@@ -529,6 +529,12 @@ class Quit(Struct, tag=96):
     """Kill every worker's group and exit."""
 
 
+class LinkLost(Struct, tag=98):
+    """The worker's end of a link is closed. The shell of the head says so; a death, if it is one, is reported soon."""
+
+    worker: int
+
+
 # ------------------------------------------------------------------------------------------ how a run is to be played
 
 
@@ -593,4 +599,4 @@ ToClient = (
 #: What arrives at a worker's task link.
 ToWorker = Run | Learn | Code | Unlearn | Exit | Environment | Segment | Restarted
 ToLauncher = Spawn | KillProcess | Quit
-FromLauncher = Spawned | Exited | SpawnFailed | Stopped | Spared
+FromLauncher = Spawned | Exited | SpawnFailed | Stopped | Spared | LinkLost

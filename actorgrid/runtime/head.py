@@ -178,6 +178,7 @@ class HeadProcess:
             return False
         if batch is None:
             self._deafen(worker.task.fileno())
+            self.head.hear_launcher(m.LinkLost(worker.number), time.monotonic())
             return False
         if worker.task.decoder.ack_wanted:
             self.want_ack.append(worker)

@@ -19,6 +19,7 @@ import signal
 import socket
 import struct
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -276,6 +277,11 @@ def start(config: BootConfig, close: list[int]) -> tuple[socket.socket, int]:
         if work is not None:
             work()
         code = 0
+    except OSError:
+        pass  # a link that is closed at one of its ends: whoever is at the other one will say so
+    except Exception:  # noqa: BLE001  # a bug of ours: the process ends, but not without a word
+        with contextlib.suppress(Exception):
+            traceback.print_exc()
     finally:
         with contextlib.suppress(Exception):
             sys.stdout.flush()

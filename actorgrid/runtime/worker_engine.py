@@ -156,6 +156,14 @@ class WorkerEngine(WorkerSide, ProcessEngine):
 
     # -- the end
 
+    def give_way(self) -> None:
+        """Hand back what has not started, if earlier tasks have left nothing here for later ones to work with."""
+        if self.arenas.starved and self.worker.used and self.machine.actor is None:
+            with self.lock:
+                reason = "tasks that ran here keep every descriptor"
+                back = self.handed_back(self.machine.leave(reason))
+                self.client.outbox += [m.Exiting(reason), m.Revoked(back)]  # in this order: nothing new is sent here
+
     def exit_actor(self) -> None:
         """See ``Engine``."""
         if self.machine.actor is None:
