@@ -77,7 +77,7 @@ def chain(length: int) -> Any:
 
 
 #: References to what lies in between are gone before it fails: that nobody asked for it is said.
-UNREAD = r"Unhandled error .*|\w+\(\) did not run, .*|Traceback .*|  File .*|    raise KeyError.*|KeyError: .*"
+UNREAD = r"Unhandled error .*|\w+\(\) did not run[,:] .*|Traceback .*|  File .*|    raise KeyError.*|KeyError: .*"
 
 CASES = [
     Case("OR01", "10000 calls of an actor are in order", calls_in_order(10_000)),
