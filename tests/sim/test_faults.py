@@ -104,7 +104,6 @@ def test_async_actor_that_dies_before_its_reply_dies_without_a_word(caplog: pyte
 
 
 ENDED: list[str] = []
-sim.share(__name__, "ENDED")
 
 
 def ends() -> None:
@@ -120,6 +119,8 @@ def cleans_up(cell: Any) -> None:
 
 
 def test_no_finally_runs_when_a_process_is_killed() -> None:
+    sim.share(__name__, "ENDED")
+
     def program() -> tuple[bool, tuple[str, ...]]:
         ENDED.clear()
         try:
