@@ -209,7 +209,7 @@ CASES = [
     Case("UM04-lines", "prints 100000 lines", lambda _: run(flood, 100_000, max_retries=0),
          died(WorkerCrashedError, "code 3", "flood"), PRINTED),
     Case("UM04-long", "prints a line of 20 MB", lambda _: run(write_one_line, 20 << 20, max_retries=0),
-         died(WorkerCrashedError, "code 3", "write_one_line"), f"{PRINTED}|x*"),
+         died(WorkerCrashedError, "code 3", "write_one_line"), f"{PRINTED}|x*", slow=True),
     Case("UM04-bytes", "prints bytes that are no text", lambda _: run(write_anything, max_retries=0),
          died(WorkerCrashedError, "code 3", "write_anything"), r"(?s).*"),
     Case("UM07", "replaces functions of the standard library", recycled(patch_the_library)),
