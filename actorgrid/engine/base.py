@@ -16,6 +16,7 @@ Locking, and why it is safe:
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +31,7 @@ from actorgrid.engine.interrupts import protected
 from actorgrid.engine.refs import ActorRef, ObjectRef
 from actorgrid.engine.serialize import INLINE_LIMIT, NONE, Pickled, collecting, dumps, loads
 from actorgrid.engine.waits import BlockingWaiter, Sleeper
-from actorgrid.exceptions import SerializationError
+from actorgrid.exceptions import ActorGridError, SerializationError
 from actorgrid.wire.codec import decode_failure
 from actorgrid.wire.errors import told_of, unpack_exception
 
@@ -149,12 +150,24 @@ class EngineBase:
         if value is None:
             raise self._gone()
         if value.status is m.Status.OK:
-            if value.extent is None:
-                data = value.data
-                return None if data == NONE else loads(data)
-            return loads(self.pinned_view(entry, value.extent, timeout))
+            if value.extent is None and value.data == NONE:
+                return None
+            try:
+                data = value.data if value.extent is None else self.pinned_view(entry, value.extent, timeout)
+            except ActorGridError:  # it could not be fetched (a timeout is an OSError, too)
+                raise
+            except OSError as error:  # its segment cannot be mapped
+                raise self._not_unpickled(entry, error) from error
+            try:
+                return loads(data)
+            except (Exception, SystemExit) as error:  # a value that exits must not end who asks for it
+                raise self._not_unpickled(entry, error) from error
         entry.read = True
         raise self.error_of(value)
+
+    def _not_unpickled(self, entry: Entry, error: BaseException) -> SerializationError:
+        what = "".join(traceback.format_exception_only(error)).strip()  # it survives exceptions without a usable str
+        return SerializationError(f"object {entry.hex()} cannot be unpickled in this process: {what[:4096]}")
 
     def error_of(self, value: m.Value) -> BaseException:
         """Return the exception that a failed value stands for."""

@@ -26,7 +26,6 @@ import os
 import secrets
 import socket
 import sys
-import traceback
 import zlib
 from pathlib import Path
 from typing import Any, Final
@@ -204,10 +203,4 @@ def _mapped(segment: int, extent: Extent) -> mmap.mmap:
 def work(directory: str, end: socket.socket) -> None:
     """Be that process: what the launcher calls in a fork."""
     lifetime.Title().set("actorgrid: spiller")
-    try:
-        Spiller(end, directory).run()
-    except (BrokenPipeError, ConnectionResetError):
-        pass  # the head has gone
-    except Exception:  # the launcher's fork ends without a word otherwise
-        print("the process that spills failed; this is a bug in actorgrid:\n" + traceback.format_exc(), file=sys.stderr)
-        raise
+    Spiller(end, directory).run()

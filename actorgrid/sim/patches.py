@@ -1,58 +1,66 @@
 """What user code finds in place of clocks, threads, processes and randomness while a world is open.
 
-Each replacement asks whether a fiber runs: pytest, Hypothesis and everything else outside of the simulated program get
-the real thing.
+Each replacement asks whether a fiber runs (see ``standins``): pytest, Hypothesis and everything else outside of the
+simulated program get the real thing.
 """
 
 from __future__ import annotations
 
 import _thread
 import asyncio
+import concurrent.futures
 import datetime as dt
 import os
 import queue
 import random
-import signal
 import sys
-import sysconfig
+import tempfile
 import threading
 import time
-from collections.abc import Callable
-from types import ModuleType
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from actorgrid.exceptions import SimulationError
 from actorgrid.sim.boundary import gate
 from actorgrid.sim.calendar import stand_in_for_date, stand_in_for_datetime
-from actorgrid.sim.host import SimHost
+from actorgrid.sim.holders import Replacements
+from actorgrid.sim.late import Late
+from actorgrid.sim.locks import SimLock, SimpleQueue, SimRLock
 from actorgrid.sim.randomness import FUNCTIONS, Randomness
-from actorgrid.sim.threads import SimLock, SimpleQueue, SimRLock, Threads
-from actorgrid.sim.worker import Worker
+from actorgrid.sim.standins import StandIn, open_worlds, simulating, stand_in_for
+from actorgrid.sim.system import System
+from actorgrid.sim.threads import Threads
 
 if TYPE_CHECKING:
     from actorgrid.sim.world import World
 
-real_ident: Final = _thread.get_ident
-#: Standard input, output and error.
-LAST_STANDARD: Final = 2
-_LIBRARY: Final = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
-_seen: list[Any] = [0, []]
+#: What ``time.clock_gettime`` is asked for and shows the date.
+WALL_CLOCKS: Final = (time.CLOCK_REALTIME, getattr(time, "CLOCK_TAI", time.CLOCK_REALTIME))
 
 
-def user_modules() -> list[ModuleType]:
-    """Return the modules that belong neither to Python nor to an installed package, nor to this one."""
-    if _seen[0] != len(sys.modules):
-        _seen[:] = len(sys.modules), [module for module in list(sys.modules.values()) if _is_users(module)]
-    found: list[ModuleType] = _seen[1]
-    return found
+def _simulated() -> bool:
+    return simulating() is not None
 
 
-def _is_users(module: Any) -> bool:
-    file = getattr(module, "__file__", None)
-    name = getattr(module, "__name__", "")
-    if name == "__main__":
-        return True
-    return isinstance(file, str) and name.partition(".")[0] != "actorgrid" and not file.startswith(_LIBRARY)
+def _wall() -> float:
+    world = simulating()
+    assert world is not None
+    return world.clock.wall()
+
+
+#: As every stand-in, these stay the same from world to world.
+_datetime: Final = stand_in_for_datetime(_simulated, _wall)
+_date: Final = stand_in_for_date(_simulated, _wall)
+
+
+def _turn(table: dict[int, Any], key: int, to: Any) -> None:
+    """Have ``table`` map ``key`` to ``to``, or to nothing."""
+    if to is None:
+        table.pop(key, None)
+    else:
+        table[key] = to
 
 
 class Patches:
@@ -61,47 +69,58 @@ class Patches:
     def __init__(self, world: World, seed: int) -> None:
         self.world = world
         self.threads = Threads(world)
+        self.system = System(world)
         self.randomness = Randomness(world, seed)
+        #: Modules that are patched if somebody imports them, now or later.
+        self._late = [
+            Late("numpy.random", self._numpy_comes),
+            Late("multiprocessing.process", self._multiprocessing_comes),
+        ]
         self._replaced: list[tuple[Any, str, Any]] = []
+        self._gates: list[tuple[StandIn, Callable[..., Any] | None]] = []
         #: Real thing -> what stands for it, by identity, for modules that have imported it under a name of their own.
         self._stand_ins: dict[int, Any] = {}
+        self._aliases = Replacements(world, self._stand_ins)
         self._thread = _thread.get_ident()
+        self._outer: World | None = None
 
     def install(self) -> None:
         """Put every replacement in place."""
+        self._outer = open_worlds.get(self._thread)
+        open_worlds[self._thread] = self.world
         self._patch_time()
         self._patch_threads()
-        self._patch_processes()
+        self.system.install(self._gated, self._refused)
         self._patch_randomness()
+        self._patch_multiprocessing()
+        for late in self._late:
+            late.install()
         self._gated(asyncio.events, "new_event_loop", self._new_loop)
         self._gated(asyncio, "new_event_loop", self._new_loop)
-        self._patch_aliases()
-        gate.open(self._simulated)
+        self._aliases.install()
+        gate.open(_simulated)
 
     def remove(self) -> None:
         """Put everything back."""
-        gate.close(self._simulated)
+        gate.close(_simulated)
+        self._aliases.remove()
         for module, name, real in reversed(self._replaced):
             setattr(module, name, real)
         self._replaced.clear()
+        for stand_in, outer in self._gates:
+            _turn(stand_in.virtual, self._thread, outer)
+        _turn(open_worlds, self._thread, self._outer)
         self.threads.bury()
+        for late in self._late:
+            late.remove()
         self.randomness.restore_numpy()
-
-    def _simulated(self) -> bool:
-        return self.world.fibers.current is not None and real_ident() == self._thread
 
     def _gated(self, module: Any, name: str, virtual: Callable[..., Any]) -> None:
         """Have ``virtual`` stand for ``module.name`` where simulated code runs."""
-        real = getattr(module, name)
-        fibers, thread = self.world.fibers, self._thread
-
-        def either(*args: Any, **kwargs: Any) -> Any:
-            if fibers.current is None or real_ident() != thread:
-                return real(*args, **kwargs)
-            return virtual(*args, **kwargs)
-
-        either.__name__ = name
-        self._replace(module, name, either)
+        stand_in, installed = stand_in_for(module, name)
+        self._gates.append((stand_in, stand_in.virtual.get(self._thread)))
+        stand_in.virtual[self._thread] = virtual
+        self._replace(module, name, installed)
 
     def _replace(self, module: Any, name: str, stand_in: Any) -> None:
         real = vars(module)[name]
@@ -111,18 +130,10 @@ class Patches:
 
     def _refused(self, module: Any, name: str, why: str) -> None:
         def refuse(*_args: Any, **_kwargs: Any) -> NoReturn:
-            raise SimulationError(f"the simulator cannot run {module.__name__}.{name}: {why}")
+            shown = getattr(stand_in_for(module, name)[0].real, "__name__", name)
+            raise SimulationError(f"the simulator cannot run {module.__name__}.{shown}: {why}")
 
         self._gated(module, name, refuse)
-
-    def _patch_aliases(self) -> None:
-        """Replace what the user's modules have imported by name (``from time import sleep``), too."""
-        for module in user_modules():
-            for name, value in list(vars(module).items()):
-                stand_in = self._stand_ins.get(id(value))
-                if stand_in is not None:
-                    self._replaced.append((module, name, value))
-                    setattr(module, name, stand_in)
 
     # -- time
 
@@ -134,14 +145,22 @@ class Patches:
         self._gated(time, "time", clock.wall)
         self._gated(time, "time_ns", lambda: int(clock.wall() * 1e9))
         self._gated(time, "sleep", self.world.sleep)
+        self._gated(time, "clock_gettime", lambda clock_id: self._clock(clock_id)())
+        self._gated(time, "clock_gettime_ns", lambda clock_id: int(self._clock(clock_id)() * 1e9))
         for name in ("localtime", "gmtime", "ctime"):
             self._gated(time, name, self._of_time(getattr(time, name), clock.wall))
         strftime, localtime = time.strftime, time.localtime
         self._gated(
             time, "strftime", lambda form, when=None: strftime(form, localtime(clock.wall()) if when is None else when)
         )
-        self._replace(dt, "datetime", stand_in_for_datetime(self._simulated, clock.wall))
-        self._replace(dt, "date", stand_in_for_date(self._simulated, clock.wall))
+        asctime = time.asctime
+        self._gated(time, "asctime", lambda when=None: asctime(localtime(clock.wall()) if when is None else when))
+        self._replace(dt, "datetime", _datetime)
+        self._replace(dt, "date", _date)
+
+    def _clock(self, clock_id: int) -> Callable[[], float]:
+        clock = self.world.clock
+        return clock.wall if clock_id in WALL_CLOCKS else clock.monotonic
 
     @staticmethod
     def _of_time(real: Callable[[float], Any], wall: Callable[[], float]) -> Callable[..., Any]:
@@ -157,10 +176,26 @@ class Patches:
         self._replace_seed(randomness)
         self._gated(random, "_urandom", randomness.urandom)
         self._gated(os, "urandom", randomness.urandom)
-        uuid = sys.modules.get("uuid")
-        if uuid is not None:
-            self._refused(uuid, "uuid1", "it holds the machine's address and time; use uuid4")
-        randomness.seed_numpy()
+        self._gated(os, "getrandom", lambda size, _flags=0: randomness.urandom(size))
+        self._gated(tempfile, "_get_candidate_names", randomness.names)
+        self._refused(uuid, "uuid1", "it holds the machine's address and time; use uuid4")
+        self._patch_numpy()
+
+    @contextmanager
+    def _numpy_comes(self) -> Iterator[None]:
+        # What it draws to seed itself it draws once, in the run that happens to import it.
+        with self.randomness.unused():
+            yield
+        self._patch_numpy()
+
+    def _patch_numpy(self) -> None:
+        """Have each process draw from a generator of its own where numpy has one hidden generator."""
+        numpy_random: Any = sys.modules.get("numpy.random")
+        if hasattr(numpy_random, "RandomState"):
+            self.randomness.seed_numpy()
+            for name in dir(numpy_random.RandomState):
+                if not name.startswith("_") and name in vars(numpy_random):
+                    self._gated(numpy_random, name, self.randomness.numpy(name))
 
     def _replace_seed(self, randomness: Randomness) -> None:
         self._gated(random.Random, "seed", randomness.reseed)
@@ -169,8 +204,8 @@ class Patches:
 
     def _patch_threads(self) -> None:
         world, threads = self.world, self.threads
-        for name in ("Lock", "_allocate_lock"):
-            self._gated(threading, name, lambda: SimLock(world))
+        self._gated(threading, "Lock", lambda: SimLock(world))
+        self._gated(threading, "_allocate_lock", lambda: SimLock(world, shared=True))
         self._gated(threading, "RLock", lambda: SimRLock(world))
         self._gated(threading, "_time", world.clock.monotonic)
         self._gated(queue, "time", world.clock.monotonic)
@@ -180,59 +215,21 @@ class Patches:
         self._gated(threading.Thread, "start", threads.start)
         self._gated(threading.Thread, "join", lambda thread, timeout=None: threads.join(thread, timeout, real_join))
         self._gated(threading.Thread, "is_alive", lambda thread: threads.is_alive(thread, real_alive))
+        made = concurrent.futures.Future.__init__
+        self._gated(concurrent.futures.Future, "__init__", lambda future: threads.future(future, made))
 
-    # -- processes
+    @contextmanager
+    def _multiprocessing_comes(self) -> Iterator[None]:
+        yield
+        self._patch_multiprocessing()
 
-    def _patch_processes(self) -> None:
-        self._gated(os, "getpid", self._getpid)
-        self._gated(os, "kill", self._kill)
-        self._gated(os, "_exit", self._exit)
-        real_close = os.close
-        self._gated(os, "close", lambda fd: real_close(fd) if fd > LAST_STANDARD else self._keep_open(fd))
-        for name in ("fork", "forkpty"):
-            self._refused(os, name, "a simulated process cannot be copied")
-        self._refused(_thread, "start_new_thread", "use threading.Thread")
-        self._gated(signal, "signal", lambda number, _handler: signal.getsignal(number))
-        for name in ("alarm", "setitimer"):
-            self._refused(signal, name, "signals belong to the one real process")
-
-    @staticmethod
-    def _keep_open(fd: int) -> NoReturn:
-        raise SimulationError(f"the simulator cannot run os.close({fd}): all simulated processes share it")
-
-    def _home(self) -> SimHost | None:
-        fiber = self.world.fibers.current
-        home = fiber.home if fiber is not None else None
-        return home if isinstance(home, SimHost) else None
-
-    def _getpid(self) -> int:
-        home = self._home()
-        return home.pid if home is not None else 1000
-
-    def _target(self, pid: int) -> Worker | None:
-        grid = self.world.grid
-        return grid.process(pid) if grid is not None else None
-
-    def _kill(self, pid: int, number: int) -> None:
-        """Signal a simulated process."""
-        target = self._target(pid)
-        if target is None or not target.engine.alive:
-            raise ProcessLookupError(3, "no simulated process has this id", pid)
-        if number:
-            target.grid.died(target, -number)
-
-    def _exit(self, status: int) -> NoReturn:
-        """End the simulated process."""
-        home = self._home()
-        target = self._target(home.pid) if home is not None else None
-        if target is not None:
-            target.grid.died(target, status)
-        sys.exit(status)
+    def _patch_multiprocessing(self) -> None:
+        module: Any = sys.modules.get("multiprocessing.process")
+        if hasattr(module, "BaseProcess"):
+            self._refused(module.BaseProcess, "start", "use remote functions and actors")
 
     def _new_loop(self) -> asyncio.AbstractEventLoop:
         from actorgrid.sim.async_actor import SimLoop
 
-        home = self._home()
-        if home is not None:
-            home.share()
+        self.system.share()
         return SimLoop(self.world)

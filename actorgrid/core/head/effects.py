@@ -65,6 +65,11 @@ class MuteOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class Die:
+    """Die without a word once everything is sent: a recorded run is played, and the head died there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """End the grid; ``reason`` is empty for an orderly end."""
 
@@ -78,4 +83,6 @@ class Spill:
     order: SpillOut | SpillIn | SpillFree
 
 
-Effect = SpawnWorker | SignalWorker | CloseWorker | ShowSegment | PunchExtent | DropSegment | MuteOutput | Stop | Spill
+Effect = (
+    SpawnWorker | SignalWorker | CloseWorker | ShowSegment | PunchExtent | DropSegment | MuteOutput | Die | Stop | Spill
+)
