@@ -482,3 +482,30 @@ def test_sizes_are_those_that_extents_reserve() -> None:
     oid = bench.put(UNIT + 1)
     assert bench.place(oid).extent.size == UNIT + 1
     assert reserved(UNIT + 1) > UNIT + 1
+
+
+def test_object_that_is_freed_while_it_waits_for_room_leaves_the_line_and_whoever_fetched_it_is_told() -> None:
+    bench = SpillBench()
+    first, *_ = bench.fill()
+    bench.spill(first)
+    bench.lease()
+    bench.sent()
+    bench.say(m.Fetch(50, first))
+    assert bench.place(first).state is PlaceState.WANTED
+    bench.say(m.Release((first,)))
+    assert [answer.body["kind"] for answer in bench.heard(m.Answer)] == [FailureKind.OBJECT_LOST]
+    assert not bench.head.room.queue
+    assert not bench.head.alarms
+
+
+def test_copy_of_an_object_that_nobody_wants_any_more_may_fail() -> None:
+    bench = SpillBench()
+    first, *_ = bench.fill()
+    bench.spill(first)
+    bench.say(m.Fetch(50, first))
+    job = bench.place(first).job
+    bench.say(m.Release((first,)))
+    bench.sent()
+    bench.copier(m.SpillFailed(job, "damaged"))
+    assert bench.heard(m.Freed)
+    assert not bench.head.spilling.spilled_bytes

@@ -1,0 +1,60 @@
+"""The head's end of the spiller, when the machine has no descriptor left for it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any
+
+import pytest
+
+from actorgrid.core import messages as m
+from actorgrid.core.messages import Extent
+from actorgrid.runtime import spill_link
+from actorgrid.runtime.spill_link import SpillLink
+
+
+class FakeHead:
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+
+    def hear_spiller(self, message: Any, now: float) -> None:
+        del now
+        self.heard.append(message)
+
+
+class FakeHost:
+    def __init__(self) -> None:
+        self.head = FakeHead()
+        self.posted: list[Any] = []
+
+    def post(self, link: Any, batch: list[Any], fds: list[int] | None = None) -> None:
+        del link
+        self.posted += batch
+        for fd in fds or ():
+            os.close(fd)
+
+
+def refuse(*_: object) -> Any:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+def test_machine_hears_of_a_process_that_cannot_be_started_at_the_next_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = FakeHost()
+    link = SpillLink(host)  # type: ignore[arg-type]  # all that it asks of its host here
+    monkeypatch.setattr(spill_link, "pair", refuse)
+    order = m.SpillOut(1, Extent(1, 0, 1 << 16), 0)
+    link.order(order)
+    link.order(order)
+    assert link.stillborn
+    assert not host.head.heard
+    link.turn()
+    assert host.head.heard == [None]
+    assert not link.stillborn
+    assert not host.posted
+
+
+def test_nothing_is_started_only_to_free_what_is_on_disk() -> None:
+    host = FakeHost()
+    SpillLink(host).order(m.SpillFree(0, 1 << 16))  # type: ignore[arg-type]  # as above
+    assert not host.posted
