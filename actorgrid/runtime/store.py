@@ -94,10 +94,25 @@ class Store:
     def _lease(self, size: int) -> None:
         while not self._take(size):
             frees = self._frees
-            answer = self._engine._ask(m.LeaseRequest(0, size))  # noqa: SLF001  # one door for all requests
-            if not answer.error:
+            ours: list[int] = []
+            given_up: list[bool] = []
+
+            def granted(answer: m.Answer, ours: list[int] = ours, given_up: list[bool] = given_up) -> None:
+                if not answer.error:
+                    with self._lock:
+                        self._spare += answer.body["granted"]
+                        if not given_up:
+                            self._spare -= size
+                            ours.append(size)
+
+            try:
+                answer = self._engine._ask(m.LeaseRequest(0, size), granted)  # noqa: SLF001  # one door for all requests
+            except BaseException:  # interrupted: what was, or will be, granted all the same is spare
                 with self._lock:
-                    self._spare += answer.body["granted"] - size
+                    given_up.append(True)
+                    self._spare += sum(ours)
+                raise
+            if not answer.error:
                 return
             if self._frees == frees:  # else something was freed while we asked: here, or given back, or both
                 raise ObjectStoreFullError(answer.error)

@@ -88,11 +88,13 @@ class Store:
         return extent
 
     def _lease(self, size: int) -> None:
+        def granted(answer: m.Answer) -> None:  # also if whoever asked was interrupted
+            if not answer.error:
+                self._spare += answer.body["granted"]
+
         frees = self._frees
-        answer = self._host._ask(m.LeaseRequest(0, size))  # noqa: SLF001  # one door for all requests
-        if not answer.error:
-            self._spare += answer.body["granted"]
-        elif self._frees == frees:  # else something was freed while we asked
+        answer = self._host._ask(m.LeaseRequest(0, size), granted)  # noqa: SLF001  # one door for all requests
+        if answer.error and self._frees == frees:  # else something was freed while we asked
             raise ObjectStoreFullError(answer.error)
 
     def freed(self, extents: tuple[m.Extent, ...]) -> None:
