@@ -1,7 +1,7 @@
 """Shared memory of a simulated grid: bytes that processes refer to by extent, under the head's leases.
 
-One segment per process, as large as it likes; what is written is copied once, so that writer and readers share nothing
-but what the real store would let them share.
+Where it lies is decided by the allocator of the real store, in one segment per process, as large as it likes. What is
+written is copied once, so that writer and readers share nothing but what the real store would let them share.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
-from actorgrid.core.extents import reserved
+from actorgrid.core.extents import ExtentAllocator, reserved
 from actorgrid.exceptions import ObjectStoreFullError
 from actorgrid.wire import layout
 
@@ -40,9 +40,9 @@ class Memory:
     def __init__(self) -> None:
         self._payloads: dict[tuple[int, int], bytearray] = {}
 
-    def store(self, extent: m.Extent, payload: bytes) -> None:
+    def store(self, extent: m.Extent, payload: bytearray) -> None:
         """Keep a payload."""
-        self._payloads[extent.segment, extent.offset] = bytearray(payload)
+        self._payloads[extent.segment, extent.offset] = payload
 
     def free(self, extent: m.Extent) -> None:
         """Forget a payload; views of it stay valid."""
@@ -64,8 +64,7 @@ class Store:
         """``budget`` is the whole grid's, in bytes."""
         self._host = host
         self._memory = memory
-        self._segment = 0
-        self._offset = 0
+        self._allocator = ExtentAllocator()
         #: Leased bytes that no extent uses; how often extents came back; how much is kept for the next value.
         self._spare = 0
         self._frees = 0
@@ -79,13 +78,26 @@ class Store:
         while self._spare < size:
             self._lease(size)
         self._spare -= size
-        if not self._segment:
-            self._segment = self._host.client.take_ids(1)
-            self._host.client.outbox.append(m.NewSegment(self._segment, SEGMENT))
-        extent = m.Extent(self._segment, self._offset, pickled.size)
-        self._offset += size
-        self._memory.store(extent, layout.to_bytes(pickled.data, pickled.buffers) if pickled.buffers else pickled.data)
+        extent = self._place(pickled.size)
+        payload = bytearray(pickled.size)
+        layout.write(memoryview(payload), pickled.data, pickled.buffers)
+        self._memory.store(extent, payload)
         return extent
+
+    def _place(self, size: int) -> m.Extent:
+        extent = self._allocator.allocate(size)
+        if extent is None:
+            segment = self._host.client.take_ids(1)
+            self._host.client.outbox.append(m.NewSegment(segment, SEGMENT))
+            self._allocator.add_segment(segment, SEGMENT)
+            extent = self._allocator.allocate(size)
+            assert extent is not None, f"a fresh segment does not hold {size} bytes"
+        self._check()
+        return extent
+
+    def _check(self) -> None:
+        if self._host.world.checks:
+            self._allocator.check()
 
     def _lease(self, size: int) -> None:
         def granted(answer: m.Answer) -> None:  # also if whoever asked was interrupted
@@ -101,9 +113,12 @@ class Store:
         """Nobody uses these any more: fill them again, and give back what is too much to keep."""
         for extent in extents:
             self._memory.free(extent)
+            self._allocator.free(extent)
             self._spare += reserved(extent.size)
         self._frees += 1
         if self._spare > self._keep:
             surplus, self._spare = self._spare - self._keep, self._keep
+            self._allocator.cool(self._keep)
+            self._check()
             self._host.client.outbox.append(m.LeaseReturn(surplus))
             self._host.send(force=True)
