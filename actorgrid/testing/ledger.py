@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from actorgrid.exceptions import ActorUnavailableError, TaskError, WorkerCrashedError
+from actorgrid.exceptions import ActorUnavailableError, DeadlockError, TaskError, WorkerCrashedError
 
 #: Who calls when no call runs: the program itself.
 MAIN = 0
@@ -116,6 +116,8 @@ def _wrong_with(call: Entry, runs: list[Begun]) -> list[str]:
             found.append(f"{what} ran last in process {runs[-1].pid}, and the error names {error.pid}")
     if isinstance(error, ActorUnavailableError) and call.in_turn and count != ("may have" in str(error)):
         found.append(f"{what} began {count} times, and the error says: {error}")
+    if isinstance(error, DeadlockError):
+        found.append(f"{what} is said to wait for itself: {error}")
     if not runs and (call.end == "value" or isinstance(error, TaskError)):
         found.append(f"{what} has a result and never ran")
     return found

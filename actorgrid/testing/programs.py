@@ -2,8 +2,8 @@
 
 A program is a tuple of acts. Acts that refer to something (``which``) mean one of the references or handles that the
 running code holds, counted modulo their number, and do nothing if it holds none: so every tuple of acts is a
-program, and shrinking it leaves one. No program waits for itself: methods of actors call tasks, and no actors; what
-threads of one actor wait for is not their actor's; coroutines do not block their loop.
+program, and shrinking it leaves one. No program waits for itself: methods of actors call tasks, and neither they
+nor these call actors; what threads of one actor wait for is not their actor's; coroutines do not block their loop.
 
 What came of each call is in the ledger (``Outcome.ledger``), which also says what promise was not kept.
 """
@@ -28,11 +28,11 @@ class Act:
     """One step of a program.
 
     ``what``: "task" (run ``body`` with ``number`` retries; it gets a reference that the caller holds, inside a list if
-    ``flag``), "put" (``flag``: something that holds a reference), "large" (put 200 kB; ``flag``: return them), "get"
-    (``flag``: and keep the references that came), "wait", "drop", "cancel" (``flag``: by force), "actor" (``number``
-    restarts, concurrent if ``flag``), "coroutines" (such an actor, asynchronous), "named" (an actor of one of two
-    names, or the one that has it), "find" (get it by its name), "call" (run ``body`` in an actor, with ``number``
-    retries), "kill" (``flag``: it may restart), "lose" (a handle), "raise".
+    ``flag``), "many" (five such tasks at once, without a reference), "put" (``flag``: something that holds one),
+    "large" (put 200 kB; ``flag``: return them), "get" (``flag``: and keep the references that came), "wait", "drop",
+    "cancel" (``flag``: by force), "actor" (``number`` restarts, concurrent if ``flag``), "coroutines" (such an actor,
+    asynchronous), "named" (an actor of one of two names, or the one that has it), "find" (get it by its name), "call"
+    (run ``body`` in an actor, with ``number`` retries), "kill" (``flag``: it may restart), "lose" (a handle), "raise".
     """
 
     what: str
@@ -87,7 +87,15 @@ class Player:
         argument = [ref] if act.flag and ref is not None else ref
         passed = argument.hex() if isinstance(argument, ag.ObjectRef) else ""
         number = _ledger().made(self.run, act.number, passed)
-        self._hold(number, task.options(max_retries=act.number).remote(number, act.body, argument))
+        self._hold(
+            number, task.options(max_retries=act.number).remote(number, act.body, argument, may_call=self.may_call)
+        )
+
+    def _many(self, act: Act) -> None:
+        for _ in range(5):
+            number = _ledger().made(self.run, act.number, "")
+            ref = task.options(max_retries=act.number).remote(number, act.body, may_call=self.may_call)
+            self._hold(number, ref)
 
     def _hold(self, number: int, ref: Any) -> None:
         _ledger().of_reference[ref.hex()] = number
@@ -212,9 +220,9 @@ def _result_of(player: Player) -> Any:
 
 
 @ag.remote
-def task(number: int, acts: tuple[Act, ...], argument: Any = None) -> Any:
+def task(number: int, acts: tuple[Act, ...], argument: Any = None, *, may_call: bool = True) -> Any:
     """Play ``acts``; return what is held in the end. ``number``: what the ledger calls this call."""
-    player = _begin(number, argument, may_call=True)
+    player = _begin(number, argument, may_call=may_call)
     player.play(acts)
     return _result_of(player)
 

@@ -13,7 +13,7 @@ from actorgrid.testing.programs import Act
 _OFTEN: Final = ("task", "call", "get")
 _KINDS: Final = (
     *_OFTEN, *_OFTEN, *_OFTEN, "put", "wait", "actor", "drop", "cancel", "kill", "lose", "large", "raise",
-    "coroutines", "named", "find",
+    "coroutines", "named", "find", "many",
 )  # fmt: skip
 
 

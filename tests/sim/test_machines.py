@@ -7,6 +7,7 @@ calls of one caller run in their order.
 
 from __future__ import annotations
 
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 
 import actorgrid as ag
 from actorgrid import sim
+from actorgrid.core.head.machine import HeadConfig
 from actorgrid.core.head.records import Actor
-from actorgrid.sim import worker
+from actorgrid.sim import grid, worker
 from actorgrid.sim.choices import Forced
 from actorgrid.testing.programs import LARGE, Act, play
 from actorgrid.testing.strategies import faults, programs, schedules
@@ -42,6 +44,11 @@ def nothing_is_left(world: sim.World) -> None:
     assert all(peer.live_bytes == 0 for peer in head.peers.values())
 
 
+def proving(*args: Any, **options: Any) -> HeadConfig:
+    """Return what the head of real processes is told; the simulator finds deadlocks by itself."""
+    return HeadConfig(*args, **{**options, "prove_deadlocks": True})
+
+
 #: Room for a handful of large values: some find the store full.
 SMALL_STORE = 5 * LARGE
 spans = st.sampled_from([worker.MICROS, 1])
@@ -50,15 +57,16 @@ stores = st.sampled_from([None, SMALL_STORE])
 
 def run_and_look(
     acts: tuple[Act, ...], cpus: int, plan: sim.Faults, level: sim.Level, *, store: int | None = None, ask: bool = True,
-    micros: int = worker.MICROS,
+    micros: int = worker.MICROS, proves: bool = False,
 ) -> None:  # fmt: skip
     """Play a program: it ends, every invariant holds after every message, every promise was kept, nothing is left.
 
     ``micros``: how long tasks seem to run. The head sends those that are short ahead: a death takes some along that
-    have not begun.
+    have not begun. ``proves``: the head looks for calls that wait for each other, as it does for real processes.
     """
     with (
         mock.patch.object(worker, "MICROS", micros),
+        mock.patch.object(grid, "HeadConfig", proving if proves else HeadConfig),
         sim.world(checks=True, faults=plan, max_events=20_000, level=level) as world,
     ):
         ag.init(num_cpus=cpus, object_store_memory=store)
@@ -71,11 +79,11 @@ def run_and_look(
 
 @pytest.mark.parametrize("level", LEVELS)
 @SOME
-@given(programs(shortest=4), st.integers(1, 3), stores, st.booleans())
+@given(programs(shortest=4), st.integers(1, 3), stores, st.booleans(), st.booleans())
 def test_every_program_ends_and_leaves_nothing(
-    level: sim.Level, acts: tuple[Act, ...], cpus: int, store: int | None, ask: bool
+    level: sim.Level, acts: tuple[Act, ...], cpus: int, store: int | None, ask: bool, proves: bool
 ) -> None:
-    run_and_look(acts, cpus, sim.Faults(), level, store=store, ask=ask)
+    run_and_look(acts, cpus, sim.Faults(), level, store=store, ask=ask, proves=proves)
 
 
 @pytest.mark.parametrize("level", LEVELS)
