@@ -300,13 +300,13 @@ class SimHost(LocalEngine):
         self.act("cancels a task", ref._entry.oid)  # noqa: SLF001  # our own
         super().cancel(ref, force=force, recursive=recursive)
 
-    def _ask(self, message: Any) -> m.Answer:
+    def _ask(self, message: Any, take: Callable[[m.Answer], None] = lambda _: None) -> m.Answer:
         if isinstance(message, m.CreateActor):
             self.world.onlookers.name()
             self._step_aside("gives an actor a name")
         else:
             self.act("asks the head")
-        return super()._ask(message)
+        return super()._ask(message, take)
 
     def act(self, label: str, victim: int = 0) -> None:
         """Before something that ends others, or that others can tell the time of: it may happen after other things."""

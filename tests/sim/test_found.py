@@ -58,12 +58,21 @@ def result_that_does_not_fit() -> None:
     play_and_look((Act("task", body=(Act("large", flag=True), Act("task"))), Act("get")))
 
 
+def force_what_is_over() -> None:
+    """The launcher found no such task to kill and said so: at the level of links its word was taken for a client's."""
+    play_and_look((Act("task"), Act("cancel", flag=True)), cpus=2)
+
+
 FOUND = [
     (two_tasks_make_an_actor_each, "ag1:lK_#D4FQ3rY-M(3Y^7{zZfkP"),
     (hold_after_finding, "ag1:lK_x_"),
     (cancel_while_it_asks_for_a_name, "ag1:lK_#D00DudYiVq30R"),
     (kill_while_it_looks, "ag1:lK_x_"),
     (result_that_does_not_fit, "ag1:lK_#D00Dueb98TVWdQ"),
+    (
+        force_what_is_over,
+        "ag1:lK_&E1p<-`0fnS%X>4o(rf_d*Zgg{!tYT$mZ*pZ{a%FIAd8cA*Z)0m^WTk3#ZE$k|rE_p$cWwctY-M(3Y^7{zZfkP",
+    ),
 ]
 
 

@@ -57,17 +57,18 @@ stores = st.sampled_from([None, SMALL_STORE])
 
 def run_and_look(
     acts: tuple[Act, ...], cpus: int, plan: sim.Faults, level: sim.Level, *, store: int | None = None, ask: bool = True,
-    micros: int = worker.MICROS, proves: bool = False,
+    micros: int = worker.MICROS, proves: bool = False, starts: bool = False,
 ) -> None:  # fmt: skip
     """Play a program: it ends, every invariant holds after every message, every promise was kept, nothing is left.
 
     ``micros``: how long tasks seem to run. The head sends those that are short ahead: a death takes some along that
     have not begun. ``proves``: the head looks for calls that wait for each other, as it does for real processes.
+    ``starts``: tasks start when it is chosen.
     """
     with (
         mock.patch.object(worker, "MICROS", micros),
         mock.patch.object(grid, "HeadConfig", proving if proves else HeadConfig),
-        sim.world(checks=True, faults=plan, max_events=20_000, level=level) as world,
+        sim.world(checks=True, faults=plan, max_events=20_000, level=level, starts=starts) as world,
     ):
         ag.init(num_cpus=cpus, object_store_memory=store)
         outcome = play(acts, ask=ask)
@@ -88,11 +89,11 @@ def test_every_program_ends_and_leaves_nothing(
 
 @pytest.mark.parametrize("level", LEVELS)
 @SOME
-@given(programs(shortest=4), st.integers(1, 3), faults(), stores, spans)
+@given(programs(shortest=4), st.integers(1, 3), faults(), stores, spans, st.booleans())
 def test_every_program_ends_and_leaves_nothing_whoever_dies(
-    level: sim.Level, acts: tuple[Act, ...], cpus: int, plan: sim.Faults, store: int | None, micros: int
+    level: sim.Level, acts: tuple[Act, ...], cpus: int, plan: sim.Faults, store: int | None, micros: int, starts: bool
 ) -> None:
-    run_and_look(acts, cpus, plan, level, store=store, micros=micros)
+    run_and_look(acts, cpus, plan, level, store=store, micros=micros, starts=starts)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -122,8 +123,8 @@ def test_every_program_does_the_same_again_under_the_same_schedule(
 @pytest.mark.slow
 @pytest.mark.parametrize("level", LEVELS)
 @MANY
-@given(programs(shortest=4), st.integers(1, 3), faults(), stores, spans)
+@given(programs(shortest=4), st.integers(1, 3), faults(), stores, spans, st.booleans())
 def test_thousands_of_programs_end_and_leave_nothing(
-    level: sim.Level, acts: tuple[Act, ...], cpus: int, plan: sim.Faults, store: int | None, micros: int
+    level: sim.Level, acts: tuple[Act, ...], cpus: int, plan: sim.Faults, store: int | None, micros: int, starts: bool
 ) -> None:
-    run_and_look(acts, cpus, plan, level, store=store, micros=micros)
+    run_and_look(acts, cpus, plan, level, store=store, micros=micros, starts=starts)
