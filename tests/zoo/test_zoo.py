@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from actorgrid import sim
+from tests.zoo import shared_state
 from tests.zoo.catalogue import ZOO, Animal
 
 #: Programs with more classes are counted in the slow suite.
@@ -49,6 +50,17 @@ def test_bug_is_found_shrunk_to_its_minimum_and_replayed_from_one_line(animal: A
     again = sim.replay(failure.schedule.dumps(), animal.buggy, *animal.args)
     assert again.identity == failure.run.identity
     assert again.digest == failure.run.digest
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_bug_among_a_hundred_tasks_is_found_and_replayed() -> None:
+    """Shrinking ends before the single deviation that would do: a hundred possibilities are left at each decision."""
+    found = sim.explore(shared_state.reorder, 100, runs=2500)
+    failure = found.failures[0]
+    assert len(failure.schedule.deviations) <= 5
+    again = sim.replay(failure.schedule.dumps(), shared_state.reorder, 100)
+    assert again.identity == failure.run.identity
 
 
 @each(animal for animal in ZOO if not 0 < fixed_classes(animal) <= MANY)
