@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from actorgrid import sim
 from actorgrid.exceptions import DeadlockError, GetTimeoutError
-from tests.zoo import actors, crashes, locks, protocols, replication, separators, shared_state, structures
+from tests.zoo import actors, crashes, locks, owners, protocols, replication, separators, shared_state, structures
 
 Program = Callable[..., None]
 
@@ -111,8 +111,8 @@ ZOO = [
     Animal(crashes.lock_holder_dies, 1, faults=KILL_TASK, accidents=1, error=DeadlockError, classes=(120, 26)),
     Animal(crashes.restart_amnesia, 1, faults=KILL_1, accidents=1, classes=(6, 2), fixed_classes=36),
     Animal(crashes.two_crash, 2, faults=KILL_2, accidents=2),
-    Animal(crashes.owner_death, 1, faults=KILL_1, accidents=1, classes=(6, 2), fixed_classes=5),
-    Animal(crashes.oom_retry, 0, classes=(1, 1), fixed_classes=1),
+    Animal(owners.owner_death, 1, faults=KILL_1, accidents=1, classes=(6, 2), fixed_classes=5),
+    Animal(owners.oom_retry, 0, classes=(1, 1), fixed_classes=1),
     Animal(crashes.at_most_once_unknown, 1, faults=KILL_1, accidents=1, classes=(15, 3), fixed_classes=15),
     Animal(crashes.timeout_then_late_reply, 0, classes=(2, 2), fixed_classes=2),
     # Its tasks compare clocks, so that it matters when each starts.

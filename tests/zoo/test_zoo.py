@@ -53,7 +53,6 @@ def test_bug_is_found_shrunk_to_its_minimum_and_replayed_from_one_line(animal: A
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_bug_among_a_hundred_tasks_is_found_and_replayed() -> None:
     """Shrinking ends before the single deviation that would do: a hundred possibilities are left at each decision."""
     found = sim.explore(shared_state.reorder, 100, runs=2500)
