@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -47,6 +48,9 @@ def test_bug_is_found_shrunk_to_its_minimum_and_replayed_from_one_line(animal: A
     assert isinstance(failure.run.error, animal.error), failure.report
     assert len(failure.schedule.deviations) == animal.deviations, failure.report
     assert accidents(failure.run) == animal.accidents, failure.report
+    if animal.error is AssertionError:  # what is to blame is the animal's own line
+        file, _, line = failure.run.identity[1].rpartition(":")
+        assert linecache.getline(file, int(line)).strip().startswith("assert "), failure.report
     again = sim.replay(failure.schedule.dumps(), animal.buggy, *animal.args)
     assert again.identity == failure.run.identity
     assert again.digest == failure.run.digest
