@@ -1,6 +1,6 @@
 """The simulator's figures: how fast it is, how soon it finds planted bugs, how small it makes them.
 
-    python benchmarks/simulation.py [--trials N] [--seeds N]
+    python benchmarks/simulation.py [--trials N] [--seeds N] [--cases N] [--only NAME] [--slow]
 
 Prints one table per question. Times are CPU time of one core; a search is counted in schedules, which no load changes.
 """
@@ -8,11 +8,15 @@ Prints one table per question. Times are CPU time of one core; a search is count
 from __future__ import annotations
 
 import argparse
+import contextlib
+import math
 import random
 import statistics
 import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -23,6 +27,13 @@ from actorgrid.sim.policies import RandomWalk
 from actorgrid.sim.runner import Program, quiet_collector
 from tests.zoo.catalogue import ZOO, Animal
 from tests.zoo.shared_state import Cell, read_then_write
+
+#: A search ends after so many schedules.
+RUNS: Final = 5000
+#: In 95 of 100 trials a bug must be found after so many: one whose least deviations are few, and the others.
+SHALLOW: Final = 150
+DEEPEST: Final = 2500
+DEEP: Final = 4
 
 
 def deliveries_15() -> None:
@@ -46,8 +57,8 @@ def speed() -> None:
             handled += run.messages
             runs += 1
         took = time.process_time() - began
-    print(f"schedules per second and core, 15 deliveries: {runs / took:8.0f}")
-    print(f"messages handled by the machines per second:  {handled / took:8.0f}")
+    print(f"schedules per second and core, 15 deliveries: {runs / took:8.0f}   (asked: at least 400)")
+    print(f"messages handled by the machines per second:  {handled / took:8.0f}   (asked: at least 50,000)")
 
 
 def hypothesis_overhead() -> None:
@@ -77,24 +88,99 @@ def hypothesis_overhead() -> None:
         with sim.world(policy=RandomWalk(random.Random(seed))):
             deliveries_15()
     alone = (time.process_time() - began) / cases
-    print(f"Hypothesis adds to a test case:               {1e3 * (driven - alone):8.2f} ms ({cases} cases)")
+    adds = 1e3 * (driven - alone)
+    print(f"Hypothesis adds to a test case:               {adds:8.2f} ms ({cases} cases; asked: at most 1)")
 
 
-def hunt(animal: Animal, trials: int) -> None:
-    """How many schedules until a bug is found, and how many replays to shrink it."""
-    found, replays, minimal = [], [], 0
+@dataclass
+class Hunt:
+    """What came of looking for one bug, again and again."""
+
+    animal: Animal
+    trials: int
+    #: After how many schedules it was found, and how many replays it took to shrink it.
+    after: list[int] = field(default_factory=list)
+    replays: list[int] = field(default_factory=list)
+    minimal: int = 0
+
+    @property
+    def p95(self) -> int:
+        """So many schedules were enough in 95 of 100 trials; those that found nothing count as if they never ended."""
+        every = sorted(self.after) + [RUNS] * (self.trials - len(self.after))
+        return every[math.ceil(0.95 * self.trials) - 1]
+
+    @property
+    def bound(self) -> int:
+        """How many are allowed: the depth of a bug is one more than its least deviations, in the literature."""
+        return SHALLOW if self.animal.deviations < DEEP else DEEPEST
+
+    def row(self) -> str:
+        """Return it as a row of the table."""
+        found, late = len(self.after), "" if self.p95 <= self.bound else f"  > {self.bound}"
+        missed = "" if found == self.trials else "  MISSED"
+        median, most = statistics.median(self.after or [0]), max(self.after or [0])
+        least = f"{self.minimal:6}/{found}"
+        return (
+            f"{self.animal!s:28} {found:4}/{self.trials:<4} {median:7.0f} {self.p95:6} {most:6}   "
+            f"{statistics.median(self.replays or [0]):7.0f} {least:>10}{missed}{late}"
+        )
+
+
+def hunt(animal: Animal, trials: int) -> Hunt:
+    """Look for a bug ``trials`` times, as ``explore`` does by default, and shrink what is found."""
+    hunted = Hunt(animal, trials)
     for trial in range(trials):
-        result = sim.explore(animal.buggy, *animal.args, runs=5000, seed=trial, faults=animal.faults, check_every=0)
+        result = sim.explore(animal.buggy, *animal.args, runs=RUNS, seed=trial, faults=animal.faults)
         if result.failures:
             failure = result.failures[0]
-            found.append(failure.found_after)
-            replays.append(failure.replays)
-            minimal += len(failure.schedule.deviations) <= animal.deviations
-    p95 = sorted(found)[int(0.95 * (len(found) - 1))] if found else 0
-    print(
-        f"{animal!s:28} {len(found):4}/{trials:<4} {statistics.median(found or [0]):7.0f} {p95:6} {max(found or [0]):6}"
-        f"   {statistics.median(replays or [0]):7.0f} {minimal:6}/{len(found)}"
-    )
+            hunted.after.append(failure.found_after)
+            hunted.replays.append(failure.replays)
+            hunted.minimal += len(failure.schedule.deviations) <= animal.deviations
+    return hunted
+
+
+def verdict(hunts: list[Hunt]) -> None:
+    """Print what all hunts come to, beside what was asked."""
+    trials, found = sum(each.trials for each in hunts), sum(len(each.after) for each in hunts)
+    late = [str(each.animal) for each in hunts if each.p95 > each.bound]
+    minimal = sum(each.minimal for each in hunts)
+    replays = statistics.median([count for each in hunts for count in each.replays] or [0])
+    print(f"\nfound:                          {found} of {trials}   (asked: all)")
+    print(f"p95 within {SHALLOW} (deep: {DEEPEST}):    {len(hunts) - len(late)} of {len(hunts)}   (asked: all)")
+    if late:
+        print(f"    beyond: {', '.join(late)}")
+    print(f"shrunk to the known minimum:    {100 * minimal / max(found, 1):.1f} %   (asked: at least 95 %)")
+    print(f"median of replays for that:     {replays:.0f}   (asked: at most 100)")
+
+
+def flaky(cases: int) -> None:
+    """How often Hypothesis finds that a test case does not draw what it drew before."""
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import strategies as st
+    from hypothesis.errors import Flaky
+
+    animals = [animal for animal in ZOO if not animal.slow]
+    found = run = 0
+    for animal in animals:
+
+        @settings(
+            deadline=None, database=None, max_examples=max(1, cases // len(animals)),
+            suppress_health_check=list(HealthCheck), phases=[Phase.generate],
+        )  # fmt: skip
+        @given(st.booleans())
+        def case(flag: bool, animal: Animal = animal) -> None:
+            nonlocal run
+            del flag
+            run += 1
+            with contextlib.suppress(Exception), sim.world(faults=animal.faults):
+                animal.buggy(*animal.args)
+
+        try:
+            case()
+        except Flaky as error:
+            found += 1
+            print(f"{animal}: {error}")
+    print(f"flaky reports of Hypothesis:                  {found} in {run} cases   (asked: 0 in 100,000)")
 
 
 def replays(seeds: int) -> None:
@@ -108,21 +194,30 @@ def replays(seeds: int) -> None:
                 again = program.run(Forced(dict(one.schedule.deviations)), seed)
                 total += 1
                 mismatches += one.digest != again.digest
-    print(f"replays that differ from their recording: {mismatches} of {total}")
+    print(f"replays that differ from their recording:     {mismatches} of {total}   (asked: 0)")
 
 
 def main() -> None:
     """Print everything."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--cases", type=int, default=5000, help="test cases of Hypothesis; 100,000 take an hour")
+    parser.add_argument("--only", default="", help="hunt only animals with this in their names, and nothing else")
+    parser.add_argument("--slow", action="store_true", help="hunt also those that take more than a second each time")
     asked = parser.parse_args()
-    speed()
-    hypothesis_overhead()
-    replays(asked.seeds)
-    print(f"\n{'bug':28} {'found':>9} {'median':>7} {'p95':>6} {'max':>6}   {'replays':>7} {'minimal':>9}")
+    if not asked.only:
+        speed()
+        hypothesis_overhead()
+        flaky(asked.cases)
+        replays(asked.seeds)
+    print(f"\n{'bug':28} {'found':>9} {'median':>7} {'p95':>6} {'max':>6}   {'replays':>7} {'minimal':>10}")
+    hunts = []
     for animal in ZOO:
-        hunt(animal, asked.trials)
+        if asked.only in str(animal) and (asked.slow or not animal.slow):
+            hunts.append(hunt(animal, asked.trials))
+            print(hunts[-1].row(), flush=True)
+    verdict(hunts)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ class Entry:
         self.oid = oid
         #: References in this process: Python objects, values that mention it, arrays that lie in it.
         self.refs = 0
-        #: How often the head sent us this id. Invariant: self.seen >= 1
+        #: How often the head sent us this id; 0 if nobody granted it to us, so that there is nothing to give back.
         self.seen = 1
         self.value: Value | None = None
         #: The value will be sent to us without asking.
@@ -172,7 +172,15 @@ class Client:
         entry.value = value
         entry.heavy = heavy(value)
         for ref in value.refs:
+            if ref not in self.entries:  # a handle that holds nothing
+                self.entries[ref] = self.ungranted(ref)
             self.entries[ref].refs += 1
+        return entry
+
+    def ungranted(self, oid: int) -> Entry:
+        """Return an entry, which nobody finds, of an actor whose life does not depend on us."""
+        entry = Entry(self, oid)
+        entry.seen = 0
         return entry
 
     def granted(self, oid: int) -> Entry:

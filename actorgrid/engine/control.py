@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from typing import Any
 
 from actorgrid.core import messages as m
@@ -48,11 +49,20 @@ class LocalEngine(CallingEngine):
     def _create(self, create: m.CreateActor) -> tuple[ActorRef, bool]:
         if not create.name:
             return self._enter_actor(create), True
-        answer = self._ask(create)
+        made: list[ActorRef] = []
+
+        def take(answer: m.Answer) -> None:
+            # If whoever asked was interrupted meanwhile, this reference goes at once and gives the grant back.
+            if not answer.error:
+                entry = self.client.granted(answer.body["actor"])
+                entry.actor = entry.heavy = True
+                made.append(ActorRef(entry))
+
+        answer = self._ask(create, take=take)
         if answer.error:
             where = f" in namespace {create.namespace!r}" if create.namespace else ""
             raise ActorAlreadyExistsError(f"the name {create.name!r} is taken{where} by an actor that is alive")
-        return self._actor(answer.body["actor"], granted=True), answer.body["created"]
+        return made.pop(), answer.body["created"]
 
     @protected
     def _enter_actor(self, create: m.CreateActor) -> ActorRef:
@@ -71,20 +81,12 @@ class LocalEngine(CallingEngine):
             return ActorRef(entry)
 
     @protected
-    def _actor(self, ident: int, *, granted: bool) -> ActorRef:
-        """Return a reference to an actor the head told us about; weak if it was not ``granted``."""
+    def _weak(self, ident: int) -> ActorRef:
+        """Return a weak reference to an actor that the head told us about."""
         with self.lock:
-            if granted:
-                entry = self.client.granted(ident)
-            else:
-                found = self.client.entries.get(ident)
-                if found is None:
-                    found = self.client.granted(ident)
-                    found.seen = 0
-                    found.refs = 1  # a weak reference holds nothing: this entry stays, and it is small
-                entry = found
+            entry = self.client.entries.get(ident) or self.client.ungranted(ident)
             entry.actor = entry.heavy = True
-            return ActorRef(entry, weak=not granted)
+            return ActorRef(entry, weak=True)
 
     def kill(self, actor: ActorRef, *, no_restart: bool) -> None:
         """See ``Engine``."""
@@ -107,7 +109,7 @@ class LocalEngine(CallingEngine):
                 "namespace of the actor."
             )
         class_name, methods = loads(answer.body["handle"])
-        return self._actor(answer.body["actor"], granted=False), class_name, methods
+        return self._weak(answer.body["actor"]), class_name, methods
 
     def current_actor(self) -> Handle:
         """See ``Engine``."""

@@ -20,40 +20,32 @@ from actorgrid.exceptions import ActorGridError, GetTimeoutError, ObjectLostErro
 class RequestingEngine(EngineBase):
     """Questions with answers."""
 
-    def _ask(self, message: Any, *, late: Callable[[m.Answer], None] | None = None) -> m.Answer:
+    def _ask(self, message: Any, *, take: Callable[[m.Answer], None] | None = None) -> m.Answer:
         """Send a message with a request number and wait for its answer.
 
-        If the wait is interrupted, ``late`` gets the answer, with the lock held.
+        ``take`` gets the answer first, with the lock held, and also if the wait for it was interrupted: what the head
+        counts as given must be counted here, too.
         """
-        answer = self._ask_within(message, None, late=late)
+        answer = self._ask_within(message, None, take=take)
         assert answer is not None
         return answer
 
     def _ask_within(
-        self, message: Any, timeout: float | None, *, late: Callable[[m.Answer], None] | None = None
+        self, message: Any, timeout: float | None, *, take: Callable[[m.Answer], None] | None = None
     ) -> m.Answer | None:
         """Do the same for ``timeout`` seconds at most; None: there was no answer yet."""
         self.check_may_wait("this call")
         waiter = self.waiter(1, eager=True)
         answers: list[m.Answer] = []
-        interrupted = False
 
         def arrived(answer: m.Answer) -> None:
+            if take is not None:
+                take(answer)
             answers.append(answer)
             waiter.release()
-            if interrupted and late is not None:
-                late(answer)
 
         self._send_request(message, arrived)
-        try:
-            released = waiter.wait(timeout)
-        except BaseException:
-            with self.lock:
-                interrupted = True
-                if answers and late is not None:
-                    late(answers[0])
-            raise
-        if not released and not answers:
+        if not waiter.wait(timeout) and not answers:
             return None
         if self.client.dead is not None and answers[0].error == "dead":
             raise self.client.dead

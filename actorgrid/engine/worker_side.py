@@ -137,4 +137,4 @@ class WorkerSide(LocalEngine):
         if actor is None:
             return super().current_actor()
         class_name, methods = loads(actor.handle)
-        return self._actor(actor.actor, granted=False), class_name, methods
+        return self._weak(actor.actor), class_name, methods

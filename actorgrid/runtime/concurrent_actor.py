@@ -38,7 +38,7 @@ class ConcurrentActor:
             else:
                 values, retry = self._failed(running, error)
         except BaseException as broken:  # noqa: BLE001  # the result does not pickle, say
-            error = broken
+            # Not kept under another name: its traceback holds this frame, and so whatever the result refers to.
             values, retry = self._failed(running, broken)
         self._enter(running, values, int((perf_counter() - began) * 1e6), retry=retry)
 

@@ -108,18 +108,15 @@ class Store:
     def _lease(self, size: int) -> None:
         while not self._take(size):
             frees = self._frees
-            answer = self._engine._ask(m.LeaseRequest(0, size), late=self._granted)  # noqa: SLF001  # one door for all requests
-            if not answer.error:
-                with self._lock:
-                    self._spare += answer.body["granted"] - size
-                return
-            if self._frees == frees:  # else something was freed while we asked: here, or given back, or both
+            answer = self._engine._ask(m.LeaseRequest(0, size), take=self._granted)  # noqa: SLF001  # one door for all requests
+            if answer.error and self._frees == frees:  # else something was freed while we asked: here, or given back, or both
                 raise self._engine.refusal(answer)
 
     def _granted(self, answer: m.Answer) -> None:
-        """Whoever asked for a lease was interrupted: it is there for the next value."""
-        with self._lock:
-            self._spare += answer.body.get("granted", 0)
+        """What is leased is there for whoever comes first: for the next value if the one that asked was interrupted."""
+        if not answer.error:
+            with self._lock:
+                self._spare += answer.body["granted"]
 
     def _take(self, size: int) -> bool:
         with self._lock:

@@ -203,6 +203,7 @@ class Fibers:
     def kill(self, fiber: Fiber) -> None:
         """Never let a fiber run again while the world lives."""
         fiber.dead = True
+        fiber.parked = ""  # it waits for nothing any more: nobody shall offer it what it waited for
         self.alive.pop(fiber, None)
         self.graves.append(fiber)
 

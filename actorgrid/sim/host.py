@@ -301,14 +301,14 @@ class SimHost(LocalEngine):
         super().cancel(ref, force=force, recursive=recursive)
 
     def _ask_within(
-        self, message: Any, timeout: float | None, *, late: Callable[[m.Answer], None] | None = None
+        self, message: Any, timeout: float | None, *, take: Callable[[m.Answer], None] | None = None
     ) -> m.Answer | None:
         if isinstance(message, m.CreateActor):
             self.world.onlookers.name()
             self._step_aside("gives an actor a name")
         else:
             self.act("asks the head")
-        return super()._ask_within(message, timeout, late=late)
+        return super()._ask_within(message, timeout, take=take)
 
     def act(self, label: str, victim: int = 0) -> None:
         """Before something that ends others, or that others can tell the time of: it may happen after other things."""

@@ -108,7 +108,7 @@ class Links(Grid):
         elif isinstance(message, m.Exited):
             self._empty(message.worker)
             super().report(message)
-        elif isinstance(message, m.Spawned | m.SpawnFailed):
+        elif isinstance(message, m.Spawned | m.SpawnFailed | m.Spared):
             super().report(message)
         elif kind == "up":
             self.to_head(number, [message])

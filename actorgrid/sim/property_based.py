@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 
 from actorgrid.sim.choices import Choices, Dull, Event, Policy, Schedule
 from actorgrid.sim.faults import Faults, Level
+from actorgrid.sim.fibers import DriverKilled
 from actorgrid.sim.nondeterminism import difference, error_of
 from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.runner import settings_of, staged
@@ -111,7 +112,7 @@ def world(
 
     Inside of a Hypothesis test the choices are drawn from the test case: from the ambient one, or from ``data`` (what
     ``strategies.data()`` gives). Elsewhere ``policy`` decides, or nothing deviates. An exception that leaves the block
-    carries a note with the line that replays the schedule.
+    carries a note with the line that replays the schedule. If the driver dies (a fault), the block just ends there.
 
     ``starts``: tasks start when it is chosen, not at once, and kills and cancellations may come late. What calls itself
     a search finds out whether a program can tell; here it has to be said.
@@ -130,6 +131,8 @@ def world(
             made.at_end()
             if made.isolation.leak is not None:
                 raise made.isolation.leak
+    except DriverKilled:  # the block ends there, and that is no failure
+        _remembered.ended(made, None)
     except Exception as error:
         _remembered.failed(made, error)
         error.add_note(_note(made, seed))

@@ -227,12 +227,13 @@ class Worker:
         try:
             if error is None:
                 values = execution.results(self.engine, running, result)
+            else:
+                values, retry = self._failed(running, error)
         except WorldOver:
             raise
         except BaseException as broken:  # noqa: BLE001  # the result does not pickle, say
-            error = broken
-        if error is not None:
-            values, retry = self._failed(running, error)
+            # Not kept under another name: its traceback holds this frame, and so whatever the result refers to.
+            values, retry = self._failed(running, broken)
         if self.machine.is_method(running):
             where = self.path
             self.world.finished[where] = self.world.finished.get(where, 0) + 1

@@ -10,6 +10,8 @@
     waiting for a condition; finding the processes that somebody started
 ``programs``
     small random programs: tasks, actors, nested gets, cancellations, kills, references in containers
+``ledger``
+    what came of each of their calls, and which promise was not kept
 ``strategies``
     Hypothesis strategies for such programs, for fault plans and for schedules
 """

@@ -2,18 +2,25 @@
 
 A program is a tuple of acts. Acts that refer to something (``which``) mean one of the references or handles that the
 running code holds, counted modulo their number, and do nothing if it holds none: so every tuple of acts is a
-program, and shrinking it leaves one. No program waits for itself: methods of actors call tasks, and no actors.
+program, and shrinking it leaves one. No program waits for itself: methods of actors call tasks, and neither they
+nor these call actors; what threads of one actor wait for is not their actor's; coroutines do not block their loop.
+
+What came of each call is in the ledger (``Outcome.ledger``), which also says what promise was not kept.
 """
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import actorgrid as ag
+from actorgrid.testing.ledger import MAIN, Ledger
 
 #: What a random program may meet without being wrong: processes die, tasks are cancelled, the store is full.
 EXPECTED: Final = (ag.exceptions.ActorGridError, ValueError)
+#: How many bytes are large: too many for a message.
+LARGE: Final = 200_000
 
 
 @dataclass(frozen=True)
@@ -21,9 +28,11 @@ class Act:
     """One step of a program.
 
     ``what``: "task" (run ``body`` with ``number`` retries; it gets a reference that the caller holds, inside a list if
-    ``flag``), "put" (``flag``: something that holds a reference), "large" (put 200 kB), "get", "wait", "drop", "cancel"
-    (``flag``: by force), "actor" (``number`` restarts, concurrent if ``flag``), "call" (run ``body`` in an actor, with
-    ``number`` retries), "kill" (``flag``: it may restart), "lose" (a handle), "raise".
+    ``flag``), "many" (five such tasks at once, without a reference), "put" (``flag``: something that holds one),
+    "large" (put 200 kB; ``flag``: return them), "get" (``flag``: and keep the references that came), "wait", "drop",
+    "cancel" (``flag``: by force), "actor" (``number`` restarts, concurrent if ``flag``), "coroutines" (such an actor,
+    asynchronous), "named" (an actor of one of two names, or the one that has it), "find" (get it by its name), "call"
+    (run ``body`` in an actor, with ``number`` retries), "kill" (``flag``: it may restart), "lose" (a handle), "raise".
     """
 
     what: str
@@ -39,16 +48,29 @@ class Outcome:
 
     errors: list[str] = field(default_factory=list)
     values: int = 0
+    ledger: Ledger = field(default_factory=Ledger)
+
+
+#: The program that is being played. (A list: what its functions refer to is this one, in every simulated process.)
+_playing: Final = [Outcome()]
+
+
+def _ledger() -> Ledger:
+    return _playing[-1].ledger
 
 
 class Player:
     """Plays acts with the references and handles that it holds."""
 
-    def __init__(self, refs: list[Any], *, may_call: bool) -> None:
+    def __init__(self, refs: list[Any], run: int, *, may_call: bool) -> None:
+        """``run``: which run of which body this is, by the ledger."""
         self.refs = refs
+        self.run = run
         self.actors: list[Any] = []
         self.may_call = may_call
         self.outcome = Outcome()
+        #: What it returns beside references.
+        self.result: Any = None
 
     def play(self, acts: tuple[Act, ...]) -> None:
         """Play every act. Raises ValueError where an act says so."""
@@ -63,24 +85,61 @@ class Player:
     def _task(self, act: Act) -> None:
         ref = self._one(self.refs, act.which)
         argument = [ref] if act.flag and ref is not None else ref
-        self.refs.append(task.options(max_retries=act.number).remote(act.body, argument))
+        passed = argument.hex() if isinstance(argument, ag.ObjectRef) else ""
+        number = _ledger().made(self.run, act.number, passed)
+        self._hold(
+            number, task.options(max_retries=act.number).remote(number, act.body, argument, may_call=self.may_call)
+        )
+
+    def _many(self, act: Act) -> None:
+        for _ in range(5):
+            number = _ledger().made(self.run, act.number, "")
+            ref = task.options(max_retries=act.number).remote(number, act.body, may_call=self.may_call)
+            self._hold(number, ref)
+
+    def _hold(self, number: int, ref: Any) -> None:
+        _ledger().of_reference[ref.hex()] = number
+        self.refs.append(ref)
 
     def _put(self, act: Act) -> None:
         inside = self._one(self.refs, act.which)
         self.refs.append(ag.put([inside] if act.flag else act.number))
 
     def _large(self, act: Act) -> None:
-        self.refs.append(ag.put(bytes([act.number % 256]) * 200_000))
+        large = bytes([act.number % 256]) * LARGE
+        if act.flag:
+            self.result = large
+        else:
+            self.refs.append(ag.put(large))
 
     def _get(self, act: Act) -> None:
         ref = self._one(self.refs, act.which)
         if ref is None:
             return
         try:
-            ag.get(ref)
-            self.outcome.values += 1
+            self._got(act, ref, ag.get(ref))
         except EXPECTED as error:
-            self.outcome.errors.append(type(error).__name__)
+            self._failed(ref, error)
+
+    def _got(self, act: Act, ref: Any, value: Any) -> None:
+        self.outcome.values += 1
+        _ledger().ended(ref.hex(), None)
+        if act.flag:
+            self.refs += _inside(value)
+
+    def _failed(self, ref: Any, error: BaseException) -> None:
+        self.outcome.errors.append(type(error).__name__)
+        _ledger().ended(ref.hex(), error)
+
+    async def get_async(self, act: Act) -> None:
+        """Get something as a coroutine does."""
+        ref = self._one(self.refs, act.which)
+        if ref is None:
+            return
+        try:
+            self._got(act, ref, await ref)
+        except EXPECTED as error:
+            self._failed(ref, error)
 
     def _wait(self, act: Act) -> None:
         some = list(dict.fromkeys(self.refs))[-3:]
@@ -100,13 +159,37 @@ class Player:
                 ag.cancel(ref)
 
     def _actor(self, act: Act) -> None:
-        self.actors.append(Actor.options(max_restarts=act.number, max_concurrency=3 if act.flag else 1).remote())
+        options = Actor.options(max_restarts=act.number, max_concurrency=3 if act.flag else 1)
+        actor = self._keep(options, in_turn=not act.flag)
+        if act.flag:
+            _ledger().threaded.add(_name_of(actor))
+
+    def _coroutines(self, act: Act) -> None:
+        self._keep(AsyncActor.options(max_restarts=act.number), in_turn=False)
+
+    def _keep(self, options: Any, *, in_turn: bool) -> Any:
+        actor = options.remote()
+        self.actors.append(actor)
+        if in_turn:
+            _ledger().in_turn.add(_name_of(actor))
+        return actor
+
+    def _named(self, act: Act) -> None:
+        options = Actor.options(name=f"actor {act.which % 2}", get_if_exists=True, max_restarts=act.number)
+        self._keep(options, in_turn=True)
+
+    def _find(self, act: Act) -> None:
+        with contextlib.suppress(ValueError):  # there is none
+            self.actors.append(ag.get_actor(f"actor {act.which % 2}"))
 
     def _call(self, act: Act) -> None:
         actor = self._one(self.actors, act.which)
         if actor is not None and self.may_call:
+            name = _name_of(actor)
+            number = _ledger().made(self.run, act.number, "", name)
             method = actor.do.options(max_task_retries=act.number)
-            self.refs.append(method.remote(act.body, [self._one(self.refs, act.which)] if act.flag else None))
+            argument = [self._one(self.refs, act.which)] if act.flag and name not in _ledger().threaded else None
+            self._hold(number, method.remote(number, act.body, argument))
 
     def _kill(self, act: Act) -> None:
         actor = self._one(self.actors, act.which)
@@ -123,32 +206,67 @@ def _inside(argument: Any) -> list[Any]:
     return [thing for thing in found if isinstance(thing, ag.ObjectRef)]
 
 
+def _name_of(actor: Any) -> str:
+    return str(actor._actor_id.hex())  # noqa: SLF001  # a name for the ledger
+
+
+def _begin(number: int, argument: Any, *, may_call: bool) -> Player:
+    return Player(_inside(argument), _ledger().begins(number), may_call=may_call)
+
+
+def _result_of(player: Player) -> Any:
+    held = player.refs[-2:]
+    return held if player.result is None else [*held, player.result]
+
+
 @ag.remote
-def task(acts: tuple[Act, ...], argument: Any = None) -> Any:
-    """Play ``acts``; return what is held in the end."""
-    player = Player(_inside(argument), may_call=True)
+def task(number: int, acts: tuple[Act, ...], argument: Any = None, *, may_call: bool = True) -> Any:
+    """Play ``acts``; return what is held in the end. ``number``: what the ledger calls this call."""
+    player = _begin(number, argument, may_call=may_call)
     player.play(acts)
-    return player.refs[-2:]
+    return _result_of(player)
 
 
 class _Actor:
     """Plays acts, call after call, and keeps nothing."""
 
-    def do(self, acts: tuple[Act, ...], argument: Any = None) -> Any:
-        """Play ``acts``; return what is held in the end."""
-        player = Player(_inside(argument), may_call=False)
+    def do(self, number: int, acts: tuple[Act, ...], argument: Any = None) -> Any:
+        """Play ``acts``; return what is held in the end. ``number``: what the ledger calls this call."""
+        player = _begin(number, argument, may_call=False)
         player.play(acts)
-        return player.refs[-2:]
+        return _result_of(player)
+
+
+class _AsyncActor:
+    """The same as coroutines: other calls go on where one gets something."""
+
+    async def do(self, number: int, acts: tuple[Act, ...], argument: Any = None) -> Any:
+        """Play ``acts``; return what is held in the end. ``number``: what the ledger calls this call."""
+        player = _begin(number, argument, may_call=False)
+        for act in acts:
+            if act.what in ("get", "wait"):
+                await player.get_async(act)
+            else:
+                player.play((act,))
+        return _result_of(player)
 
 
 Actor: Final = ag.remote(_Actor)
+AsyncActor: Final = ag.remote(_AsyncActor)
 
 
-def play(acts: tuple[Act, ...]) -> Outcome:
-    """Play a program as the driver does; everything it held is dropped when this returns."""
-    player = Player([], may_call=True)
+def play(acts: tuple[Act, ...], *, ask: bool = False) -> Outcome:
+    """Play a program as the driver does; everything it held is dropped when this returns.
+
+    ``ask``: in the end it gets everything that it holds, so that the ledger knows how it ended.
+    """
+    _playing[-1] = Outcome()
+    player = Player([], MAIN, may_call=True)
+    player.outcome = _playing[-1]
     try:
         player.play(acts)
+        if ask:
+            player.play(tuple(Act("get", which) for which in range(len(player.refs))))
     except EXPECTED as error:
         player.outcome.errors.append(type(error).__name__)
     return player.outcome

@@ -7,11 +7,13 @@ from typing import Final
 from hypothesis import strategies as st
 
 from actorgrid.sim import Faults, Schedule
+from actorgrid.sim.faults import KILL_POINTS
 from actorgrid.testing.programs import Act
 
 _OFTEN: Final = ("task", "call", "get")
 _KINDS: Final = (
-    *_OFTEN, *_OFTEN, *_OFTEN, "put", "wait", "actor", "drop", "cancel", "kill", "lose", "large", "raise"
+    *_OFTEN, *_OFTEN, *_OFTEN, "put", "wait", "actor", "drop", "cancel", "kill", "lose", "large", "raise",
+    "coroutines", "named", "find", "many",
 )  # fmt: skip
 
 
@@ -21,24 +23,45 @@ def acts(depth: int = 2) -> st.SearchStrategy[Act]:
     return st.builds(Act, st.sampled_from(_KINDS), st.integers(0, 3), st.integers(0, 2), st.booleans(), body)
 
 
-def programs(depth: int = 2, longest: int = 10) -> st.SearchStrategy[tuple[Act, ...]]:
-    """Return a strategy for programs (see ``actorgrid.testing.programs``) of at most ``longest`` acts a body."""
-    first = st.sampled_from(((), (Act("actor"),), (Act("actor", number=1), Act("actor", flag=True))))
-    return st.builds(lambda start, rest: (*start, *rest), first, st.lists(acts(depth), max_size=longest))
+def programs(depth: int = 2, longest: int = 10, shortest: int = 0) -> st.SearchStrategy[tuple[Act, ...]]:
+    """Return a strategy for programs (see ``actorgrid.testing.programs``) of at most ``longest`` acts a body.
+
+    ``shortest``: and so many at least in that of the program itself. Random programs are short otherwise.
+    """
+    first = st.sampled_from(
+        (
+            (),
+            (Act("actor"),),
+            (Act("actor", number=1), Act("actor", flag=True)),
+            (Act("named", number=1), Act("coroutines", number=1)),
+        )
+    )
+    return st.builds(
+        lambda start, rest: (*start, *rest), first, st.lists(acts(depth), min_size=shortest, max_size=longest)
+    )
 
 
-def faults(most_kills: int = 2) -> st.SearchStrategy[Faults]:
-    """Return a strategy for fault plans."""
+def faults(most_kills: int = 2, *, ends: bool = False) -> st.SearchStrategy[Faults]:
+    """Return a strategy for fault plans. ``ends``: also the driver or the head may die, which ends the program."""
+    points = st.one_of(st.just(KILL_POINTS), st.frozensets(st.sampled_from(sorted(KILL_POINTS)), min_size=1))
     return st.builds(
         Faults,
         kill=st.integers(0, most_kills),
         actors=st.booleans(),
+        kill_points=points,
+        clock_jumps=st.integers(0, 1),
         spawn_errors=st.integers(0, 1),
         store_full=st.integers(0, 1),
+        head=st.booleans() if ends else st.just(False),
+        driver=st.booleans() if ends else st.just(False),
     )
 
 
-def schedules(longest: int = 50) -> st.SearchStrategy[Schedule]:
-    """Return a strategy for schedules: a few deviations among the first ``longest`` decisions."""
+def schedules(longest: int = 50, plans: st.SearchStrategy[Faults] | None = None) -> st.SearchStrategy[Schedule]:
+    """Return a strategy for schedules: a few deviations among the first ``longest`` decisions, and what may break."""
     deviations = st.dictionaries(st.integers(0, longest), st.integers(1, 4), max_size=5)
-    return deviations.map(lambda chosen: Schedule(0, tuple(sorted(chosen.items()))))
+    return st.builds(
+        lambda chosen, plan: Schedule(0, tuple(sorted(chosen.items())), plan.settings()),
+        deviations,
+        st.just(Faults()) if plans is None else plans,
+    )

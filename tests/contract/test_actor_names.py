@@ -26,6 +26,19 @@ class Counter:
         return self.value
 
 
+@ag.remote
+class Holder:
+    """Makes an actor and hands its handle over."""
+
+    def make(self, name: str) -> None:
+        self.counter = Counter.options(name=name).remote()
+
+    def hand_over(self) -> Any:
+        counter = self.counter
+        del self.counter
+        return counter
+
+
 def exists(name: str, namespace: str | None = None) -> bool:
     try:
         ag.get_actor(name, namespace)
@@ -87,6 +100,25 @@ class TestNames:
         assert wait_until(lambda: not exists("weak"))
         with pytest.raises(ag.exceptions.ActorDiedError):
             ag.get(weak.add.remote(), timeout=DEADLINE)
+
+    def test_handle_that_is_held_after_one_from_get_actor_is_counted(self) -> None:
+        holder = Holder.remote()
+        ag.get(holder.make.remote("both"), timeout=DEADLINE)
+        weak = ag.get_actor("both")
+        counter = ag.get(holder.hand_over.remote(), timeout=DEADLINE)
+        assert ag.get([weak.add.remote(), counter.add.remote()], timeout=DEADLINE) == [1, 2]
+        del counter
+        gc.collect()
+        assert wait_until(lambda: not exists("both"))
+
+    def test_handle_from_get_actor_can_be_handed_on_when_no_other_is_left(self) -> None:
+        counter = Counter.options(name="handed on", lifetime="detached").remote()
+        weak = ag.get_actor("handed on")
+        del counter
+        gc.collect()
+        (again,) = ag.get(ag.put([weak]))
+        assert ag.get(again.add.remote(), timeout=DEADLINE) == 1
+        ag.kill(weak)
 
     def test_get_if_exists_creates_and_then_finds(self) -> None:
         options: Any = Counter.options(name="one", get_if_exists=True)

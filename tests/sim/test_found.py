@@ -6,11 +6,15 @@ was broken has a test of its own beside the machine; this is how it came to ligh
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import actorgrid as ag
 from actorgrid import sim
+from actorgrid.engine import current
 from actorgrid.testing.programs import Act, play
+from tests.sim.test_machines import nothing_is_left
 
 MAKE_ACTOR = Act("task", body=(Act("actor"),))
 
@@ -22,7 +26,54 @@ def two_tasks_make_an_actor_each() -> None:
     sim.settle()
 
 
-FOUND = [(two_tasks_make_an_actor_each, "ag1:lK_#D4FQ3rY-M(3Y^7{zZfkP")]
+def play_and_look(acts: tuple[Act, ...], cpus: int = 3) -> None:
+    """Play a program; nothing may be left of it."""
+    ag.init(num_cpus=cpus)
+    play(acts)
+    sim.settle()
+    engine: Any = current.installed()
+    nothing_is_left(engine.world)
+
+
+def hold_after_finding() -> None:
+    """An actor that was held after it had been found by its name was never let go: the finder counted as a holder."""
+    uses_it = Act("task", body=(Act("named", 1), Act("call")))
+    play_and_look((uses_it, Act("wait"), Act("find", 1), Act("named", 1)))
+
+
+def cancel_while_it_asks_for_a_name() -> None:
+    """A task was cancelled while it asked for an actor by its name: nobody gave back what the head then granted."""
+    asks = Act("task", body=(Act("named", number=1),))
+    play_and_look((Act("named", number=1), asks, Act("named"), Act("cancel")), cpus=1)
+
+
+def kill_while_it_looks() -> None:
+    """A process was killed in ``wait(timeout=0)``: the simulator had it look again, for ever."""
+    looks = Act("task", flag=True, body=(Act("wait", flag=True),))
+    play_and_look((Act("task"), looks, Act("cancel", 3, flag=True)))
+
+
+def result_that_does_not_fit() -> None:
+    """The store was full: the error kept alive, in a circle of frames, what the result would have referred to."""
+    play_and_look((Act("task", body=(Act("large", flag=True), Act("task"))), Act("get")))
+
+
+def force_what_is_over() -> None:
+    """The launcher found no such task to kill and said so: at the level of links its word was taken for a client's."""
+    play_and_look((Act("task"), Act("cancel", flag=True)), cpus=2)
+
+
+FOUND = [
+    (two_tasks_make_an_actor_each, "ag1:lK_#D4FQ3rY-M(3Y^7{zZfkP"),
+    (hold_after_finding, "ag1:lK_x_"),
+    (cancel_while_it_asks_for_a_name, "ag1:lK_#D00DudYiVq30R"),
+    (kill_while_it_looks, "ag1:lK_x_"),
+    (result_that_does_not_fit, "ag1:lK_#D00Dueb98TVWdQ"),
+    (
+        force_what_is_over,
+        "ag1:lK_&E1p<-`0fnS%X>4o(rf_d*Zgg{!tYT$mZ*pZ{a%FIAd8cA*Z)0m^WTk3#ZE$k|rE_p$cWwctY-M(3Y^7{zZfkP",
+    ),
+]
 
 
 @pytest.mark.parametrize(("program", "line"), FOUND)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from actorgrid import sim
 from actorgrid.exceptions import DeadlockError, GetTimeoutError
-from tests.zoo import actors, crashes, locks, protocols, replication, separators, shared_state, structures
+from tests.zoo import actors, crashes, locks, owners, protocols, replication, separators, shared_state, structures
 
 Program = Callable[..., None]
 
@@ -61,13 +61,18 @@ ZOO = [
     Animal(shared_state.reorder, 1, (50,), slow=True),
     Animal(shared_state.twostage, 1, classes=(3, 1), fixed_classes=2),
     Animal(shared_state.twostage, 1, (20,), slow=True),
+    Animal(shared_state.twostage, 1, (100,), slow=True),
     Animal(shared_state.token_ring, 1, classes=(24, 5), fixed_classes=1),
     Animal(shared_state.lazy01, 1, classes=(6, 2), fixed_classes=2),
     Animal(shared_state.bluetooth, 1, classes=(12, 1), fixed_classes=8),
     Animal(locks.wronglock, 1, classes=(8, 2), fixed_classes=4),
     Animal(locks.deadlock01, 1, error=DeadlockError, classes=(9, 1), fixed_classes=10),
     Animal(locks.philosophers, 2, error=DeadlockError),
+    Animal(locks.philosophers, 1, (2,), error=DeadlockError),
+    Animal(locks.philosophers, 3, (4,), error=DeadlockError, slow=True),
     Animal(locks.philosophers, 4, (5,), error=DeadlockError, slow=True),
+    Animal(locks.philosophers, 5, (6,), error=DeadlockError, slow=True),
+    Animal(locks.philosophers, 6, (7,), error=DeadlockError, slow=True),
     Animal(locks.phase01, 1, error=DeadlockError, classes=(2, 1), fixed_classes=2),
     Animal(locks.sync01, 1, error=DeadlockError, classes=(3, 1), fixed_classes=3),
     Animal(locks.sync02, 1, error=DeadlockError, classes=(4, 2), fixed_classes=2),
@@ -77,6 +82,8 @@ ZOO = [
     Animal(structures.queue, 1, classes=(4, 2), fixed_classes=2),
     Animal(structures.stack, 1, classes=(14, 12), fixed_classes=2),
     Animal(structures.file_system, 1, classes=(4, 2), fixed_classes=2),
+    Animal(structures.file_system, 1, (14,), slow=True),
+    Animal(structures.file_system, 1, (24,), slow=True),
     # B: separators of ways to search
     Animal(separators.late_short, 1, classes=(26, 1), fixed_classes=1),
     Animal(separators.pct_fig5, 1, classes=(2, 1), fixed_classes=1),
@@ -90,6 +97,7 @@ ZOO = [
     Animal(actors.causal, 1, (3,), classes=(2, 1), fixed_classes=1),
     Animal(actors.causal, 1, (6,), classes=(2, 1), fixed_classes=1),
     Animal(actors.stale_cache, 1, classes=(5, 1), fixed_classes=5),
+    Animal(actors.stale_cache, 1, (2,), classes=(48, 12), fixed_classes=41),
     Animal(actors.behavioural_deadlock, 1, error=DeadlockError, classes=(3, 1), fixed_classes=4),
     Animal(actors.await_interleave, 1, classes=(4, 2), fixed_classes=4),
     Animal(actors.livelock_backoff, 4, fixed_classes=4),
@@ -103,6 +111,8 @@ ZOO = [
     Animal(crashes.lock_holder_dies, 1, faults=KILL_TASK, accidents=1, error=DeadlockError, classes=(120, 26)),
     Animal(crashes.restart_amnesia, 1, faults=KILL_1, accidents=1, classes=(6, 2), fixed_classes=36),
     Animal(crashes.two_crash, 2, faults=KILL_2, accidents=2),
+    Animal(owners.owner_death, 1, faults=KILL_1, accidents=1, classes=(6, 2), fixed_classes=5),
+    Animal(owners.oom_retry, 0, classes=(1, 1), fixed_classes=1),
     Animal(crashes.at_most_once_unknown, 1, faults=KILL_1, accidents=1, classes=(15, 3), fixed_classes=15),
     Animal(crashes.timeout_then_late_reply, 0, classes=(2, 2), fixed_classes=2),
     # Its tasks compare clocks, so that it matters when each starts.
@@ -116,6 +126,8 @@ ZOO = [
     Animal(protocols.chang_roberts, 1, classes=(6, 2), fixed_classes=8),
     Animal(replication.paxos, 1),
     Animal(replication.raft_double_vote, 1, faults=KILL_1, accidents=1, classes=(40, 4), fixed_classes=88),
+    Animal(replication.raft_stale_append, 1, classes=(3, 1), fixed_classes=3),
+    Animal(replication.raft_old_term, 1, classes=(3, 1), fixed_classes=3),
     Animal(replication.crdt_merge, 1, classes=(2, 1), fixed_classes=2),
     Animal(replication.gossip_resurrects, 1, classes=(3, 1), fixed_classes=3),
     Animal(replication.fdb_cycle, 1, classes=(148, 118), fixed_classes=8),

@@ -111,6 +111,78 @@ def raft_double_vote_fixed() -> None:
     _elect(Disk.remote())
 
 
+@ag.remote
+class Follower:
+    """Keeps a log of (term, value) for its leader; ``looks``: that of the latest term that it has heard of."""
+
+    def __init__(self, looks: bool) -> None:
+        self.looks = looks
+        self.term = 0
+        self.log: list[tuple[int, str]] = []
+
+    def vote(self, term: int, last: int) -> bool:
+        """A candidate whose last entry is of term ``last`` wants to lead ``term``: not one who knows less."""
+        if term <= self.term or last < max((entry[0] for entry in self.log), default=0):
+            return False
+        self.term = term
+        return True
+
+    def append(self, term: int, log: list[tuple[int, str]]) -> bool:
+        """The leader of ``term`` says what the log is."""
+        if self.looks and term < self.term:
+            return False
+        self.term = max(self.term, term)
+        self.log = log
+        return True
+
+    @ag.method(readonly=True)
+    def values(self) -> list[str]:
+        return [value for _, value in self.log]
+
+
+@ag.remote
+def lead(follower: Any, term: int, log: list[tuple[int, str]]) -> str | None:
+    """A leader of three: with this follower it has a majority. Return the first value once it is committed."""
+    return log[0][1] if ag.get(follower.append.remote(term, log)) else None
+
+
+@ag.remote
+def run_and_lead(follower: Any, term: int, log: list[tuple[int, str]]) -> str | None:
+    """The same for one that is to be elected first."""
+    if not ag.get(follower.vote.remote(term, log[-1][0])):
+        return None
+    return str(log[0][1]) if ag.get(follower.append.remote(term, log)) else None
+
+
+def raft_stale_append(looks: bool = False) -> None:
+    """The leader of term 1 does not know that it is deposed, and its follower does not look at the term."""
+    follower = Follower.remote(looks)
+    ag.get(follower.vote.remote(1, 0))
+    _, new = finish([lead.remote(follower, 1, [(1, "old")]), run_and_lead.remote(follower, 2, [(2, "new")])])
+    assert new is None or ag.get(follower.values.remote()) == [new], "a leader of the past has overwritten it"
+
+
+def raft_stale_append_fixed() -> None:
+    raft_stale_append(looks=True)
+
+
+def _old_term(log: list[tuple[int, str]]) -> None:
+    """A leader of term 4 holds an entry of term 2, another node one of term 3 (figure 8 of the Raft paper)."""
+    follower = Follower.remote(looks=True)
+    _, committed = finish([run_and_lead.remote(follower, 5, [(3, "theirs")]), lead.remote(follower, 4, log)])
+    assert committed is None or committed in ag.get(follower.values.remote()), "what was committed is gone"
+
+
+def raft_old_term() -> None:
+    """A majority has the entry of term 2, so its leader calls it committed: yet who has one of term 3 is elected."""
+    _old_term([(2, "ours")])
+
+
+def raft_old_term_fixed() -> None:
+    """It is committed with an entry of the leader's own term behind it."""
+    _old_term([(2, "ours"), (4, "nothing")])
+
+
 # ------------------------------------------------------------------------------------------- counters that are merged
 
 

@@ -17,6 +17,12 @@ def finish(refs: list[Any]) -> list[Any]:
     return results
 
 
+def all_at_once(n: int) -> None:
+    """See to it that ``n`` tasks have a processor each: by default there are 64."""
+    if n > 64:
+        ag.init(num_cpus=n)
+
+
 @ag.remote
 class Cell:
     """A variable."""
@@ -129,11 +135,13 @@ def check_pair(pair: Any) -> None:
 
 
 def reorder(n: int = 3) -> None:
+    all_at_once(n)
     a, b = Cell.remote(), Cell.remote()
     finish([*(set_both.remote(a, b) for _ in range(n - 1)), check_both.remote(a, b)])
 
 
 def reorder_fixed(n: int = 3) -> None:
+    all_at_once(n)
     pair = Cell.remote((0, 0))
     finish([*(set_pair.remote(pair) for _ in range(n - 1)), check_pair.remote(pair)])
 
@@ -161,11 +169,13 @@ def check_stages(a: Any, b: Any) -> None:
 
 
 def twostage(n: int = 1) -> None:
+    all_at_once(n + 1)
     a, b = Cell.remote(), Cell.remote()
     finish([*(two_stages.remote(a, b) for _ in range(n)), check_stages.remote(a, b)])
 
 
 def twostage_fixed(n: int = 1) -> None:
+    all_at_once(n + 1)
     a, b = Cell.remote(), Cell.remote()
     finish([*(two_stages_the_other_way.remote(a, b) for _ in range(n)), check_stages.remote(a, b)])
 
@@ -204,6 +214,7 @@ STAGES = ((0, 2, 1), (1, 0, 0), (2, 1, 0))
 
 
 def token_ring() -> None:
+    """24 orders; the check sees all three in 6 of them, and only one of these goes around the ring: 5 fail."""
     ring = Ring.remote()
     finish([*(pass_on.remote(ring, *stage) for stage in STAGES), check_ring.remote(ring)])
 
@@ -271,6 +282,10 @@ def request_fixed(driver: Any) -> None:
 
 
 def bluetooth() -> None:
+    """The request's four calls around the two of the stop: C(5, 2) = 10 orders, and 2 in which it comes too late.
+
+    One of these 12 fails. (Where more is told of how the driver stops there are more of them.)
+    """
     driver = Driver.remote()
     finish([request.remote(driver), stop.remote(driver)])
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Callable, Iterable
 
 import pytest
 
 from actorgrid import sim
+from tests.zoo import shared_state
 from tests.zoo.catalogue import ZOO, Animal
 
 #: Programs with more classes are counted in the slow suite.
@@ -46,9 +48,22 @@ def test_bug_is_found_shrunk_to_its_minimum_and_replayed_from_one_line(animal: A
     assert isinstance(failure.run.error, animal.error), failure.report
     assert len(failure.schedule.deviations) == animal.deviations, failure.report
     assert accidents(failure.run) == animal.accidents, failure.report
+    if animal.error is AssertionError:  # what is to blame is the animal's own line
+        file, _, line = failure.run.identity[1].rpartition(":")
+        assert linecache.getline(file, int(line)).strip().startswith("assert "), failure.report
     again = sim.replay(failure.schedule.dumps(), animal.buggy, *animal.args)
     assert again.identity == failure.run.identity
     assert again.digest == failure.run.digest
+
+
+@pytest.mark.slow
+def test_bug_among_a_hundred_tasks_is_found_and_replayed() -> None:
+    """Shrinking ends before the single deviation that would do: a hundred possibilities are left at each decision."""
+    found = sim.explore(shared_state.reorder, 100, runs=2500)
+    failure = found.failures[0]
+    assert len(failure.schedule.deviations) <= 5
+    again = sim.replay(failure.schedule.dumps(), shared_state.reorder, 100)
+    assert again.identity == failure.run.identity
 
 
 @each(animal for animal in ZOO if not 0 < fixed_classes(animal) <= MANY)

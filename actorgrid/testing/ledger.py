@@ -1,0 +1,123 @@
+"""What came of each call of a random program: who made it, how often its body began, where, and how it ended.
+
+In the simulator one ledger serves all processes: it is outside of what they know of each other, like whoever watches
+the run. On real processes each has its own, and the driver's knows what the driver did and saw.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from actorgrid.exceptions import ActorUnavailableError, DeadlockError, TaskError, WorkerCrashedError
+
+#: Who calls when no call runs: the program itself.
+MAIN = 0
+
+
+@dataclass
+class Entry:
+    """One call. ``caller`` is the run of a body (``Begun.run``) that made it."""
+
+    number: int
+    caller: int
+    #: How often its body may begin, None: as often as need be.
+    most: int | None
+    #: The actor, "" for a task; whether that runs its calls one by one.
+    actor: str = ""
+    in_turn: bool = False
+    #: What it takes, by reference: an error of that is its own, too.
+    argument: str = ""
+    #: What ``get`` made of it: "value", or the error.
+    end: str = ""
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A body began: ``run`` numbers all of them in the order in which they did."""
+
+    run: int
+    call: int
+    pid: int
+
+
+@dataclass
+class Ledger:
+    """Every call of a program."""
+
+    calls: dict[int, Entry] = field(default_factory=dict)
+    begun: list[Begun] = field(default_factory=list)
+    #: What each call's reference is called.
+    of_reference: dict[str, int] = field(default_factory=dict)
+    #: Actors that run their calls one by one.
+    in_turn: set[str] = field(default_factory=set)
+    #: Actors that run them in a few threads: if those wait for others of them, nobody may be left to run these.
+    threaded: set[str] = field(default_factory=set)
+
+    def made(self, caller: int, retries: int, argument: str, actor: str = "") -> int:
+        """A call is being made; return its number."""
+        number = len(self.calls) + 1
+        most = retries + 1 if retries >= 0 else None
+        self.calls[number] = Entry(number, caller, most, actor, actor in self.in_turn, argument)
+        return number
+
+    def begins(self, number: int) -> int:
+        """The body of a call begins; return the number of this run of it."""
+        run = len(self.begun) + 1
+        self.begun.append(Begun(run, number, os.getpid()))
+        return run
+
+    def ended(self, reference: str, error: BaseException | None) -> None:
+        """Somebody asked for what a reference stands for, and got it or an error."""
+        call = self.calls.get(self.of_reference.get(reference, 0))
+        if call is not None:
+            call.end = type(error).__name__ if error is not None else "value"
+            # Without its traceback, which would hold the references of whoever got it.
+            call.error = error.with_traceback(None) if error is not None else None
+
+    def wrong(self) -> list[str]:
+        """Return every promise that was not kept, in words."""
+        runs: dict[int, list[Begun]] = {number: [] for number in self.calls}
+        for begun in self.begun:
+            runs[begun.call].append(begun)
+        found = [words for call in self.calls.values() for words in _wrong_with(call, runs[call.number])]
+        return found + self._out_of_turn()
+
+    def _out_of_turn(self) -> list[str]:
+        """Calls of one caller begin in the order in which it made them, in an actor that runs them one by one."""
+        latest: dict[tuple[str, int], int] = {}
+        seen: set[int] = set()
+        found = []
+        for begun in self.begun:
+            call = self.calls[begun.call]
+            if not call.in_turn or call.number in seen:
+                continue
+            seen.add(call.number)
+            before = latest.get((call.actor, call.caller), 0)
+            if call.number < before:
+                found.append(f"call {call.number} of actor {call.actor} began after {before}, which was made later")
+            latest[call.actor, call.caller] = call.number
+        return found
+
+
+def _wrong_with(call: Entry, runs: list[Begun]) -> list[str]:
+    what, count, error = f"call {call.number} ({call.end or 'not asked for'})", len(runs), call.error
+    found = []
+    if call.most is not None and count > call.most:
+        found.append(f"{what} began {count} times, and may {call.most} times")
+    if not runs and call.argument:
+        return found
+    # Retries are spent on nothing but deaths under its own body; the death that ended it was such a one, too.
+    if type(error) is WorkerCrashedError:
+        if count != call.most:
+            found.append(f"{what} began {count} times and is blamed for {call.most} deaths")
+        elif runs[-1].pid != error.pid:
+            found.append(f"{what} ran last in process {runs[-1].pid}, and the error names {error.pid}")
+    if isinstance(error, ActorUnavailableError) and call.in_turn and count != ("may have" in str(error)):
+        found.append(f"{what} began {count} times, and the error says: {error}")
+    if isinstance(error, DeadlockError):
+        found.append(f"{what} is said to wait for itself: {error}")
+    if not runs and (call.end == "value" or isinstance(error, TaskError)):
+        found.append(f"{what} has a result and never ran")
+    return found
