@@ -32,6 +32,7 @@ _ROWS: Final = (
     Row("asyncio timers, loops and asyncio.run", "simulated", "virtual time; CPython's own order of callbacks"),
     Row("threading: Thread, Lock, RLock, Condition, Event, Semaphore, Barrier, Timer", "simulated", "fibers"),
     Row("locks made before the run began", "real", "a simulated thread that waits for one stops everything"),
+    Row("locks that a module makes while it is imported", "real", "they stay when the run is over"),
     Row("queue.Queue, queue.SimpleQueue, concurrent.futures.ThreadPoolExecutor", "simulated", "fibers"),
     Row("threading.local", "real", "shared by all simulated threads of all processes"),
     Row("random.*, random.Random()", "simulated", "follows the seed, for each process apart"),

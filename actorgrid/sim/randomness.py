@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import random
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -37,14 +36,6 @@ class Randomness:
             digest = hashlib.blake2b(f"{self._seed}:{pid}".encode(), digest_size=8).digest()
             found = self._generators[pid] = random.Random(int.from_bytes(digest, "little"))  # noqa: S311  # meant to be reproducible
         return found
-
-    def function(self, name: str) -> Callable[..., Any]:
-        """Return what stands for ``random.<name>``."""
-
-        def draw(*args: Any, **kwargs: Any) -> Any:
-            return getattr(self.generator(), name)(*args, **kwargs)
-
-        return draw
 
     def urandom(self, size: int) -> bytes:
         """Stand for ``os.urandom``."""

@@ -19,12 +19,15 @@ from actorgrid.sim.choices import Choice, Choices, Policy, Schedule
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled
 from actorgrid.sim.host import SimHost
-from actorgrid.sim.patches import Patches
+from actorgrid.sim.patches import Patches, scenery
 from actorgrid.sim.world import Step, World
 
 _PLACE: Final = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
 #: Frames of ours, and of what carries us, are nobody's fault.
 _OURS: Final = re.compile(r"[/\\]actorgrid[/\\](sim|engine|api|core|wire)[/\\]|[/\\]lib[/\\]python3[^/\\]*[/\\]")
+
+#: After so many schedules their garbage is collected.
+COLLECT_EVERY: Final = 32
 
 
 @dataclass
@@ -97,6 +100,7 @@ class Program:
 
     def run(self, policy: Policy, seed: int = 0, *, details: bool = False) -> Run:
         """Run it once. ``details``: keep every decision and tell the story."""
+        _collector.between_runs()
         choices = Choices(policy, record=[])
         world = World(choices, self.faults, max_events=self.max_events, checks=self.checks, level=self.level)
         if details:
@@ -180,19 +184,39 @@ def _without_us(error: BaseException) -> BaseException:
     return error.with_traceback(where)
 
 
+class _Collector:
+    """The garbage collector while many schedules run."""
+
+    def __init__(self) -> None:
+        self.users = 0
+        self.runs = 0
+
+    def between_runs(self) -> None:
+        """Collect, every so often: a world is a thousand objects that refer to each other."""
+        self.runs += 1
+        if self.users and self.runs % COLLECT_EVERY == 0:
+            gc.collect()
+
+
+_collector: Final = _Collector()
+
+
 @contextmanager
 def quiet_collector() -> Iterator[None]:
-    """Keep the garbage collector from deciding anything: when it runs depends on everything.
+    """Run many schedules: what they share is prepared once, and garbage is collected between two of them only.
 
-    What exists is frozen, so that the collection between two runs costs next to nothing.
+    When a collector runs by itself depends on everything, so it may not. What exists is frozen: a collection looks at
+    what the schedules have left and at nothing else.
     """
     enabled = gc.isenabled()
-    gc.collect()
     gc.freeze()
     gc.disable()
+    _collector.users += 1
     try:
-        yield
+        with scenery.for_many():
+            yield
     finally:
+        _collector.users -= 1
         gc.unfreeze()
         if enabled:
             gc.enable()

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import datetime as dt
+import gc
+import importlib
 import os
 import queue
 import random
@@ -21,6 +23,7 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from time import sleep as nap
 from typing import Any
 
@@ -30,6 +33,7 @@ import actorgrid as ag
 from actorgrid import sim
 from actorgrid.exceptions import SimulationError
 from actorgrid.sim.clock import EPOCH
+from actorgrid.sim.threads import SimLock, SimRLock
 
 HOUR = 3600.0
 
@@ -303,6 +307,51 @@ def test_what_cannot_be_simulated_is_refused_at_the_call(name: str) -> None:
         simulated(REFUSED[name])
     with pytest.raises(SimulationError, match="simulator cannot run"):
         simulated(lambda: ag.get(run_there.remote(REFUSED[name])))
+    gc.collect()  # its sockets, while the warning is ignored
+
+
+def test_lock_that_a_module_makes_while_it_is_imported_is_real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "makes_locks.py").write_text(
+        "import threading\nlock, rlock, condition = threading.Lock(), threading.RLock(), threading.Condition()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def program() -> Any:
+        module = importlib.import_module("makes_locks")
+        return [*map(type, (module.lock, module.rlock, module.condition._lock, threading.Lock(), threading.RLock()))]
+
+    try:
+        kinds = simulated(program)
+    finally:
+        sys.modules.pop("makes_locks", None)
+    assert kinds == [type(threading.Lock()), *[type(threading.RLock())] * 2, SimLock, SimRLock]
+
+
+def test_name_imported_under_an_alias_between_two_searches_is_virtual_in_the_second() -> None:
+    module: Any = sys.modules[__name__]
+
+    def program() -> float:
+        began = time.monotonic()
+        module.late(HOUR)
+        return time.monotonic() - began
+
+    simulated(lambda: None)
+    module.late = time.sleep
+    try:
+        assert simulated(program) == pytest.approx(HOUR, abs=1)
+        assert module.late is time.sleep
+    finally:
+        del module.late
+
+
+def test_stand_ins_stand_for_what_is_there_when_a_run_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulated(lambda: None)
+    told: list[float] = []
+    monkeypatch.setattr(time, "sleep", told.append)
+    simulated(lambda: time.sleep(HOUR))
+    assert told == []
+    time.sleep(1)
+    assert told == [1]
 
 
 def test_signal_handlers_are_accepted_and_without_effect() -> None:
