@@ -206,10 +206,12 @@ def quiet_collector() -> Iterator[None]:
     """Run many schedules: what they share is prepared once, and garbage is collected between two of them only.
 
     When a collector runs by itself depends on everything, so it may not. What exists is frozen: a collection looks at
-    what the schedules have left and at nothing else.
+    what the schedules have left and at nothing else. Who has frozen things before us would not like them unfrozen.
     """
     enabled = gc.isenabled()
-    gc.freeze()
+    ours = gc.get_freeze_count() == 0
+    if ours:
+        gc.freeze()
     gc.disable()
     _collector.users += 1
     try:
@@ -217,6 +219,7 @@ def quiet_collector() -> Iterator[None]:
             yield
     finally:
         _collector.users -= 1
-        gc.unfreeze()
+        if ours:
+            gc.unfreeze()
         if enabled:
             gc.enable()
