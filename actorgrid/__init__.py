@@ -22,7 +22,7 @@ TYPE_CHECKING = False  # type checkers take it for true; importing typing would 
 if TYPE_CHECKING:
     from typing import Any
 
-    from actorgrid import actor, exceptions
+    from actorgrid import actor, exceptions, sim
     from actorgrid.api.actor import method
     from actorgrid.api.basics import cancel, explain, get, get_actor, get_gpu_ids, kill, put, wait
     from actorgrid.api.context import RuntimeContext, get_runtime_context
@@ -67,6 +67,7 @@ __all__ = [
     "put",
     "remote",
     "shutdown",
+    "sim",
     "wait",
 ]
 
@@ -83,7 +84,7 @@ _HOMES = {
     ),
     "engine.refs": ("ObjectRef",),
 }  # fmt: skip
-_SUBMODULES = ("actor", "exceptions")
+_SUBMODULES = ("actor", "exceptions", "sim")
 
 
 if not TYPE_CHECKING:  # else type checkers would take any name for a public one

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 GRIDS: Final = frozenset({"grid", "session_grid", "sim_grid"})
 
 _passed: Final = pytest.StashKey[bool]()
+_drawn: Final = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,11 +53,35 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember whether the test itself came to its end: a failed one leaves things behind for a reason."""
+    """Remember whether the test itself came to its end: a failed one leaves things behind for a reason.
+
+    Also whether Hypothesis has tried every schedule of it: the summary says so.
+    """
     report = yield
-    if call.when == "call":
+    if call.when == "setup":
+        item.stash[_drawn] = _schedules_drawn()
+    elif call.when == "call":
         item.stash[_passed] = not report.failed
+        told = getattr(item, "hypothesis_statistics", "")
+        if report.passed and "Stopped because nothing left to do" in told and _schedules_drawn() > item.stash[_drawn]:
+            report.user_properties.append(("actorgrid", "exhaustive"))
     return report
+
+
+def _schedules_drawn() -> int:
+    """Return how many schedules Hypothesis has drawn in this process."""
+    module: Any = sys.modules.get("actorgrid.sim.property_based")
+    return 0 if module is None else int(module.Drawn.made)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say of which tests every schedule was tried."""
+    passed = terminalreporter.stats.get("passed", [])
+    for report in passed:
+        if ("actorgrid", "exhaustive") in getattr(report, "user_properties", ()):
+            terminalreporter.write_line(
+                f"exhaustive: {report.nodeid}: every input and every schedule there is was tried"
+            )
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -17,6 +17,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
+        if asked.command == "sim" and argv is None:  # a process of its own
+            from actorgrid.cli.sim import hash_as_found
+
+            hash_as_found(asked)
         return _carry_out(asked)
     except KeyboardInterrupt:
         print("actorgrid: interrupted", file=sys.stderr)
@@ -56,14 +60,23 @@ def _parser() -> argparse.ArgumentParser:
 def _add_sim(sim: argparse.ArgumentParser) -> None:
     sim.add_argument("how", choices=("run", "explore", "prove", "replay"), help="what to do with the program")
     sim.add_argument("program", help="FILE.py::function; the function takes no arguments and fails by raising")
-    sim.add_argument("schedule", nargs="?", help="replay: the ag1:... line of a report")
+    sim.add_argument("schedule", nargs="?", help="replay: the ag1:... line of a report, or a file that has it")
     sim.add_argument("--runs", type=int, default=1000, help="explore: how many schedules (default: 1000)")
     sim.add_argument("--seconds", type=float, help="explore: how long at the most")
     sim.add_argument("--seed", type=int, default=0, help="what random numbers and random schedules follow (default: 0)")
     sim.add_argument(
         "--policy", default="portfolio", help="explore: portfolio, idb, random, pos, pct:3, delay:0.1, urw"
     )
+    sim.add_argument("--reduction", default="dpor", help="prove: dpor, sleep or none (default: dpor)")
+    sim.add_argument("--level", choices=("calls", "links"), default="calls", help="what is a choice (default: calls)")
     sim.add_argument("--kill", type=int, default=0, help="how many processes may die in a run (default: 0)")
+    sim.add_argument("--tasks-only", action="store_true", help="... only those of tasks, not those of actors")
+    sim.add_argument("--kill-points", metavar="P,P", help="... only there: blocked, send, before_reply, restart")
+    sim.add_argument("--clock-jumps", type=int, default=0, help="how often the wall clock may jump (default: 0)")
+    sim.add_argument("--spawn-errors", type=int, default=0, help="how often a process may not start (default: 0)")
+    sim.add_argument("--store-full", type=int, default=0, help="how often a large value finds no room (default: 0)")
+    sim.add_argument("--head", action="store_true", help="the head may die")
+    sim.add_argument("--driver", action="store_true", help="the driver may die")
     sim.add_argument(
         "--html", metavar="FILE", help="explore: write the story of the first failure as a page with lanes"
     )

@@ -529,15 +529,26 @@ class Quit(Struct, tag=96):
     """Kill every worker's group and exit."""
 
 
+class LinkLost(Struct, tag=98):
+    """The worker's end of a link is closed. The shell of the head says so; a death, if it is one, is reported soon."""
+
+    worker: int
+
+
 # ------------------------------------------------------------------------------------------ how a run is to be played
 
 
+#: The victim of a recorded death that is no path: the head itself.
+HEAD: Final = "head"
+
+
 class Kill(Struct):
-    """A recorded death: of the process of task or actor ``victim`` (a path).
+    """A recorded death: of the process of task or actor ``victim`` (a path), or of the head.
 
     ``point``: "blocked" (while it waited), "before_reply" (``call`` is the one whose result it took along), "send" (it
     took along the submission of ``call``), "restart" (before the constructor ran again). ``started``, ``finished``: how
-    many calls each actor (by path) had when it happened; ``said``: how many each call that ran in the process had made.
+    many calls each actor (by path) had when it happened; ``said``: how many each call that ran in the process had made,
+    and for the head's death the program itself ("") and every call.
     """
 
     victim: str
@@ -588,4 +599,4 @@ ToClient = (
 #: What arrives at a worker's task link.
 ToWorker = Run | Learn | Code | Unlearn | Exit | Environment | Segment | Restarted
 ToLauncher = Spawn | KillProcess | Quit
-FromLauncher = Spawned | Exited | SpawnFailed | Stopped | Spared
+FromLauncher = Spawned | Exited | SpawnFailed | Stopped | Spared | LinkLost

@@ -16,6 +16,7 @@ Locking, and why it is safe:
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -142,12 +143,18 @@ class EngineBase:
         if value is None:
             raise self._gone()
         if value.status is m.Status.OK:
-            if value.extent is None:
-                data = value.data
-                return None if data == NONE else loads(data)
-            return loads(self._pinned_view(entry, value.extent))
+            if value.extent is None and value.data == NONE:
+                return None
+            try:
+                return loads(value.data if value.extent is None else self._pinned_view(entry, value.extent))
+            except (Exception, SystemExit) as error:  # a value that exits must not end who asks for it
+                raise self._not_unpickled(entry, error) from error
         entry.read = True
         raise self.error_of(value)
+
+    def _not_unpickled(self, entry: Entry, error: BaseException) -> SerializationError:
+        what = "".join(traceback.format_exception_only(error)).strip()  # it survives exceptions without a usable str
+        return SerializationError(f"object {entry.hex()} cannot be unpickled in this process: {what[:4096]}")
 
     def error_of(self, value: m.Value) -> BaseException:
         """Return the exception that a failed value stands for."""

@@ -23,6 +23,8 @@ _host: Callable[[StartConfig], Engine] | None = None
 
 #: Starts a grid of real processes.
 _processes: Callable[[StartConfig], Engine] | None = None
+#: This process belongs to a grid, and is not to start another one.
+_owned = False
 
 
 def set_processes(start: Callable[[StartConfig], Engine]) -> None:
@@ -31,8 +33,25 @@ def set_processes(start: Callable[[StartConfig], Engine]) -> None:
     _processes = start
 
 
+def belongs_to_a_grid() -> None:
+    """Note that this process, and what is forked of it until it has an engine, is part of a grid."""
+    global _owned  # noqa: PLW0603  # see install
+    _owned = True
+
+
+def check_may_start() -> None:
+    """Raise RuntimeError in a process of a grid: it would do so in each of its own grid's processes, without end."""
+    if _owned:
+        raise RuntimeError(
+            "a process of a grid cannot start a grid of its own. Probably it is importing a module, in order to run "
+            "something that is defined there, which starts one at its top level: put that below "
+            "`if __name__ == '__main__':`. A task uses the grid that it runs in"
+        )
+
+
 def start_processes(config: StartConfig) -> Engine:
-    """Start a grid of real processes."""
+    """Start a grid of real processes. Raises RuntimeError in a process of one."""
+    check_may_start()
     assert _processes is not None, "set when actorgrid.api.session is imported"
     return _processes(config)
 
@@ -83,8 +102,9 @@ def current() -> Engine:
 
 
 def _after_fork_in_child() -> None:
-    global _engine, _forked  # noqa: PLW0603  # see install
+    global _engine, _forked, _owned  # noqa: PLW0603  # see install
     if _engine is not None:
+        _owned = False
         _engine = None
         _forked = True
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 import pickle
 import sys
 import threading
+from pickle import dumps as pickle_dumps  # by name: user code may replace those of the module
+from pickle import loads as pickle_loads
 from typing import Any, Final
 
 from actorgrid.exceptions import SerializationError
@@ -21,7 +23,7 @@ from actorgrid.wire.errors import explain_unpicklable
 #: Payloads up to this many bytes travel inside messages, larger ones in shared memory.
 INLINE_LIMIT: Final = 100 << 10
 #: ``None``, pickled: the most frequent result.
-NONE: Final = pickle.dumps(None, protocol=5)
+NONE: Final = pickle_dumps(None, protocol=5)
 
 
 class _Collecting(threading.local):
@@ -61,7 +63,7 @@ def dumps(value: Any, what: str) -> Pickled:
     buffers: list[pickle.PickleBuffer] = []
     try:
         try:
-            data = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+            data = pickle_dumps(value, protocol=5, buffer_callback=buffers.append)
             again = _must_go_by_value(data)
         except (Exception, SystemExit):  # noqa: BLE001  # whatever the C pickler cannot do, cloudpickle tries
             again = True
@@ -101,6 +103,6 @@ def _raw(buffer: pickle.PickleBuffer) -> memoryview:
 def loads(data: bytes | memoryview) -> Any:
     """Return the value whose inline form, or whose bytes in shared memory, ``data`` is. Buffers are not copied."""
     if data[0] == 0x80:
-        return pickle.loads(data)  # noqa: S301  # the process that asked for a value is the one that unpickles it
+        return pickle_loads(data)  # noqa: S301  # the process that asked for a value is the one that unpickles it
     stream, buffers = layout.parse(data)
-    return pickle.loads(stream, buffers=buffers)  # noqa: S301  # see above
+    return pickle_loads(stream, buffers=buffers)  # noqa: S301  # see above

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import time
+from time import perf_counter  # by name: user code may replace that of the module
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorgrid.engine.worker_side import running_now
@@ -83,7 +83,7 @@ class AsyncActor(ConcurrentActor):
 
     async def _call(self, running: Running) -> None:
         running_now.set(running)
-        began = time.perf_counter()
+        began = perf_counter()
         result: Any = None
         error: BaseException | None = None
         try:

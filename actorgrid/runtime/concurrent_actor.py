@@ -6,7 +6,7 @@ at once and is sent when nothing else is being finished.
 
 from __future__ import annotations
 
-import time
+from time import perf_counter  # by name: user code may replace that of the module
 from typing import TYPE_CHECKING, Any
 
 from actorgrid.core import messages as m
@@ -40,7 +40,7 @@ class ConcurrentActor:
         except BaseException as broken:  # noqa: BLE001  # the result does not pickle, say
             error = broken
             values, retry = self._failed(running, broken)
-        self._enter(running, values, int((time.perf_counter() - began) * 1e6), retry=retry)
+        self._enter(running, values, int((perf_counter() - began) * 1e6), retry=retry)
 
     def _failed(self, running: Running, error: BaseException) -> tuple[tuple[m.Value, ...], bool]:
         if running.cancelled:

@@ -21,8 +21,8 @@ import contextlib
 import os
 import select
 import threading
-import time
 from collections.abc import Callable
+from time import monotonic  # by name: user code may replace that of the module
 from typing import Final
 
 from actorgrid.engine.interrupts import protected
@@ -134,7 +134,7 @@ class LeadingWaiter(BlockingWaiter):
         """See ``Sleeper``."""
         if timeout is not None and timeout <= 0:
             return super().wait(timeout)
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = None if timeout is None else monotonic() + timeout
         ear = self._ear
         self._polls = True
         try:
@@ -144,10 +144,10 @@ class LeadingWaiter(BlockingWaiter):
                     if ear.poll(left) and ear.led_by(self) and not self._read():
                         break
                     if deadline is not None:
-                        left = deadline - time.monotonic()
+                        left = deadline - monotonic()
                         if left <= 0:
                             break
         finally:
             self._polls = False
             ear.give_back(self)
-        return super().wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        return super().wait(None if deadline is None else max(0.0, deadline - monotonic()))

@@ -92,6 +92,8 @@ class HeadProcess:
         self._listen(self.launcher.fileno(), self._from_launcher)
         if watch is not None:
             self._listen(watch, lambda _: self.stop(""))
+        #: It dies at the end of this turn.
+        self.doomed = False
         #: Links with unsent bytes, by descriptor.
         self.unsent: dict[int, tuple[Link[Any], int]] = {}
         #: Output pipes that are not read until the driver has read more.
@@ -176,6 +178,7 @@ class HeadProcess:
             return False
         if batch is None:
             self._deafen(worker.task.fileno())
+            self.head.hear_launcher(m.LinkLost(worker.number), time.monotonic())
             return False
         if worker.task.decoder.ack_wanted:
             self.want_ack.append(worker)
@@ -274,6 +277,8 @@ class HeadProcess:
                 batch, peer.outbox = peer.outbox, []
                 self._reply(peer, batch)
         self._acknowledge()
+        if self.doomed:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def _reply(self, peer: Peer, batch: list[object]) -> None:
         if peer.number == ids.DRIVER:
@@ -352,6 +357,8 @@ class HeadProcess:
         elif isinstance(effect, e.MuteOutput):
             self.held = effect.mute
             self._unmute()
+        elif isinstance(effect, e.Die):
+            self.doomed = True
         else:
             self.stop(effect.reason)
 

@@ -19,12 +19,14 @@ import signal
 import socket
 import struct
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
 import actorgrid
 from actorgrid.core import messages as m
 from actorgrid.core.messages import ToLauncher
+from actorgrid.engine.current import belongs_to_a_grid
 from actorgrid.runtime import lifetime
 from actorgrid.runtime.config import BootConfig
 from actorgrid.runtime.links import Link, pair
@@ -268,12 +270,18 @@ def start(config: BootConfig, close: list[int]) -> tuple[socket.socket, int]:
     code = 1
     try:
         lifetime.become_subreaper()
+        belongs_to_a_grid()
         lifetime.Title().set("actorgrid: launcher")
         preload(config)
         work = Launcher(theirs, config).run()
         if work is not None:
             work()
         code = 0
+    except OSError:
+        pass  # a link that is closed at one of its ends: whoever is at the other one will say so
+    except Exception:  # noqa: BLE001  # a bug of ours: the process ends, but not without a word
+        with contextlib.suppress(Exception):
+            traceback.print_exc()
     finally:
         with contextlib.suppress(Exception):
             sys.stdout.flush()

@@ -59,21 +59,24 @@ class Printer:
         """``hold``: see ``Backlog``."""
         self._stream = stream
         self._backlog = Backlog(hold)
-        self._rest: dict[int, bytes] = {}
+        #: Pid -> the pieces of its last line, which has no newline yet.
+        self._rest: dict[int, list[bytes]] = {}
         self._names: dict[int, str] = {}
 
     def feed(self, pid: int, data: bytes) -> None:
         """Print the lines that ``data`` completes."""
-        data = self._rest.pop(pid, b"") + data
-        *lines, rest = data.split(b"\n")
-        if rest:
-            self._rest[pid] = rest
-        self._print(pid, lines)
+        first, *lines = data.split(b"\n")
+        self._rest.setdefault(pid, []).append(first)
+        if lines:  # joined once: a line of many megabytes comes in many pieces
+            lines.insert(0, b"".join(self._rest.pop(pid)))
+            if rest := lines.pop():
+                self._rest[pid] = [rest]
+            self._print(pid, lines)
 
     def finish(self) -> None:
         """Print what never got its newline."""
         for pid, rest in list(self._rest.items()):
-            self._print(pid, [rest])
+            self._print(pid, [b"".join(rest)])
         self._rest.clear()
         self._backlog.finish()
 

@@ -62,6 +62,11 @@ class Store:
         except OSError as error:
             self._refused[message.segment] = error
 
+    @property
+    def starved(self) -> bool:
+        """Whether the system has refused to map a segment here: there are no descriptors left, say."""
+        return bool(self._refused)
+
     def view(self, extent: m.Extent, on_release: Callable[[], None]) -> memoryview:
         """Return a read-only view of an object that pins it. Raises OSError if its segment could not be mapped."""
         if self._refused and extent.segment in self._refused:

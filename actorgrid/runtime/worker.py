@@ -20,9 +20,9 @@ import signal
 import socket
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable
+from time import monotonic, perf_counter  # by name: user code may replace those of the module
 from types import FrameType
 from typing import Any, Final, NoReturn
 
@@ -57,6 +57,8 @@ class Worker:
         #: The call that an interrupt is meant for.
         self.target: Running | None = None
         self.exiting = False
+        #: User code has run here.
+        self.used = False
         #: This is a child of the worker, forked by user code.
         self.forked = False
         #: The main thread reads the task link. Only changed with the lock held: it says who may read.
@@ -83,6 +85,7 @@ class Worker:
             if batch is None:
                 os._exit(1)  # the head is gone
             if self.take(batch):
+                self.engine.give_way()
                 self.work()
             if self.machine.leaving:
                 self.leave(self.machine.leaving)
@@ -173,9 +176,10 @@ class Worker:
         spec = running.spec
         self.outbox.set_current(running.run.task)
         self.engine.latest = running
+        self.used = True
         token = running_now.set(running)
         self.title.set(f"actorgrid: worker {spec.name}")
-        began = time.perf_counter()
+        began = perf_counter()
         retry, result = False, None
         try:
             try:
@@ -192,7 +196,7 @@ class Worker:
                 self.end_of_fork(error)
             values, retry = self._failed(running, error)
             result = error  # keeps what it mentions alive until it is sent
-        micros = int((time.perf_counter() - began) * 1e6)
+        micros = int((perf_counter() - began) * 1e6)
         self.target = None
         running_now.reset(token)
         self._finish(running, values, micros, retry=retry)
@@ -249,7 +253,7 @@ class Worker:
             engine.pack()
             self.outbox.set_current(0)
             self.engine.latest = None
-            now = time.monotonic()
+            now = monotonic()
             if now - self._flushed > FLUSH_AFTER:
                 self._flushed = now
                 self.outbox.flush()

@@ -8,8 +8,9 @@ runs tasks.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actorgrid.core import messages as m
 from actorgrid.core.messages import ToClient
@@ -21,8 +22,22 @@ from actorgrid.runtime.links import Link
 from actorgrid.runtime.process import ProcessEngine
 
 if TYPE_CHECKING:
+    from actorgrid.engine.calls import PreparedCall
+    from actorgrid.engine.definitions import ActorDefinition, ActorOptions, FunctionDefinition, TaskOptions
+    from actorgrid.engine.refs import ActorRef
     from actorgrid.runtime.config import BootConfig
     from actorgrid.runtime.worker import Worker
+
+
+def _check_imported(code: Any) -> None:
+    """Raise RuntimeError if ``code`` is called while its module is imported: who runs it would call it, too."""
+    module = sys.modules.get(getattr(code, "__module__", None) or "")
+    if getattr(getattr(module, "__spec__", None), "_initializing", False):
+        raise RuntimeError(
+            f"the module {code.__module__!r} calls {code.__qualname__} while it is imported. Every worker that runs "
+            "that imports the module, and would call it again, without end: put the call below "
+            "`if __name__ == '__main__':`"
+        )
 
 
 class WorkerEngine(WorkerSide, ProcessEngine):
@@ -42,6 +57,21 @@ class WorkerEngine(WorkerSide, ProcessEngine):
     def start(self) -> None:
         """Start listening."""
         self._thread.start()
+
+    # -- what must not be run again in every worker that imports it
+
+    def prepare_task(self, definition: FunctionDefinition, options: TaskOptions) -> PreparedCall:
+        """See ``Engine``. Raises RuntimeError if the function's module is being imported."""
+        _check_imported(definition.function)
+        return super().prepare_task(definition, options)
+
+    def create_actor(
+        self, definition: ActorDefinition, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[ActorRef, bool]:
+        """See ``Engine``. Raises RuntimeError if the class's module is being imported, unless all share one actor."""
+        if not options.get_if_exists:
+            _check_imported(definition.cls)
+        return super().create_actor(definition, options, args, kwargs)
 
     # -- what EngineBase asks of a host
 
@@ -125,6 +155,14 @@ class WorkerEngine(WorkerSide, ProcessEngine):
         os._exit(1)
 
     # -- the end
+
+    def give_way(self) -> None:
+        """Hand back what has not started, if earlier tasks have left nothing here for later ones to work with."""
+        if self.arenas.starved and self.worker.used and self.machine.actor is None:
+            with self.lock:
+                reason = "tasks that ran here keep every descriptor"
+                back = self.handed_back(self.machine.leave(reason))
+                self.client.outbox += [m.Exiting(reason), m.Revoked(back)]  # in this order: nothing new is sent here
 
     def exit_actor(self) -> None:
         """See ``Engine``."""

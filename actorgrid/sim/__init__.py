@@ -7,6 +7,9 @@ The map of the house; each line may use the lines below it::
                  a simulated run again on real processes; the outcomes of both compared
     picture      the same as one HTML file
     report       the story of a failure on one screen
+    nondeterminism
+                 two runs of one schedule compared
+    progress     how far a search is
     shrink       the shortest such story
     search, exhaustive, policies
                  which schedules to try
@@ -17,7 +20,7 @@ The map of the house; each line may use the lines below it::
     property_based
                  world(): the same inside of Hypothesis tests, which shrink inputs and schedule together
     session      init(engine="sim"): a world around a program outside of any run
-    patches, threads
+    patches, threads, locks
                  clocks, locks, threads, processes as simulated code finds them
     world        the hub: user code, messages, choices, time, faults
     parts        what of it can be looked at
@@ -25,11 +28,15 @@ The map of the house; each line may use the lines below it::
     worker, async_actor, host, memory
                  a simulated process
     faults       what may break
+    readonly     whether a readonly method leaves its actor as it was
     races, footprint
                  which steps commute
     isolation    globals that real processes would not share
+    onlookers    what some programs can tell, and what is held back for them
     places       lines of the user's program
     promises     always, eventually, sometimes
+    hashing      how strings hash here
+    standins     functions that are others to simulated code
     choices, clock, fibers
                  decisions, time and turns
 """
@@ -53,6 +60,7 @@ from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.history import Counter, History, KeyValue, Mutex, Queue, Register
 from actorgrid.sim.isolation import share
 from actorgrid.sim.linearizability import UNKNOWN, Linearization, Model
+from actorgrid.sim.progress import Progress
 from actorgrid.sim.property_based import world
 from actorgrid.sim.realplay import RealRun
 from actorgrid.sim.runner import Run
@@ -73,6 +81,7 @@ __all__ = [
     "Model",
     "Mutex",
     "NotLinearizable",
+    "Progress",
     "Proof",
     "Queue",
     "RealRun",

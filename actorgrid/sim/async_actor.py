@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.base_events
+import contextlib
 import inspect
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from actorgrid.engine.worker_side import running_now
 from actorgrid.sim.fibers import WorldOver
+from actorgrid.sim.readonly import Watch, Watched
 
 if TYPE_CHECKING:
     from actorgrid.core.worker import Running
@@ -45,6 +48,28 @@ class _Selector:
             self.world.fibers.wake(self.fiber)
 
 
+class SimTask(asyncio.Task[Any]):
+    """A task whose place in a set does not depend on its address: ``asyncio.wait`` returns sets."""
+
+    def __init__(self, coro: Any, *, number: int, **kwargs: Any) -> None:
+        self._number = number
+        super().__init__(coro, **kwargs)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+class SimFuture(asyncio.Future[Any]):
+    """A future whose place in a set does not depend on its address."""
+
+    def __init__(self, *, number: int, **kwargs: Any) -> None:
+        self._number = number
+        super().__init__(**kwargs)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
 class SimLoop(asyncio.base_events.BaseEventLoop):
     """An event loop on virtual time without sockets."""
 
@@ -53,17 +78,37 @@ class SimLoop(asyncio.base_events.BaseEventLoop):
         self._world = world
         self._selector = _Selector(world)
         self._clock_resolution = 1e-9
+        self._made = 0
         world.loops.append(self)
 
     def time(self) -> float:
         """Return the virtual time."""
         return self._world.clock.now
 
+    def create_future(self) -> asyncio.Future[Any]:
+        """See ``asyncio.AbstractEventLoop.create_future``."""
+        self._made += 1
+        return SimFuture(number=self._made, loop=self)
+
+    def create_task(self, coro: Any, *, name: Any = None, **kwargs: Any) -> Any:
+        """See ``asyncio.AbstractEventLoop.create_task``."""
+        if self.get_task_factory() is not None:
+            return super().create_task(coro, name=name, **kwargs)
+        self._check_closed()  # type: ignore[attr-defined]  # BaseEventLoop's
+        self._made += 1
+        # Not asyncio's own name: it counts the tasks that the interpreter has ever made.
+        return SimTask(coro, number=self._made, loop=self, name=name or f"Task-{self._made}", **kwargs)
+
     def _process_events(self, events: Any) -> None:
         del events
 
     def _write_to_self(self) -> None:
         self._selector.signal()
+
+    def call_exception_handler(self, context: Any) -> None:
+        """Say what nobody asked for; not that the world is over, which ends the tasks of killed processes."""
+        if not isinstance(context.get("exception"), WorldOver):
+            super().call_exception_handler(context)
 
     def bury(self) -> None:
         """Close it although its process died in the middle of something: no complaints."""
@@ -81,6 +126,7 @@ class AsyncActor:
         self.worker = worker
         self.tasks: dict[int, asyncio.Task[None]] = {}
         self.loop = SimLoop(worker.world)
+        self.loop.set_task_factory(self._task)
         world = worker.world
         worker.engine.share()
         self.fiber = world.fibers.spawn(worker.engine, f"{worker.title} loop", world.root_chain, self._run)
@@ -107,17 +153,32 @@ class AsyncActor:
         began = world.clock.now
         result: Any = None
         error: BaseException | None = None
+        watch = self.worker.watch(running)
         try:
-            result = self.worker.engine.perform(running)
+            with watch.step(world.fibers.current) if watch is not None else contextlib.nullcontext():
+                result = self.worker.engine.perform(running)
             if inspect.isawaitable(result):
-                result = await result
+                result = await (self._watched(result, watch) if watch is not None else result)
         except WorldOver:
             raise
         except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
             error = raised
+        error = (watch and watch.verdict()) or error
         self.tasks.pop(running.run.task, None)
         self.worker.over(running, result, error, began)
         error = None  # its traceback holds this frame: a cycle would keep alive whatever the call's frames refer to
+
+    def _watched(self, awaitable: Awaitable[Any], watch: Watch) -> Watched:
+        fibers = self.worker.world.fibers
+        return Watched(awaitable, watch, lambda: fibers.current)
+
+    def _task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+        """Make a task: those that a readonly method starts are looked at like itself."""
+        running = running_now.get()
+        watch = self.worker.watch(running) if running is not None else None
+        if watch is not None:
+            coroutine = _rest(self._watched(coroutine, watch), watch)
+        return asyncio.Task(coroutine, loop=loop, **options)
 
     def cancel(self, running: Running) -> None:
         """Cancel a running call: one turn later, or a call that has not taken its first step would end silently."""
@@ -128,3 +189,11 @@ class AsyncActor:
                 task.cancel()
 
         self.loop.call_soon_threadsafe(lambda: self.loop.call_soon(cancel_now))
+
+
+async def _rest(awaitable: Awaitable[Any], watch: Watch) -> Any:
+    """Await it, and raise if it changed the actor."""
+    result = await awaitable
+    if (error := watch.verdict()) is not None:
+        raise error
+    return result

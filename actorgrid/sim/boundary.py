@@ -23,42 +23,86 @@ class Row(NamedTuple):
 
 
 _ROWS: Final = (
-    Row("time.time, monotonic, perf_counter, their _ns forms, time.sleep", "simulated", "virtual time"),
-    Row("from time import ..., from datetime import ... in your modules", "simulated", "while a run lasts"),
-    Row("the same names taken by installed packages", "real", "they keep the functions that they imported"),
+    Row("time.time, monotonic, perf_counter, clock_gettime, their _ns forms, time.sleep", "simulated", "virtual time"),
+    Row(
+        "the same names in your modules, from before the run: imported by name, in default arguments, classes, "
+        "instances, dicts and lists",
+        "simulated",
+        "while a run lasts, three levels deep",
+    ),
+    Row("the same names deeper in your modules, or in closures", "real", "look them up when you call them"),
+    Row("the same names taken by installed packages", "real", "if imported before the first run; else simulated"),
     Row("datetime.datetime.now, utcnow, today; datetime.date.today", "simulated", "virtual time"),
-    Row("time.localtime, gmtime, strftime, ctime without an argument", "simulated", "virtual time"),
-    Row("time.process_time, thread_time", "simulated", "virtual time: computing takes none"),
+    Row("time.localtime, gmtime, strftime, ctime, asctime without an argument", "simulated", "virtual time"),
+    Row("time.process_time, thread_time, os.times", "simulated", "virtual time: computing takes none"),
+    Row("select.select", "simulated", "looks, waits its timeout in virtual time, and looks again; refused without one"),
+    Row("select.poll, select.epoll, selectors", "refused", "they would wait in real time"),
     Row("asyncio timers, loops and asyncio.run", "simulated", "virtual time; CPython's own order of callbacks"),
     Row("threading: Thread, Lock, RLock, Condition, Event, Semaphore, Barrier, Timer", "simulated", "fibers"),
-    Row("locks made before the run began", "real", "a simulated thread that waits for one stops everything"),
-    Row("locks that a module makes while it is imported", "real", "they stay when the run is over"),
+    Row(
+        "Lock, RLock, SimpleQueue in your modules",
+        "simulated",
+        "one for each process; those from before the run while it lasts, three levels deep, if nobody holds them",
+    ),
+    Row(
+        "Condition, Event, Semaphore, Barrier, Queue in your modules",
+        "simulated",
+        "as these, but one for all simulated processes: real ones have one each",
+    ),
+    Row("locks in closures or installed packages", "real", "a simulated thread that waits for one stops everything"),
     Row("queue.Queue, queue.SimpleQueue, concurrent.futures.ThreadPoolExecutor", "simulated", "fibers"),
+    Row("a ThreadPoolExecutor made before the run", "real", "its threads are real: make it where you use it"),
     Row("threading.local", "real", "shared by all simulated threads of all processes"),
     Row("random.*, random.Random()", "simulated", "follows the seed, for each process apart"),
-    Row("os.urandom, secrets, uuid.uuid4, random.SystemRandom", "simulated", "follows the seed"),
+    Row("os.urandom, os.getrandom, secrets, uuid.uuid4, random.SystemRandom", "simulated", "follows the seed"),
+    Row("names of temporary files", "simulated", "follow the seed; the files are real"),
     Row("uuid.uuid1", "refused", "it holds the machine's address"),
-    Row("numpy.random (the hidden generator)", "simulated", "follows the seed, one for all processes"),
-    Row("numpy.random.default_rng()", "real", "give it a seed"),
-    Row("os.getpid", "simulated"),
-    Row("os.kill, os._exit, sys.exit of a simulated process", "simulated"),
-    Row("os.environ", "simulated", "each process has its own"),
-    Row("os.fork, os.forkpty, multiprocessing", "refused"),
+    Row("numpy.random: its functions, default_rng()", "simulated", "follow the seed, for each process apart"),
+    Row("functions of numpy.random that are kept elsewhere", "simulated", "follow the seed, one generator for all"),
+    Row("os.getpid, os.getppid", "simulated", "every process has the parent 1"),
+    Row("os.kill, os._exit, sys.exit, signal.raise_signal of a simulated process", "simulated"),
+    Row("os.kill, signal.raise_signal of the main program; os.abort, os.killpg", "refused"),
+    Row("os.wait, os.waitpid, ...", "simulated", "a simulated process has no children"),
+    Row("os.environ", "simulated", "each process has its own; a run leaves no trace in the real one"),
+    Row("os.putenv, os.unsetenv", "simulated", "without effect, but for init(engine='sim'): no programs are started"),
+    Row("os.fork, os.forkpty, multiprocessing with each of its start methods", "refused"),
     Row("subprocess, os.system, os.exec*, os.posix_spawn", "refused"),
     Row("sockets: connect, bind, sending to an address, name look-ups", "refused"),
-    Row("_thread.start_new_thread", "refused", "use threading.Thread"),
+    Row("_thread.start_new_thread, start_joinable_thread", "refused", "use threading.Thread"),
     Row("signal.signal", "real", "accepted and without effect: no signal but SIGKILL reaches a simulated process"),
-    Row("signal.alarm, signal.setitimer", "refused"),
+    Row(
+        "signal.alarm, setitimer, pause, sigwait, sigwaitinfo, sigtimedwait, pthread_kill, pthread_sigmask, "
+        "set_wakeup_fd, siginterrupt",
+        "refused",
+        "signals belong to the one real process",
+    ),
     Row("files and folders", "real", "all processes see the same ones, as on real processes"),
     Row("os.listdir, os.scandir", "real", "their order is the file system's"),
-    Row("os.chdir", "real", "all simulated processes share one working directory"),
-    Row("module globals", "checked", "SharedStateLeak if one process changes what the code of another refers to"),
-    Row("class attributes", "real", "shared by all simulated processes: keep state in actors"),
+    Row("pipes, socketpairs", "real", "a simulated thread that waits for one stops everything"),
+    Row("os.chdir, os.umask", "real", "all simulated processes share one working directory and one mask"),
+    Row("os.uname, os.cpu_count, os.getlogin, resource", "real", "those of the machine"),
+    Row(
+        "module globals, class attributes, default arguments, variables of closures",
+        "checked",
+        "SharedStateLeak if a process runs code that refers to what another one has changed: plain data, containers of "
+        "it and instances of your classes, in your modules, three levels deep",
+    ),
+    Row("state that only C code or an installed package keeps", "real", "shared by all simulated processes"),
     Row("classes and functions defined in functions or in __main__", "simulated", "each process has its own copy"),
     Row("arguments and results", "simulated", "pickled, as on real processes"),
-    Row("the order of sets of strings", "real", "set PYTHONHASHSEED: it differs from process to process"),
+    Row(
+        "the order of sets of strings",
+        "real",
+        "goes by PYTHONHASHSEED: a schedule remembers it, the command line sets it to 0, in pytest set it yourself",
+    ),
     Row("id(), default hash(), sets of plain objects", "real", "addresses differ; schedules that are run twice tell"),
-    Row("hash of references and handles", "simulated", "their number"),
+    Row("hash(None) before Python 3.12", "real", "an address: it differs from process to process"),
+    Row(
+        "asyncio.Future() made by hand, asyncio.gather() in a set",
+        "real",
+        "hashed by address: use loop.create_future()",
+    ),
+    Row("hash of references, handles, futures and tasks of asyncio", "simulated", "their number: sets have one order"),
     Row("the garbage collector", "simulated", "off while a schedule runs, and run between two"),
     Row("warnings shown once, import side effects, lru_cache", "real", "once per interpreter, not per process"),
     Row("sys.argv, sys.path, logging handlers, atexit", "real", "one interpreter"),
@@ -109,8 +153,9 @@ class _Gate:
         """A world ends."""
         self._simulated.remove(simulated)
 
-    def _hook(self, event: str, args: tuple[Any, ...]) -> None:
-        if event in _REFUSED and any(simulated() for simulated in self._simulated):
+    def _hook(self, event: str, args: tuple[Any, ...], refused: frozenset[str] = _REFUSED) -> None:
+        # ``refused``: at the interpreter's end the module has lost its globals, and hooks are called on.
+        if event in refused and any(simulated() for simulated in self._simulated):
             shown = f"{args[0]!r:.60}" if args else ""
             raise SimulationError(
                 f"the simulator cannot run {event}({shown}): other processes and machines are outside of the "

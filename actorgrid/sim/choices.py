@@ -11,9 +11,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
+import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -21,6 +25,9 @@ import msgspec
 from actorgrid.sim.footprint import Footprint
 
 PREFIX: Final = "ag1:"
+_LINE: Final = re.compile(re.escape(PREFIX) + r"[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]+")
+#: The kinds of events that somebody has submitted.
+CALLS: Final = frozenset({"call", "start"})
 
 
 class Chain:
@@ -36,9 +43,9 @@ class Chain:
 class Event:
     """Something that may happen next.
 
-    ``kind``: "call" (an actor starts a call), "poll" (somebody who looked and saw nothing goes on), "time" (the next
-    timer fires although others could go on), "kill". ``where`` and ``what`` name it the same way in every run:
-    the actor or process, and the call's path.
+    ``kind``: "call" (an actor starts a call), "start" (a task or constructor starts, see ``onlookers``), "poll"
+    (somebody who looked and saw nothing goes on), "time" (the next timer fires although others could go on), "kill".
+    ``where`` and ``what`` name it the same way in every run: the actor or process, and the call's path.
     """
 
     __slots__ = ("age", "chain", "happen", "kind", "label", "readonly", "what", "where")
@@ -61,13 +68,18 @@ class Event:
         """What it is called in every run of the same program."""
         return self.kind, self.where, self.what
 
+    @property
+    def is_call(self) -> bool:
+        """Whether somebody has submitted it, so that it happens in every run that comes to rest."""
+        return self.kind in CALLS
+
     def plain(self) -> Event:
         """Return it without what it would do: it outlives its world."""
         return Event(self.kind, self.where, self.what, self.label, _nothing, readonly=self.readonly)
 
     def depends(self, other: Event) -> bool:
         """Return whether the order of the two matters."""
-        if self.kind == "call" and other.kind == "call":
+        if self.is_call and other.is_call:
             return bool(self.where == other.where and not (self.readonly and other.readonly))
         return True
 
@@ -79,13 +91,17 @@ def _nothing() -> None: ...
 
 
 class Choice(NamedTuple):
-    """Decision number ``at`` of a run: number ``value`` of ``bound`` possibilities."""
+    """Decision number ``at`` of a run: number ``value`` of ``bound`` possibilities.
+
+    ``kind``: that of the event, or of the draw; ``over``: the kind of the dull event that did not happen.
+    """
 
     at: int
     value: int
     bound: int
     kind: str
     label: str
+    over: str = ""
 
 
 class Schedule(msgspec.Struct, frozen=True, array_like=True):
@@ -103,8 +119,12 @@ class Schedule(msgspec.Struct, frozen=True, array_like=True):
         return PREFIX + base64.b85encode(msgspec.msgpack.encode(self)).decode("ascii")
 
     @classmethod
-    def loads(cls, text: str) -> Schedule:
-        """Return what ``dumps`` wrote. Raises ValueError."""
+    def loads(cls, source: str | os.PathLike[str]) -> Schedule:
+        """Return what ``dumps`` wrote: from text, or from a file that has it somewhere, a saved report, say.
+
+        Raises ValueError, and OSError for a file that cannot be read.
+        """
+        text = source if isinstance(source, str) else _line_in(Path(source))
         if not text.startswith(PREFIX):
             raise ValueError(f"a schedule starts with {PREFIX!r}: {text[:40]!r}")
         try:
@@ -112,10 +132,28 @@ class Schedule(msgspec.Struct, frozen=True, array_like=True):
         except (ValueError, msgspec.MsgspecError) as error:
             raise ValueError(f"this schedule cannot be read, part of it is missing: {text[:60]!r}") from error
 
+    def misfit(self, record: Sequence[Choice]) -> str:
+        """Return what of it a run could not follow, which made the decisions ``record``; "" if it followed it all."""
+        for at, value in self.deviations:
+            if at >= len(record):
+                return f"it deviates at decision {at}, and there were only {len(record)}"
+            if record[at].value != value:
+                return f"at decision {at} it takes possibility {value}, and there were only {record[at].bound}"
+        return ""
+
     @property
     def weight(self) -> int:
         """How far it is from dull: what shrinking makes small."""
         return len(self.deviations)
+
+
+def _line_in(path: Path) -> str:
+    """Return the first schedule in a file: a text, or a page with lanes."""
+    text = path.read_text(encoding="utf-8")
+    found = _LINE.search(html.unescape(text) if "<html" in text else text)
+    if found is None:
+        raise ValueError(f"there is no schedule ({PREFIX}...) in {str(path)!r}")
+    return found[0]
 
 
 class Policy(ABC):
@@ -198,8 +236,9 @@ class Choices:
                 self.policy.choose(events)
             return events[0]
         value = self.policy.choose(events)
-        self._note(value, bound, "event", events[value].label)
-        return events[value]
+        event = events[value]
+        self._note(value, bound, event.kind, event.label, events[0].kind if value else "")
+        return event
 
     def draw(self, kind: str, bound: int, label: str = "") -> int:
         """Return a number below ``bound``."""
@@ -209,11 +248,11 @@ class Choices:
         self._note(value, bound, kind, label)
         return value
 
-    def _note(self, value: int, bound: int, kind: str, label: str) -> None:
+    def _note(self, value: int, bound: int, kind: str, label: str, over: str = "") -> None:
         if value:
             self.deviations[self.count] = value
         if self.record is not None:
-            self.record.append(Choice(self.count, value, bound, kind, label))
+            self.record.append(Choice(self.count, value, bound, kind, label, over))
         self.count += 1
 
     def observe(self, what: str) -> None:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actorgrid.engine import current
+from actorgrid.sim.exhaustive import Blocked, prove_program
+from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.runner import Program, Run, call, identity_of, quiet_collector
-from actorgrid.sim.search import policies, search_named
+from actorgrid.sim.search import search_named
 
 Outcome = tuple[str, str]
 
@@ -20,6 +22,8 @@ class Diff:
 
     simulated: Counter[Outcome] = field(default_factory=Counter)
     real: Counter[Outcome] = field(default_factory=Counter)
+    #: Every schedule there is was simulated, up to those that differ in nothing that matters.
+    exhaustive: bool = False
 
     @property
     def unexplained(self) -> list[Outcome]:
@@ -32,21 +36,46 @@ class Diff:
         return [outcome for outcome in self.simulated if outcome not in self.real]
 
 
-def differential(fn: Callable[..., Any], *args: Any, real_runs: int = 20, runs: int = 500, **kwargs: Any) -> Diff:
+def differential(
+    fn: Callable[..., Any], *args: Any, real_runs: int = 20, runs: int = 500, prove_below: int = 0,
+    level: Level = "calls", faults: Faults | None = None, **kwargs: Any,
+) -> Diff:  # fmt: skip
     """Run ``fn`` in ``runs`` simulated schedules and ``real_runs`` times on real processes; compare what comes of it.
 
-    An outcome is what ``fn`` returns (by ``repr``) or the type of what it raises.
+    An outcome is what ``fn`` returns (by ``repr``) or the type of what it raises. ``prove_below``: simulate everything
+    instead, if that is less than so many schedules. ``level`` and ``faults`` are those of the simulated runs.
     """
     diff = Diff()
-    program = Program(fn, args, kwargs)
-    with quiet_collector():
-        for policy, learn in policies(search_named("portfolio", 0), runs):
-            run = program.run(policy)
-            learn(run)
+    program = Program(fn, args, kwargs, faults or Faults(), level=level)
+
+    def note(run: Run) -> None:
+        if not isinstance(run.error, Blocked):
             diff.simulated[_outcome_of(run)] += 1
+
+    with quiet_collector():
+        if prove_below:
+            proof = prove_program(program, seed=0, reduction="dpor", most=prove_below, keep=0, told=note)
+            diff.exhaustive = proof.complete
+        if not diff.exhaustive:
+            _search(program, runs, note)
     for _ in range(real_runs):
         diff.real[_really(fn, args, kwargs)] += 1
     return diff
+
+
+def _search(program: Program, runs: int, note: Callable[[Run], None]) -> None:
+    search = search_named("portfolio", 0)
+    for _ in range(runs):
+        following = search.next()
+        if following is None:
+            return
+        policy, learn = following
+        run = program.run(policy)
+        learn(run)
+        note(run)
+        more = program.holding(run)
+        if more is not None:
+            program, search = more, search_named("portfolio", 0)
 
 
 def _outcome_of(run: Run) -> Outcome:

@@ -20,7 +20,7 @@ from actorgrid.exceptions import NondeterminismError
 from actorgrid.sim.choices import Event, Policy
 from actorgrid.sim.footprint import OPEN, WRITTEN, Footprint, conflict, widen
 from actorgrid.sim.races import Order, Step
-from actorgrid.sim.runner import Run
+from actorgrid.sim.runner import Program, Run
 
 
 class Blocked(BaseException):
@@ -108,6 +108,9 @@ class DepthFirst(Policy):
         #: The calls that were submitted, by key: in which step, whether they only read, which steps fed them.
         self._born: dict[Any, tuple[int, bool]] = {}
         self._feeders: dict[Any, list[int]] = {}
+        #: The calls that may start now, and those that no longer could after a step although they had not started.
+        self._startable: dict[Any, None] = {}
+        self._prevented: dict[Any, int] = {}
         #: Events that are no calls: since which step they can happen without a break.
         self._offered: dict[Any, int] = {}
         #: The steps that each step could not do without.
@@ -134,6 +137,8 @@ class DepthFirst(Policy):
         self._feeders.clear()
         self._causes.clear()
         self._offered.clear()
+        self._startable.clear()
+        self._prevented.clear()
 
     def choose(self, events: Sequence[Event]) -> int:
         """See ``Policy``."""
@@ -142,12 +147,23 @@ class DepthFirst(Policy):
         self._open = True
         if self._races:
             number = len(self._steps) - 1
-            offers = {event.key: self._offered.get(event.key, number) for event in events if event.kind != "call"}
+            offers = {event.key: self._offered.get(event.key, number) for event in events if not event.is_call}
             self._offered = offers
+            self._see_what_was_prevented(events, number)
             key = events[node.chosen].key  # a task that runs again submits its calls again, under the same keys
             born, _ = self._born.pop(key, (offers.get(key, 0) - 1, False))
             self._causes.append([*([born] if born >= 0 else []), *self._feeders.pop(key, [])])
         return node.chosen
+
+    def _see_what_was_prevented(self, events: Sequence[Event], number: int) -> None:
+        """Compare what may start now with what could before step ``number - 1``."""
+        now = {event.key: None for event in events if event.is_call}
+        for key in self._startable:
+            if key not in now and key in self._born:
+                self._prevented[key] = number
+        for key in now:
+            self._prevented.pop(key, None)
+        self._startable = now
 
     def draw(self, kind: str, bound: int) -> int:
         """See ``Policy``."""
@@ -203,7 +219,7 @@ class DepthFirst(Policy):
             raise Blocked
         node.chosen = awake[0]
         if self._races and node.events is not None:  # what need not happen in a run is in no race: a fault, say
-            optional = {index for index, event in enumerate(node.events) if event.kind != "call"}
+            optional = {index for index, event in enumerate(node.events) if not event.is_call}
             node.wanted = {node.chosen, *optional}
         self._path.append(node)
         return node
@@ -213,10 +229,10 @@ class DepthFirst(Policy):
         if not self._races or not self._steps:
             return
         steps = [self._step(number) for number in range(len(self._joined))]
-        pending = self._never_started() if complete else []
+        pending = self._never_started(len(steps), complete=complete)
         for number, keys in Order(steps).races(self._fresh, pending):
             self._steps[number].want(keys)
-        if pending:  # the program did not wait for them: what they would have led to is in no race
+        if pending and complete:  # the program did not wait for them: what they would have led to is in no race
             self._steps[-1].wanted = None
 
     def _step(self, number: int) -> Step:
@@ -225,11 +241,18 @@ class DepthFirst(Policy):
         event = node.events[node.chosen]
         return Step(event.key, event.where, node.now, self._causes[number])
 
-    def _never_started(self) -> list[Step]:
-        """Return the calls that were submitted and never started."""
+    def _never_started(self, count: int, *, complete: bool) -> list[tuple[int, Step]]:
+        """Return the calls that were submitted and never started, and before which step they last could have.
+
+        Of a run that was given up only those are known that something prevented: a kill, a cancellation.
+        """
         return [
-            Step(key, key[1], {key[1]: OPEN if readonly else OPEN | WRITTEN}, [born] if born >= 0 else [])
+            (
+                self._prevented.get(key, count),
+                Step(key, key[1], {key[1]: OPEN if readonly else OPEN | WRITTEN}, [born] if born >= 0 else []),
+            )
             for key, (born, readonly) in self._born.items()
+            if complete or key in self._prevented
         ]
 
     def advance(self) -> bool:
@@ -267,8 +290,11 @@ class Proof:
         return f"{how}: {self.classes} classes, {verdict} ({self.blocked} runs were cut short)"
 
 
-def explore_all(run: Callable[[DepthFirst], Run], *, reduction: str, most: int, keep: int) -> Proof:
-    """Run everything, at most ``most`` runs; ``keep`` failures at the most are kept."""
+def explore_all(
+    run: Callable[[DepthFirst], Run], *, reduction: str, most: int, keep: int,
+    enough: Callable[[Run], bool] = lambda _: False,
+) -> Proof:  # fmt: skip
+    """Run everything, at most ``most`` runs, or until ``enough`` of a run; ``keep`` failures at the most are kept."""
     proof = Proof()
     policy = DepthFirst(reduction)
     for _ in range(most):
@@ -283,7 +309,35 @@ def explore_all(run: Callable[[DepthFirst], Run], *, reduction: str, most: int, 
                 proof.failing += 1
                 if len(proof.failures) < keep:
                     proof.failures.append(result)
+        if enough(result):
+            return proof
         if not policy.advance():
             proof.complete = True
             return proof
     return proof
+
+
+def prove_program(
+    program: Program, *, seed: int, reduction: str, most: int, keep: int, told: Callable[[Run], None] = lambda _: None
+) -> Proof:
+    """Run everything that ``program`` can do; from the beginning if a run says that more must be held back.
+
+    ``told`` is told of each run.
+    """
+    wider: list[Program] = []
+
+    def one(policy: DepthFirst) -> Run:
+        run = program.run(policy, seed)
+        told(run)
+        return run
+
+    def misses_something(run: Run) -> bool:
+        more = program.holding(run)
+        if more is not None:
+            wider.append(more)
+        return more is not None
+
+    proof = explore_all(one, reduction=reduction, most=most, keep=keep, enough=misses_something)
+    if not wider:
+        return proof
+    return prove_program(wider[0], seed=seed, reduction=reduction, most=most, keep=keep, told=told)

@@ -5,24 +5,29 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, overload
 
-from actorgrid.exceptions import NondeterminismError, SimulationFailed
+from actorgrid.exceptions import SimulationFailed
 from actorgrid.sim.choices import Dull, Forced, Policy, Schedule
-from actorgrid.sim.exhaustive import DepthFirst, Proof, explore_all
+from actorgrid.sim.exhaustive import Blocked, Proof, prove_program
 from actorgrid.sim.faults import Faults, Level
+from actorgrid.sim.hashing import warn_of_others
+from actorgrid.sim.nondeterminism import REPLAYS, must_be_equal
+from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.picture import picture
+from actorgrid.sim.progress import Progress
 from actorgrid.sim.realplay import RealRun, play_for_real
 from actorgrid.sim.report import describe
 from actorgrid.sim.runner import Program, Run, quiet_collector
-from actorgrid.sim.search import policies, search_named
+from actorgrid.sim.search import search_named
 from actorgrid.sim.shrink import Shrinker
 
 F = TypeVar("F", bound=Callable[..., Any])
+#: A schedule, its line of text, or a file with that line in it.
+Source = Schedule | str | os.PathLike[str]
 #: Failures that are shrunk and kept, one per identity.
 MOST_FAILURES: Final = 10
 
@@ -64,6 +69,8 @@ class Exploration:
     reached: dict[str, bool] = field(default_factory=dict)
     #: Every schedule there is was tried.
     exhaustive: bool = False
+    #: Pairs of calls that some actor has started one right after the other, in any run.
+    pairs: int = 0
     seconds: float = 0.0
 
     @property
@@ -86,88 +93,82 @@ class Exploration:
 
 
 def run(
-    fn: Callable[..., Any], *args: Any, seed: int = 0, schedule: Schedule | str | None = None,
+    fn: Callable[..., Any], *args: Any, seed: int = 0, schedule: Source | None = None,
     policy: Policy | None = None, faults: Faults | None = None, max_events: int = 100_000, checks: bool = False,
-    level: Level = "calls", **kwargs: Any,
+    level: Level = "calls", strict: bool = False, **kwargs: Any,
 ) -> Run:  # fmt: skip
     """Run ``fn`` once in a world of its own and return what came of it; errors are in ``Run.error``, not raised.
 
     ``schedule`` replays one; else ``policy`` decides (default: the dull run). ``checks`` verifies every invariant of
     the head after every message. ``level``: "calls" lets messages arrive at once and in one order, which is all that a
-    program can tell apart; "links" makes every message of the runtime a choice.
+    program can tell apart; "links" makes every message of the runtime a choice. ``strict``: raise ValueError if the
+    schedule does not fit the program any more, which has changed since; else it is followed as far as it goes.
     """
+    plan: Schedule | None = None
+    holds = Holds.NOTHING
     if schedule is not None:
-        plan = Schedule.loads(schedule) if isinstance(schedule, str) else schedule
+        plan = schedule if isinstance(schedule, Schedule) else Schedule.loads(schedule)
         seed, policy, faults = plan.seed, Forced(dict(plan.deviations)), Faults.of(plan.settings)
-        level = plan.settings.get("level", "calls")
-    program = Program(fn, args, kwargs, faults or Faults(), max_events, checks, level)
+        level, holds = plan.settings.get("level", "calls"), Holds(plan.settings.get("holds", 0))
+    program = Program(fn, args, kwargs, faults or Faults(), max_events, checks, level, holds)
     with quiet_collector():
-        return program.run(policy or Dull(), seed, details=True)
+        result = program.run(policy or Dull(), seed, details=True)
+    if strict and plan is not None and (misfit := plan.misfit(result.record)):
+        raise ValueError(f"this schedule is not one of {fn.__qualname__} as it is now: {misfit}")
+    return result
 
 
 def explore(
     fn: Callable[..., Any], *args: Any, runs: int = 1000, seconds: float | None = None, policy: str = "portfolio",
     seed: int = 0, faults: Faults | None = None, shrink: bool = True, check_every: int = 50, stop_at_first: bool = True,
-    max_events: int = 100_000, checks: bool = False, progress: Callable[[Exploration], None] | None = None,
+    max_events: int = 100_000, checks: bool = False, progress: Callable[[Progress], None] | None = None,
     level: Level = "calls", **kwargs: Any,
 ) -> Exploration:  # fmt: skip
     """Run ``fn`` under up to ``runs`` schedules (or for ``seconds``) and shrink what fails.
 
-    One schedule in ``check_every`` is run twice, and NondeterminismError is raised if the two differ: then something
-    that the simulator does not control had a say. ``policy`` is a name (see ``search_named``); ``level``: see ``run``.
+    One schedule in ``check_every`` is run twice, and what fails is replayed. NondeterminismError is raised if two runs
+    differ: then something that the simulator does not control had a say. ``policy`` is a name (see ``search_named``);
+    ``level``: see ``run``.
     """
     program = Program(fn, args, kwargs, faults or Faults(), max_events, checks, level)
     result = Exploration()
-    digests: set[str] = set()
+    state = Progress()
     identities: set[tuple[str, str]] = set()
-    began = time.perf_counter()
     search = search_named(policy, seed)
     with quiet_collector():
-        for chosen, learn in policies(search, runs):
+        while result.runs < runs and (following := search.next()) is not None:
+            chosen, learn = following
             one = program.run(chosen, seed)
             learn(one)
             result.runs += 1
-            digests.add(one.digest)
+            state.saw(one)
             for name, reached in one.reached.items():
                 result.reached[name] = result.reached.get(name, False) or reached
             if check_every and result.runs % check_every == 1:
-                _same_again(program, one)
+                must_be_equal(program, one)
             if one.failed and one.identity not in identities:
                 identities.add(one.identity)
                 result.failures.append(_failure(program, one, result.runs, shrink=shrink))
                 if stop_at_first or len(result.failures) >= MOST_FAILURES:
                     break
-            result.seconds = time.perf_counter() - began
+            state.failures = len(result.failures)
             if progress is not None:
-                result.distinct = len(digests)
-                progress(result)
-            if seconds is not None and result.seconds > seconds:
+                progress(state)
+            if seconds is not None and state.seconds > seconds:
                 break
+            more = program.holding(one)
+            if more is not None:
+                program, search = more, search_named(policy, seed)
         else:
             result.exhaustive = result.runs < runs
-    result.distinct = len(digests)
-    result.seconds = time.perf_counter() - began
+    result.distinct, result.pairs, result.seconds = state.distinct, state.pairs, state.seconds
     return result
-
-
-def _same_again(program: Program, one: Run) -> None:
-    again = program.run(Forced(dict(one.schedule.deviations)), one.schedule.seed)
-    if again.digest != one.digest:
-        one = program.run(Forced(dict(one.schedule.deviations)), one.schedule.seed, details=True)
-        again = program.run(Forced(dict(one.schedule.deviations)), one.schedule.seed, details=True)
-        for index, (left, right) in enumerate(zip(one.story, again.story, strict=False)):
-            if left != right:
-                raise NondeterminismError(f"two runs with the same choices differ at step {index}: {left} and {right}")
-        raise NondeterminismError(
-            f"two runs with the same choices differ: {len(one.story)} and {len(again.story)} steps, "
-            f"errors {one.identity} and {again.identity}"
-        )
 
 
 def _failure(program: Program, first: Run, found_after: int, *, shrink: bool) -> Failure:
     shrinker = Shrinker(program, first)
     best = shrinker.shrink() if shrink else first
-    detailed = program.run(Forced(dict(best.schedule.deviations)), best.schedule.seed, details=True)
+    detailed = must_be_equal(program, best, replays=REPLAYS)
     name = getattr(program.function, "__name__", repr(program.function))
     passing = _nearest_that_passes(program, detailed)
     report = describe(detailed, program=f"{name}()", shrunk_in=shrinker.runs, passing=passing)
@@ -187,7 +188,8 @@ def _nearest_that_passes(program: Program, failed: Run) -> Run | None:
 
 def prove(
     fn: Callable[..., Any], *args: Any, reduction: str = "dpor", faults: Faults | None = None,
-    max_schedules: int = 1_000_000, max_events: int = 100_000, seed: int = 0, level: Level = "calls", **kwargs: Any,
+    max_schedules: int = 1_000_000, max_events: int = 100_000, seed: int = 0, level: Level = "calls",
+    progress: Callable[[Progress], None] | None = None, **kwargs: Any,
 ) -> Proof:  # fmt: skip
     """Run ``fn`` under every schedule there is. ``Proof.complete`` says whether that was possible.
 
@@ -196,36 +198,49 @@ def prove(
     """
     if reduction not in {"dpor", "sleep", "none"}:
         raise ValueError(f"there is no reduction {reduction!r}; there are 'dpor', 'sleep' and 'none'")
-    program = Program(fn, args, kwargs, faults or Faults(), max_events, level=level)
+    state = Progress()
 
-    def one(policy: DepthFirst) -> Run:
-        return program.run(policy, seed)
+    def told(run: Run) -> None:
+        state.saw(run)
+        state.failures += run.failed and not isinstance(run.error, Blocked)
+        if progress is not None:
+            progress(state)
+
+    program = Program(fn, args, kwargs, faults or Faults(), max_events, level=level, told=told)
 
     with quiet_collector():
-        return explore_all(one, reduction=reduction, most=max_schedules, keep=MOST_FAILURES)
+        return prove_program(program, seed=seed, reduction=reduction, most=max_schedules, keep=MOST_FAILURES)
 
 
 @overload
 def replay(
-    source: str | Schedule, program: Callable[..., Any], *args: Any, real: Literal[False] = False, **kwargs: Any
-) -> Run: ...
-@overload
-def replay(
-    source: str | Schedule, program: Callable[..., Any], *args: Any, real: Literal[True], timeout: float = 60.0,
+    source: Source, program: Callable[..., Any], *args: Any, real: Literal[False] = False, strict: bool = False,
     **kwargs: Any,
+) -> Run: ...  # fmt: skip
+@overload
+def replay(
+    source: Source, program: Callable[..., Any], *args: Any, real: Literal[True], timeout: float = 60.0,
+    strict: bool = False, **kwargs: Any,
 ) -> RealRun: ...  # fmt: skip
 def replay(
-    source: str | Schedule, program: Callable[..., Any], *args: Any, real: bool = False, timeout: float = 60.0,
-    **kwargs: Any,
+    source: Source, program: Callable[..., Any], *args: Any, real: bool = False, timeout: float = 60.0,
+    strict: bool = False, **kwargs: Any,
 ) -> Run | RealRun:  # fmt: skip
     """Run ``program`` again exactly as in a report, and return the run. Raises ValueError for a broken ``source``.
 
+    ``source``: the line of the report, or the path of a file that has it (``Failure.save`` writes one).
+    ``strict``: a schedule that does not fit the program any more is a ValueError, too.
+    It warns if the schedule was found under another PYTHONHASHSEED: sets of strings may have another order here.
+
     ``real``: on real processes. Every actor starts its calls in the recorded order, and processes are killed where they
-    were; what cannot be enforced (time, which of several results ``wait`` sees) is listed in the result. After
-    ``timeout`` seconds the grid is ended, and the result says what had not come to pass.
+    were, the head too; what cannot be enforced (time, which of several results ``wait`` sees) is listed in the result,
+    with its step and why. A deadlock that was foretold is confirmed by a program that hangs; it is ended then. After
+    ``timeout`` seconds the grid is ended in any case, and the result says what had not come to pass. Raises
+    RuntimeError in a process of a grid, which would start another grid each time that it imports the program.
     """
-    plan = Schedule.loads(source) if isinstance(source, str) else source
-    simulated = run(program, *args, schedule=plan, **kwargs)
+    plan = source if isinstance(source, Schedule) else Schedule.loads(source)
+    warn_of_others(plan.settings)
+    simulated = run(program, *args, schedule=plan, strict=strict, **kwargs)
     if not real:
         return simulated
     return play_for_real(simulated, program, args, kwargs, timeout)

@@ -47,6 +47,7 @@ class Fiber:
         "parked",
         "pending",
         "timer",
+        "watch",
     )
 
     def __init__(self, home: Any, name: str, chain: Any) -> None:
@@ -64,6 +65,8 @@ class Fiber:
         self.timer: Any = None
         self.dead = False
         self.calls_after_end = 0
+        #: What looks at the code that it runs (see ``readonly``): not at what others do while it is parked.
+        self.watch: Any = None
         #: What it takes for its thread's identifier; 0: the main thread's.
         self.ident = 0
 
@@ -149,6 +152,9 @@ class Fibers:
         if fiber.pending:
             fiber.pending = False
             return
+        watch = fiber.watch
+        if watch is not None:
+            watch.end()
         fiber.parked = why
         loop = _running_loop()
         if loop is not None:
@@ -159,6 +165,8 @@ class Fibers:
         self.current = fiber
         if loop is not None:
             _set_running_loop(loop)
+        if watch is not None:
+            watch.begin()
         error, fiber.error = fiber.error, None
         if error is not None:
             try:

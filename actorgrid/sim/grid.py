@@ -11,13 +11,16 @@ import importlib
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import ids
 from actorgrid.core import messages as m
+from actorgrid.core.client import failed
 from actorgrid.core.head import effects as e
 from actorgrid.core.head.check import check
 from actorgrid.core.head.machine import Head, HeadConfig
+from actorgrid.core.messages import Kind
 from actorgrid.core.resources import demand
 from actorgrid.core.signals import SIGKILL
 from actorgrid.exceptions import HeadDiedError
@@ -25,6 +28,7 @@ from actorgrid.sim.choices import Chain, Event
 from actorgrid.sim.footprint import ALL
 from actorgrid.sim.host import SimDriver, SimHost
 from actorgrid.sim.memory import Memory
+from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.worker import Worker
 from actorgrid.wire.codec import Decoder, encode_message
 
@@ -62,7 +66,7 @@ to_client: Final = _channel(m.ToClient)
 class Call:
     """A submission as the world sees it: its place in the tree of calls, equal in every run."""
 
-    __slots__ = ("age", "chain", "label", "name", "path", "readonly", "site")
+    __slots__ = ("age", "chain", "given", "label", "name", "path", "readonly", "site")
 
     def __init__(self, path: str, chain: Chain, age: int, name: str, *, readonly: bool) -> None:
         self.path = path
@@ -71,8 +75,9 @@ class Call:
         self.age = age
         self.name = name
         self.label = f"{name} {path}"
-        #: File and line that made it, while the story is told.
+        #: File and line that made it, and a digest of its arguments, while the story is told.
         self.site = ""
+        self.given = ""
 
 
 class Grid:
@@ -169,8 +174,11 @@ class Grid:
         self.calls[message.task] = call
         if isinstance(message, m.Submit) and message.actor and message.actor in self.calls:
             self.world.choices.policy.born(("call", self.calls[message.actor].path, path), readonly=spec.readonly)
+        elif spec.kind is not Kind.METHOD and self.world.onlookers.held(spec.kind):
+            self.world.choices.policy.born(("start", path, path), readonly=False)
         if self.world.story is not None:
             call.site = self.world.sites.get((number, message.parent, message.nth), "")
+            call.given = blake2b(message.args, digest_size=4).hexdigest()
             self.by_path[path] = call
 
     def _touch(self, batch: list[Any]) -> None:
@@ -186,11 +194,18 @@ class Grid:
             elif kind is m.Put:
                 self.world.made.append(message.oid)
             elif kind is m.Done:
-                self.world.made += range(message.task, message.task + len(message.values))
+                self._made(message)
             elif kind is m.LeaseRequest or kind is m.LeaseReturn:
                 touch("store")
             elif kind not in COMMUTING:
                 touch(ALL)
+
+    def _made(self, done: m.Done) -> None:
+        """Note which objects a call has made: whoever looks for one with a timeout sees it from now on."""
+        for oid, value in enumerate(done.values, done.task):
+            self.world.made.append(oid)
+            for what in ("made", "failed") if failed(value) else ("made",):
+                self.world.touch((what, oid))
 
     def turn(self) -> None:
         """Let the head do what it can do now, and deliver what it says."""
@@ -216,6 +231,7 @@ class Grid:
                 self.reply(peer.number, to_client(batch))
         if head.ready.active:
             self.world.touch("cpus")
+            self.world.onlookers.need(Holds.TASKS)  # whose turn it is depends on who started first
 
     def assign(self, worker: Worker, batch: list[Any]) -> None:
         """Deliver what the head says over a worker's task link."""
@@ -254,7 +270,8 @@ class Grid:
         if task and task not in target.machine.running:
             self.world.later(partial(self.report, m.Spared(number, task)))
         else:
-            self.died(target, -signal)
+            kill = partial(self.died, target, -signal)
+            self.world.onlookers.on_its_way(f"the kill of {target.title} arrives", target.victim, kill)
 
     def _carry_out(self, effect: e.Effect) -> None:
         if isinstance(effect, e.SpawnWorker):
@@ -341,7 +358,7 @@ class Grid:
         return []
 
     def offers(self) -> list[Event]:
-        """Return the calls that actors may start next."""
+        """Return what may start next: calls at actors, and tasks and constructors that are held back."""
         return [
             self._start_of(worker, run)
             for worker in self.workers.values()
@@ -351,8 +368,10 @@ class Grid:
 
     def _start_of(self, worker: Worker, run: m.Run) -> Event:
         call = self.calls[run.task]
-        where = self.calls[run.actor].path
         begin = partial(worker.begin, run)
+        if worker.machine.specs[run.spec].kind is not Kind.METHOD:
+            return Event("start", call.path, call.path, call.label, begin, age=call.age)
+        where = self.calls[run.actor].path
         return Event("call", where, call.path, call.label, begin, call.chain, call.age, readonly=call.readonly)
 
     def survives(self, point: str, worker: Worker, running: Running) -> bool:

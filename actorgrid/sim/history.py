@@ -12,10 +12,12 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from actorgrid.core.ids import DRIVER
 from actorgrid.engine import current
 from actorgrid.exceptions import NotLinearizable
 from actorgrid.sim.host import SimHost
 from actorgrid.sim.linearizability import UNKNOWN, Linearization, Model, Operation, Stuck, linearize
+from actorgrid.sim.onlookers import Holds
 
 _histories: Final[weakref.WeakValueDictionary[int, History]] = weakref.WeakValueDictionary()
 _numbers: Final = itertools.count(1)
@@ -68,6 +70,8 @@ class History:
         engine: object = current.installed()
         if isinstance(engine, SimHost):
             engine.world.touch(("history", self._number))
+            if engine.client.number != DRIVER:  # whether one began before another ended: as good as a clock
+                engine.world.onlookers.need(Holds.TASKS)
         self._position += 1
         return self._position
 

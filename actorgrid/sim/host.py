@@ -5,12 +5,10 @@ It may not know what other processes there are: it says things to its grid and i
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 import weakref
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
@@ -19,7 +17,8 @@ from actorgrid.engine import current
 from actorgrid.engine.calls import PreparedCall
 from actorgrid.engine.control import LocalEngine
 from actorgrid.engine.definitions import FunctionDefinition, MethodOptions, TaskOptions
-from actorgrid.engine.refs import ObjectRef
+from actorgrid.engine.protocol import Returns
+from actorgrid.engine.refs import ActorRef, ObjectRef
 from actorgrid.engine.serialize import Pickled
 from actorgrid.engine.unread import UnreadErrors
 from actorgrid.engine.waits import Sleeper
@@ -27,6 +26,8 @@ from actorgrid.engine.worker_side import WorkerSide
 from actorgrid.exceptions import ActorGridError, HeadDiedError
 from actorgrid.sim.fibers import Fiber
 from actorgrid.sim.memory import Store
+from actorgrid.sim.onlookers import Holds
+from actorgrid.sim.places import call_site
 
 if TYPE_CHECKING:
     from actorgrid.core.worker import Running
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 #: Names of fibers in which nobody may wait: callbacks run there, as on a real process's reader thread.
 READER: Final = "reader"
-#: How the names of our own files begin.
-OURS: Final = f"{Path(__file__).parents[1]}{os.sep}"
 
 
 class SimWaiter:
@@ -78,14 +77,6 @@ class SimWaiter:
             world.wait(self.why, timeout, lambda: self.open)
             self.fiber = None
         return self.open
-
-
-def call_site() -> str:
-    """Return file and line of the innermost frame that is not ours."""
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_code.co_filename.startswith(OURS):
-        frame = frame.f_back
-    return "" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 
 
 class _NoLock:
@@ -144,6 +135,14 @@ class SimHost(LocalEngine):
     def share(self) -> None:
         """From now on more than one line of execution of this process may run."""
         self.world.shared = True
+
+    def running(self) -> Running | None:
+        """Return the call that the calling code belongs to."""
+        return None
+
+    def is_shared(self) -> bool:
+        """Return whether more than one line of execution of this process may run."""
+        return self.world.shared
 
     def touch_limits(self) -> None:
         """Note that something happens on which it depends whether ``max_pending_calls`` is reached."""
@@ -232,19 +231,36 @@ class SimHost(LocalEngine):
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         """See ``Engine``."""
+        world = self.world
+        if timeout is not None or self.is_shared():
+            world.onlookers.need(Holds.TASKS)
+        try:
+            return self._get(refs, timeout) if world.footprint is not None else super().get(refs, timeout)
+        except Exception as error:
+            if len(refs) > 1:
+                world.onlookers.first_error(error)
+            raise
+
+    def _get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
+        """Get, and note what was touched."""
         world, number = self.world, self.client.number
-        if world.footprint is None:
-            return super().get(refs, timeout)
         oids = [ref._entry.oid for ref in refs]  # noqa: SLF001  # our own
         if len(refs) > 1:
             world.touch(("failed", number), writes=False)  # of several errors the first is raised
+            for oid in oids:
+                world.touch(("failed", oid), writes=False)
         if timeout is not None:
             for oid in oids:
-                world.touch(("object", number, oid), writes=False)
+                self._look_for(oid)
         try:
             return super().get(refs, timeout)
         finally:
             world.seen += oids
+
+    def _look_for(self, oid: int) -> None:
+        """Note that somebody sees whether an object exists, and whether this process has been told."""
+        self.world.touch(("object", self.client.number, oid), writes=False)
+        self.world.touch(("made", oid), writes=False)
 
     # -- which of the objects that exist are seen to exist is a choice
 
@@ -252,9 +268,11 @@ class SimHost(LocalEngine):
         self, refs: Sequence[ObjectRef[Any]], num_returns: int, timeout: float | None
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
         """See ``Engine``. If more are ready than asked for, which of them come first is explored."""
+        if timeout is not None:
+            self.world.onlookers.need(Holds.TASKS)
         ready, _ = super().wait(refs, num_returns, timeout)
         for ref in refs:
-            self.world.touch(("object", self.client.number, ref._entry.oid), writes=False)  # noqa: SLF001  # our own
+            self._look_for(ref._entry.oid)  # noqa: SLF001  # our own
         there = [ref for ref in refs if ref._entry.value is not None]  # type: ignore[attr-defined]  # noqa: SLF001  # our own
         seen = [ref for ref in there if ref._entry.oid in self.noticed]  # noqa: SLF001  # our own
         fresh = [ref for ref in there if ref._entry.oid not in self.noticed]  # noqa: SLF001  # our own
@@ -269,6 +287,35 @@ class SimHost(LocalEngine):
         self.noticed.update(ref._entry.oid for ref in ready)  # noqa: SLF001  # our own
         chosen = {id(ref) for ref in ready}
         return [ref for ref in refs if id(ref) in chosen], [ref for ref in refs if id(ref) not in chosen]
+
+    # -- what others can tell the time of
+
+    def kill(self, actor: ActorRef, *, no_restart: bool) -> None:
+        """See ``Engine``. What it is to kill may go on for a while."""
+        self.act("kills an actor", actor.ident)
+        super().kill(actor, no_restart=no_restart)
+
+    def cancel(self, ref: ObjectRef[Any], *, force: bool, recursive: bool) -> None:
+        """See ``Engine``. What it is to cancel may go on for a while."""
+        self.act("cancels a task", ref._entry.oid)  # noqa: SLF001  # our own
+        super().cancel(ref, force=force, recursive=recursive)
+
+    def _ask(self, message: Any) -> m.Answer:
+        if isinstance(message, m.CreateActor):
+            self.world.onlookers.name()
+            self._step_aside("gives an actor a name")
+        else:
+            self.act("asks the head")
+        return super()._ask(message)
+
+    def act(self, label: str, victim: int = 0) -> None:
+        """Before something that ends others, or that others can tell the time of: it may happen after other things."""
+        self.world.onlookers.need(Holds.ALL)
+        self._step_aside(label, victim)
+
+    def _step_aside(self, label: str, victim: int = 0) -> None:
+        if not self.is_reader():
+            self.world.onlookers.step_aside(label, victim)
 
     # -- what the grid tells it
 
@@ -318,6 +365,7 @@ class SimHost(LocalEngine):
         return batch
 
     def _call_back_later(self, entry: Entry, ref: ObjectRef[Any], callback: Callable[[ObjectRef[Any]], None]) -> bool:
+        self.world.onlookers.need(Holds.TASKS)  # of several the first is called first
         self.share()
         return super()._call_back_later(entry, ref, callback)
 
@@ -352,8 +400,10 @@ class SimDriver(SimHost):
         super().hear_more(message)
 
     def shutdown(self) -> None:
-        """End the grid."""
+        """End the grid. Raises AssertionError for what was to hold always, unless something else is wrong already."""
         if self.alive:
+            if sys.exc_info()[0] is None and not self.world.over:
+                self.world.promises.check()
             self.grid.close()
             if self.on_shutdown is not None:
                 self.on_shutdown()
@@ -384,7 +434,7 @@ class SimWorker(SimHost, WorkerSide):
     def send(self, *, force: bool) -> None:
         """See ``EngineBase``. Its process may die before this leaves."""
         fiber = self.world.fibers.current
-        running = self.worker.fibers.get(fiber) if fiber is not None and not force else None
+        running = self.worker.fibers.get(fiber) or self.running() if fiber is not None and not force else None
         outbox = self.client.outbox
         if running is not None and outbox:
             self.grid.survives("send", self.worker, running)
@@ -403,24 +453,52 @@ class SimWorker(SimHost, WorkerSide):
     def runs(self, fiber: Fiber) -> None:
         """See ``SimHost``."""
         where = self.worker.path or ("process", self.client.number)
-        is_open = self.shared or self.machine.limit > 1
-        self.world.touch(where, writes=not self.worker.only_reads(fiber), is_open=is_open)
+        self.world.touch(where, writes=not self.worker.only_reads(fiber), is_open=self.is_shared())
         self.touch_limits()
 
     def share(self) -> None:
         """See ``SimHost``."""
         self.shared = True
 
+    def running(self) -> Running | None:
+        """See ``SimHost``."""
+        return WorkerSide.running(self)
+
+    def is_shared(self) -> bool:
+        """See ``SimHost``."""
+        return self.shared or self.machine.limit > 1
+
     def parent_and_nth(self) -> tuple[int, int]:
         """See ``SimHost``."""
         return WorkerSide.current_task(self)
+
+    def _interrupted(self, message: m.Interrupt) -> None:
+        if self.alive:
+            self.worker.interrupt(message)
+
+    def linger(self, label: str) -> None:
+        """Whoever is about to end what runs here may do so before it goes on."""
+        running, actor = self.running(), self.machine.actor
+        if running is not None and self.world.onlookers.threaten(running.run.task, actor.actor if actor else 0):
+            self._step_aside(label)
+
+    def submit(self, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
+        """See ``Engine``."""
+        self.linger("makes a call")
+        return super().submit(prepared, args, kwargs)
+
+    def call(self, actor: ActorRef, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
+        """See ``Engine``."""
+        self.linger("makes a call")
+        return super().call(actor, prepared, args, kwargs)
 
     def hear_more(self, message: Any) -> None:
         """See ``SimHost``."""
         if isinstance(message, m.Revoke):
             self.worker.revoke(message)
         elif isinstance(message, m.Interrupt):
-            self.worker.interrupt(message)
+            label = f"the cancellation of {self.grid.calls[message.task].label} arrives"
+            self.world.onlookers.on_its_way(label, message.task, lambda: self._interrupted(message))
         super().hear_more(message)
 
     def blocking(self, blocked: m.Blocked, waiter: Sleeper) -> Callable[[], None] | None:

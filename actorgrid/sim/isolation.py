@@ -1,138 +1,187 @@
 """Module globals that simulated processes share and real ones would not: who changed one, and who comes to read it.
 
 All simulated processes run in one interpreter, so a function that lies in a module finds there what another process has
-put. On real processes each has its own copy. Nobody is told of a change; so after every turn of a fiber what the
-program's functions refer to is compared with what it was, and a change is laid to the process that ran. When a call
-then begins, in another process, whose code refers to it, the two worlds part, and SharedStateLeak says so.
+put. On real processes each has its own copy. Nobody is told of a change; so whenever another process gets its turn,
+what the program's code refers to is compared with what it was, and a change is laid to the process that ran. When a
+process then runs code that refers to it, the two worlds part, and SharedStateLeak says so.
 
-What is looked at: the globals that a task's or an actor's code mentions, and those of the functions it calls, if
-they are plain data or containers of it. Attributes of classes are not.
+What is looked at: see ``reach``. It is plain data, containers of it, and instances of the program's classes: in module
+globals, class attributes, default arguments, and variables that functions of a module share.
 """
 
 from __future__ import annotations
 
-import sys
+import functools
+import itertools
 from collections import deque
-from collections.abc import Iterator
-from types import CodeType, FunctionType
+from collections.abc import Callable
+from types import MethodType
 from typing import Any, Final
 
 from actorgrid.exceptions import SharedStateLeak
-from actorgrid.sim.places import NOT_THEIRS
+from actorgrid.sim.reach import CONTAINERS, PLAIN, Place, Reach, has_state
 
-#: How deep into containers, and how many elements of one, are compared.
+#: How deep into containers and instances, and how many elements of one, are compared.
 DEPTH: Final = 3
 MOST: Final = 200
-_PLAIN: Final = (int, float, str, bytes, bool, complex, type(None))
 _CONTAINERS: Final = (list, tuple, set, frozenset, deque)
+#: Who runs if no worker does.
+MAIN: Final = "the main program"
 
-#: A module's dictionary (by identity) and a name in it.
-Key = tuple[int, str]
-#: What code refers to, for ever: the code does not change.
-_mentioned: dict[CodeType, frozenset[str]] = {}
 _harmless: Final[set[tuple[str, str]]] = set()
 
 
 def share(module: str, name: str) -> None:
-    """Declare that it does no harm if simulated processes share this global: a cache of what never changes, say."""
+    """Declare that it does no harm if simulated processes share this global: a cache of what never changes, say.
+
+    ``name``: also ``Class.attribute``, as the error has it.
+    """
     _harmless.add((module, name))
 
 
 class Watch:
-    """A global that the program's code refers to."""
+    """A variable that the program's code refers to."""
 
-    __slots__ = ("name", "namespace", "print", "writer")
+    __slots__ = ("place", "print", "value", "writer")
 
-    def __init__(self, namespace: dict[str, Any], name: str) -> None:
-        self.namespace = namespace
-        self.name = name
-        self.print = fingerprint(namespace.get(name))
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.value = place.read()
+        self.print = fingerprint(self.value)
         #: The process that changed it last.
         self.writer: Any = None
+
+    def has_changed(self) -> bool:
+        """Return whether it is another one than when it was asked last."""
+        value = self.place.read()
+        if value is self.value and type(value) in PLAIN:
+            return False
+        self.value = value
+        now = fingerprint(value)
+        changed = bool(now != self.print)
+        self.print = now
+        return changed
 
 
 class Isolation:
     """What the processes of one world do to each other's globals."""
 
     def __init__(self) -> None:
-        self._watches: dict[Key, Watch] = {}
-        self._names: dict[int, list[tuple[dict[str, Any], str]]] = {}
-        self._running: Any = None
+        self._watches: dict[Any, Watch] = {}
+        #: What code refers to, by its identity; the code is kept, or another one might get its identity.
+        self._known: dict[int, tuple[Any, list[Watch]]] = {}
+        #: What each process runs, in words, and what that refers to.
+        self._runs: dict[Any, dict[int, tuple[str, list[Watch]]]] = {}
+        self._running: Any = MAIN
         #: The first leak that was found: the program may have swallowed it.
         self.leak: SharedStateLeak | None = None
 
-    def enters(self, home: Any) -> None:
-        """Code of another process is about to run: see what the one before has changed."""
-        for watch in self._watches.values():
-            now = fingerprint(watch.namespace.get(watch.name))
-            if now != watch.print:
-                watch.print = now
-                watch.writer = self._running
-        self._running = home
+    def program(self, function: Callable[..., Any]) -> None:
+        """The main program begins: what the tasks refer to that it mentions is watched from now on, too."""
+        reach = Reach(function)
+        self._runs[MAIN] = {0: (MAIN, self._watched(reach.places))}
+        for remote in reach.remotes:
+            self._refers(remote)
 
-    def calls(self, home: Any, target: Any, what: str) -> None:
-        """A process begins a call of ``target``. Raises SharedStateLeak if it will find what another one left."""
-        names = self._names.get(id(target))
-        if names is None:
-            names = self._names[id(target)] = list(_globals_of(target, set()))
-        for namespace, name in names:
-            watch = self._watches.get((id(namespace), name))
-            if watch is None:
-                self._watches[id(namespace), name] = Watch(namespace, name)
-            elif watch.writer is not None and watch.writer is not home:
-                module = namespace.get("__name__", "?")
-                self.leak = SharedStateLeak(
-                    f"{what} refers to the global {module}.{name}, which another simulated process has changed; on "
-                    "real processes it would not see that. Pass it as an argument or keep it in an actor; if sharing "
-                    f"it does no harm, say actorgrid.sim.share({module!r}, {name!r})"
+    def enters(self, home: Any) -> SharedStateLeak | None:
+        """Code of ``home`` is about to run: see what others have changed. Return the leak if it will find that."""
+        process = _process(home)
+        if process is self._running:
+            return None
+        before, self._running = self._running, process
+        changed = [watch for watch in self._watches.values() if watch.has_changed()]
+        for watch in changed:
+            watch.writer = before
+        if self.leak is None:
+            for what, watches in self._runs.get(process, {}).values():
+                if self._is_leak(process, watches, what):
+                    return self.leak
+        return None
+
+    def calls(self, home: Any, target: Any, what: str, *, alone: bool = False) -> None:
+        """A process begins a call of ``target``. Raises SharedStateLeak if it will find what another one left.
+
+        ``alone``: the process runs nothing else meanwhile.
+        """
+        process = _process(home)
+        watches = self._refers(target)
+        runs = self._runs.setdefault(process, {})
+        if alone:
+            runs.clear()
+        runs[id(target)] = what, watches
+        if self._is_leak(process, watches, what):
+            assert self.leak is not None
+            raise self.leak
+
+    def _refers(self, target: Any) -> list[Watch]:
+        known = self._known.get(id(target))
+        if known is None:
+            known = self._known[id(target)] = target, self._watched(Reach(target).places)
+        return known[1]
+
+    def _watched(self, places: list[Place]) -> list[Watch]:
+        found = []
+        for place in places:
+            if (place.module, place.name) not in _harmless:
+                watch = self._watches.get(place.key)
+                if watch is None:
+                    watch = self._watches[place.key] = Watch(place)
+                found.append(watch)
+        return found
+
+    def _is_leak(self, process: Any, watches: list[Watch], what: str) -> bool:
+        for watch in watches:
+            if watch.writer is not None and watch.writer is not process:
+                place = watch.place
+                self.leak = self.leak or SharedStateLeak(
+                    f"{what} refers to the {place.kind} {place.module}.{place.name}, which another simulated process "
+                    "has changed; on real processes it would not see that. Pass it as an argument or keep it in an "
+                    f"actor; if sharing it does no harm, say actorgrid.sim.share({place.module!r}, {place.name!r})"
                 )
-                raise self.leak
+                return True
+        return False
+
+
+def _process(home: Any) -> Any:
+    return MAIN if getattr(home, "worker", None) is None else home
 
 
 def fingerprint(value: Any, depth: int = DEPTH) -> Any:
     """Return something that differs after a change of plain data; of anything else its identity."""
-    kind = type(value)
-    if kind in _PLAIN:
+    if type(value) in PLAIN:
         return value
+    parts: Any = None
     if depth and isinstance(value, dict) and len(value) <= MOST:
-        return id(value), [(fingerprint(key, depth - 1), fingerprint(held, depth - 1)) for key, held in value.items()]
-    if depth and kind in _CONTAINERS and len(value) <= MOST:
-        return id(value), [fingerprint(held, depth - 1) for held in value]
-    return id(value), len(value) if isinstance(value, dict | list | set | deque | bytearray) else 0
+        parts = [(fingerprint(key, depth - 1), fingerprint(held, depth - 1)) for key, held in value.items()]
+    elif depth and type(value) in _CONTAINERS and len(value) <= MOST:
+        parts = [fingerprint(held, depth - 1) for held in value]
+    elif isinstance(value, CONTAINERS):
+        parts = len(value)
+    elif depth:
+        parts = _inside(value, depth)
+    return id(value), parts
 
 
-def _globals_of(target: Any, seen: set[int]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield the globals that a function or class, and what it calls, refer to: of modules, not of private copies."""
-    if id(target) in seen:
-        return
-    seen.add(id(target))
-    if isinstance(target, type):
-        for base in target.__mro__[:-1]:
-            for member in vars(base).values():
-                if isinstance(member, FunctionType | staticmethod | classmethod):
-                    yield from _globals_of(getattr(member, "__func__", member), seen)
-        return
-    if not isinstance(target, FunctionType):
-        return
-    namespace = target.__globals__
-    module = sys.modules.get(str(namespace.get("__name__")))
-    # What was pickled by value, as a task's own function is, has globals of its own in every process.
-    is_shared = module is not None and vars(module) is namespace
-    for name in sorted(_names_in(target.__code__)):
-        if name not in namespace or (namespace.get("__name__"), name) in _harmless:
-            continue
-        value = namespace[name]
-        if isinstance(value, FunctionType) and not value.__code__.co_filename.startswith(NOT_THEIRS):
-            yield from _globals_of(value, seen)
-        elif not is_shared:
-            continue
-        elif type(value) in _PLAIN or isinstance(value, dict | list | tuple | set | frozenset | deque | bytearray):
-            yield namespace, name
+def _inside(value: Any, depth: int) -> Any:
+    """Return what of an object may change."""
+    match value:
+        case MethodType():
+            return fingerprint(value.__self__, depth)
+        case functools.partial():
+            return [fingerprint(part, depth - 1) for part in (value.func, *value.args)]
+        case itertools.count():
+            return repr(value)
+        case _ if has_state(value):
+            return [(name, fingerprint(held, depth - 1)) for name, held in _attributes(value)]
+        case _ if type(value).__module__ in {"array", "numpy"} and getattr(value, "nbytes", MOST) < MOST * 8:
+            return value.tobytes()
+        case _:
+            return None
 
 
-def _names_in(code: CodeType) -> frozenset[str]:
-    known = _mentioned.get(code)
-    if known is None:
-        inner = [_names_in(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
-        known = _mentioned[code] = frozenset(code.co_names).union(*inner)
-    return known
+def _attributes(value: Any) -> list[tuple[str, Any]]:
+    found = list(getattr(value, "__dict__", {}).items())
+    for base in type(value).__mro__:
+        slots = vars(base).get("__slots__", ())
+        found += [(name, getattr(value, name, None)) for name in ([slots] if isinstance(slots, str) else slots)]
+    return found

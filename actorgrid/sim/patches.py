@@ -1,256 +1,235 @@
 """What user code finds in place of clocks, threads, processes and randomness while a world is open.
 
-Each replacement asks whether a fiber runs: pytest, Hypothesis and everything else outside of the simulated program get
-the real thing. Replacements are made once and ask for the world of the thread that calls them (``scenery``).
+Each replacement asks whether a fiber runs (see ``standins``): pytest, Hypothesis and everything else outside of the
+simulated program get the real thing.
 """
 
 from __future__ import annotations
 
 import _thread
 import asyncio
+import concurrent.futures
 import datetime as dt
 import os
 import queue
 import random
-import signal
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable
-from types import FrameType
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from actorgrid.exceptions import SimulationError
 from actorgrid.sim.boundary import gate
 from actorgrid.sim.calendar import stand_in_for_date, stand_in_for_datetime
-from actorgrid.sim.host import SimHost
+from actorgrid.sim.holders import Replacements
+from actorgrid.sim.late import Late
+from actorgrid.sim.locks import SimLock, SimpleQueue, SimRLock
 from actorgrid.sim.randomness import FUNCTIONS, Randomness
-from actorgrid.sim.scenery import Replaced, Scenery
-from actorgrid.sim.threads import SimLock, SimpleQueue, SimRLock, Threads
-from actorgrid.sim.worker import Worker
+from actorgrid.sim.standins import StandIn, open_worlds, simulating, stand_in_for
+from actorgrid.sim.system import System
+from actorgrid.sim.threads import Threads
 
 if TYPE_CHECKING:
     from actorgrid.sim.world import World
 
-real_ident: Final = _thread.get_ident
-#: Standard input, output and error.
-LAST_STANDARD: Final = 2
-
-
-class Patches:
-    """What the replacements do in one world."""
-
-    def __init__(self, world: World, seed: int) -> None:
-        self.world = world
-        self.fibers = world.fibers
-        self.threads = Threads(world)
-        self.randomness = Randomness(world, seed)
-        self._thread = real_ident()
-        self._outer: Patches | None = None
-
-    def install(self) -> None:
-        """Put every replacement in place; what the calling thread asks of them is answered for this world."""
-        scenery.put_up()
-        self._outer = _open.get(self._thread)
-        _open[self._thread] = self
-        self.randomness.seed_numpy()
-        gate.open(self._simulated)
-
-    def remove(self) -> None:
-        """Put everything back."""
-        gate.close(self._simulated)
-        if self._outer is None:
-            del _open[self._thread]
-        else:
-            _open[self._thread] = self._outer
-        scenery.take_down()
-        self.threads.bury()
-        self.randomness.restore_numpy()
-
-    def _simulated(self) -> bool:
-        return self.fibers.current is not None and real_ident() == self._thread
-
-    # -- processes
-
-    def _home(self) -> SimHost | None:
-        fiber = self.fibers.current
-        home = fiber.home if fiber is not None else None
-        return home if isinstance(home, SimHost) else None
-
-    def getpid(self) -> int:
-        """Stand for ``os.getpid``."""
-        home = self._home()
-        return home.pid if home is not None else 1000
-
-    def _target(self, pid: int) -> Worker | None:
-        grid = self.world.grid
-        return grid.process(pid) if grid is not None else None
-
-    def kill(self, pid: int, number: int) -> None:
-        """Signal a simulated process."""
-        target = self._target(pid)
-        if target is None or not target.engine.alive:
-            raise ProcessLookupError(3, "no simulated process has this id", pid)
-        if number:
-            target.grid.died(target, -number)
-
-    def exit(self, status: int) -> NoReturn:
-        """End the simulated process."""
-        home = self._home()
-        target = self._target(home.pid) if home is not None else None
-        if target is not None:
-            target.grid.died(target, status)
-        sys.exit(status)
-
-    def new_loop(self) -> asyncio.AbstractEventLoop:
-        """Stand for ``asyncio.new_event_loop``."""
-        from actorgrid.sim.async_actor import SimLoop
-
-        home = self._home()
-        if home is not None:
-            home.share()
-        return SimLoop(self.world)
-
-
-#: Thread -> the innermost world that it has open.
-_open: Final[dict[int, Patches]] = {}
-
-
-def _here() -> Patches:
-    """Return what the calling thread, which runs simulated code, has open."""
-    return _open[real_ident()]
+#: What ``time.clock_gettime`` is asked for and shows the date.
+WALL_CLOCKS: Final = (time.CLOCK_REALTIME, getattr(time, "CLOCK_TAI", time.CLOCK_REALTIME))
 
 
 def _simulated() -> bool:
-    patches = _open.get(real_ident())
-    return patches is not None and patches.fibers.current is not None
+    return simulating() is not None
 
 
 def _wall() -> float:
-    return _here().world.clock.wall()
+    world = simulating()
+    assert world is not None
+    return world.clock.wall()
 
 
-class _Builder:
-    """Makes the replacements: of what there is now."""
+#: As every stand-in, these stay the same from world to world.
+_datetime: Final = stand_in_for_datetime(_simulated, _wall)
+_date: Final = stand_in_for_date(_simulated, _wall)
 
-    def __init__(self) -> None:
-        self.made: list[Replaced] = []
 
-    def build(self) -> list[Replaced]:
-        """Return all of them."""
-        self._time()
-        self._threads()
-        self._processes()
-        self._randomness()
-        for module in (asyncio.events, asyncio):
-            self._gated(module, "new_event_loop", Patches.new_loop)
-        return self.made
+def _turn(table: dict[int, Any], key: int, to: Any) -> None:
+    """Have ``table`` map ``key`` to ``to``, or to nothing."""
+    if to is None:
+        table.pop(key, None)
+    else:
+        table[key] = to
 
-    def _gated(self, owner: Any, name: str, virtual: Callable[..., Any]) -> None:
-        """Have ``virtual``, which is given the Patches, stand for ``owner.name`` where simulated code runs."""
-        real = getattr(owner, name)
-        find = _open.get
 
-        def either(*args: Any, **kwargs: Any) -> Any:
-            patches = find(real_ident())
-            if patches is None or patches.fibers.current is None:
-                return real(*args, **kwargs)
-            return virtual(patches, *args, **kwargs)
+class Patches:
+    """The replacements of one world."""
 
-        either.__name__ = name
-        self._replace(owner, name, either)
+    def __init__(self, world: World, seed: int) -> None:
+        self.world = world
+        self.threads = Threads(world)
+        self.system = System(world)
+        self.randomness = Randomness(world, seed)
+        #: Modules that are patched if somebody imports them, now or later.
+        self._late = [
+            Late("numpy.random", self._numpy_comes),
+            Late("multiprocessing.process", self._multiprocessing_comes),
+        ]
+        self._replaced: list[tuple[Any, str, Any]] = []
+        self._gates: list[tuple[StandIn, Callable[..., Any] | None]] = []
+        #: Real thing -> what stands for it, by identity, for modules that have imported it under a name of their own.
+        self._stand_ins: dict[int, Any] = {}
+        self._aliases = Replacements(world, self._stand_ins)
+        self._thread = _thread.get_ident()
+        self._outer: World | None = None
 
-    def _replace(self, owner: Any, name: str, stand_in: Any) -> None:
-        self.made.append(Replaced(owner, name, vars(owner)[name], stand_in))
+    def install(self) -> None:
+        """Put every replacement in place."""
+        self._outer = open_worlds.get(self._thread)
+        open_worlds[self._thread] = self.world
+        self._patch_time()
+        self._patch_threads()
+        self.system.install(self._gated, self._refused)
+        self._patch_randomness()
+        self._patch_multiprocessing()
+        for late in self._late:
+            late.install()
+        self._gated(asyncio.events, "new_event_loop", self._new_loop)
+        self._gated(asyncio, "new_event_loop", self._new_loop)
+        self._aliases.install()
+        gate.open(_simulated)
+
+    def remove(self) -> None:
+        """Put everything back."""
+        gate.close(_simulated)
+        self._aliases.remove()
+        for module, name, real in reversed(self._replaced):
+            setattr(module, name, real)
+        self._replaced.clear()
+        for stand_in, outer in self._gates:
+            _turn(stand_in.virtual, self._thread, outer)
+        _turn(open_worlds, self._thread, self._outer)
+        self.threads.bury()
+        for late in self._late:
+            late.remove()
+        self.randomness.restore_numpy()
+
+    def _gated(self, module: Any, name: str, virtual: Callable[..., Any]) -> None:
+        """Have ``virtual`` stand for ``module.name`` where simulated code runs."""
+        stand_in, installed = stand_in_for(module, name)
+        self._gates.append((stand_in, stand_in.virtual.get(self._thread)))
+        stand_in.virtual[self._thread] = virtual
+        self._replace(module, name, installed)
+
+    def _replace(self, module: Any, name: str, stand_in: Any) -> None:
+        real = vars(module)[name]
+        self._replaced.append((module, name, real))
+        self._stand_ins[id(real)] = stand_in
+        setattr(module, name, stand_in)
 
     def _refused(self, module: Any, name: str, why: str) -> None:
         def refuse(*_args: Any, **_kwargs: Any) -> NoReturn:
-            raise SimulationError(f"the simulator cannot run {module.__name__}.{name}: {why}")
+            shown = getattr(stand_in_for(module, name)[0].real, "__name__", name)
+            raise SimulationError(f"the simulator cannot run {module.__name__}.{shown}: {why}")
 
         self._gated(module, name, refuse)
 
-    def _time(self) -> None:
+    # -- time
+
+    def _patch_time(self) -> None:
+        clock = self.world.clock
         for name in ("monotonic", "perf_counter", "process_time", "thread_time"):
-            self._gated(time, name, lambda here: here.world.clock.monotonic())
-            self._gated(time, f"{name}_ns", lambda here: int(here.world.clock.monotonic() * 1e9))
-        self._gated(time, "time", lambda here: here.world.clock.wall())
-        self._gated(time, "time_ns", lambda here: int(here.world.clock.wall() * 1e9))
-        self._gated(time, "sleep", lambda here, seconds: here.world.sleep(seconds))
+            self._gated(time, name, clock.monotonic)
+            self._gated(time, f"{name}_ns", lambda: int(clock.monotonic() * 1e9))
+        self._gated(time, "time", clock.wall)
+        self._gated(time, "time_ns", lambda: int(clock.wall() * 1e9))
+        self._gated(time, "sleep", self.world.sleep)
+        self._gated(time, "clock_gettime", lambda clock_id: self._clock(clock_id)())
+        self._gated(time, "clock_gettime_ns", lambda clock_id: int(self._clock(clock_id)() * 1e9))
         for name in ("localtime", "gmtime", "ctime"):
-            self._gated(time, name, self._of_time(getattr(time, name)))
+            self._gated(time, name, self._of_time(getattr(time, name), clock.wall))
         strftime, localtime = time.strftime, time.localtime
         self._gated(
-            time, "strftime", lambda here, form, when=None: strftime(
-                form, localtime(here.world.clock.wall()) if when is None else when
-            )
-        )  # fmt: skip
-        self._replace(dt, "datetime", stand_in_for_datetime(_simulated, _wall))
-        self._replace(dt, "date", stand_in_for_date(_simulated, _wall))
+            time, "strftime", lambda form, when=None: strftime(form, localtime(clock.wall()) if when is None else when)
+        )
+        asctime = time.asctime
+        self._gated(time, "asctime", lambda when=None: asctime(localtime(clock.wall()) if when is None else when))
+        self._replace(dt, "datetime", _datetime)
+        self._replace(dt, "date", _date)
+
+    def _clock(self, clock_id: int) -> Callable[[], float]:
+        clock = self.world.clock
+        return clock.wall if clock_id in WALL_CLOCKS else clock.monotonic
 
     @staticmethod
-    def _of_time(real: Callable[[float], Any]) -> Callable[..., Any]:
-        return lambda here, seconds=None: real(here.world.clock.wall() if seconds is None else seconds)
+    def _of_time(real: Callable[[float], Any], wall: Callable[[], float]) -> Callable[..., Any]:
+        return lambda seconds=None: real(wall() if seconds is None else seconds)
 
-    def _randomness(self) -> None:
+    # -- randomness
+
+    def _patch_randomness(self) -> None:
+        randomness = self.randomness
         for name in FUNCTIONS:
             if hasattr(random, name):
-                self._gated(random, name, self._drawing(name))
-        self._gated(
-            random.Random, "seed", lambda here, generator, *args, **kwargs: here.randomness.reseed(
-                generator, *args, **kwargs
-            )
-        )  # fmt: skip
-        for module, name in ((random, "_urandom"), (os, "urandom")):
-            self._gated(module, name, lambda here, size: here.randomness.urandom(size))
-        uuid = sys.modules.get("uuid")
-        if uuid is not None:
-            self._refused(uuid, "uuid1", "it holds the machine's address and time; use uuid4")
+                self._gated(random, name, randomness.function(name))
+        self._replace_seed(randomness)
+        self._gated(random, "_urandom", randomness.urandom)
+        self._gated(os, "urandom", randomness.urandom)
+        self._gated(os, "getrandom", lambda size, _flags=0: randomness.urandom(size))
+        self._gated(tempfile, "_get_candidate_names", randomness.names)
+        self._refused(uuid, "uuid1", "it holds the machine's address and time; use uuid4")
+        self._patch_numpy()
 
-    @staticmethod
-    def _drawing(name: str) -> Callable[..., Any]:
-        return lambda here, *args, **kwargs: getattr(here.randomness.generator(), name)(*args, **kwargs)
+    @contextmanager
+    def _numpy_comes(self) -> Iterator[None]:
+        # What it draws to seed itself it draws once, in the run that happens to import it.
+        with self.randomness.unused():
+            yield
+        self._patch_numpy()
 
-    def _threads(self) -> None:
-        lock, rlock = threading.Lock, threading.RLock
-        for name in ("Lock", "_allocate_lock"):
-            self._gated(threading, name, lambda here: lock() if _importing() else SimLock(here.world))
-        self._gated(threading, "RLock", lambda here: rlock() if _importing() else SimRLock(here.world))
-        for module, name in ((threading, "_time"), (queue, "time")):
-            self._gated(module, name, lambda here: here.world.clock.monotonic())
-        self._gated(queue, "SimpleQueue", lambda here: SimpleQueue(here.world))
-        self._gated(threading, "get_ident", lambda here: here.threads.ident())
-        join, alive = threading.Thread.join, threading.Thread.is_alive
-        self._gated(threading.Thread, "start", lambda here, thread: here.threads.start(thread))
-        self._gated(
-            threading.Thread, "join", lambda here, thread, timeout=None: here.threads.join(thread, timeout, join)
-        )
-        self._gated(threading.Thread, "is_alive", lambda here, thread: here.threads.is_alive(thread, alive))
+    def _patch_numpy(self) -> None:
+        """Have each process draw from a generator of its own where numpy has one hidden generator."""
+        numpy_random: Any = sys.modules.get("numpy.random")
+        if hasattr(numpy_random, "RandomState"):
+            self.randomness.seed_numpy()
+            for name in dir(numpy_random.RandomState):
+                if not name.startswith("_") and name in vars(numpy_random):
+                    self._gated(numpy_random, name, self.randomness.numpy(name))
 
-    def _processes(self) -> None:
-        self._gated(os, "getpid", Patches.getpid)
-        self._gated(os, "kill", Patches.kill)
-        self._gated(os, "_exit", Patches.exit)
-        close = os.close
-        self._gated(os, "close", lambda _here, fd: close(fd) if fd > LAST_STANDARD else _keep_open(fd))
-        for name in ("fork", "forkpty"):
-            self._refused(os, name, "a simulated process cannot be copied")
-        self._refused(_thread, "start_new_thread", "use threading.Thread")
-        self._gated(signal, "signal", lambda _here, number, _handler: signal.getsignal(number))
-        for name in ("alarm", "setitimer"):
-            self._refused(signal, name, "signals belong to the one real process")
+    def _replace_seed(self, randomness: Randomness) -> None:
+        self._gated(random.Random, "seed", randomness.reseed)
 
+    # -- threads
 
-def _importing() -> bool:
-    """Return whether a module that is being imported asks: what it makes stays when the world is over."""
-    frame: FrameType | None = sys._getframe(3)  # noqa: SLF001  # as inspect does
-    while frame is not None and frame.f_globals is vars(threading):
-        frame = frame.f_back  # a condition makes its lock
-    spec = frame.f_globals.get("__spec__") if frame is not None else None
-    return bool(getattr(spec, "_initializing", False))
+    def _patch_threads(self) -> None:
+        world, threads = self.world, self.threads
+        self._gated(threading, "Lock", lambda: SimLock(world))
+        self._gated(threading, "_allocate_lock", lambda: SimLock(world, shared=True))
+        self._gated(threading, "RLock", lambda: SimRLock(world))
+        self._gated(threading, "_time", world.clock.monotonic)
+        self._gated(queue, "time", world.clock.monotonic)
+        self._gated(queue, "SimpleQueue", lambda: SimpleQueue(world))
+        self._gated(threading, "get_ident", threads.ident)
+        real_join, real_alive = threading.Thread.join, threading.Thread.is_alive
+        self._gated(threading.Thread, "start", threads.start)
+        self._gated(threading.Thread, "join", lambda thread, timeout=None: threads.join(thread, timeout, real_join))
+        self._gated(threading.Thread, "is_alive", lambda thread: threads.is_alive(thread, real_alive))
+        made = concurrent.futures.Future.__init__
+        self._gated(concurrent.futures.Future, "__init__", lambda future: threads.future(future, made))
 
+    @contextmanager
+    def _multiprocessing_comes(self) -> Iterator[None]:
+        yield
+        self._patch_multiprocessing()
 
-def _keep_open(fd: int) -> NoReturn:
-    raise SimulationError(f"the simulator cannot run os.close({fd}): all simulated processes share it")
+    def _patch_multiprocessing(self) -> None:
+        module: Any = sys.modules.get("multiprocessing.process")
+        if hasattr(module, "BaseProcess"):
+            self._refused(module.BaseProcess, "start", "use remote functions and actors")
 
+    def _new_loop(self) -> asyncio.AbstractEventLoop:
+        from actorgrid.sim.async_actor import SimLoop
 
-scenery: Final = Scenery(lambda: _Builder().build())
+        self.system.share()
+        return SimLoop(self.world)

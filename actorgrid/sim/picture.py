@@ -51,11 +51,10 @@ svg .other {{ fill: #8a5a00; }}
 def picture(run: Run, report: str) -> str:
     """Return the page. ``run`` was made with ``details``."""
     lanes = _lanes(run.story)
-    deviating = {choice.label for choice in run.record if choice.value}
     height = TOP + ROW * (len(run.story) + 1)
     parts = [_lane(name, x, height) for name, x in lanes.items()]
     for row, step in enumerate(run.story):
-        parts.append(_step(step, TOP + ROW * (row + 1), lanes, odd=step.what in deviating))
+        parts.append(_step(step, TOP + ROW * (row + 1), lanes, odd=run.deviates(row)))
     title = escape(report.splitlines()[0])
     width = LEFT + LANE * max(len(lanes), 1) + 40
     return _PAGE.format(title=title, width=width, height=height, drawing="\n".join(parts), report=escape(report))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import sysconfig
 from pathlib import Path
 from types import FrameType
@@ -14,8 +15,31 @@ NOT_THEIRS: Final = (
     str(Path(actorgrid.__file__).parent),
     *(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")),
 )
+HERE: Final = str(Path(__file__).parent)
 #: Frames that a report shows of one stack.
 MOST: Final = 3
+
+
+def call_site() -> str:
+    """Return file and line of the innermost frame of the user's program, or else of whatever is not ours."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # inspect.currentframe, without the import
+    outside: FrameType | None = None
+    while frame is not None and frame.f_code.co_filename.startswith(NOT_THEIRS):
+        if outside is None and not frame.f_code.co_filename.startswith(NOT_THEIRS[0]):
+            outside = frame
+        frame = frame.f_back
+    frame = frame or outside
+    return "" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+
+
+def user_site() -> str:
+    """Return file and line of the user's program if it is what led here, and not something that the runtime does."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # see call_site
+    while frame is not None and frame.f_code.co_filename.startswith(NOT_THEIRS):
+        if frame.f_code.co_filename.startswith(NOT_THEIRS[0]) and not frame.f_code.co_filename.startswith(HERE):
+            return ""
+        frame = frame.f_back
+    return "" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 
 
 def places_of(frame: FrameType | None) -> str:

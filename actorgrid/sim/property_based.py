@@ -9,17 +9,24 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 from actorgrid.sim.choices import Choices, Dull, Event, Policy, Schedule
 from actorgrid.sim.faults import Faults, Level
+from actorgrid.sim.nondeterminism import difference, error_of
+from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.runner import settings_of, staged
-from actorgrid.sim.world import World
+from actorgrid.sim.world import Step, World
 
 #: How likely a decision deviates: drawn once per test case, the first is the simplest.
 RATES: Final = (0.1, 0.3, 0.6)
+
+
+#: Failed runs of which the story is kept, to be compared with what Hypothesis makes of them in the end.
+MOST_FAILURES: Final = 500
 
 
 class _Source(Protocol):
@@ -64,7 +71,11 @@ class _Strategies:
 class Drawn(Policy):
     """The policy that draws its choices from a test case."""
 
+    #: How many there were: the pytest plugin sees whether a test has drawn any schedule.
+    made = 0
+
     def __init__(self, source: _Source) -> None:
+        Drawn.made += 1
         self._source = source
         self._rate = RATES[source.number(len(RATES))]
 
@@ -94,18 +105,22 @@ def current_test_case() -> Policy | None:
 @contextmanager
 def world(
     *, seed: int = 0, faults: Faults | None = None, data: Any = None, policy: Policy | None = None,
-    max_events: int = 100_000, checks: bool = False, level: Level = "calls",
+    max_events: int = 100_000, checks: bool = False, level: Level = "calls", starts: bool = False,
 ) -> Iterator[World]:  # fmt: skip
     """Simulate the block: the grid that it starts, or uses, lives in a world of its own.
 
     Inside of a Hypothesis test the choices are drawn from the test case: from the ambient one, or from ``data`` (what
     ``strategies.data()`` gives). Elsewhere ``policy`` decides, or nothing deviates. An exception that leaves the block
     carries a note with the line that replays the schedule.
+
+    ``starts``: tasks start when it is chosen, not at once, and kills and cancellations may come late. What calls itself
+    a search finds out whether a program can tell; here it has to be said.
     """
     if policy is None:
         policy = Drawn(_Strategies(data)) if data is not None else current_test_case() or Dull()
     choices = Choices(policy)
-    made = World(choices, faults, max_events=max_events, checks=checks, level=level)
+    holds = Holds.ALL if starts else Holds.NOTHING
+    made = World(choices, faults, max_events=max_events, checks=checks, level=level, holds=holds)
     made.story = []
     collects = gc.isenabled()
     gc.disable()
@@ -113,16 +128,72 @@ def world(
         with staged(made, seed):
             yield made
             made.at_end()
+            if made.isolation.leak is not None:
+                raise made.isolation.leak
     except Exception as error:
+        _remembered.failed(made, error)
         error.add_note(_note(made, seed))
         raise
+    else:
+        _remembered.ended(made, None)
     finally:
         if collects:
             gc.enable()
 
 
+class _Failures:
+    """Runs that failed in Hypothesis tests, by everything that was drawn until then.
+
+    Hypothesis runs what it has found once more, and calls a test flaky if that passes. What is different in the second
+    run only we can tell.
+    """
+
+    def __init__(self) -> None:
+        self._stories: OrderedDict[Any, tuple[list[Step], str]] = OrderedDict()
+
+    def failed(self, made: World, error: Exception) -> None:
+        """A world ends with an error. Raises NondeterminismError if that shows that something else decides."""
+        if type(error).__name__.startswith("Flaky"):  # Hypothesis' own: other things can be drawn than before
+            found = "differ: they do not leave the same possibilities" + _last_of(made)
+            raise error_of(found) from error
+        self.ended(made, error)
+
+    def ended(self, made: World, error: Exception | None) -> None:
+        """A world ends. Raises NondeterminismError if it is another run than before with the same choices."""
+        control: Any = sys.modules.get("hypothesis.control")
+        if not isinstance(made.choices.policy, Drawn) or control is None or not control.currently_in_test_context():
+            return
+        context = control.current_build_context()
+        drawn = getattr(context.data, "choices", None)
+        story, end = made.story or [], type(error).__name__ if error is not None else "no error"
+        if drawn is None:
+            return
+        before = self._stories.get(drawn) if getattr(context, "is_final", False) else None
+        if before is not None and (_shape(before[0]), before[1]) != (_shape(story), end):
+            raise error_of(
+                difference(before[0], story), ends=f"one ends with {before[1]}, the other with {end}"
+            ) from error
+        if error is not None:
+            self._stories[drawn] = story, end
+            self._stories.move_to_end(drawn)
+            if len(self._stories) > MOST_FAILURES:
+                self._stories.popitem(last=False)
+
+
+def _shape(story: list[Step]) -> list[tuple[Any, ...]]:
+    """Return a story but for the arguments: those may be pickled in another order and mean the same."""
+    return [step[:-1] for step in story]
+
+
+_remembered: Final = _Failures()
+
+
+def _last_of(made: World) -> str:
+    return f" after {made.story[-1].what}" if made.story else ""
+
+
 def _note(made: World, seed: int) -> str:
-    settings = settings_of(made.faults, made.level)
+    settings = settings_of(made.faults, made.level, made.onlookers.holds)
     schedule = Schedule(seed, tuple(made.choices.deviations.items()), settings)
     steps = [f"  {step.when:10.6f}  {step.what:40}  {step.site}".rstrip() for step in (made.story or [])[-20:]]
     return "\n".join([f"schedule {schedule.dumps()}, {schedule.weight} deviations; the last steps:", *steps])

@@ -55,18 +55,19 @@ class Order:
             bits |= self.before[number]
         return bits
 
-    def races(self, first: int, pending: list[Step]) -> Iterator[tuple[int, list[Any]]]:
+    def races(self, first: int, pending: list[tuple[int, Step]]) -> Iterator[tuple[int, list[Any]]]:
         """Yield (i, keys) for each race of step ``i`` with one from ``first`` on, or with a call that never started.
 
-        Any of the keys, done instead of step ``i``, leads to the other order.
+        ``pending``: such calls, and the number of the step before which each could still have started: a kill or a
+        cancellation may have been the last. Any of the keys, done instead of step ``i``, leads to the other order.
         """
         count = len(self.steps)
         for number in range(first, count):
             for other in self._racing(self.steps[number], self.needed[number], number):
-                yield other, self._initials(other, number)
-        for call in pending:
-            for other in self._racing(call, self._union(call.causes), count):
-                yield other, [*self._initials(other, count), call.key]
+                yield other, self._initials(other, number, [number])
+        for until, call in pending:
+            for other in self._racing(call, self._union(call.causes), until):
+                yield other, [*self._initials(other, until, []), call.key]
 
     def _racing(self, step: Step, needed: int, number: int) -> list[int]:
         """Return the earlier steps that ``step`` races with, without those that come before another such."""
@@ -80,9 +81,8 @@ class Order:
                 covered |= self.before[other]
         return found
 
-    def _initials(self, other: int, number: int) -> list[Any]:
-        """Return what may come first of: the steps after ``other`` that do not come of it, up to ``number``."""
-        free = [each for each in range(other + 1, number) if not self.before[each] >> other & 1]
-        free += [number] if number < len(self.steps) else []
+    def _initials(self, other: int, until: int, racing: list[int]) -> list[Any]:
+        """Return what may come first: ``racing``, or a step between ``other`` and ``until`` that needs neither."""
+        free = [each for each in range(other + 1, until) if not self.before[each] >> other & 1] + racing
         bits = sum(1 << each for each in free)
         return [self.steps[each].key for each in free if not (self.before[each] & ~(1 << each)) & bits]

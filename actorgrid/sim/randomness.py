@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import random
+import string
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
+
+from actorgrid.sim.places import user_site
 
 if TYPE_CHECKING:
     from actorgrid.sim.world import World
@@ -25,17 +30,50 @@ class Randomness:
         self._world = world
         self._seed = seed
         self._generators: dict[int, random.Random] = {}
+        self._names: dict[int, random.Random] = {}
+        self._of_numpy: dict[int, Any] = {}
         self._numpy_state: Any = None
+
+    def _pid(self) -> int:
+        fiber = self._world.fibers.current
+        return fiber.home.pid if fiber is not None and fiber.home is not None else 0
+
+    def _derived(self, purpose: str = "") -> int:
+        """Return the seed of the process whose code runs."""
+        text = f"{self._seed}:{self._pid()}{purpose}"
+        return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+    def _noticed(self) -> None:
+        """Remember where the program first drew a number, if its story is to be told."""
+        if self._world.story is not None and not self._world.drew:
+            self._world.drew = user_site()
 
     def generator(self) -> random.Random:
         """Return the generator of the process whose code runs."""
-        fiber = self._world.fibers.current
-        pid = fiber.home.pid if fiber is not None and fiber.home is not None else 0
+        self._noticed()
+        pid = self._pid()
         found = self._generators.get(pid)
         if found is None:
-            digest = hashlib.blake2b(f"{self._seed}:{pid}".encode(), digest_size=8).digest()
-            found = self._generators[pid] = random.Random(int.from_bytes(digest, "little"))  # noqa: S311  # meant to be reproducible
+            found = self._generators[pid] = random.Random(self._derived())  # noqa: S311  # meant to be reproducible
         return found
+
+    @contextmanager
+    def unused(self) -> Iterator[None]:
+        """What is drawn in the block has not been drawn afterwards."""
+        generator = self.generator()
+        state = generator.getstate()
+        try:
+            yield
+        finally:
+            generator.setstate(state)
+
+    def function(self, name: str) -> Callable[..., Any]:
+        """Return what stands for ``random.<name>``."""
+
+        def draw(*args: Any, **kwargs: Any) -> Any:
+            return getattr(self.generator(), name)(*args, **kwargs)
+
+        return draw
 
     def urandom(self, size: int) -> bytes:
         """Stand for ``os.urandom``."""
@@ -45,10 +83,29 @@ class Randomness:
         """Stand for ``random.Random.seed``: without a seed it would ask the operating system."""
         real_seed(generator, self.generator().getrandbits(64) if a is None else a, version)
 
+    def names(self) -> Iterator[str]:
+        """Stand for ``tempfile._get_candidate_names``. Names of files do not use up the program's random numbers."""
+        generator = self._names.setdefault(self._pid(), random.Random(self._derived("names")))  # noqa: S311  # see above
+        while True:
+            yield "".join(generator.choices(string.ascii_lowercase + string.digits, k=8))
+
+    def numpy(self, name: str) -> Callable[..., Any]:
+        """Return what stands for ``numpy.random.<name>``, a function that draws from its hidden generator."""
+
+        def draw(*args: Any, **kwargs: Any) -> Any:
+            self._noticed()
+            pid = self._pid()
+            if pid not in self._of_numpy:
+                made = sys.modules["numpy.random"].RandomState
+                self._of_numpy[pid] = made(self._derived("numpy") & 0xFFFFFFFF)
+            return getattr(self._of_numpy[pid], name)(*args, **kwargs)
+
+        return draw
+
     def seed_numpy(self) -> None:
-        """Have numpy's hidden generator follow the seed: one for all processes."""
-        numpy_random = sys.modules.get("numpy.random")
-        if numpy_random is not None:
+        """Have the hidden generator itself follow the seed, too: for functions of it that somebody has kept."""
+        if self._numpy_state is None:
+            numpy_random = sys.modules["numpy.random"]
             self._numpy_state = numpy_random.get_state()
             numpy_random.seed(self._seed & 0xFFFFFFFF)
 

@@ -7,30 +7,47 @@ holds calls back until it is their turn, and kills whom the recording killed.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core.messages import Script
 from actorgrid.engine import current
+from actorgrid.exceptions import ActorGridError, DeadlockError
 from actorgrid.sim.runner import Run, call, identity_of
 
 if TYPE_CHECKING:
     from actorgrid.engine.definitions import StartConfig
     from actorgrid.engine.protocol import Engine
+    from actorgrid.sim.choices import Choice
 
 #: Every task of a recording must be able to run at the same time as all others.
 CPUS: Final = 64
+#: Nothing has been said for so many seconds: then a program of which a deadlock was foretold hangs.
+QUIET: Final = 3.0
+#: How often to look (seconds).
+GLANCE: Final = 0.25
+#: What takes place on real processes as recorded.
+_ENFORCED: Final = frozenset({"call", "kill"})
+_ELSE: Final = "only the simulator can decide that"
 _UNENFORCED: Final = {
-    "time": "a timer fired although others could have gone on",
-    "notice": "a wait() saw its results later",
-    "ready": "a wait() saw another result first",
-    "poll": "a poll came first",
-    "jump": "the wall clock jumped",
+    "time": "a timer fires although others could go on: real clocks go their own way",
+    "notice": "a wait() that is over is seen to be over only after this: real processes see it when they see it",
+    "ready": "which results a wait() sees is up to the real processes",
+    "poll": "a poll sees what is there when it happens to look",
+    "jump": "the wall clock of this machine is left alone",
+    "start": "a task starts when a process is free for it",
+    "aside": "a process is as slow as the machine makes it",
+    "late": "a kill or a cancellation arrives when it arrives",
     "link": "a message of the runtime overtook another; each actor's calls keep their order all the same",
-    "buggify": "buggify() said yes",
+    "buggify": "buggify() says yes in simulations only",
+    "spawn": "the system starts a process whenever it can",
+    "store": "the store has the room that it has",
+    "kill the driver": "the driver is the process that plays this",
 }
 
 
@@ -46,6 +63,8 @@ class RealRun:
     unenforced: list[str] = field(default_factory=list)
     #: What had not come to pass when it was given up; empty if everything did.
     missing: list[str] = field(default_factory=list)
+    #: A deadlock was foretold, and nothing happened any more: it was ended.
+    hung: bool = False
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -54,51 +73,71 @@ class RealRun:
 
     @property
     def confirmed(self) -> bool:
-        """Whether the same came of it as in simulation."""
-        return not self.missing and self.identity == self.simulated.identity
+        """Whether the same came of it as in simulation. A deadlock is one wherever it is noticed first."""
+        here, there = self.identity, self.simulated.identity
+        return not self.missing and (here == there or here[0] == there[0] == DeadlockError.__name__)
 
     def __str__(self) -> str:
         what = "the program fails" if self.error is not None else "the program passes"
         if self.error is not None:
-            what += ": {} at {}".format(*self.identity)
+            what = "the program hangs" if self.hung else what + ": {} at {}".format(*self.identity)
         verdict = "as in the simulator" if self.confirmed else "not as in the simulator"
         lines = [f"on real processes {what}, {verdict}"]
+        if self.error is not None and not self.confirmed:
+            lines.append(f"what it raised: {str(self.error).strip()}")
         lines += [f"not come to pass: {each}" for each in self.missing]
         lines += [f"not enforced: {each}" for each in self.unenforced]
         return "\n".join(lines)
 
 
-class _Patience:
-    """Ends a grid that does not get on, and remembers what it waited for."""
+class _Watch:
+    """Looks after a grid: ends it if it does not get on, or hangs as it was to hang."""
 
-    def __init__(self, engine: Any, seconds: float, told: list[str]) -> None:
+    def __init__(self, engine: Any, seconds: float, result: RealRun) -> None:
         self._engine = engine
-        self._told = told
-        self._timer = threading.Timer(seconds, self._end)
-        self._timer.daemon = True
-        self._timer.start()
+        self._until = time.monotonic() + seconds
+        self._result = result
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="actorgrid replay", daemon=True)
+        self._thread.start()
 
-    def _end(self) -> None:
-        self._told += self._engine.query("missing").body["missing"] or ["the program did not end"]
-        self._engine.shutdown()
+    def _watch(self) -> None:
+        turns, since = -1, time.monotonic()
+        while not self._over.wait(GLANCE):
+            try:
+                state = self._engine.query("missing").body
+            except ActorGridError:  # the grid has ended by itself
+                return
+            now = time.monotonic()
+            if state["turns"] != turns:
+                turns, since = state["turns"], now
+            foretold = isinstance(self._result.simulated.error, DeadlockError) and not state["missing"]
+            self._result.hung = foretold and now - since >= QUIET
+            if self._result.hung or now > self._until:
+                if not self._result.hung:
+                    self._result.missing += state["missing"] or ["the program did not end"]
+                self._engine.shutdown()
+                return
 
-    def cancel(self) -> None:
-        """All went well."""
-        self._timer.cancel()
+    def end(self) -> None:
+        """The program has ended."""
+        self._over.set()
+        self._thread.join()
 
 
 def play_for_real(
     simulated: Run, program: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], timeout: float
 ) -> RealRun:
-    """Play ``simulated`` on real processes."""
+    """Play ``simulated`` on real processes. Raises RuntimeError in a process of a grid."""
+    current.check_may_start()
     deaths = [kill for kill in simulated.deaths if kill.call or kill.point != "send"]
     script = Script(simulated.orders, deaths)
     result = RealRun(simulated, unenforced=_unenforced(simulated))
-    watches: list[_Patience] = []
+    watches: list[_Watch] = []
 
     def start(config: StartConfig) -> Engine:
         engine = current.start_processes(dataclasses.replace(config, num_cpus=config.num_cpus or CPUS, script=script))
-        watches.append(_Patience(engine, timeout, result.missing))
+        watches.append(_Watch(engine, timeout, result))
         return engine
 
     outer, outer_host = current.installed(), current.host()
@@ -111,31 +150,46 @@ def play_for_real(
     except BaseException as error:  # noqa: BLE001  # it is what the recording ends with
         result.error = error
     finally:
-        engine = current.installed()
+        engine: Any = current.installed()
         for watch in watches:
-            watch.cancel()
+            watch.end()
         if engine is not None:
+            if not (result.confirmed or result.missing):
+                with contextlib.suppress(ActorGridError):  # it may have died
+                    result.missing += engine.query("missing").body["missing"]
             engine.shutdown()
         current.set_host(outer_host)
         current.install(outer)
+    if result.hung:  # what it raised is that its grid was ended
+        where = result.error.__traceback__ if result.error is not None else None
+        text = f"the program hangs: all calls of the recording have started, and nothing was said for {QUIET:g} s"
+        result.error = DeadlockError(text).with_traceback(where)
     return result
 
 
 def _unenforced(simulated: Run) -> list[str]:
+    """Return the steps that real processes cannot be made to repeat, and why."""
     said = []
-    for choice in simulated.record:
-        kind = choice.kind if choice.kind != "event" else choice.label.partition(" ")[0]
-        if choice.value and choice.kind in _UNENFORCED:
-            said.append(f"decision {choice.at}: {_UNENFORCED[choice.kind]} ({choice.label or kind})")
-    deviating = {choice.label for choice in simulated.record if choice.value}
+    for number, step in enumerate(simulated.story):
+        why = _why_not(simulated.record[simulated.decided[number]]) if simulated.deviates(number) else ""
+        if why or step.kind == "poll":
+            said.append(f"at {step.when:.6f} s, {step.what}: {why or _UNENFORCED['poll']}")
+    if any(choice.kind == "ready" and not choice.value for choice in simulated.record):
+        said.append(f"a wait() that finds more than it asks for, or polls: {_UNENFORCED['ready']}")
+    if simulated.drew:
+        said.append(f"random numbers, first drawn at {simulated.drew}: real processes draw others")
     said += [
         f"the process of {kill.victim} dies before a value that it puts has left: only submissions can be stopped there"
         for kill in simulated.deaths
         if kill.point == "send" and not kill.call
     ]
-    said += [
-        f"at {step.when:.6f} s: {_UNENFORCED[step.kind]} ({step.what})"
-        for step in simulated.story
-        if step.kind in {"time", "jump", "link"} and step.what in deviating
-    ]
     return list(dict.fromkeys(said))
+
+
+def _why_not(choice: Choice) -> str:
+    """Return why a deviation is not enforced; "" if it is."""
+    if choice.label in _UNENFORCED:
+        return _UNENFORCED[choice.label]
+    if choice.kind not in _ENFORCED:
+        return _UNENFORCED.get(choice.kind, _ELSE)
+    return "" if choice.over in {"", "call", "kill", "time", "poll"} else _UNENFORCED.get(choice.over, _ELSE)

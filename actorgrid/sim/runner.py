@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import inspect
+import os
 import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -15,11 +17,14 @@ from typing import Any, Final
 from actorgrid.core.messages import Kill
 from actorgrid.engine import current
 from actorgrid.exceptions import SimulationError, TaskError
+from actorgrid.sim import hashing
 from actorgrid.sim.choices import Choice, Choices, Policy, Schedule
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled
+from actorgrid.sim.holders import steady
 from actorgrid.sim.host import SimHost
-from actorgrid.sim.patches import Patches, scenery
+from actorgrid.sim.onlookers import Holds
+from actorgrid.sim.patches import Patches
 from actorgrid.sim.world import Step, World
 
 _PLACE: Final = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
@@ -49,6 +54,8 @@ class Run:
     digest: str = ""
     record: list[Choice] = field(default_factory=list, repr=False)
     story: list[Step] = field(default_factory=list, repr=False)
+    #: Step of the story -> the decision that led to it.
+    decided: dict[int, int] = field(default_factory=dict, repr=False)
     #: How many calls each chain made.
     lengths: dict[str, int] = field(default_factory=dict, repr=False)
     #: Calls in the order in which each actor started them.
@@ -59,11 +66,20 @@ class Run:
     reached: dict[str, bool] = field(default_factory=dict)
     #: Who was waiting for what when a deadlock was found.
     waits: str = ""
+    #: Where random numbers were drawn first: file and line, "" if nowhere.
+    drew: str = ""
+    #: What a search must hold back for nothing that this run gives an inkling of to be missed.
+    needs: Holds = Holds.NOTHING
 
     @property
     def failed(self) -> bool:
         """Whether the program raised."""
         return self.error is not None
+
+    def deviates(self, step: int) -> bool:
+        """Return whether step number ``step`` of the story came of a decision that was not dull."""
+        at = self.decided.get(step)
+        return at is not None and bool(self.record[at].value)
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -97,15 +113,22 @@ class Program:
     max_events: int = 100_000
     checks: bool = False
     level: Level = "calls"
+    #: What does not happen at once.
+    holds: Holds = Holds.NOTHING
+    #: Is told of every run.
+    told: Callable[[Run], None] | None = None
 
     def run(self, policy: Policy, seed: int = 0, *, details: bool = False) -> Run:
         """Run it once. ``details``: keep every decision and tell the story."""
         _collector.between_runs()
         choices = Choices(policy, record=[])
-        world = World(choices, self.faults, max_events=self.max_events, checks=self.checks, level=self.level)
+        world = World(
+            choices, self.faults, max_events=self.max_events, checks=self.checks, level=self.level, holds=self.holds
+        )
         if details:
             world.story = []
         run = Run(Schedule(seed))
+        world.isolation.program(self.function)
         with staged(world, seed):
             try:
                 run.value = call(self.function, self.args, self.kwargs)
@@ -117,8 +140,11 @@ class Program:
             except BaseException as error:  # noqa: BLE001  # whatever the program raises is what we look for
                 run.error = _without_us(error)
             run.error = world.isolation.leak or run.error
+            world.onlookers.ended(run.error)
             world.end_step()
         self._fill(run, world, choices)
+        if self.told is not None:
+            self.told(run)
         return run
 
     def _fill(self, run: Run, world: World, choices: Choices) -> None:
@@ -128,21 +154,34 @@ class Program:
         choices.observe(f"{run.identity[0]} {run.identity[1].rpartition('/')[2]} {world.clock.now:.9f}")
         run.digest = choices.digest()
         run.record = choices.record or []
-        run.story = world.story or []
+        run.story, run.decided = world.story or [], world.decided
+        run.drew = world.drew
         run.waits = world.last_waits
         run.lengths = world.lengths
         run.orders = world.orders
         run.deaths = world.deaths
         run.reached = world.promises.reached
+        run.needs = world.onlookers.needs
 
     def settings(self) -> dict[str, Any]:
         """Return what a schedule must remember of the program's world."""
-        return settings_of(self.faults, self.level)
+        return settings_of(self.faults, self.level, self.holds)
+
+    def holding(self, run: Run) -> Program | None:
+        """Return what must be run instead, for nothing to be missed that ``run`` gives an inkling of; None: this."""
+        if self.level != "calls" or run.needs <= self.holds:
+            return None
+        return dataclasses.replace(self, holds=run.needs)
 
 
-def settings_of(faults: Faults, level: Level) -> dict[str, Any]:
+def settings_of(faults: Faults, level: Level, holds: Holds) -> dict[str, Any]:
     """Return what a schedule must remember of its world."""
-    return faults.settings() if level == "calls" else {**faults.settings(), "level": level}
+    settings = {**faults.settings(), **hashing.settings()}
+    if level != "calls":
+        settings["level"] = level
+    if holds:
+        settings["holds"] = int(holds)
+    return settings
 
 
 def call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -162,6 +201,8 @@ def staged(world: World, seed: int) -> Iterator[None]:
     if isinstance(outer, SimHost) and outer.world.fibers.current is not None:
         raise SimulationError("a simulated program cannot start a simulation of its own")
     current.set_host(world.start)
+    real_environment = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
+    os.environ._data = world.environment = dict(real_environment)  # type: ignore[attr-defined]  # noqa: SLF001  # see above
     world.enter()
     patches.install()
     current.install(None)
@@ -171,6 +212,7 @@ def staged(world: World, seed: int) -> Iterator[None]:
         if world.grid is not None:
             world.grid.close()
         world.close()
+        os.environ._data = real_environment  # type: ignore[attr-defined]  # noqa: SLF001  # see above
         patches.remove()
         current.set_host(outer_host)
         current.install(outer)
@@ -215,7 +257,7 @@ def quiet_collector() -> Iterator[None]:
     gc.disable()
     _collector.users += 1
     try:
-        with scenery.for_many():
+        with steady():
             yield
     finally:
         _collector.users -= 1

@@ -23,6 +23,8 @@ MOST_PENDING: Final = 100_000
 
 #: A search is asked for a policy, and told what came of it.
 Answer = Callable[[Run], None]
+#: Makes the policy of one run.
+Maker = Callable[[random.Random, int, dict[str, int]], Policy]
 
 
 class DelayBounding:
@@ -100,18 +102,21 @@ class Portfolio:
 class Single:
     """One policy, again and again with other random numbers."""
 
-    def __init__(self, make: Callable[[random.Random, int], Policy], seed: int) -> None:
-        """``make`` gets a source of random numbers and the length of the run before."""
+    def __init__(self, make: Maker, seed: int) -> None:
+        """``make`` gets a source of random numbers, and how long the run before was: in all, and each chain of it."""
         self._make = make
         self._rng = random.Random(seed)  # noqa: S311  # not cryptography
         self._length = 20
+        self._lengths: dict[str, int] = {}
 
     def next(self) -> tuple[Policy, Answer]:
         """Return what to run next."""
-        return self._make(random.Random(self._rng.getrandbits(64)), self._length), self._learn  # noqa: S311  # see above
+        rng = random.Random(self._rng.getrandbits(64))  # noqa: S311  # not cryptography
+        return self._make(rng, self._length, self._lengths), self._learn
 
     def _learn(self, run: Run) -> None:
         self._length = max(run.decisions, 1)
+        self._lengths = run.lengths or self._lengths
 
 
 Search = DelayBounding | Portfolio | Single
@@ -127,14 +132,17 @@ def search_named(name: str, seed: int) -> Search:
         return Portfolio(seed)
     if kind == "idb":
         return DelayBounding(int(number) if number else None)
-    makers: dict[str, Callable[[random.Random, int], Policy]] = {
-        "dull": lambda _rng, _length: Dull(),
-        "random": lambda rng, _length: RandomWalk(rng),
-        "pos": lambda rng, _length: PartialOrder(rng),
-        "pct": lambda rng, length: Priorities(rng, int(number or DEPTH), length),
-        "delay": lambda rng, _length: Delays(rng, float(number or 0.1)),
-        "urw": lambda rng, _length: Uniform(rng, {}),
+    makers: dict[str, Maker] = {
+        "dull": lambda _rng, _length, _lengths: Dull(),
+        "random": lambda rng, _length, _lengths: RandomWalk(rng),
+        "pos": lambda rng, _length, _lengths: PartialOrder(rng),
+        "pct": lambda rng, length, _lengths: Priorities(rng, int(number or DEPTH), length),
+        "delay": lambda rng, _length, _lengths: Delays(rng, float(number or 0.1)),
+        "urw": lambda rng, _length, lengths: Uniform(rng, lengths),
     }
+    if kind in {"dfs", "dpor"}:
+        reduction = "dpor" if kind == "dpor" else "none"
+        raise ValueError(f"policy {name!r} would try every schedule: call prove(..., reduction={reduction!r})")
     if kind not in makers:
         raise ValueError(f"there is no policy {name!r}; there are portfolio, idb, {', '.join(makers)}")
     return Single(makers[kind], seed)

@@ -1,13 +1,13 @@
 """A simulated worker: the worker machine, and fibers that run its calls.
 
 What ``runtime/worker.py`` does around the machine with threads and signals is done here in the same order with fibers.
-Tasks and constructors start at once; which call an actor starts next is the world's choice (``offers``).
+Which call an actor starts next is the world's choice (``offers``); tasks and constructors start at once, unless there
+is somebody who can tell (``onlookers``).
 """
 
 from __future__ import annotations
 
 import contextlib
-import pickle
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,9 +17,9 @@ from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.engine import execution
 from actorgrid.engine.code import CodeShelf
 from actorgrid.engine.worker_side import running_now
-from actorgrid.exceptions import SimulationError
 from actorgrid.sim.fibers import Fiber, WorldOver
 from actorgrid.sim.host import SimWorker
+from actorgrid.sim.readonly import Watch
 
 if TYPE_CHECKING:
     from actorgrid.sim.async_actor import AsyncActor
@@ -54,10 +54,15 @@ class Worker:
         return f"{spec.name if spec is not None else 'worker'} {self.engine.pid}"
 
     @property
+    def victim(self) -> int:
+        """What a kill of this process ends: an actor, a task, or (0) nothing."""
+        actor = self.machine.actor
+        return actor.actor if actor is not None else next(iter(self.machine.running), 0)
+
+    @property
     def path(self) -> str:
         """Where the actor that it is, or the task that it runs, stands in the tree of calls; "" if neither."""
-        actor = self.machine.actor
-        ident = actor.actor if actor is not None else next(iter(self.machine.running), 0)
+        ident = self.victim
         return self.grid.calls[ident].path if ident else ""
 
     def only_reads(self, fiber: Fiber) -> bool:
@@ -90,9 +95,11 @@ class Worker:
         world = self.world
         if world.footprint is None:
             return
+        calls = self.grid.calls
         if self.machine.specs[run.spec].kind is Kind.METHOD:
-            calls = self.grid.calls
             world.choices.policy.fed(("call", calls[run.actor].path, calls[run.task].path), run.oids)
+        elif self._is_held(run):
+            world.choices.policy.fed(("start", calls[run.task].path, calls[run.task].path), run.oids)
         else:
             world.seen += run.oids  # it starts at once
 
@@ -104,11 +111,19 @@ class Worker:
         elif isinstance(message, m.Restarted):
             self.machine.become_actor(message)
         elif isinstance(message, m.Unlearn):
-            for spec in message.specs:
-                self.machine.specs.pop(spec, None)
-            self.engine.code.remove(message.digests)
+            self._unlearn(message)
         elif isinstance(message, m.Exit):
             self.machine.leaving = message.reason
+
+    def _unlearn(self, message: m.Unlearn) -> None:
+        """Forget what nobody will use: not what a call needs that is held back, of an actor that is to die."""
+        machine = self.machine
+        waiting = {run.spec for run in machine.queue}
+        kept = {machine.specs[spec].digest for spec in waiting}
+        for spec in message.specs:
+            if spec not in waiting:
+                machine.specs.pop(spec, None)
+        self.engine.code.remove(tuple(digest for digest in message.digests if digest not in kept))
 
     def go_on(self) -> None:
         """Start what needs no choice; leave if that is all."""
@@ -116,7 +131,7 @@ class Worker:
         if self.exiting or self.departing or not self.engine.alive:
             return
         queue = machine.queue
-        if queue and not machine.running and machine.specs[queue[0].spec].kind is not Kind.METHOD:
+        if queue and not machine.running and not self.world.onlookers.held(machine.specs[queue[0].spec].kind):
             running = machine.start()
             if running is not None:
                 self.start(running)
@@ -127,9 +142,18 @@ class Worker:
     def offers(self) -> list[m.Run]:
         """Return the calls of which any may be started next."""
         machine = self.machine
-        if self.exiting or self.departing or not machine.queue or self.engine.actor_spec is None:
+        if self.exiting or self.departing or not machine.queue:
             return []
+        if self.engine.actor_spec is None:
+            first = machine.queue[0]
+            may_start = not machine.running and self._is_held(first)
+            return [first] if may_start else []
         return machine.candidates()
+
+    def _is_held(self, run: m.Run) -> bool:
+        """Return whether this is a task or constructor that starts when it is chosen."""
+        kind = self.machine.specs[run.spec].kind
+        return kind is not Kind.METHOD and self.world.onlookers.held(kind)
 
     # -- running
 
@@ -175,28 +199,24 @@ class Worker:
         began = self.world.clock.now
         result: Any = None
         error: BaseException | None = None
-        before = self._state(running)
+        watch = self.watch(running)
         try:
-            result = engine.perform(running)
+            with watch.step(fiber) if watch is not None else contextlib.nullcontext():
+                result = engine.perform(running)
+            engine.linger("ends")
         except WorldOver:
             raise
         except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
             error = raised
-        if before != self._state(running):
-            error = SimulationError(f"{running.spec.name} is marked readonly=True and changed its actor")
+        error = (watch and watch.verdict()) or error
         self.fibers.pop(fiber, None)
         self.world.made.append(("free", self.number))
         self.over(running, result, error, began)
         error = None  # its traceback holds this frame: a cycle would keep alive whatever the call's frames refer to
 
-    def _state(self, running: Running) -> bytes | None:
-        """Return what a ``readonly`` method must leave as it is, as far as it can be pickled."""
-        if not running.spec.readonly:
-            return None
-        try:
-            return pickle.dumps(vars(self.engine.instance))
-        except Exception:  # noqa: BLE001  # a lock, a file, no __dict__: then it is taken on trust
-            return None
+    def watch(self, running: Running) -> Watch | None:
+        """Return what looks at a ``readonly`` method."""
+        return Watch(running.spec.name, self.engine.instance) if running.spec.readonly else None
 
     def over(self, running: Running, result: Any, error: BaseException | None, began: float) -> None:
         """A call's user code is over: say what came of it."""
@@ -239,8 +259,11 @@ class Worker:
         if engine.latest is running:
             engine.latest = None
         engine.send(force=True)
-        if running.spec.kind is Kind.ACTOR and not (values and values[0].status is not Status.OK):
-            self._constructed(running.spec)
+        if running.spec.kind is Kind.ACTOR:
+            if values and values[0].status is not Status.OK:
+                self.world.onlookers.stillborn = True
+            else:
+                self._constructed(running.spec)
         if self.exiting and not machine.running:  # the last of those that exit_actor() waits for
             self._depart()
         self.go_on()

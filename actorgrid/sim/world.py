@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from greenlet import getcurrent, greenlet
 
-from actorgrid.core.messages import Kill
+from actorgrid.core.messages import HEAD, Kill
 from actorgrid.core.signals import SIGKILL
 from actorgrid.engine import current
 from actorgrid.exceptions import DeadlockError, LivelockError, SharedStateLeak
@@ -25,8 +25,9 @@ from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled, Fiber, Fibers, WorldOver
 from actorgrid.sim.footprint import ALL, Footprint, touch
 from actorgrid.sim.isolation import Isolation
+from actorgrid.sim.onlookers import Holds, Onlookers
 from actorgrid.sim.parts import Parts
-from actorgrid.sim.places import places_of
+from actorgrid.sim.places import call_site, places_of
 from actorgrid.sim.promises import Promises
 
 if TYPE_CHECKING:
@@ -40,12 +41,14 @@ if TYPE_CHECKING:
 FIRST_IDENT: Final = 1 << 40
 #: After so many events of one chain in a row another one is next.
 FAIR: Final = 100
+#: Draws whose consequences are steps of the story.
+TOLD_APART: Final = frozenset({"kill", "spawn", "store"})
 #: How far a wall clock jumps (seconds).
 HOUR: Final = 3600
 
 
 class Step(NamedTuple):
-    """Something that happened: when, its kind, to which actor, what, the line that called it, and who."""
+    """Something that happened: when, its kind, to which actor, what, the line that called it, who, a digest of what."""
 
     when: float
     kind: str
@@ -53,6 +56,7 @@ class Step(NamedTuple):
     what: str
     site: str = ""
     caller: str = ""
+    given: str = ""
 
 
 class World(Parts):
@@ -60,18 +64,20 @@ class World(Parts):
 
     def __init__(
         self, choices: Choices, faults: Faults | None = None, *, max_events: int = 100_000, checks: bool = False,
-        tag: str = "", level: Level = "calls",
+        tag: str = "", level: Level = "calls", holds: Holds = Holds.NOTHING,
     ) -> None:  # fmt: skip
         """``checks``: verify every invariant of the head after every message. ``tag``: hex digits for session names.
 
         ``level``: what is a choice: the order of "calls", or that of all messages on all "links".
+        ``holds``: what else is (see ``onlookers``); at the level of links nothing, for all that is on links there.
         """
         self.tag = tag
         self.level = level
         self.choices = choices
         self.isolation = Isolation()
         self.faults = faults or Faults()
-        self.clock = Clock()
+        self.onlookers = Onlookers(self, holds if level == "calls" else Holds.NOTHING)
+        self.clock = Clock(self.onlookers.glance)
         self.fibers = Fibers(self._enter)
         self.fibers.hub = greenlet(self._hub)
         self.checks = checks
@@ -84,8 +90,7 @@ class World(Parts):
         #: How often what has broken: "spawn", "store"; "driver" if it has died.
         self.broken: Counter[str] = Counter()
         self.age = 0
-        self._idents = 0
-        self._chains = 0
+        self._idents = self._chains = 0
         self.root_chain = self.chain("main")
         self._last_chain: Chain = self.root_chain
         self._last_path = ""
@@ -102,6 +107,8 @@ class World(Parts):
         self.waits_for: dict[Fiber, tuple[str, tuple[int, ...]]] = {}
         #: What happened, if asked for.
         self.story: list[Step] | None = None
+        #: Which step of the story came of which decision.
+        self.decided: dict[int, int] = {}
         #: It is a program of its own, not one schedule of many: what a person should read is printed.
         self.loud = False
         #: Where the program made each call, while the story is told: (client, parent, nth) -> file and line.
@@ -114,6 +121,8 @@ class World(Parts):
         self.deaths: list[Kill] = []
         #: Who waited for what when nothing could happen any more.
         self.last_waits = ""
+        #: Where random numbers were drawn first.
+        self.drew = ""
         #: Properties that must hold after every event, and those that must hold in the end.
         self.promises = Promises()
         #: What the step that is under way has touched (None: nobody asks), made, and gone on with.
@@ -240,13 +249,17 @@ class World(Parts):
     def calls(self, home: Any, target: Any, what: str) -> None:
         """A call begins. The run ends with SharedStateLeak if its code would find what another process left."""
         try:
-            self.isolation.calls(home, target, what)
+            self.isolation.calls(home, target, what, alone=home.machine.limit == 1)
         except SharedStateLeak as error:
             self._abort(error)
             raise
 
     def _enter(self, fiber: Fiber) -> None:
-        self.isolation.enters(fiber.home)
+        leak = self.isolation.enters(fiber.home)
+        if leak is not None and self._main is not None:
+            self._main.error = leak  # what it goes on with: now, or when its turn comes
+            if self._main.parked and fiber is not self._main:
+                self.fibers.wake(self._main, leak)
         if fiber.home is None:
             current.install(None)
             self.touch("driver", is_open=self.shared)
@@ -296,13 +309,14 @@ class World(Parts):
         event = self.choices.pick(events)
         self._begin_step(event)
         if self.story is not None:
-            self.story.append(self._told(event))
+            self.tell(self._told(event), decided=len(events) > 1)
         self.choices.observe(f"{event.kind} {event.label} {len(events)}")
         if event.kind == "call" and event.chain is not None:
             self._last_path = event.what
             self.lengths[event.chain.label] = self.lengths.get(event.chain.label, 0) + 1
             self.orders.setdefault(event.where, []).append(event.what)
-        self._in_a_row = self._in_a_row + 1 if event.chain is self._last_chain else 0
+        if event.kind != "start":
+            self._in_a_row = self._in_a_row + 1 if event.chain is self._last_chain else 0
         if event.chain is not None:
             self._last_chain = event.chain
         event.happen()
@@ -315,10 +329,10 @@ class World(Parts):
             touch(self.footprint, token, writes=writes, is_open=is_open)
 
     def _begin_step(self, event: Event) -> None:
-        if event.kind == "call" and not self.promises.always:
-            self.touch(event.where, writes=not event.readonly)
-        else:
+        if self.promises.always or not (event.is_call or event.kind in {"aside", "late"}):
             self.touch(ALL)
+        elif event.is_call:
+            self.touch(event.where, writes=not event.readonly)
 
     def end_step(self) -> None:
         """Tell the policy what the step that is over has touched."""
@@ -338,6 +352,7 @@ class World(Parts):
             events.sort(key=self._dullness)
         if self._noticing:
             events[:0] = [self._notice(fiber) for fiber in self._noticing if fiber.parked]
+        events[:0] = self.onlookers.events()
         if self.grid is not None:
             events[:0] = self.grid.deliveries()
         for fiber in self._polls:
@@ -349,7 +364,7 @@ class World(Parts):
             events += self._kills()
         if events and not self.choices.calm and self.grid is not None and self.grid.open:
             if self.faults.head:
-                events.append(Event("kill", "head", "", "kill the head", self.grid.lost))
+                events.append(Event("kill", "head", "", "kill the head", self._kill_head))
             if self.faults.driver and not self.broken["driver"]:
                 events.append(Event("kill", "driver", "", "kill the driver", self._kill_driver))
         if self.jumps < self.faults.clock_jumps and events and not self.choices.calm:
@@ -369,15 +384,21 @@ class World(Parts):
         elif timer is not None:
             events.append(Event("time", "", timer.label, timer.label, partial(self._pass, timer.at)))
 
+    def tell(self, step: Step, *, decided: bool = True) -> None:
+        """Add a step to the story, if it is told. ``decided``: the last decision led to it."""
+        if self.story is not None:
+            if decided:
+                self.decided[len(self.story)] = self.choices.count - 1
+            self.story.append(step)
+
     def _told(self, event: Event) -> Step:
         if event.kind != "call" or self.grid is None:
             return Step(self.clock.now, event.kind, "", event.label)
         by_path = self.grid.by_path
         parent = by_path.get(event.what.rpartition(".")[0])
         caller = parent.label if parent is not None else "main"
-        return Step(
-            self.clock.now, event.kind, by_path[event.where].label, event.label, by_path[event.what].site, caller
-        )
+        call = by_path[event.what]
+        return Step(self.clock.now, event.kind, by_path[event.where].label, event.label, call.site, caller, call.given)
 
     def _dullness(self, event: Event) -> tuple[int, int, int]:
         """Return what the dull order sorts by: closest in the tree of calls to what ran last, then chains by age.
@@ -385,6 +406,8 @@ class World(Parts):
         Even the dullest run is fair: a chain that loops until others have done something lets them.
         """
         number = event.chain.number if event.chain is not None else 0
+        if event.kind == "start":
+            return -sys.maxsize, 0, event.age
         if self._in_a_row % FAIR == FAIR - 1:
             return int(event.chain is self._last_chain), number, event.age
         return -_shared(self._last_path, event.what), number, event.age
@@ -440,10 +463,13 @@ class World(Parts):
     def draw(self, kind: str, bound: int, label: str = "") -> int:
         """Return a number below ``bound``: for what is decided in the middle of a fiber."""
         try:
-            return self.choices.draw(kind, bound, label)
+            value = self.choices.draw(kind, bound, label)
         except BaseException as error:
             self._abort(error)
             raise
+        if value and self.story is not None and kind not in TOLD_APART:
+            self.tell(Step(self.clock.now, kind, "", label, call_site()))
+        return value
 
     def _abort(self, error: BaseException) -> None:
         """Whoever decides has had enough: the main program is told, not the task that happened to run."""
@@ -471,7 +497,9 @@ class World(Parts):
         self.at_end()
 
     def at_end(self) -> None:
-        """Look at what was to hold in the end."""
+        """Look at what was to hold always, the last event included, and in the end."""
+        if self.grid is not None:
+            self.promises.check()
         if self.promises.eventually:
             self.touch(ALL)
         self.promises.at_rest()
@@ -489,9 +517,16 @@ class World(Parts):
         if self.broken[kind] >= most or not self.draw(kind, 2, label):
             return False
         self.broken[kind] += 1
-        if self.story is not None:
-            self.story.append(Step(self.clock.now, kind, "", label))
+        self.tell(Step(self.clock.now, kind, "", label))
         return True
+
+    def _kill_head(self) -> None:
+        assert self.grid is not None
+        calls = self.grid.calls
+        said = {calls[task].path if task else "": count for task, count in self.grid.said.items()}
+        started = {where: len(order) for where, order in self.orders.items()}
+        self.deaths.append(Kill(HEAD, "blocked", "", started, dict(self.finished), said))
+        self.grid.lost()
 
     def _kill_driver(self) -> None:
         """The program's process dies: nothing of it happens any more, and the head ends what was its."""
@@ -511,8 +546,8 @@ class World(Parts):
         said = {calls[task].path: count[task] for task in victim.machine.running if count[task]}
         started = {where: len(order) for where, order in self.orders.items()}
         self.deaths.append(Kill(victim.path, point, call, started, dict(self.finished), said))
-        if label and self.story is not None:
-            self.story.append(Step(self.clock.now, "kill", "", label))
+        if label:
+            self.tell(Step(self.clock.now, "kill", "", label))
 
     def _jump(self, by: int) -> None:
         self.jumps += 1

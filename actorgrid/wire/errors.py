@@ -9,10 +9,10 @@ constructor. The traceback travels beside it, as text.
 from __future__ import annotations
 
 import functools
-import pickle
 import sys
 import traceback
 import types
+from pickle import PickleBuffer, dumps, loads  # by name: user code may replace those of the module
 from typing import Any, Final
 
 import msgspec
@@ -61,11 +61,11 @@ def pack_exception(error: BaseException, function_name: str, pid: int) -> bytes:
         data = _dumps(_portable(cause))
         if len(data) > LARGEST_ERROR:
             data = _dumps(_shortened(cause, len(data)))
-        arrives = pickle.loads(data)  # noqa: S301  # what this process has just made
+        arrives = loads(data)  # noqa: S301  # what this process has just made
         known = getattr(cause, "__notes__", ())
         told = "\n".join([told, *(note for note in getattr(arrives, "__notes__", ()) if note not in known)])
     except BaseException:  # noqa: BLE001  # the methods of user classes
-        data = pickle.dumps(ActorGridError(_safe_repr(cause)))
+        data = dumps(ActorGridError(_safe_repr(cause)))
     return msgspec.msgpack.encode(_Packed(function_name, told, pid, data))
 
 
@@ -85,7 +85,7 @@ def unpack_exception(data: bytes, not_run: tuple[str, ...] = ()) -> BaseExceptio
         told = f"{told_of(not_run)} What raised was:\n{told}"
     cause: Any
     try:
-        cause = pickle.loads(packed.cause)  # noqa: S301  # the process that asked for a value unpickles it
+        cause = loads(packed.cause)  # noqa: S301  # the process that asked for a value unpickles it
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  # the methods of user classes
@@ -259,14 +259,14 @@ def _member(value: Any, path: str = "", said: list[str] | None = None) -> Any:
 def _round_trip(value: Any) -> Any:
     """Return ``value`` pickled and unpickled; None if that fails. It never raises."""
     try:
-        return pickle.loads(_dumps(value))  # noqa: S301  # what this process has just made
+        return loads(_dumps(value))  # noqa: S301  # what this process has just made
     except BaseException:  # noqa: BLE001  # the methods of user classes
         return None
 
 
 def _dumps(value: Any) -> bytes:
     try:
-        data = pickle.dumps(value, protocol=5)
+        data = dumps(value, protocol=5)
         if b"__main__" not in data and not _by_value_somewhere(data):
             return data
     except Exception:  # noqa: BLE001, S110  # whatever the C pickler cannot do, cloudpickle tries
@@ -352,7 +352,7 @@ def _problem(value: Any) -> BaseException | None:
     return None
 
 
-def _drop(buffer: pickle.PickleBuffer) -> None:
+def _drop(buffer: PickleBuffer) -> None:
     buffer.release()
 
 

@@ -202,6 +202,16 @@ def test_names() -> None:
     assert sorted([*homes, *ag._SUBMODULES, "__version__"]) == ag.__all__
 
 
+def test_simulator_is_there_and_is_imported_when_it_is_used() -> None:
+    code = (
+        "import sys, actorgrid as ag\n"
+        "assert 'actorgrid.sim' not in sys.modules and 'greenlet' not in sys.modules\n"
+        "print(ag.sim.run(lambda: 3).value)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "3\n", "")
+
+
 def test_importing_imports_nothing() -> None:
     code = "import sys; before = set(sys.modules); import actorgrid; print(sorted(set(sys.modules) - before))"
     shown = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, env={

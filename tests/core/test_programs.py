@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from actorgrid.core import messages as m
-from actorgrid.core.head.records import Actor
+from actorgrid.core.head.records import Actor, Object
 from actorgrid.core.messages import FailureKind, Status
+from actorgrid.core.states import TaskState
 from tests.core.world import Body, Script, Step, World
 
 numbers = st.integers(0, 3)
@@ -71,10 +72,20 @@ def assert_all_is_well(world: World, main: Body) -> None:
     for local in main.locals:
         assert local.entry.value is not None, f"object {local.entry.oid} was never made"
     assert FailureKind.OBJECT_LOST not in failure(main)
+    assert_blame_is_exact(world)
     for task, count in Counter(task for task, _, _ in world.started).items():
         most = world.retries.get(task)
         if most is not None:
             assert count <= most + 1, f"task {task} started {count} times with {most} retries"
+
+
+def assert_blame_is_exact(world: World) -> None:
+    """Charged is only who ran when a worker died, or raised what is retried; and who returned is finished."""
+    for ident, record in world.records.items():
+        assert record.failures <= world.blame[ident] + record.strikes // 3, f"task {ident} was charged for another"
+        made = world.head.objects.table.get(ident)
+        if isinstance(made, Object) and made.value is not None:
+            assert (record.state is TaskState.FINISHED) == (made.value.status is Status.OK), f"task {ident}"
 
 
 def assert_nothing_is_left(world: World, main: Body) -> None:

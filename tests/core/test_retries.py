@@ -220,6 +220,36 @@ def test_stopped_worker_that_dies_leaves_no_alarm() -> None:
     assert not len(bench.head.alarms)
 
 
+# -- processes that have closed their links
+
+
+def test_worker_that_closes_its_link_and_lives_on_is_killed() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=1))
+    worker = bench.worker_of(task)
+    worker.pid = 7
+    bench.head.hear_launcher(m.LinkLost(worker.number), bench.now)
+    later(bench, 0.5)
+    assert not killed(bench, worker)
+    later(bench, 0.5)
+    assert killed(bench, worker)
+    bench.die(worker, current=task)
+    assert bench.head.tasks.table[task].attempts == [
+        "attempt 1: pid 7 closed its link to the grid and was killed after 1.00 s"
+    ]
+
+
+def test_death_explains_a_closed_link() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=1))
+    worker = bench.worker_of(task)
+    bench.head.hear_launcher(m.LinkLost(worker.number), bench.now)
+    bench.die(worker, current=task)
+    later(bench, 2.0)
+    bench.head.hear_launcher(m.LinkLost(worker.number), bench.now)
+    assert not len(bench.head.alarms)
+
+
 @pytest.mark.parametrize("number", [0, 99])
 def test_stop_of_a_worker_that_is_gone_means_nothing(number: int) -> None:
     bench = Bench()

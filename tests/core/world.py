@@ -9,7 +9,7 @@ What ``runtime/worker.py`` and ``runtime/driver.py`` do around the machines is d
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,8 +23,10 @@ from actorgrid.core.client import Client, Entry
 from actorgrid.core.head.check import check
 from actorgrid.core.head.effects import CloseWorker, SignalWorker, SpawnWorker
 from actorgrid.core.head.machine import Head, HeadConfig
+from actorgrid.core.head.records import Task
 from actorgrid.core.messages import Kind, Status, Value
 from actorgrid.core.resources import demand
+from actorgrid.core.states import TASK, TaskState
 from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.wire.codec import Decoder, encode_frame
 
@@ -370,6 +372,18 @@ DEAF: Any = Entry(Client(1, None, str, lambda _: ()), 0)  # type: ignore[arg-typ
 CANCELLED = msgspec.msgpack.encode(m.Failure(m.FailureKind.CANCELLED, "cancelled"))
 
 
+def _leads() -> dict[TaskState, set[TaskState]]:
+    """Return where a task in each state may be after one event, which may be several steps of its table."""
+    leads: dict[TaskState, set[TaskState]] = {state: {state} for state in TaskState}
+    for _ in TaskState:
+        for (before, _), after in TASK.items():
+            leads[before] |= leads[after]
+    return leads
+
+
+LEADS = _leads()
+
+
 @dataclass
 class World:
     """Everything, and a pick of what happens next."""
@@ -385,6 +399,11 @@ class World:
 
     def __post_init__(self) -> None:
         self.now = 0.0
+        #: Every task that there ever was, and the state it was last seen in.
+        self.records: dict[int, Task] = {}
+        self.states: dict[int, TaskState] = {}
+        #: Who is to blame: the task that ran when a worker died, the task that raised what is retried.
+        self.blame: Counter[int] = Counter()
         self.head = Head(HeadConfig(demand({"CPU": self.cpus}), 1 << 30, self.cpus, 500))
         self.workers: dict[int, FakeWorker] = {}
         self.launcher: deque[tuple[int, int]] = deque()
@@ -419,14 +438,25 @@ class World:
         batch = Decoder[Any](m.ToHead).feed(encode_frame(batch))
         for message in batch:
             self.trace.append(f"{source}>{type(message).__name__}")
+            if isinstance(message, m.Done) and message.retry:
+                self.blame[message.task] += 1
             self.head.handle(source, [message], self.now)
-            check(self.head)
+            self._look()
         self._turn()
+
+    def _look(self) -> None:
+        """Check every invariant, and that tasks went only where their table leads."""
+        check(self.head)
+        self.records.update(self.head.tasks.table)
+        for ident, record in self.records.items():
+            before = self.states.get(ident, TaskState.WAITING)
+            assert record.state in LEADS[before], f"task {ident}: {before} -> {record.state}"
+            self.states[ident] = record.state
 
     def _turn(self) -> None:
         head = self.head
         head.turn(self.now)
-        check(head)
+        self._look()
         effects, head.effects = head.effects, []
         for effect in effects:
             if isinstance(effect, SpawnWorker):
@@ -469,8 +499,8 @@ class World:
             leftover = list(Decoder[Any](m.ToHead).body(message.outbox))
             self.head.handle_leftover(worker.number, leftover, self.now)
             self.head.handle_leftover(worker.number, leftover, self.now)  # a frame may come twice
+        self.blame[message.current] += 1
         self.head.hear_launcher(message, self.now)
-        check(self.head)
         self._turn()
 
     # -- what can happen

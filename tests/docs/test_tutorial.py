@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +53,34 @@ def test_page_runs_and_prints_what_it_says(tmp_path: Path, page: Path) -> None:
 
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines() == promised(program)
+
+
+def test_command_at_the_end_of_the_tutorial_finds_the_bug(tmp_path: Path) -> None:
+    # The file is imported with everything in it, a replay on real processes included: no worker may do that again.
+    page = ROOT / "docs" / "tutorial" / "every-schedule.md"
+    (tmp_path / "bank.py").write_text("\n".join(blocks(page)), encoding="utf-8")
+    (command,) = re.findall(r"^```sh\n(actorgrid .*?)\n```$", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+    with subprocess.Popen(
+        [sys.executable, "-m", *shlex.split(command)],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            said, _ = process.communicate(timeout=50)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+    assert process.returncode == 1, said
+    assert said.startswith("\n".join(promised("\n".join(blocks(page)))) + "\ntwo_payments() fails: AssertionError"), (
+        said
+    )
+    assert "replay it:" in said
 
 
 def test_tutorial_can_be_typed_into_a_repl(tmp_path: Path) -> None:

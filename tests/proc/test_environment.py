@@ -354,3 +354,67 @@ print("threads:", *ag.get(threads.remote()))
 """,
     )
     assert driver.said("threads") == "True 1"
+
+
+UNGUARDED = """
+import actorgrid as ag
+
+def twice(x):
+    return 2 * x  # who needs this imports the module
+
+@ag.remote
+def double(x):
+    return twice(x)
+
+@ag.remote
+class Counter:
+    def here(self):
+        return twice(1) == 2
+
+"""
+
+
+@pytest.mark.parametrize("call", ["ag.get(double.remote(1))", "ag.get(Counter.remote().here.remote())"])
+def test_module_that_calls_what_it_defines_is_not_imported_without_end(drive: Drive, call: str) -> None:
+    driver = run(
+        drive,
+        f"""
+with open("unguarded.py", "w") as file:
+    file.write({UNGUARDED + call!r})
+ag.init(num_cpus=2, max_workers=6)
+try:
+    import unguarded
+except Exception as error:
+    print("guard:", "'unguarded' calls" in str(error) and "__main__" in str(error))
+""",
+    )
+    assert driver.said("guard") == "True"
+
+
+@pytest.mark.parametrize("call", ["ag.init()", "Counter.options(name='shared', get_if_exists=True).remote()"])
+def test_module_may_join_the_grid_while_it_is_imported(drive: Drive, call: str) -> None:
+    driver = run(
+        drive,
+        f"""
+with open("unguarded.py", "w") as file:
+    file.write({UNGUARDED + call!r})
+import unguarded
+counter = unguarded.Counter.options(name="shared", get_if_exists=True).remote()
+print("value:", ag.get(unguarded.double.remote(2)), ag.get(counter.here.remote()))
+""",
+    )
+    assert driver.said("value") == "4 True"
+
+
+def test_process_of_a_grid_starts_no_grid_while_it_preloads(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+with open("unguarded.py", "w") as file:
+    file.write("import actorgrid as ag\\nag.init()")
+ag.init(preload=["unguarded"])
+print("value:", ag.get(ag.remote(lambda: 1).remote()))
+""",
+    )
+    assert driver.said("value") == "1"
+    assert "cannot start a grid of its own" in driver.err

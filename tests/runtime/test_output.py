@@ -92,3 +92,17 @@ def test_backlog_of_what_nobody_will_ever_read_is_dropped() -> None:
     backlog.write(write, b"more")
     backlog.finish()
     os.close(write)
+
+
+def test_long_line_that_comes_in_many_pieces_is_joined_once() -> None:
+    shown = io.StringIO()
+    printer = Printer(lambda: shown)
+    for _ in range(2000):
+        printer.feed(1, b"x" * 10_000)  # quadratic work would take minutes
+    assert shown.getvalue() == ""
+    printer.feed(1, b"end\nnext")
+    printer.finish()
+    first, second = shown.getvalue().splitlines()
+    assert first.endswith("xend")
+    assert first.count("x") == 20_000_000
+    assert second == "(worker pid=1) next"

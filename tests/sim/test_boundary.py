@@ -5,24 +5,29 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import concurrent.futures
 import datetime as dt
 import gc
-import importlib
+import multiprocessing
 import os
 import queue
 import random
 import secrets
+import select
+import selectors
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from time import sleep as nap
 from typing import Any
@@ -33,7 +38,6 @@ import actorgrid as ag
 from actorgrid import sim
 from actorgrid.exceptions import SimulationError
 from actorgrid.sim.clock import EPOCH
-from actorgrid.sim.threads import SimLock, SimRLock
 
 HOUR = 3600.0
 
@@ -64,6 +68,10 @@ CLOCKS: list[Callable[[], float]] = [
     lambda: dt.datetime.now(dt.UTC).timestamp() - EPOCH,
     lambda: datetime.fromtimestamp(time.time(), dt.UTC).timestamp() - EPOCH,
     lambda: time.mktime(time.localtime()) - EPOCH,
+    lambda: time.clock_gettime(time.CLOCK_MONOTONIC),
+    lambda: time.clock_gettime_ns(time.CLOCK_REALTIME) / 1e9 - EPOCH,
+    lambda: time.mktime(time.strptime(time.asctime())) - EPOCH,
+    lambda: os.times().elapsed,
 ]
 
 
@@ -81,6 +89,69 @@ def test_names_imported_by_the_users_module_are_virtual_as_well() -> None:
     def program() -> float:
         began = time.monotonic()
         nap(HOUR)
+        return time.monotonic() - began
+
+    assert simulated(program) == pytest.approx(HOUR, abs=1)
+
+
+def by_default(now: Callable[[], float] = time.monotonic) -> float:
+    return now()
+
+
+def by_keyword(*, now: Callable[[], float] = time.monotonic) -> float:
+    return now()
+
+
+class Timed:
+    clock: Callable[..., float] = time.monotonic
+    same = staticmethod(time.monotonic)
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self.now = now
+
+    def read(self, now: Callable[[], float] = time.monotonic) -> float:
+        return now()
+
+
+TIMED = Timed()
+TABLE = {"now": time.monotonic}
+LIST = [time.monotonic]
+HELD: dict[str, Callable[[], float]] = {
+    "default argument": lambda: by_default(),  # noqa: PLW0108  # looked up when it is called
+    "keyword": lambda: by_keyword(),  # noqa: PLW0108  # see above
+    "class": lambda: Timed.clock(),  # noqa: PLW0108  # see above
+    "class, by an instance": lambda: Timed().clock(),  # see above
+    "static": lambda: Timed.same(),  # noqa: PLW0108  # see above
+    "instance": lambda: TIMED.now(),  # noqa: PLW0108  # see above
+    "constructor": lambda: Timed().now(),  # see above
+    "method": lambda: TIMED.read(),  # noqa: PLW0108  # see above
+    "dict": lambda: TABLE["now"](),  # noqa: PLW0108  # see above
+    "list": lambda: LIST[0](),  # noqa: PLW0108  # see above
+}
+
+
+@pytest.mark.parametrize("place", HELD)
+def test_clock_that_a_module_holds_somewhere_is_virtual(place: str) -> None:
+    def program() -> float:
+        began = HELD[place]()
+        time.sleep(HOUR)
+        return HELD[place]() - began
+
+    assert simulated(program) == pytest.approx(HOUR, abs=1)
+    assert simulated(program) == pytest.approx(HOUR, abs=1)
+    assert HELD[place]() == pytest.approx(time.monotonic(), abs=60)
+    assert TABLE["now"] is LIST[0] is Timed.clock is TIMED.now is time.monotonic
+
+
+def test_select_waits_virtually() -> None:
+    def program() -> float:
+        began = time.monotonic()
+        assert select.select([], [], [], HOUR) == ([], [], [])
+        reader, writer = os.pipe()
+        os.write(writer, b"x")
+        assert select.select([reader], [], [], HOUR) == ([reader], [], [])
+        os.close(reader)
+        os.close(writer)
         return time.monotonic() - began
 
     assert simulated(program) == pytest.approx(HOUR, abs=1)
@@ -162,6 +233,67 @@ def test_lock_that_is_held_across_a_wait_does_not_stop_the_world() -> None:
     assert simulated(program) == ["a", "b"]
 
 
+LOCK, RLOCK, CONDITION, SEMAPHORE = threading.Lock(), threading.RLock(), threading.Condition(), threading.Semaphore()
+ITEMS: queue.Queue[str] = queue.Queue()
+
+
+class Guarded:
+    lock = threading.Lock()
+
+    def __init__(self) -> None:
+        self.mine = threading.Lock()
+
+
+GUARDED = Guarded()
+LOCKS: dict[str, Callable[[], Any]] = {
+    "Lock": lambda: LOCK,
+    "RLock": lambda: RLOCK,
+    "Condition": lambda: CONDITION,
+    "Semaphore": lambda: SEMAPHORE,
+    "of a class": lambda: Guarded.lock,
+    "of an instance": lambda: GUARDED.mine,
+}
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_lock_of_a_module_from_before_the_run_does_not_stop_the_world(name: str) -> None:
+    real = LOCKS[name]()
+
+    def hold() -> None:
+        with LOCKS[name]():
+            time.sleep(HOUR)
+
+    def program() -> float:
+        began = time.monotonic()
+        threads = [threading.Thread(target=hold) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        ag.get([run_there.remote(lambda: hold_of_module(name)) for _ in range(2)])
+        return time.monotonic() - began
+
+    others = 2 if name == "Semaphore" else 1  # each process has a lock of its own, but what is built on one
+    for _ in range(2):
+        assert simulated(program) == pytest.approx((2 + others) * HOUR, abs=1)
+    assert LOCKS[name]() is real
+    with real:
+        pass
+
+
+def hold_of_module(name: str) -> None:
+    with LOCKS[name]():
+        time.sleep(HOUR)
+
+
+def test_queue_of_a_module_from_before_the_run_waits_virtually() -> None:
+    def program() -> str:
+        threading.Timer(60, lambda: ITEMS.put("late")).start()
+        return ITEMS.get()
+
+    assert simulated(program) == "late"
+
+
 @pytest.mark.parametrize("make", [threading.Condition, threading.Event, lambda: threading.Barrier(1)])
 def test_primitives_of_threading_wait_virtually(make: Callable[[], Any]) -> None:
     def program() -> float:
@@ -221,6 +353,8 @@ SOURCES: list[Callable[[], Any]] = [
     lambda: uuid.uuid4().hex,
     lambda: secrets.token_hex(8),
     lambda: os.urandom(8),
+    lambda: os.getrandom(8),
+    lambda: Path(tempfile.mktemp()).name,  # the name is the point
 ]
 
 
@@ -250,6 +384,40 @@ def test_hidden_generator_of_numpy_follows_the_seed() -> None:
     assert numpy.random.get_state()[1].tolist() == state
 
 
+@pytest.mark.parametrize("source", ["random", "standard_normal", "default_rng"])
+def test_numbers_of_numpy_follow_the_seed_for_each_process_apart(source: str) -> None:
+    numpy = pytest.importorskip("numpy")
+
+    def draw(count: int) -> list[float]:
+        function = getattr(numpy.random, source)
+        return [float(function() if source != "default_rng" else function().random()) for _ in range(count)]
+
+    def program(count: int) -> list[Any]:
+        others = ag.get([run_there.remote(partial(draw, count)), run_there.remote(partial(draw, 1))])
+        return [draw(1), *others]
+
+    first, again, other, longer = (
+        simulated(partial(program, count), seed) for seed, count in ((1, 1), (1, 1), (2, 1), (1, 5))
+    )
+    assert first == again
+    assert first != other
+    assert len({numbers[0] for numbers in first}) == 3
+    assert longer[2] == first[2], "what one process draws is nothing to another"
+
+
+def test_numbers_of_numpy_follow_the_seed_in_the_run_that_imports_it() -> None:
+    pytest.importorskip("numpy")
+    code = (
+        "from actorgrid import sim\n"
+        "def program():\n"
+        "    import numpy\n"
+        "    return numpy.random.random(), numpy.random.default_rng().random()\n"
+        "runs = [sim.run(program, seed=seed) for seed in (1, 1, 2)]\n"
+        "assert runs[0].value == runs[1].value != runs[2].value, runs\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 # ------------------------------------------------------------------------------------------------------- processes
 
 
@@ -268,7 +436,13 @@ def test_process_ids_and_environments_are_those_of_simulated_processes() -> None
 
 
 @pytest.mark.parametrize(
-    "end", [lambda: os.kill(os.getpid(), signal.SIGKILL), lambda: os._exit(3), lambda: sys.exit(3)]
+    "end",
+    [
+        lambda: os.kill(os.getpid(), signal.SIGKILL),
+        lambda: signal.raise_signal(signal.SIGKILL),
+        lambda: os._exit(3),
+        lambda: sys.exit(3),
+    ],
 )
 def test_simulated_process_ends_and_the_real_one_goes_on(end: Callable[[], Any]) -> None:
     def program() -> None:
@@ -284,6 +458,7 @@ def test_signal_to_a_process_that_is_not_simulated_is_refused() -> None:
         simulated(lambda: os.kill(real, 0))
 
 
+_STARTS = "_start_joinable_thread" if hasattr(threading, "_start_joinable_thread") else "_start_new_thread"
 REFUSED: dict[str, Callable[[], Any]] = {
     "fork": os.fork,
     "subprocess": lambda: subprocess.run(["true"], check=True),
@@ -295,6 +470,22 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "getaddrinfo": lambda: socket.getaddrinfo("localhost", 80),
     "sendto": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"", ("127.0.0.1", 9)),
     "alarm": lambda: signal.alarm(1),
+    "pause": lambda: signal.pause(),  # noqa: PLW0108  # looked up when it is called
+    "sigtimedwait": lambda: signal.sigtimedwait([signal.SIGUSR1], 0.1),
+    "sigwait": lambda: signal.sigwait([signal.SIGUSR1]),
+    "pthread_kill": lambda: signal.pthread_kill(threading.main_thread().ident or 0, 0),
+    "pthread_sigmask": lambda: signal.pthread_sigmask(signal.SIG_BLOCK, []),
+    "killpg": lambda: os.killpg(os.getpgrp(), 0),
+    "abort": lambda: os.abort(),  # noqa: PLW0108  # see above
+    "poll": lambda: select.poll().poll(100),
+    "epoll": lambda: select.epoll().poll(0.1),
+    "selectors": lambda: selectors.DefaultSelector().select(0.1),
+    "select for ever": lambda: select.select([], [], []),
+    "low-level thread": lambda: _thread.start_new_thread(print, ()),
+    "lowest-level thread": lambda: getattr(threading, _STARTS)(print, ()),
+    "spawned process": lambda: multiprocessing.get_context("spawn").Process(target=print).start(),
+    "forked process": lambda: multiprocessing.get_context("fork").Process(target=print).start(),
+    "fork server": lambda: multiprocessing.get_context("forkserver").Process(target=print).start(),
     "uuid1": lambda: uuid.uuid1(),  # noqa: PLW0108  # looked up when it is called
     "close": lambda: os.close(1),
 }
@@ -310,48 +501,26 @@ def test_what_cannot_be_simulated_is_refused_at_the_call(name: str) -> None:
     gc.collect()  # its sockets, while the warning is ignored
 
 
-def test_lock_that_a_module_makes_while_it_is_imported_is_real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "makes_locks.py").write_text(
-        "import threading\nlock, rlock, condition = threading.Lock(), threading.RLock(), threading.Condition()\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-
-    def program() -> Any:
-        module = importlib.import_module("makes_locks")
-        return [*map(type, (module.lock, module.rlock, module.condition._lock, threading.Lock(), threading.RLock()))]
-
-    try:
-        kinds = simulated(program)
-    finally:
-        sys.modules.pop("makes_locks", None)
-    assert kinds == [type(threading.Lock()), *[type(threading.RLock())] * 2, SimLock, SimRLock]
+def test_signal_to_the_main_program_is_refused() -> None:
+    for code in (lambda: os.kill(os.getpid(), signal.SIGWINCH), lambda: signal.raise_signal(signal.SIGWINCH)):
+        with pytest.raises(SimulationError, match="signals do not reach the main program"):
+            simulated(code)
 
 
-def test_name_imported_under_an_alias_between_two_searches_is_virtual_in_the_second() -> None:
-    module: Any = sys.modules[__name__]
-
-    def program() -> float:
-        began = time.monotonic()
-        module.late(HOUR)
-        return time.monotonic() - began
-
-    simulated(lambda: None)
-    module.late = time.sleep
-    try:
-        assert simulated(program) == pytest.approx(HOUR, abs=1)
-        assert module.late is time.sleep
-    finally:
-        del module.late
+def test_simulated_process_has_a_parent_and_no_children() -> None:
+    assert simulated(lambda: (os.getppid(), ag.get(run_there.remote(os.getppid)))) == (1, 1)
+    for wait in (lambda: os.wait(), lambda: os.waitpid(-1, os.WNOHANG)):  # noqa: PLW0108  # see above
+        with pytest.raises(ChildProcessError, match="no children"):
+            simulated(wait)
 
 
-def test_stand_ins_stand_for_what_is_there_when_a_run_begins(monkeypatch: pytest.MonkeyPatch) -> None:
-    simulated(lambda: None)
-    told: list[float] = []
-    monkeypatch.setattr(time, "sleep", told.append)
-    simulated(lambda: time.sleep(HOUR))
-    assert told == []
-    time.sleep(1)
-    assert told == [1]
+def test_environment_of_the_real_process_is_untouched() -> None:
+    before = os.environ.get("ACTORGRID_ESCAPE")
+    simulated(lambda: os.environ.update(ACTORGRID_ESCAPE="yes"))
+    simulated(lambda: os.putenv("ACTORGRID_ESCAPE", "yes"))
+    assert os.environ.get("ACTORGRID_ESCAPE") == before
+    shown = subprocess.run(["/usr/bin/env"], capture_output=True, text=True, check=True).stdout
+    assert "ACTORGRID_ESCAPE" not in shown
 
 
 def test_signal_handlers_are_accepted_and_without_effect() -> None:

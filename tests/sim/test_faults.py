@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import threading
 from typing import Any
 
 import pytest
 
 import actorgrid as ag
 from actorgrid import sim
-from actorgrid.exceptions import ActorDiedError, HeadDiedError, ObjectStoreFullError
+from actorgrid.exceptions import ActorDiedError, HeadDiedError, ObjectStoreFullError, WorkerCrashedError
 from tests.zoo import shared_state
 from tests.zoo.shared_state import Cell, read_then_write
 
@@ -45,6 +48,89 @@ def outcomes(program: Any, faults: sim.Faults) -> set[Any]:
 def test_process_may_die_between_two_sends() -> None:
     faults = sim.Faults(kill=1, actors=False, kill_points=frozenset({"send"}))
     assert outcomes(two_sends, faults) == {(1, 1), (2, 1)}
+
+
+@ag.remote(max_retries=2)
+def add_twice_in_a_thread(one: Any, other: Any) -> None:
+    thread = threading.Thread(target=lambda: (one.add.remote(1), other.add.remote(1)))
+    thread.start()
+    thread.join()
+
+
+@ag.remote(max_restarts=1, max_task_retries=1)
+class Async:
+    async def answer(self) -> int:
+        return 42
+
+    async def add_twice(self, one: Any, other: Any) -> None:
+        one.add.remote(1)
+        await asyncio.sleep(0)
+        other.add.remote(1)
+
+
+def two_sends_of_a_thread() -> tuple[int, int]:
+    one, other = Cell.remote(), Cell.remote()
+    ag.get(add_twice_in_a_thread.remote(one, other))
+    sim.settle()
+    return sim.peek(one).value, sim.peek(other).value
+
+
+def two_sends_of_an_async_actor() -> tuple[int, int]:
+    one, other = Cell.remote(), Cell.remote()
+    actor = Async.remote()
+    ag.get(actor.add_twice.remote(one, other))
+    sim.settle()
+    return sim.peek(one).value, sim.peek(other).value
+
+
+@pytest.mark.parametrize("program", [two_sends_of_a_thread, two_sends_of_an_async_actor])
+def test_process_may_die_between_two_sends_of_a_thread_or_coroutine(
+    program: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    faults = sim.Faults(kill=1, kill_points=frozenset({"send"}))
+    assert outcomes(program, faults) == {(1, 1), (2, 1)}
+    gc.collect()
+    assert caplog.records == []  # asyncio does not complain of tasks that died with their process
+
+
+def test_async_actor_that_dies_before_its_reply_dies_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    def program() -> int:
+        return int(ag.get(Async.remote().answer.remote()))
+
+    faults = sim.Faults(kill=1, kill_points=frozenset({"before_reply", "blocked"}))
+    assert outcomes(program, faults) == {42}
+    gc.collect()
+    assert caplog.records == []
+
+
+ENDED: list[str] = []
+
+
+def ends() -> None:
+    ENDED.append("finally")
+
+
+@ag.remote(max_retries=0)
+def cleans_up(cell: Any) -> None:
+    try:
+        ag.get(cell.get.remote())
+    finally:
+        ends()
+
+
+def test_no_finally_runs_when_a_process_is_killed() -> None:
+    sim.share(__name__, "ENDED")
+
+    def program() -> tuple[bool, tuple[str, ...]]:
+        ENDED.clear()
+        try:
+            ag.get(cleans_up.remote(Cell.remote()))
+        except WorkerCrashedError:
+            return False, tuple(ENDED)
+        return True, tuple(ENDED)
+
+    faults = sim.Faults(kill=1, actors=False, kill_points=frozenset({"blocked", "send"}))
+    assert outcomes(program, faults) == {(True, ("finally",)), (False, ())}
 
 
 def test_process_may_die_after_its_last_send_and_before_its_reply() -> None:

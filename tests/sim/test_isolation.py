@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ import actorgrid as ag
 from actorgrid import sim
 from actorgrid.exceptions import SharedStateLeak
 from actorgrid.sim import isolation
+from tests.sim import leaky
 from tests.zoo.shared_state import Cell
 
 seen: list[int] = []
@@ -31,6 +32,7 @@ def as_before() -> Iterator[None]:
     nested["seen"].clear()
     cache.clear()
     isolation._harmless.clear()
+    leaky.clear()
     count = 0
 
 
@@ -157,3 +159,96 @@ def test_leak_cannot_be_swallowed_by_the_program() -> None:
                 pass
 
     assert isinstance(sim.run(program).error, SharedStateLeak)
+
+
+# ------------------------------------------------------------------------- every way to keep something in a module
+
+
+@ag.remote
+def hit_module_global() -> int:
+    leaky.counter += 1
+    return leaky.counter
+
+
+@ag.remote
+def hit_after_import() -> int:
+    from tests.sim.leaky import note as known_by_another_name
+
+    return known_by_another_name(1)
+
+
+def import_and_note() -> int:
+    import tests.sim.leaky
+
+    return tests.sim.leaky.note(1)
+
+
+STYLES: dict[str, tuple[Callable[[], int], str]] = {
+    "function of a module": (lambda: leaky.note(1), "global tests.sim.leaky.seen"),
+    "method of a class": (lambda: leaky.Total().append(1), "global tests.sim.leaky.seen"),
+    "attribute of a class": (leaky.Total.count_one, "class attribute tests.sim.leaky.Total.count"),
+    "instance": (lambda: leaky.total.hit(), "global tests.sim.leaky.total"),  # noqa: PLW0108  # not the method itself
+    "instance with slots": (lambda: leaky.slotted.hit(), "global tests.sim.leaky.slotted"),  # noqa: PLW0108  # see above
+    "partial": (lambda: leaky.note_one(), "global tests.sim.leaky.seen"),  # noqa: PLW0108  # see above
+    "bound method": (lambda: leaky.hit_total(), "global tests.sim.leaky.hit_total"),  # noqa: PLW0108  # see above
+    "closure": (lambda: leaky.step(), "variable tests.sim.leaky.make_step.<locals>.step.value"),  # noqa: PLW0108  # see above
+    "default argument": (lambda: leaky.remember(1), "default argument tests.sim.leaky.remember"),
+    "counter": (leaky.number, "global tests.sim.leaky.numbers"),
+    "table of functions": (lambda: leaky.table["note"](1), "global tests.sim.leaky.seen"),
+    "decorated function": (lambda: leaky.wrapped(1), "global tests.sim.leaky.seen"),
+    "import in a function": (import_and_note, "global tests.sim.leaky.seen"),
+}
+
+
+@ag.remote
+def perform(code: Callable[[], int]) -> int:
+    return code()
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_every_way_to_keep_something_in_a_module_is_a_leak(style: str) -> None:
+    code, name = STYLES[style]
+    error = sim.run(two_at_once, ag.remote(code)).error
+    assert isinstance(error, SharedStateLeak)
+    assert f"refers to the {name}," in str(error)
+
+
+@pytest.mark.parametrize("task", [hit_module_global, hit_after_import])
+def test_module_that_a_task_names_itself_is_followed(task: Any) -> None:
+    assert isinstance(sim.run(two_at_once, task).error, SharedStateLeak)
+
+
+@ag.remote
+class Slow:
+    def total(self, cell: Any) -> int:
+        leaky.counter += 0
+        ag.get(cell.get.remote())
+        return leaky.counter
+
+
+def test_change_that_a_call_sees_after_it_has_begun_is_a_leak() -> None:
+    def program() -> None:
+        first = Slow.remote().total.remote(Cell.remote())
+        ag.get([first, hit_module_global.remote()])
+
+    assert isinstance(sim.explore(program, runs=20).failures[0].run.error, SharedStateLeak)
+
+
+def look_after_tasks() -> int:
+    ag.get(append.remote(1))
+    return len(seen)
+
+
+def change_before_tasks() -> int:
+    seen.append(1)
+    return int(ag.get(append.remote(1)))
+
+
+@pytest.mark.parametrize("program", [look_after_tasks, change_before_tasks])
+def test_main_program_and_its_tasks_share_nothing_either(program: Callable[[], int]) -> None:
+    assert isinstance(sim.run(program).error, SharedStateLeak)
+
+
+def test_attribute_of_a_class_may_be_declared_harmless() -> None:
+    sim.share("tests.sim.leaky", "Total.count")
+    assert sim.run(two_at_once, ag.remote(leaky.Total.count_one)).value == [1, 2]

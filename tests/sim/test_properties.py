@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
 
 import pytest
 
@@ -16,6 +15,21 @@ from actorgrid import sim
 from actorgrid.exceptions import DeadlockError, LivelockError, SimulationError
 from tests.zoo import locks
 from tests.zoo.shared_state import Cell, read_then_write
+
+
+@pytest.mark.parametrize("closes", [False, True])
+def test_always_is_checked_after_the_last_event(closes: bool) -> None:
+    def program() -> None:
+        if closes:
+            ag.init()
+        cell = Cell.remote()
+        ag.get(cell.get.remote())
+        sim.always("small", lambda: sim.peek(cell).value < 1)
+        ag.get(cell.add.remote(1))
+        if closes:
+            ag.shutdown()
+
+    assert str(sim.run(program).error) == "always: 'small' does not hold"
 
 
 def test_always_is_checked_after_every_event() -> None:
@@ -126,23 +140,6 @@ def test_program_that_goes_on_for_ever_is_ended() -> None:
             time.sleep(1)
 
     assert isinstance(sim.run(program, max_events=1000).error, LivelockError)
-
-
-def test_readonly_method_that_writes_is_an_error() -> None:
-    @ag.remote
-    class Liar:
-        def __init__(self) -> None:
-            self.reads = 0
-
-        @ag.method(readonly=True)
-        def read(self) -> int:
-            self.reads += 1
-            return self.reads
-
-    def program() -> Any:
-        return ag.get(Liar.remote().read.remote())
-
-    assert "readonly=True and changed its actor" in str(sim.run(program).error)
 
 
 def test_every_outcome_on_real_processes_is_one_of_the_simulated() -> None:

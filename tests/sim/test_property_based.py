@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
+import hypothesis.control
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -64,6 +66,32 @@ def test_schedule_in_the_note_replays_the_failure() -> None:
     note = next(note for note in caught.value.__notes__ if note.startswith("schedule "))
     replayed = sim.replay(note.split()[1].rstrip(","), account)
     assert isinstance(replayed.error, AssertionError)
+
+
+def test_without_the_engine_of_hypothesis_its_public_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = hypothesis.control.current_build_context
+    draws: list[int] = []
+
+    def context() -> Any:
+        def draw(strategy: Any) -> Any:
+            draws.append(1)
+            return data.draw(strategy)
+
+        data = real().data
+        return SimpleNamespace(data=SimpleNamespace(draw=draw))
+
+    @QUICK
+    @given(st.none())
+    def withdraws(_: None) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(hypothesis.control, "current_build_context", context)
+            with sim.world():
+                account()
+
+    with pytest.raises(AssertionError) as caught:
+        withdraws()
+    assert draws
+    assert any("1 deviations" in note for note in caught.value.__notes__)
 
 
 def test_hypothesis_stops_once_every_schedule_was_tried() -> None:

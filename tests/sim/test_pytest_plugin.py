@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 import time
@@ -55,6 +56,49 @@ def test_decorated_test_fails_with_the_report_and_is_replayed_by_option(tmp_path
 def test_number_of_schedules_is_an_option(tmp_path: Path) -> None:
     said = run_pytest(tmp_path, "--actorgrid-runs=1")
     assert "2 passed" in said
+
+
+def test_seed_is_an_option(tmp_path: Path) -> None:
+    text = "import random\nfrom actorgrid import sim\n"
+    text += "@sim.test(runs=1)\ndef test_it():\n    print('drew', random.random())\n"
+    (tmp_path / "test_seed.py").write_text(text + "def test_grid(sim_grid):\n    print('drew', random.random())\n")
+
+    def drawn(seed: int) -> set[str]:
+        return set(re.findall(r"drew \S+", run_pytest(tmp_path, f"--actorgrid-seed={seed}", "-k", "seed.py")))
+
+    one = drawn(1)
+    assert one
+    assert one == drawn(1)
+    assert one.isdisjoint(drawn(2))
+
+
+def test_summary_says_of_which_tests_hypothesis_has_tried_every_schedule(tmp_path: Path) -> None:
+    text = """
+from hypothesis import given, settings, strategies as st
+from actorgrid import sim
+from tests.zoo.shared_state import token_ring_fixed, lost_update_fixed
+
+@settings(max_examples=2000, deadline=None, database=None)
+@given(st.booleans())
+def test_all(_):
+    with sim.world():
+        lost_update_fixed()
+
+@settings(max_examples=3, deadline=None, database=None)
+@given(st.none())
+def test_some(_):
+    with sim.world():
+        lost_update_fixed()
+
+@settings(database=None)
+@given(st.booleans())
+def test_without_a_schedule(_):
+    pass
+"""
+    (tmp_path / "test_exhaustive.py").write_text(text, encoding="utf-8")
+    said = [line for line in run_pytest(tmp_path, "-k", "exhaustive.py").splitlines() if "exhaustive: " in line]
+    (line,) = said
+    assert "test_exhaustive.py::test_all: every input and every schedule there is was tried" in line
 
 
 @sim.test(runs=50, prove_below=100)

@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 import actorgrid as ag
 from actorgrid import sim
-from tests.zoo import locks, shared_state
+from tests.zoo import actors, locks, shared_state
+from tests.zoo.catalogue import ZOO, Animal
 
 
 def report_of(program: object, faults: sim.Faults | None = None) -> str:
@@ -52,6 +57,55 @@ def test_report_fits_on_a_screen_however_long_the_run_was() -> None:
         cell = shared_state.Cell.remote()
         for _ in range(200):
             ag.get(cell.get.remote())
-        raise ValueError("in the end")
+        raise ValueError("in the end " * 50)
 
-    assert len(report_of(program).splitlines()) <= 60
+    fits(report_of(program))
+
+
+def fits(report: str) -> None:
+    """Hold the report against a screen; only the line that replays it may be longer."""
+    lines = report.splitlines()
+    assert len(lines) <= 50
+    assert max(len(line) for line in lines[:-1]) <= 120
+    assert lines[-1].startswith("replay it:  ")
+
+
+@pytest.mark.parametrize(
+    "animal", [each for each in ZOO if not each.slow and (each.deviations > 1 or not each.classes)]
+)
+def test_report_of_a_large_animal_fits_and_marks_every_deviation(animal: Animal) -> None:
+    failure = sim.explore(animal.buggy, *animal.args, runs=2500, faults=animal.faults).failures[0]
+    fits(failure.report)
+    assert failure.report.count("<-- deviates") == len(failure.schedule.deviations)
+
+
+@pytest.mark.parametrize("program", [actors.wait_order, locks.sync01, locks.philosophers])
+def test_deviation_is_marked_once_wherever_it_was_decided(program: Any) -> None:
+    failure = sim.explore(program, runs=500).failures[0]
+    assert failure.report.count("<-- deviates") == len(failure.schedule.deviations)
+
+
+def test_draws_of_the_program_have_a_row_of_their_own() -> None:
+    def program() -> None:
+        cell = shared_state.Cell.remote()
+        assert not sim.buggify("unlucky")
+        ag.get(cell.get.remote())
+
+    (line,) = [line for line in report_of(program).splitlines() if "<-- deviates" in line]
+    assert "[buggify] unlucky" in line
+    assert "test_report.py:" in line
+
+
+def test_deviation_far_from_the_end_is_shown() -> None:
+    def program() -> None:
+        cell = shared_state.Cell.remote()
+        ag.get(cell.get.remote())
+        unlucky = sim.buggify("unlucky")
+        for _ in range(100):
+            ag.get(cell.get.remote())
+        assert not unlucky
+
+    report = report_of(program)
+    assert "[buggify] unlucky" in report
+    assert "..." in report
+    fits(report)

@@ -64,6 +64,7 @@ SHAPES = {
     "Stopped": (95, "worker stopped"),
     "Quit": (96, ""),
     "Spared": (97, "worker task"),
+    "LinkLost": (98, "worker"),
 }  # fmt: skip
 
 

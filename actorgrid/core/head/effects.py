@@ -65,10 +65,15 @@ class MuteOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class Die:
+    """Die without a word once everything is sent: a recorded run is played, and the head died there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """End the grid; ``reason`` is empty for an orderly end."""
 
     reason: str
 
 
-Effect = SpawnWorker | SignalWorker | CloseWorker | ShowSegment | PunchExtent | DropSegment | MuteOutput | Stop
+Effect = SpawnWorker | SignalWorker | CloseWorker | ShowSegment | PunchExtent | DropSegment | MuteOutput | Die | Stop

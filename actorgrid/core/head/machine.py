@@ -176,6 +176,8 @@ class Head:
             workers.spawn_failed(message)
         elif isinstance(message, messages.Spared):
             workers.spared(message)
+        elif isinstance(message, messages.LinkLost):
+            workers.link_lost(message)
         else:
             workers.stopped(message)
 

@@ -65,9 +65,16 @@ def _explain(head: Head, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _missing(head: Head, body: dict[str, Any]) -> dict[str, Any] | None:
-    """What of a recorded run has not come to pass: a list of sentences."""
+    """What of a recorded run has not come to pass: a list of sentences; and how often something was said."""
     del body
-    return None if head.stage is None else {"missing": head.stage.missing()}
+    return (
+        None
+        if head.stage is None
+        else {
+            "missing": head.stage.missing(),
+            "turns": head.stage.turns,
+        }
+    )
 
 
 _ANSWERS: dict[str, Callable[[Head, dict[str, Any]], dict[str, Any] | None]] = {

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actorgrid.core.messages import CreateActor, Kill, Kind, Script, Submit
+from actorgrid.core.head.effects import Die
+from actorgrid.core.messages import HEAD, CreateActor, Kill, Kind, Query, Script, Submit
 from actorgrid.core.states import ActorState, TaskState
 
 if TYPE_CHECKING:
@@ -22,7 +23,19 @@ if TYPE_CHECKING:
 class Stage:
     """How far a recorded run has been played."""
 
-    __slots__ = ("dying", "finished", "head", "kills", "mute", "paths", "said", "script", "started", "swallowed")
+    __slots__ = (
+        "dying",
+        "finished",
+        "head",
+        "kills",
+        "mute",
+        "paths",
+        "said",
+        "script",
+        "started",
+        "swallowed",
+        "turns",
+    )
 
     def __init__(self, head: Head, script: Script) -> None:
         self.head = head
@@ -41,14 +54,15 @@ class Stage:
         self.swallowed: dict[int, int] = {}
         #: Workers that died at a send.
         self.mute: set[int] = set()
+        #: How often anybody has said something that is more than a question: who watches sees whether all is quiet.
+        self.turns = 0
 
     def admit(self, task: Task) -> None:
         """Give a submission its path."""
         message = task.message
         parent = self.paths.get(message.parent)
         self.paths[message.task] = f"{parent}.{message.nth}" if parent is not None else str(message.nth)
-        if parent is not None:
-            self.said[parent] = self.said.get(parent, 0) + 1
+        self.said[parent or ""] = self.said.get(parent or "", 0) + 1
 
     def pump(self, actor: Actor, worker: Worker) -> None:
         """Send the calls whose turn it is."""
@@ -107,10 +121,19 @@ class Stage:
             return
         if not self._reached(kill.said, self.said):
             return
+        if kill.victim == HEAD:
+            self._end(kill)
+            return
         for worker in self.head.workers.table.values():
             if self._is_victim(worker, kill):
                 self._kill(worker)
                 return
+
+    def _end(self, kill: Kill) -> None:
+        """The head itself is to die, once the calls that were running then have started."""
+        if self._reached(kill.started, self.started):
+            self.kills += 1
+            self.head.effects.append(Die())
 
     def _is_victim(self, worker: Worker, kill: Kill) -> bool:
         """Return whether this is the process, and it has come as far as it was when it died."""
@@ -124,6 +147,8 @@ class Stage:
 
     def heard(self, peer: Peer, batch: list[Any]) -> list[Any]:
         """Return what of a frame was said: a process that dies at a send says nothing from there on."""
+        if not all(isinstance(message, Query) for message in batch):
+            self.turns += 1
         if peer.worker is None:
             return batch
         if peer.worker.number in self.mute:
@@ -167,4 +192,8 @@ class Stage:
             for where, order in self.script.orders.items()
             if self.started.get(where, 0) < len(order)
         ]
-        return said + [f"process of {kill.victim} was to die" for kill in self.script.kills[self.kills :]]
+        return said + [f"{_whose(kill.victim)} was to die" for kill in self.script.kills[self.kills :]]
+
+
+def _whose(victim: str) -> str:
+    return "the head" if victim == HEAD else f"process of {victim}"

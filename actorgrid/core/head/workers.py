@@ -21,6 +21,7 @@ from actorgrid.core.messages import (
     Exiting,
     Group,
     Interrupt,
+    LinkLost,
     Notice,
     Resumed,
     Revoke,
@@ -43,6 +44,8 @@ KEEP_IDLE: Final = 1.0
 STRIKES: Final = 3
 #: Seconds after which a forced end that came too early for its task is tried again.
 ONCE_MORE: Final = 0.05
+#: A worker that has closed a link and lives on after so long (seconds) is killed: it can neither hear nor answer.
+MUTE_LIMIT: Final = 1.0
 #: Workers started ahead of any need at once.
 MOST_PRESTARTED: Final = 16
 
@@ -258,6 +261,16 @@ class Workers:
         worker = self.table.get(number)
         if worker is not None and worker.stopped:
             self.kill(worker, f"was stopped by a signal for {self.head.config.stopped_limit:g} s and killed")
+
+    def link_lost(self, message: LinkLost) -> None:
+        """The worker can no longer be talked to: its process is about to end, or user code has closed its end."""
+        if message.worker in self.table:
+            self.head.alarms.set(self.head.now + MUTE_LIMIT, self._mute_too_long, message.worker)
+
+    def _mute_too_long(self, number: int) -> None:
+        worker = self.table.get(number)
+        if worker is not None and not worker.stopped:
+            self.kill(worker, "closed its link to the grid and was killed")
 
     def _gone(self, worker: Worker, message: Exited, how: str) -> None:
         dispatch = self.head.dispatch

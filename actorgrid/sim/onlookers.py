@@ -1,0 +1,189 @@
+"""Onlookers: what a program does that shows it more of the others than the order in which actors start calls.
+
+Processes share nothing, so when a task starts, and how long a process thinks before it does something, nobody can tell:
+unless somebody has a timeout, looks at the clock, asks for a name, cancels, kills, or takes the first of several
+errors. Then it matters, and what took no time becomes an event that others may come before:
+
+* a task or a constructor starts ("start"),
+* a process goes on with something that others can tell the time of ("aside"),
+* a kill or a cancellation reaches its victim ("late").
+
+Number 0 is always the dull one: at once. Only programs with onlookers pay for these choices: a run notes what it would
+have ``needed`` to hold back, and the search begins again with ``holds`` at that. A schedule says what was held back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from enum import IntEnum
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from actorgrid.core import messages as m
+from actorgrid.core.messages import Kind
+from actorgrid.sim.choices import Event
+from actorgrid.sim.fibers import Fiber
+
+if TYPE_CHECKING:
+    from actorgrid.sim.host import SimHost
+    from actorgrid.sim.world import World
+
+
+class Holds(IntEnum):
+    """What does not happen at once in a run."""
+
+    NOTHING = 0
+    #: Tasks start when they are chosen.
+    TASKS = 1
+    #: Constructors, too; whoever does something that others can tell the time of may be slow; kills may come late.
+    ALL = 2
+
+
+#: Words to the head of which others can notice what comes of them.
+_DEEDS: Final = frozenset({m.Submit, m.CreateActor, m.KillActor, m.Cancel})
+
+
+class _Aside(NamedTuple):
+    """A fiber that lets others go first, what it is about to do, and to which task or actor (0: to none)."""
+
+    fiber: Fiber
+    nth: int
+    label: str
+    victim: int
+
+
+class _Late(NamedTuple):
+    """What is on its way to a victim."""
+
+    label: str
+    victim: int
+    arrive: Callable[[], None]
+
+
+class Onlookers:
+    """The onlookers of one run, and what is held back because of them."""
+
+    def __init__(self, world: World, holds: Holds) -> None:
+        self._world = world
+        self.holds = holds
+        #: What must be held back for nothing to be missed. Invariant: it only grows.
+        self.needs = Holds.NOTHING
+        self._aside: dict[Fiber, _Aside] = {}
+        self._late: dict[tuple[str, int], _Late] = {}
+        #: How often each of these has been there, by name.
+        self._times: Counter[str] = Counter()
+        #: The processes that have looked at the clock.
+        self._glancers: set[int] = set()
+        #: What would have to be held back for their sake.
+        self._glances = Holds.NOTHING
+        self._named = 0
+        #: A constructor failed: whoever calls the actor hears of that, sooner or later.
+        self.stillborn = False
+        #: First errors of several, which the program may have survived.
+        self._errors: list[BaseException] = []
+
+    # -- what is seen
+
+    def need(self, holds: Holds) -> None:
+        """Somebody can tell the time of what ``holds`` names."""
+        self.needs = max(self.needs, holds)
+
+    def glance(self) -> None:
+        """Somebody looks at the clock: two who do can compare what they saw."""
+        fiber = self._world.fibers.current
+        if fiber is None:
+            return
+        host: SimHost | None = fiber.home
+        self._glancers.add(0 if host is None else host.client.number)
+        # Whoever has just said something may be slow now. The others could have been slow before they began.
+        may_be_slow = (
+            host is not None and any(type(each) in _DEEDS for each in host.client.outbox) and not host.is_reader()
+        )
+        self._glances = max(self._glances, Holds.ALL if may_be_slow or _is_constructed(host) else Holds.TASKS)
+        if len(self._glancers) > 1:
+            self.need(self._glances)
+        if may_be_slow:
+            self.step_aside("looks at the clock")
+
+    def name(self) -> None:
+        """An actor gets a name: whoever comes second hears that it is taken."""
+        self._named += 1
+        if self._named > 1:
+            self.need(Holds.ALL)
+
+    def first_error(self, error: BaseException) -> None:
+        """A ``get`` of several objects raises this: in another run it may be another one."""
+        self._errors.append(error)
+
+    def ended(self, error: BaseException | None) -> None:
+        """The program is over, and ended with ``error``."""
+        if any(each is not error for each in self._errors):
+            self.need(Holds.TASKS)
+        self._errors.clear()
+        if self.stillborn and self.needs:
+            self.need(Holds.ALL)
+
+    # -- what is held back
+
+    def held(self, kind: Kind) -> bool:
+        """Return whether such a thing waits until it is chosen."""
+        if kind is Kind.METHOD:
+            return True
+        return self.holds >= (Holds.TASKS if kind is Kind.TASK else Holds.ALL)
+
+    def step_aside(self, label: str, victim: int = 0) -> None:
+        """Let others go first, or not: the calling fiber is about to do something that they could tell the time of."""
+        fiber = self._world.fibers.current
+        if self.holds < Holds.ALL or fiber is None or fiber in self._aside:
+            return
+        self._times[fiber.name] += 1
+        aside = _Aside(fiber, self._times[fiber.name], f"{fiber.name} {label}", victim)
+        self._aside[fiber] = aside
+        try:
+            while self._aside.get(fiber) is aside:
+                self._world.fibers.park(label)
+        finally:
+            self._aside.pop(fiber, None)
+
+    def on_its_way(self, label: str, victim: int, arrive: Callable[[], None]) -> None:
+        """Have ``arrive`` called when that is chosen; without onlookers, now."""
+        if self.holds < Holds.ALL:
+            arrive()
+        else:
+            self._times[label] += 1
+            self._late[label, self._times[label]] = _Late(label, victim, arrive)
+
+    def threaten(self, *victims: int) -> bool:
+        """Return whether a kill or a cancellation of one of these (tasks, actors) is under way."""
+        if not self._late and not self._aside:
+            return False
+        under_way = {each.victim for each in self._late.values()} | {each.victim for each in self._aside.values()}
+        return any(victim in under_way for victim in victims if victim)
+
+    def events(self) -> list[Event]:
+        """Return what may arrive or go on, the dullest first."""
+        if not self._late and not self._aside:
+            return []
+        arrivals = [
+            Event("late", each.label, key[1], each.label, partial(self._arrive, key))
+            for key, each in self._late.items()
+        ]
+        return arrivals + [
+            Event("aside", each.fiber.name, each.nth, each.label, partial(self._go_on, each.fiber))
+            for each in self._aside.values()
+            if each.fiber.parked and not each.fiber.dead
+        ]
+
+    def _arrive(self, key: tuple[str, int]) -> None:
+        self._late.pop(key).arrive()
+
+    def _go_on(self, fiber: Fiber) -> None:
+        del self._aside[fiber]
+        self._world.fibers.wake(fiber)
+
+
+def _is_constructed(host: SimHost | None) -> bool:
+    """Return whether what runs in this process now is a constructor."""
+    running = host.running() if host is not None else None
+    return running is not None and running.spec.kind is Kind.ACTOR

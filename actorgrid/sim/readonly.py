@@ -1,0 +1,144 @@
+"""Whether a method that is marked ``readonly=True`` leaves its actor as it was.
+
+It is looked at from each moment the method goes on to the next at which it waits: what happens meanwhile others do.
+What cannot be pickled (a lock, a file, a lambda) counts as changed if it is another object.
+
+This file may not know who runs methods.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import types
+import warnings
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from actorgrid.exceptions import SimulationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from actorgrid.sim.fibers import Fiber
+
+#: Packages whose objects are means, not state: a lock that is held across a wait is no change.
+_MEANS: Final = frozenset(
+    {"actorgrid", "asyncio", "_asyncio", "concurrent", "contextvars", "_contextvars", "greenlet", "logging", "socket",
+     "_thread", "threading", "weakref", "_weakref"}
+)  # fmt: skip
+_CODE: Final = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType)
+
+
+def _same(kind: str, key: int) -> None:
+    """Stand for an object that is compared by identity, or a reference or handle, by what it names."""
+
+
+class _Print(pickle.Pickler):
+    """Pickles what can be, and the identity of everything else."""
+
+    def __init__(self, file: io.BytesIO, kept: list[Any]) -> None:
+        super().__init__(file, protocol=5)
+        self._kept = kept
+
+    def reducer_override(self, obj: Any) -> Any:
+        """See ``pickle.Pickler``."""
+        if obj is _same:
+            return NotImplemented
+        kind = type(obj)
+        if isinstance(obj, _CODE) or kind.__module__.partition(".")[0] in _MEANS:
+            return self._identity(obj)
+        try:
+            reduced = obj.__reduce_ex__(5)
+        except Exception:  # noqa: BLE001  # whatever keeps it from being pickled
+            return self._identity(obj)
+        return reduced if isinstance(reduced, tuple) else self._identity(obj)
+
+    def _identity(self, obj: Any) -> Any:
+        ours = type(obj).__module__.startswith("actorgrid.")  # references and handles hash by what they name
+        self._kept.append(obj)  # its identity is its own as long as it lives
+        return _same, (type(obj).__qualname__, hash(obj) if ours else id(obj))
+
+
+class Watch:
+    """Looks at one call of a readonly method."""
+
+    def __init__(self, name: str, instance: Any) -> None:
+        self._name = name
+        self._instance = instance
+        self._before: bytes | None = None
+        self._kept: list[Any] = []
+        self._changed = False
+
+    def begin(self) -> None:
+        """The method goes on."""
+        self._before = self._state()
+
+    def end(self) -> None:
+        """The method waits, or is over."""
+        self._changed = self._changed or self._before != self._state()
+
+    def verdict(self) -> SimulationError | None:
+        """Return what the call ends with if it changed its actor."""
+        if not self._changed:
+            return None
+        return SimulationError(f"{self._name} is marked readonly=True and changed its actor")
+
+    def _state(self) -> bytes | None:
+        instance, file = self._instance, io.BytesIO()
+        slots = [name for kind in type(instance).__mro__ for name in _names(vars(kind).get("__slots__", ()))]
+        state = {name: getattr(instance, name, None) for name in slots if name not in {"__dict__", "__weakref__"}}
+        state.update(getattr(instance, "__dict__", {}))
+        try:
+            _Print(file, self._kept).dump(state)
+        except Exception as error:  # noqa: BLE001  # a __getstate__ that fails, a list that is too deep
+            warnings.warn(f"{self._name} is taken at its word to be readonly: {error!r}", RuntimeWarning, stacklevel=2)
+            return None
+        return file.getvalue()
+
+    @contextmanager
+    def step(self, fiber: Fiber | None) -> Iterator[None]:
+        """Look at a step that ``fiber`` runs; when it parks in the middle of that, others have their turn."""
+        self.begin()
+        outer = None
+        if fiber is not None:
+            outer, fiber.watch = fiber.watch, self
+        try:
+            yield
+        finally:
+            if fiber is not None:
+                fiber.watch = outer
+            self.end()
+
+
+class Watched:
+    """An awaitable whose every step is looked at."""
+
+    def __init__(self, awaitable: Awaitable[Any], watch: Watch, fiber: Callable[[], Fiber | None]) -> None:
+        self._awaitable = awaitable
+        self._watch = watch
+        self._fiber = fiber
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        """Await it."""
+        steps: Any = self._awaitable.__await__()
+        error: BaseException | None = None
+        while True:
+            try:
+                with self._watch.step(self._fiber()):
+                    waits_for = steps.send(None) if error is None else steps.throw(error)
+            except StopIteration as over:
+                return over.value
+            error = None
+            try:
+                yield waits_for
+            except GeneratorExit:
+                steps.close()
+                raise
+            except BaseException as thrown:  # noqa: BLE001  # a cancellation: it is for what is awaited
+                error = thrown
+
+
+def _names(slots: Any) -> tuple[str, ...]:
+    return (slots,) if isinstance(slots, str) else tuple(slots)

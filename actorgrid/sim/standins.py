@@ -1,0 +1,77 @@
+"""What stands for a function of Python while a world is open: to simulated code something else, to all others itself.
+
+There is one stand-in for each name, for ever, whatever worlds come and go. So a module that is imported in the middle
+of a run, and keeps what it has found under ``time.monotonic``, has virtual time in every run, and real time outside.
+
+This file may not know what any of them does.
+"""
+
+from __future__ import annotations
+
+import _thread
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from actorgrid.sim.world import World
+
+real_ident: Final = _thread.get_ident
+#: Thread -> the world that is open in it.
+open_worlds: Final[dict[int, World]] = {}
+
+
+def simulating() -> World | None:
+    """Return the world whose code runs now, None if it is nobody's: pytest, Hypothesis, another thread ask, too."""
+    world = open_worlds.get(real_ident())
+    return world if world is not None and world.fibers.current is not None else None
+
+
+class StandIn:
+    """The stand-in for a function of a module. Like the builtin it stands for, it never becomes a method."""
+
+    def __init__(self, owner: Any, name: str, real: Callable[..., Any]) -> None:
+        self.real = real
+        #: What simulated code calls instead, by the thread that its world is open in.
+        self.virtual: dict[int, Callable[..., Any]] = {}
+        self.__name__ = name
+        self.__qualname__ = name if isinstance(owner, ModuleType) else f"{owner.__qualname__}.{name}"
+        self.__module__ = owner.__name__ if isinstance(owner, ModuleType) else owner.__module__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the one or the other."""
+        thread = real_ident()
+        virtual = self.virtual.get(thread)
+        if virtual is None or open_worlds[thread].fibers.current is None:
+            return self.real(*args, **kwargs)
+        return virtual(*args, **kwargs)
+
+    def __reduce__(self) -> str:
+        return self.__qualname__  # by name: on the other side it is whatever is called so there
+
+    def __repr__(self) -> str:
+        return f"<{self.__module__}.{self.__qualname__}, or what stands for it in a simulation>"
+
+    def installed(self, owner: Any) -> Any:
+        """Return what is put in the place of the real one: where that becomes a method, something that does so, too."""
+        if isinstance(owner, ModuleType):
+            return self
+
+        def method(*args: Any, **kwargs: Any) -> Any:
+            return self(*args, **kwargs)
+
+        return method
+
+
+#: (module or class, name) -> what stands for it, and what is put in its place.
+_made: Final[dict[tuple[Any, str], tuple[StandIn, Any]]] = {}
+
+
+def stand_in_for(owner: Any, name: str) -> tuple[StandIn, Any]:
+    """Return the stand-in for what a module or class has under a name, and what is put in its place."""
+    real = vars(owner)[name]
+    known = _made.get((owner, name))
+    if known is None or (real is not known[0].real and real is not known[1]):
+        made = StandIn(owner, name, real)
+        known = _made[owner, name] = made, made.installed(owner)
+    return known

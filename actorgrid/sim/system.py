@@ -1,0 +1,152 @@
+"""What simulated code finds in place of the operating system: processes, signals, descriptors, programs to start."""
+
+from __future__ import annotations
+
+import _posixsubprocess
+import _thread
+import errno
+import os
+import select
+import selectors
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from actorgrid.exceptions import SimulationError
+from actorgrid.sim.host import SimHost
+
+if TYPE_CHECKING:
+    from actorgrid.sim.worker import Worker
+    from actorgrid.sim.world import World
+
+#: Standard input, output and error.
+LAST_STANDARD: Final = 2
+#: What the main program's process is called; and the parent of every process.
+MAIN: Final = 1000
+PARENT: Final = 1
+
+Gate = Callable[[Any, str, Callable[..., Any]], None]
+Refusal = Callable[[Any, str, str], None]
+
+
+class System:
+    """The operating system of one world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def install(self, gate: Gate, refuse: Refusal) -> None:
+        """Put everything in place with these two."""
+        self._processes(gate, refuse)
+        self._signals(gate, refuse)
+        self._waiting(gate, refuse)
+
+    def _processes(self, gate: Gate, refuse: Refusal) -> None:
+        gate(os, "getpid", self.getpid)
+        gate(os, "getppid", lambda: PARENT)
+        gate(os, "kill", self.kill)
+        gate(os, "_exit", self.exit)
+        gate(os, "times", lambda: os.times_result((0.0, 0.0, 0.0, 0.0, self.world.clock.monotonic())))
+        for name in ("wait", "waitpid", "waitid", "wait3", "wait4"):
+            gate(os, name, _no_children)
+        if not self.world.loud:  # os.environ calls them, and is a copy in a run that ends; it starts no programs
+            for name in ("putenv", "unsetenv"):
+                gate(os, name, lambda *_: None)
+        real_close = os.close
+        gate(os, "close", lambda fd: real_close(fd) if fd > LAST_STANDARD else _keep_open(fd))
+        for name in ("fork", "forkpty"):
+            refuse(os, name, "a simulated process cannot be copied")
+        refuse(os, "abort", "it would end the one real process; use os.kill(os.getpid(), signal.SIGABRT)")
+        refuse(_posixsubprocess, "fork_exec", "other processes are outside of the simulation")
+        for module, name in (
+            (_thread, "start_new_thread"), (_thread, "start_new"), (_thread, "start_joinable_thread"),
+            (threading, "_start_new_thread"), (threading, "_start_joinable_thread"),
+        ):  # fmt: skip
+            if hasattr(module, name):
+                refuse(module, name, "use threading.Thread")
+
+    def _signals(self, gate: Gate, refuse: Refusal) -> None:
+        gate(signal, "signal", lambda number, _handler: signal.getsignal(number))
+        gate(signal, "raise_signal", lambda number: self.kill(self.getpid(), number))
+        for name in (
+            "alarm", "setitimer", "pause", "sigwait", "sigwaitinfo", "sigtimedwait", "pthread_kill", "pthread_sigmask",
+            "set_wakeup_fd", "siginterrupt", "pidfd_send_signal",
+        ):  # fmt: skip
+            refuse(signal, name, "signals belong to the one real process")
+        refuse(os, "killpg", "simulated processes have no groups")
+
+    def _waiting(self, gate: Gate, refuse: Refusal) -> None:
+        why = "it would wait in real time; use select.select with a timeout, or asyncio"
+        refuse(select, "poll", why)
+        refuse(select, "epoll", why)
+        refuse(selectors.PollSelector, "_selector_cls", why)
+        refuse(selectors.EpollSelector, "_selector_cls", why)
+        waits = self._select(select.select)
+        gate(select, "select", waits)
+        gate(selectors.SelectSelector, "_select", waits)
+
+    def _select(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def wait(readable: Any, writable: Any, others: Any, timeout: float | None = None) -> Any:
+            """Look at once, and again when the virtual time is over: nobody outside of this process is waited for."""
+            ready = real(readable, writable, others, 0)
+            if any(ready) or timeout == 0:
+                return ready
+            if timeout is None:
+                raise SimulationError("the simulator cannot run select.select: without a timeout it waits for ever")
+            self.world.sleep(timeout)
+            return real(readable, writable, others, 0)
+
+        return wait
+
+    def _home(self) -> SimHost | None:
+        fiber = self.world.fibers.current
+        home = fiber.home if fiber is not None else None
+        return home if isinstance(home, SimHost) else None
+
+    def share(self) -> None:
+        """The process whose code runs does more than one thing at a time from now on."""
+        home = self._home()
+        if home is not None:
+            home.share()
+
+    def getpid(self) -> int:
+        """See ``os.getpid``."""
+        home = self._home()
+        return home.pid if home is not None else MAIN
+
+    def _target(self, pid: int) -> Worker | None:
+        grid = self.world.grid
+        return grid.process(pid) if grid is not None else None
+
+    def kill(self, pid: int, number: int) -> None:
+        """Signal a simulated process."""
+        if pid == MAIN and number:
+            raise SimulationError(
+                f"the simulator cannot run os.kill({pid}, ...): signals do not reach the main program"
+            )
+        target = self._target(pid)
+        if target is None or not target.engine.alive:
+            raise ProcessLookupError(errno.ESRCH, "no simulated process has this id", pid)
+        home = self._home()
+        if number and home is not None and home is not target.engine:
+            home.act("kills a process", target.victim)
+        if number and target.engine.alive:
+            target.grid.died(target, -number)
+
+    def exit(self, status: int) -> NoReturn:
+        """End the simulated process."""
+        home = self._home()
+        target = self._target(home.pid) if home is not None else None
+        if target is not None:
+            target.grid.died(target, status)
+        sys.exit(status)
+
+
+def _keep_open(fd: int) -> NoReturn:
+    raise SimulationError(f"the simulator cannot run os.close({fd}): all simulated processes share it")
+
+
+def _no_children(*_args: Any, **_kwargs: Any) -> NoReturn:
+    raise ChildProcessError(errno.ECHILD, "a simulated process has no children")
