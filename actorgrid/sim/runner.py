@@ -32,7 +32,7 @@ _PLACE: Final = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
 _OURS: Final = re.compile(r"[/\\]actorgrid[/\\](sim|engine|api|core|wire)[/\\]|[/\\]lib[/\\]python3[^/\\]*[/\\]")
 
 #: After so many schedules their garbage is collected.
-COLLECT_EVERY: Final = 32
+COLLECT_EVERY: Final = 100
 
 
 @dataclass
