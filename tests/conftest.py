@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import sys
 from collections.abc import Iterator
@@ -43,6 +44,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_report_collectionfinish(config: pytest.Config) -> str:
     """Say which slow tests were picked."""
     return config.stash.get(_picked, "")
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of every later collection of garbage: tests ask for thousands of them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module", autouse=True)

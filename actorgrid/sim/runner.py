@@ -31,6 +31,9 @@ _PLACE: Final = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
 #: Frames of ours, and of what carries us, are nobody's fault.
 _OURS: Final = re.compile(r"[/\\]actorgrid[/\\](sim|engine|api|core|wire)[/\\]|[/\\]lib[/\\]python3[^/\\]*[/\\]")
 
+#: After so many schedules their garbage is collected.
+COLLECT_EVERY: Final = 100
+
 
 @dataclass
 class Run:
@@ -117,6 +120,7 @@ class Program:
 
     def run(self, policy: Policy, seed: int = 0, *, details: bool = False) -> Run:
         """Run it once. ``details``: keep every decision and tell the story."""
+        _collector.between_runs()
         choices = Choices(policy, record=[])
         world = World(
             choices, self.faults, max_events=self.max_events, checks=self.checks, level=self.level, holds=self.holds
@@ -222,20 +226,42 @@ def _without_us(error: BaseException) -> BaseException:
     return error.with_traceback(where)
 
 
+class _Collector:
+    """The garbage collector while many schedules run."""
+
+    def __init__(self) -> None:
+        self.users = 0
+        self.runs = 0
+
+    def between_runs(self) -> None:
+        """Collect, every so often: a world is a thousand objects that refer to each other."""
+        self.runs += 1
+        if self.users and self.runs % COLLECT_EVERY == 0:
+            gc.collect()
+
+
+_collector: Final = _Collector()
+
+
 @contextmanager
 def quiet_collector() -> Iterator[None]:
-    """Keep the garbage collector from deciding anything: when it runs depends on everything.
+    """Run many schedules: what they share is prepared once, and garbage is collected between two of them only.
 
-    What exists is frozen, so that the collection between two runs costs next to nothing.
+    When a collector runs by itself depends on everything, so it may not. What exists is frozen: a collection looks at
+    what the schedules have left and at nothing else. Who has frozen things before us would not like them unfrozen.
     """
     enabled = gc.isenabled()
-    gc.collect()
-    gc.freeze()
+    ours = gc.get_freeze_count() == 0
+    if ours:
+        gc.freeze()
     gc.disable()
+    _collector.users += 1
     try:
         with steady():
             yield
     finally:
-        gc.unfreeze()
+        _collector.users -= 1
+        if ours:
+            gc.unfreeze()
         if enabled:
             gc.enable()
