@@ -198,9 +198,16 @@ def _start(config: StartConfig, engine: str, seed: int | None) -> None:
 
 
 def _processes(config: StartConfig) -> Engine:
-    from actorgrid.runtime.driver import start
+    from actorgrid.runtime.spawn import Spawned
 
-    return start(config)
+    head = Spawned(config)  # first: its interpreter starts while this one imports the rest
+    try:
+        from actorgrid.runtime.driver import DriverEngine
+
+        return DriverEngine(config, head)
+    except BaseException:
+        head.abandon()
+        raise
 
 
 set_processes(_processes)

@@ -1,26 +1,27 @@
 """What a program defined: functions, actor classes, methods and their options, as plain data.
 
-``api`` validates what the user wrote and builds these; an engine reads them. Nothing here runs anything.
+``api`` validates what the user wrote and builds these; an engine reads them. Nothing here runs anything. Structs, not
+dataclasses: every process of a grid pays for their definition when it starts, and a dataclass costs a millisecond.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+import msgspec
 
 from actorgrid.core.messages import Script
 
 RetryExceptions = bool | tuple[type[BaseException], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TaskOptions:
+class TaskOptions(msgspec.Struct, frozen=True):
     """Options of a remote function (names, units and defaults are Ray's; see ``docs/reference``)."""
 
     num_cpus: float = 1.0
     num_gpus: float = 0.0
-    resources: Mapping[str, float] = field(default_factory=dict)
+    resources: Mapping[str, float] = msgspec.field(default_factory=dict)
     memory: int = 0
     num_returns: int = 1
     max_retries: int = 3
@@ -33,13 +34,12 @@ class TaskOptions:
     run_timeout: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class ActorOptions:
+class ActorOptions(msgspec.Struct, frozen=True):
     """Options of an actor class. ``num_cpus=None``: 1 to place it, 0 while it lives (Ray's rule)."""
 
     num_cpus: float | None = None
     num_gpus: float = 0.0
-    resources: Mapping[str, float] = field(default_factory=dict)
+    resources: Mapping[str, float] = msgspec.field(default_factory=dict)
     memory: int = 0
     max_restarts: int = 0
     max_task_retries: int = 0
@@ -58,7 +58,7 @@ class ActorOptions:
 class MethodOptions(NamedTuple):
     """Options of one actor method call. ``max_task_retries=None``: the actor's.
 
-    A tuple, because every handle that is pickled holds one per method: dataclasses with slots pickle ten times slower.
+    A tuple, because every handle that is pickled holds one per method: objects pickle ten times slower.
     """
 
     num_returns: int = 1
@@ -72,16 +72,14 @@ class MethodOptions(NamedTuple):
     run_timeout: float = 0.0
 
 
-@dataclass(eq=False, slots=True)
-class FunctionDefinition:
+class FunctionDefinition(msgspec.Struct, eq=False):
     """A remote function."""
 
     function: Callable[..., Any]
     name: str
 
 
-@dataclass(eq=False, slots=True)
-class ActorDefinition:
+class ActorDefinition(msgspec.Struct, eq=False):
     """An actor class: the user's class and what handles need to know of its methods."""
 
     cls: type[Any]
@@ -91,8 +89,7 @@ class ActorDefinition:
     methods: dict[str, MethodOptions]
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """Where the calling code runs: ids as integers (0: none), names as text."""
 
     job: int = 1
@@ -103,24 +100,23 @@ class Context:
     actor_name: str = ""
     namespace: str = ""
     session: str = ""
-    assigned_resources: Mapping[str, float] = field(default_factory=dict)
+    assigned_resources: Mapping[str, float] = msgspec.field(default_factory=dict)
     incarnation: int = 0
     cancelled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class StartConfig:
+class StartConfig(msgspec.Struct, frozen=True):
     """What ``init`` was asked for; None means: find out."""
 
     num_cpus: int | None = None
     num_gpus: float = 0.0
-    resources: Mapping[str, float] = field(default_factory=dict)
+    resources: Mapping[str, float] = msgspec.field(default_factory=dict)
     #: Bytes.
     object_store_memory: int | None = None
     namespace: str | None = None
     preload: tuple[str, ...] = ()
     log_to_driver: bool = True
-    env_vars: dict[str, str] = field(default_factory=dict)
+    env_vars: dict[str, str] = msgspec.field(default_factory=dict)
     max_workers: int | None = None
     #: An actor that dies more than so many times in so many seconds, without serving a call in between, stays dead.
     restart_intensity: int = 10

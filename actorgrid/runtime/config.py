@@ -1,6 +1,10 @@
-"""What a grid is started with: made by the driver, read by the head, inherited by the launcher and the workers."""
+"""What a grid is started with: sent by the driver, read by the head, inherited by the launcher and the workers."""
 
 from __future__ import annotations
+
+import os
+import socket
+import struct
 
 import msgspec
 
@@ -33,6 +37,26 @@ class BootConfig(msgspec.Struct):
     #: Seconds that a request for memory may wait.
     store_patience: float = 10.0
 
+    def send(self, link: socket.socket) -> None:
+        """Send this as the first bytes of a head's link."""
+        data = msgspec.msgpack.encode(self)
+        link.sendall(_LENGTH.pack(len(data)) + data)
 
-#: Environment variable that marks every process of a grid.
-SESSION_VARIABLE = "ACTORGRID_SESSION"
+    @classmethod
+    def receive(cls, link: socket.socket) -> BootConfig:
+        """Read what ``send`` has sent. If the driver has gone meanwhile, so does this process."""
+        (length,) = _LENGTH.unpack(_exactly(link, _LENGTH.size))
+        return msgspec.msgpack.decode(_exactly(link, length), type=cls)
+
+
+_LENGTH = struct.Struct("<I")
+
+
+def _exactly(link: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        more = link.recv(count - len(data))
+        if not more:
+            os._exit(0)
+        data += more
+    return data

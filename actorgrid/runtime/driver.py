@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import select
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import weakref
@@ -26,35 +24,31 @@ from actorgrid.core.signals import describe
 from actorgrid.engine.definitions import StartConfig
 from actorgrid.engine.interrupts import Interrupts, protected
 from actorgrid.exceptions import HeadDiedError
-from actorgrid.runtime import boot, lifetime, machine, surroundings
-from actorgrid.runtime.config import SESSION_VARIABLE, BootConfig
-from actorgrid.runtime.links import Link, pair
+from actorgrid.runtime import lifetime, machine, surroundings
+from actorgrid.runtime.config import BootConfig
+from actorgrid.runtime.links import Link
 from actorgrid.runtime.output import Printer
 from actorgrid.runtime.process import ProcessEngine
+from actorgrid.runtime.spawn import Spawned
 
 #: How long an orderly end may take before the head is killed (seconds).
 PATIENCE: Final = 5.0
-_PADDING: Final = "-" * 160
 
 
 class DriverEngine(ProcessEngine):
     """The engine of the process that called ``init``."""
 
-    def __init__(self, start: StartConfig) -> None:
-        """Start a grid. Raises OSError if the head cannot be started."""
-        lifetime.open_standard_descriptors()
-        session = secrets.token_hex(16)
+    def __init__(self, start: StartConfig, head: Spawned) -> None:
+        """Make ``head``, whose interpreter is starting, the head of a grid."""
         capacity = machine.capacity(start)
-        ours, theirs = pair()
-        namespace = start.namespace if start.namespace is not None else secrets.token_hex(8)
-        super().__init__(ids.DRIVER, session, capacity, namespace, Link(ours, ToClient))
+        namespace = start.namespace if start.namespace is not None else os.urandom(8).hex()
+        super().__init__(ids.DRIVER, head.session, capacity, namespace, Link(head.link, ToClient))
         self._surroundings = surroundings.look_around()
         self._version = 0
         #: ``sys.path`` as the workers have it.
         self._path = list(sys.path)
-        self.config = self._boot_config(start, session, capacity, namespace)
-        self.head_pid = self._exec_head(theirs.fileno(), start)
-        theirs.close()
+        self.config = self._boot_config(start, capacity, namespace)
+        self.head_pid = head.pid
         self.printer = Printer(hold=lambda hold: self.tell_quietly(m.HoldOutput(hold)))
         #: Process groups of the workers, in case head and launcher die together.
         self.groups: dict[int, None] = {}
@@ -65,37 +59,23 @@ class DriverEngine(ProcessEngine):
         self._outside[m.Notice] = lambda message: self.printer.say(f"{message.text}\n")
         self._ended = threading.Event()
         self._reaped: int | None = None
-        boot.send_config(ours, self.config)
+        self.config.send(head.link)
         self.interrupts = Interrupts(self.wake, self.ear.give_back_here)
         self.interrupts.install()
         _drivers.add(self)
         self._thread.start()
 
-    def _boot_config(self, start: StartConfig, session: str, capacity: dict[str, float], namespace: str) -> BootConfig:
+    def _boot_config(self, start: StartConfig, capacity: dict[str, float], namespace: str) -> BootConfig:
         cpus = capacity.get("CPU", 1.0)
         return BootConfig(
-            session=session, driver_pid=self.pid, capacity=capacity,
+            session=self.session, driver_pid=self.pid, capacity=capacity,
             store_budget=int(capacity["object_store_memory"]), keep_workers=max(1, int(cpus)),
             max_workers=start.max_workers or max(256, 32 * int(cpus)), namespace=namespace,
             preload=list(start.preload), log_to_driver=start.log_to_driver, env_vars=start.env_vars,
             surroundings=self._surroundings, script=start.script, restart_intensity=start.restart_intensity,
-            restart_period=start.restart_period, stopped_limit=start.stopped_limit, seed=secrets.randbits(63),
+            restart_period=start.restart_period, stopped_limit=start.stopped_limit, seed=int.from_bytes(os.urandom(7)),
             spill_directory=machine.spill_directory(start), store_patience=start.store_patience,
         )  # fmt: skip
-
-    def _exec_head(self, fd: int, start: StartConfig) -> int:
-        """Start a fresh interpreter with the user's flags; it gets ``fd`` and nothing else of ours."""
-        home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001  # as multiprocessing does
-        for name, value in sys._xoptions.items():  # noqa: SLF001  # some of these are left out there
-            option = name if value is True else f"{name}={value}"
-            if option not in flags:
-                flags += ["-X", option]
-        target = 4 if fd == 3 else 3  # another number: only then is the copy inheritable
-        argv = [sys.executable, *flags, "-c", boot.COMMAND, str(target), home, _PADDING]
-        environment = {**os.environ, **start.env_vars, SESSION_VARIABLE: self.session}
-        actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, fd, target)]
-        return os.posix_spawn(sys.executable, argv, environment, file_actions=actions)
 
     def refresh_environment(self) -> None:
         """Send ``sys.path`` and the like again if they changed since the last time."""
@@ -242,8 +222,3 @@ def _forked() -> None:
 
 
 os.register_at_fork(after_in_child=_forked)
-
-
-def start(config: StartConfig) -> DriverEngine:
-    """Start a grid for this process."""
-    return DriverEngine(config)

@@ -257,12 +257,19 @@ class Launcher:
         lifetime.bury_children()
 
 
-def preload(config: BootConfig) -> None:
-    """Import what workers need, with BLAS and OpenMP held to one thread so that no thread is started here."""
+def get_ready(link: socket.socket) -> BootConfig:
+    """Import what every worker needs; by then the head may know what for. Returns that."""
     import cloudpickle  # noqa: F401  # most programs define something in __main__
 
-    import actorgrid.runtime.worker  # noqa: F401  # what every worker needs
+    import actorgrid.runtime.worker  # noqa: F401  # before the fork, once
 
+    config = BootConfig.receive(link)
+    sys.path[:] = config.surroundings.path
+    return config
+
+
+def preload(config: BootConfig) -> None:
+    """Import what the user wants, with BLAS and OpenMP held to one thread so that no thread is started here."""
     held = [name for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS") if name not in os.environ]
     if config.preload:
         for name in held:
@@ -283,21 +290,21 @@ def warm_up() -> None:
         getattr(actorgrid, name)
 
 
-def start(config: BootConfig, close: list[int]) -> tuple[socket.socket, int]:
-    """Fork the launcher. Returns (the head's end, its pid); ``close`` lists what only the head may keep."""
+def start(driver: int) -> tuple[socket.socket, int]:
+    """Fork the launcher. Returns (the head's end, its pid). ``driver`` is the head's link, which only it may keep."""
     ours, theirs = pair()
     pid = os.fork()
     if pid:
         theirs.close()
         return ours, pid
     ours.close()
-    for fd in close:
-        os.close(fd)
+    os.close(driver)
     code = 1
     try:
         lifetime.become_subreaper()
         belongs_to_a_grid()
         lifetime.Title().set("actorgrid: launcher")
+        config = get_ready(theirs)
         preload(config)
         work = Launcher(theirs, config).run()
         if work is not None:

@@ -77,15 +77,6 @@ def bury_children() -> None:
             return
 
 
-def open_standard_descriptors() -> None:
-    """Put /dev/null where descriptor 0, 1 or 2 is closed: a link or a segment there would be printed into."""
-    for fd in range(3):
-        try:
-            os.fstat(fd)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free one: fd
-
-
 def raise_descriptor_limit() -> int:
     """Let this process open as many files as it may ever; return how many that is."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

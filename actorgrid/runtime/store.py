@@ -109,7 +109,9 @@ class Store:
         while not self._take(size):
             frees = self._frees
             answer = self._engine._ask(m.LeaseRequest(0, size), take=self._granted)  # noqa: SLF001  # one door for all requests
-            if answer.error and self._frees == frees:  # else something was freed while we asked: here, or given back, or both
+            if (
+                answer.error and self._frees == frees
+            ):  # else something was freed while we asked: here, or given back, or both
                 raise self._engine.refusal(answer)
 
     def _granted(self, answer: m.Answer) -> None:

@@ -8,12 +8,13 @@ holds calls back until it is their turn, and kills whom the recording killed.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from actorgrid.core.messages import Script
 from actorgrid.engine import current
@@ -136,7 +137,9 @@ def play_for_real(
     watches: list[_Watch] = []
 
     def start(config: StartConfig) -> Engine:
-        engine = current.start_processes(dataclasses.replace(config, num_cpus=config.num_cpus or CPUS, script=script))
+        engine = current.start_processes(
+            msgspec.structs.replace(config, num_cpus=config.num_cpus or CPUS, script=script)
+        )
         watches.append(_Watch(engine, timeout, result))
         return engine
 

@@ -6,20 +6,18 @@ else is one of these, in order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from actorgrid.core.messages import Extent, Segment, SpillFree, SpillIn, SpillOut
 
 
-@dataclass(frozen=True, slots=True)
-class SpawnWorker:
+class SpawnWorker(msgspec.Struct, frozen=True):
     """Have a worker forked; it will be peer ``number``."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class SignalWorker:
+class SignalWorker(msgspec.Struct, frozen=True):
     """Send ``signal`` to a worker's process group; with a ``task`` only if that one's user code runs in it."""
 
     number: int
@@ -27,15 +25,13 @@ class SignalWorker:
     task: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class CloseWorker:
+class CloseWorker(msgspec.Struct, frozen=True):
     """The worker is gone and everything it said is handled: close its links."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class ShowSegment:
+class ShowSegment(msgspec.Struct, frozen=True):
     """Send a segment's descriptor before the messages that wait for the reply link (or else the task link)."""
 
     number: int
@@ -43,41 +39,35 @@ class ShowSegment:
     reply_link: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PunchExtent:
+class PunchExtent(msgspec.Struct, frozen=True):
     """Give the pages of an extent back to the system: its writer is dead."""
 
     extent: Extent
 
 
-@dataclass(frozen=True, slots=True)
-class DropSegment:
+class DropSegment(msgspec.Struct, frozen=True):
     """Close the descriptor of a segment."""
 
     segment: int
 
 
-@dataclass(frozen=True, slots=True)
-class MuteOutput:
+class MuteOutput(msgspec.Struct, frozen=True):
     """Leave what workers write in their pipes (``mute``), or read it again."""
 
     mute: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Die:
+class Die(msgspec.Struct, frozen=True):
     """Die without a word once everything is sent: a recorded run is played, and the head died there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(msgspec.Struct, frozen=True):
     """End the grid; ``reason`` is empty for an orderly end."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Spill:
+class Spill(msgspec.Struct, frozen=True):
     """Tell the process that owns the spill file, which is started if there is none. It does one thing at a time."""
 
     order: SpillOut | SpillIn | SpillFree

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -59,8 +58,7 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Failure).decode
 
 
-@dataclass(frozen=True, slots=True)
-class HeadConfig:
+class HeadConfig(msgspec.Struct, frozen=True):
     """What a head is started with. ``capacity`` is a demand; sizes are bytes."""
 
     capacity: Demand

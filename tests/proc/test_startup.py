@@ -1,0 +1,76 @@
+"""How a grid comes to life: what its processes import, and from where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from actorgrid.engine.definitions import StartConfig
+from actorgrid.runtime.spawn import Spawned
+from tests.proc.helpers import Driver
+
+Drive = Callable[..., Driver]
+
+
+def test_files_in_the_working_directory_do_not_stand_in_for_modules_of_the_grid(drive: Drive) -> None:
+    script = """
+        import os
+        import actorgrid as ag
+
+        @ag.remote
+        def works(): return "done"
+
+        os.mkdir("elsewhere")
+        os.chdir("elsewhere")
+        for name in ("inspect", "socket", "msgspec", "cloudpickle", "actorgrid"):
+            with open(f"{name}.py", "w") as file:
+                file.write("raise SystemExit('imported from the working directory')")
+        with ag.init(num_cpus=1):
+            print(ag.get(works.remote()))
+    """
+    driver = drive(script)
+    driver.succeeds()
+    assert driver.out == "done\n"
+    driver.leaves_nothing()
+
+
+def test_grid_that_does_not_need_asyncio_does_not_pay_for_it(drive: Drive) -> None:
+    script = """
+        import sys
+        import actorgrid as ag
+
+        @ag.remote
+        def has(name): return name in sys.modules
+
+        with ag.init(num_cpus=1):
+            print(ag.get(has.remote("asyncio")), "asyncio" in sys.modules)
+    """
+    driver = drive(script)
+    driver.succeeds()
+    assert driver.out == "False False\n"
+
+
+def test_head_is_gone_when_its_driver_cannot_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    from actorgrid.api.session import init
+    from actorgrid.runtime import machine
+
+    heads: list[int] = []
+
+    def fails(start: StartConfig) -> dict[str, float]:
+        heads.extend(child.pid for child in psutil.Process().children())
+        raise OSError("this machine cannot be looked at")
+
+    monkeypatch.setattr(machine, "capacity", fails)
+    with pytest.raises(OSError, match="cannot be looked at"):
+        init(num_cpus=1)
+    assert len(heads) == 1
+    assert not psutil.pid_exists(heads[0])
+
+
+def test_head_that_is_never_told_what_it_is_for_goes_with_its_driver() -> None:
+    head = Spawned(StartConfig())
+    process = psutil.Process(head.pid)
+    head.link.close()
+    assert process.wait(30) == 0
