@@ -100,7 +100,7 @@ def budget(count: int, work: Callable[[int], object], rounds: int, *, trace: boo
     }
     if trace:
         few = max(count // 10, 100)
-        for kind in ("head", "worker"):
+        for kind in PROCESSES:
             result[kind]["system calls"] = system_calls(groups()[kind], lambda: work(few)) / few
     return result
 

@@ -13,7 +13,6 @@ import actorgrid as ag
 from actorgrid.api import session
 from actorgrid.engine import current
 from actorgrid.engine.definitions import Context, StartConfig
-from actorgrid.runtime import driver
 
 if TYPE_CHECKING:
     from tests.api.fake_engine import FakeEngine
@@ -29,7 +28,7 @@ def started(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> list[StartCo
         return engine
 
     current.install(None)
-    monkeypatch.setattr(driver, "start", start)
+    monkeypatch.setattr(current, "_processes", start)
     monkeypatch.setattr(session, "_at_exit", True)
     for name in ("ACTORGRID_NAMESPACE", "ACTORGRID_LOG_TO_DRIVER", "ACTORGRID_ENABLE_AUTO_CONNECT"):
         monkeypatch.delenv(name, raising=False)

@@ -56,17 +56,18 @@ def test_head_is_gone_when_its_driver_cannot_go_on(monkeypatch: pytest.MonkeyPat
     from actorgrid.api.session import init
     from actorgrid.runtime import machine
 
-    heads: list[int] = []
+    before = set(psutil.Process().children())
+    heads: list[psutil.Process] = []
 
     def fails(start: StartConfig) -> dict[str, float]:
-        heads.extend(child.pid for child in psutil.Process().children())
+        heads.extend(set(psutil.Process().children()) - before)
         raise OSError("this machine cannot be looked at")
 
     monkeypatch.setattr(machine, "capacity", fails)
     with pytest.raises(OSError, match="cannot be looked at"):
         init(num_cpus=1)
     assert len(heads) == 1
-    assert not psutil.pid_exists(heads[0])
+    assert not heads[0].is_running()
 
 
 def test_head_that_is_never_told_what_it_is_for_goes_with_its_driver() -> None:
