@@ -12,6 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from actorgrid.core.extents import LARGE, LINE, PAGE, ExtentAllocator, align, pages, reserved
 from actorgrid.core.messages import Extent
 
+pytestmark = pytest.mark.search
+
 COLD, WARM, USED = "cWU"
 
 sizes = st.one_of(

@@ -17,6 +17,8 @@ from actorgrid.core.messages import FailureKind, Status
 from actorgrid.core.states import TaskState
 from tests.core.world import Body, Script, Step, World
 
+pytestmark = pytest.mark.search
+
 numbers = st.integers(0, 3)
 ends = st.sampled_from([(), (Step("raise"),), (Step("retry"),), (Step("crash"),)])
 

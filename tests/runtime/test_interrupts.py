@@ -92,7 +92,9 @@ def left_behind(engine: Any) -> tuple[int, int]:
     return stats["tasks"], stats["objects"]
 
 
-@pytest.mark.parametrize("operation", [submit_one, get_two, wait_one, release_one])
+@pytest.mark.parametrize(
+    "operation", [submit_one, pytest.param(get_two, marks=pytest.mark.slow), wait_one, release_one]
+)
 def test_interrupt_at_every_opcode_leaves_the_grid_whole(engine: Any, operation: Callable[[], object]) -> None:
     operation()
     at = 0

@@ -22,7 +22,10 @@ import pytest
 import actorgrid as ag
 from actorgrid import sim
 from actorgrid.exceptions import ActorDiedError, GetTimeoutError, TaskCancelledError, TaskError
+from tests.thinning import one_in
 from tests.zoo.shared_state import Cell, finish
+
+pytestmark = pytest.mark.search
 
 SPINS = (0, 300_000, 2_000_000)
 
@@ -318,7 +321,14 @@ PROGRAMS: list[tuple[Callable[[int], Any], list[Any]]] = [
     (first_thread, [[1, 2], [2, 1]]),
     (lost_update, [1, 2]),
 ]
-each = pytest.mark.parametrize(("program", "values"), PROGRAMS, ids=lambda value: getattr(value, "__name__", ""))
+
+
+def name(value: object) -> str:
+    return getattr(value, "__name__", "")
+
+
+each = pytest.mark.parametrize(("program", "values"), PROGRAMS, ids=name)
+some = pytest.mark.parametrize(("program", "values"), one_in(3, PROGRAMS), ids=name)
 
 
 @each
@@ -328,7 +338,7 @@ def test_everything_that_can_come_of_a_program_is_simulated(program: Callable[[i
     assert set(diff.simulated) == {("returned", repr(value)) for value in values}
 
 
-@each
+@some
 def test_search_finds_it_too(program: Callable[[int], Any], values: list[Any]) -> None:
     diff = sim.differential(program, 0, real_runs=0, runs=200)
     assert set(diff.simulated) == {("returned", repr(value)) for value in values}
@@ -341,7 +351,7 @@ def really(program: Callable[[int], Any], values: list[Any], runs: int) -> None:
         assert set(diff.real) <= {("returned", repr(value)) for value in values}
 
 
-@each
+@some
 def test_nothing_else_comes_of_it_on_real_processes(program: Callable[[int], Any], values: list[Any]) -> None:
     really(program, values, 1)
 

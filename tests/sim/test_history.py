@@ -18,6 +18,8 @@ import actorgrid as ag
 from actorgrid import sim
 from actorgrid.sim.linearizability import UNKNOWN, Linearization, Model, Operation, linearize
 
+pytestmark = pytest.mark.search
+
 OPERATIONS: dict[type[Model], list[tuple[str, Any, list[Any]]]] = {
     sim.Register: [
         ("write", 1, [None]), ("write", 2, [None]), ("read", None, [None, 1, 2]), ("cas", (1, 2), [True, False])
@@ -185,6 +187,7 @@ def register(restarts: int) -> None:
     history.check(sim.Register())
 
 
+@pytest.mark.slow
 def test_register_actor_is_linearizable_under_every_schedule_and_death() -> None:
     proof = sim.prove(register, 0, faults=sim.Faults(kill=1))
     assert proof.complete

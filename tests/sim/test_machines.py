@@ -1,5 +1,7 @@
 """The machines of head, workers and driver under random programs, schedules and deaths: what must always hold.
 
+pytestmark = pytest.mark.search
+
 Safety: every invariant after every message. Liveness: every program ends. Conservation: nothing is left. And by the
 ledger of each program: whose process did not die under it is not blamed, nothing runs more often than it may, and the
 calls of one caller run in their order.
@@ -27,7 +29,7 @@ LEVELS = ["calls", "links"]
 #: To explain a failure costs minutes of tracing, and the note that the world leaves says more.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
 SOME = settings(
-    phases=PHASES, deadline=None, max_examples=25, derandomize=True, suppress_health_check=list(HealthCheck)
+    phases=PHASES, deadline=None, max_examples=12, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 MANY = settings(SOME, max_examples=3000, derandomize=False)
 

@@ -21,6 +21,8 @@ from actorgrid.sim.runner import Program, Run, quiet_collector
 from tests.zoo import shared_state
 from tests.zoo.shared_state import Cell
 
+pytestmark = pytest.mark.search
+
 REDUCTIONS = ["sleep", "dpor"]
 
 
@@ -173,7 +175,7 @@ def test_look_at_what_another_process_made_before_races_with_the_making(scripts:
     same_with_every_reduction(scripts, [("throw", 1)], 1000)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(**PROGRAMS)
 def test_reduction_sees_every_outcome_of_random_programs(scripts: Any, prey: Any) -> None:
     same_with_every_reduction(scripts, prey, 300)

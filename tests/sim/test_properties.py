@@ -16,6 +16,8 @@ from actorgrid.exceptions import DeadlockError, LivelockError, SimulationError
 from tests.zoo import locks
 from tests.zoo.shared_state import Cell, read_then_write
 
+pytestmark = pytest.mark.search
+
 
 @pytest.mark.parametrize("closes", [False, True])
 def test_always_is_checked_after_the_last_event(closes: bool) -> None:

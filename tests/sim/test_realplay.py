@@ -12,6 +12,7 @@ import pytest
 import actorgrid as ag
 from actorgrid import sim
 from actorgrid.sim import realplay
+from tests.thinning import one_in
 from tests.zoo import actors, crashes, locks, protocols, replication, separators, shared_state, structures
 
 Cell: Any = shared_state.Cell
@@ -57,7 +58,9 @@ PROGRAMS: list[tuple[Callable[..., None], tuple[Any, ...], sim.Faults | None]] =
 ]
 
 
-@pytest.mark.parametrize(("program", "args", "faults"), PROGRAMS, ids=lambda value: getattr(value, "__name__", None))
+@pytest.mark.parametrize(
+    ("program", "args", "faults"), one_in(4, PROGRAMS), ids=lambda value: getattr(value, "__name__", None)
+)
 def test_counterexample_happens_on_real_processes(
     monkeypatch: pytest.MonkeyPatch, program: Callable[..., None], args: tuple[Any, ...], faults: sim.Faults | None
 ) -> None:

@@ -19,6 +19,8 @@ from actorgrid.sim.runner import Program, Run, quiet_collector
 from tests.zoo import actors
 from tests.zoo.shared_state import Cell, finish
 
+pytestmark = pytest.mark.search
+
 REDUCTIONS = ["sleep", "dpor"]
 MOST = 200
 
@@ -226,7 +228,7 @@ def test_call_of_one_task_is_not_held_back_by_what_another_had_to_wait_for(
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(scripts=SCRIPTS)
 def test_reduction_sees_every_outcome_of_random_programs(reduction: str, scripts: list[list[tuple[str, int]]]) -> None:
     everything = outcomes(random_program, scripts, reduction="none")

@@ -20,6 +20,8 @@ from actorgrid import sim
 from tests.zoo import actors, shared_state, structures
 from tests.zoo.shared_state import Cell, finish
 
+pytestmark = pytest.mark.search
+
 
 @ag.remote
 def read(cell: Any) -> Any:

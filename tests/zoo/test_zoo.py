@@ -11,6 +11,8 @@ from actorgrid import sim
 from tests.zoo import shared_state
 from tests.zoo.catalogue import ZOO, Animal
 
+pytestmark = pytest.mark.search
+
 #: Programs with more classes are counted in the slow suite.
 MANY = 60
 
