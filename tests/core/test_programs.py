@@ -61,9 +61,9 @@ def failure(body: Body) -> list[FailureKind]:
     return [decode(value.data).kind for value in values if value is not None and value.status is Status.FAILURE]
 
 
-def run(program: Script, choices: list[int], deaths: int) -> tuple[World, Body]:
+def run(program: Script, choices: list[int], deaths: int, jams: int = 0) -> tuple[World, Body]:
     """Run ``program`` on the schedule that ``choices`` makes."""
-    world = World(deaths=deaths)
+    world = World(deaths=deaths, jams=jams)
     stream = itertools.chain(choices, itertools.repeat(0))
     main = world.run(program, lambda count: next(stream) % count, len(choices))
     return world, main
@@ -112,9 +112,9 @@ def fifo(world: World) -> None:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-@given(programs(), st.lists(st.integers(0, 30), max_size=120), st.integers(0, 3))
-def test_every_program_ends_and_leaves_nothing(program: Script, choices: list[int], deaths: int) -> None:
-    world, main = run(program, choices, deaths)
+@given(programs(), st.lists(st.integers(0, 30), max_size=120), st.integers(0, 3), st.integers(0, 3))
+def test_every_program_ends_and_leaves_nothing(program: Script, choices: list[int], deaths: int, jams: int) -> None:
+    world, main = run(program, choices, deaths, jams)
     assert_all_is_well(world, main)
     assert_nothing_is_left(world, main)
 
@@ -125,7 +125,7 @@ two_drivers = (programs(), programs(), st.lists(st.integers(0, 30), max_size=120
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(*two_drivers)
 def test_two_drivers_side_by_side_both_end(program: Script, other: Script, choices: list[int], deaths: int) -> None:
-    world = World(deaths=deaths, drivers=2)
+    world = World(deaths=deaths, drivers=2, jams=2)
     stream = itertools.chain(choices, itertools.repeat(0))
     main = world.run(program, lambda count: next(stream) % count, len(choices), other)
     assert_all_is_well(world, main)

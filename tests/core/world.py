@@ -23,7 +23,8 @@ from actorgrid.core.client import Client, Entry
 from actorgrid.core.head.check import check
 from actorgrid.core.head.effects import CloseWorker, SignalWorker, SpawnWorker
 from actorgrid.core.head.machine import Head, HeadConfig
-from actorgrid.core.head.records import Task
+from actorgrid.core.head.objects import TINY
+from actorgrid.core.head.records import Peer, Task
 from actorgrid.core.messages import Kind, Status, Value
 from actorgrid.core.resources import demand
 from actorgrid.core.states import TASK, TaskState
@@ -356,7 +357,7 @@ class FakeWorker(Process):
         if cancelled or running.cancelled:
             values: tuple[Value, ...] = (Value(Status.FAILURE, CANCELLED),)
         elif end == "ok":
-            values = (Value(Status.OK, b"r", None, refs),)
+            values = (Value(Status.OK, b"r" * (1 if run.task % 2 else 2 * TINY), None, refs),)
         else:
             values = (Value(Status.ERROR, b"e"),)
         if running.spec.kind is Kind.ACTOR:
@@ -391,6 +392,8 @@ class World:
     cpus: int = 2
     deaths: int = 0
     drivers: int = 1
+    #: How often a link fills up because its client reads slowly.
+    jams: int = 0
     scripts: list[Script] = field(default_factory=list)
     started: list[tuple[int, int, int]] = field(default_factory=list)
     retries: dict[int, int] = field(default_factory=dict)
@@ -526,7 +529,21 @@ class World:
             can.append(self._launch)
         if self.buried:
             can.append(self._bury)
+        peers = self.head.peers.values()
+        can += [partial(self._drained, peer) for peer in peers if peer.congested]
+        if self.jams:
+            can += [partial(self._jam, peer) for peer in peers if peer.alive and not peer.congested]
         return can
+
+    def _jam(self, peer: Peer) -> None:
+        """The link to ``peer`` holds more than it should: what is large waits."""
+        self.jams -= 1
+        peer.congested = True
+
+    def _drained(self, peer: Peer) -> None:
+        self.head.objects.drained(peer)
+        check(self.head)
+        self._turn()
 
     def _worker_can(self, worker: FakeWorker) -> list[Callable[[], object]]:
         can: list[Callable[[], object]] = []
