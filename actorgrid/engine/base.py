@@ -117,6 +117,9 @@ class EngineBase:
         """Run ``callback`` soon, without the lock."""
         raise AssertionError(_ABSTRACT, callback)
 
+    def let_speak(self) -> None:
+        """Have what workers printed before an error be seen before it. Nothing to do where prints need no thread."""
+
     def print_error(self, text: str) -> None:
         """Show ``text`` (whole lines, or "") where a person sees it."""
         raise AssertionError(_ABSTRACT, text)

@@ -246,6 +246,7 @@ class CallingEngine(RequestingEngine):
             if not isinstance(error, GetTimeoutError):
                 for entry in entries:
                     entry.read = True  # one error stands for all
+                self.let_speak()
             raise
 
     def _entry(self, ref: ObjectRef[Any]) -> Entry:

@@ -31,6 +31,8 @@ from actorgrid.runtime.store import Store
 
 #: How long a call waits before it says for what (seconds), unless ``ACTORGRID_STALL_WARN`` says otherwise.
 STALL: Final = 30.0
+#: How long an error waits for what was printed before it (seconds).
+SPEECH: Final = 1.0
 
 
 def stall_warning() -> float | None:
@@ -230,14 +232,22 @@ class ProcessEngine(LocalEngine):
     def _afterwards(self) -> None:
         """Do what is for the reader thread alone."""
         while self._later:
-            message = self._later.popleft()
+            message = self._later[0]
             outside = self._outside.get(type(message))
             if outside is not None:
                 outside(message)
+            self._later.popleft()  # only now: ``let_speak`` waits for it
         if self.client.unread:
             self.say_unread()
         if self._callbacks:
             self._run_callbacks()
+
+    def let_speak(self) -> None:
+        """See ``EngineBase``: wait for the reader thread, but not for a standard error that nobody reads."""
+        if self._later and not self.is_reader():
+            said = threading.Event()
+            self.schedule(said.set)
+            said.wait(SPEECH)
 
     def say_unread(self) -> None:
         """Say which errors nobody has asked for. Called without the lock."""

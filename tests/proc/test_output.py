@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable
 
 from actorgrid.testing.waiting import wait_until
@@ -206,3 +207,25 @@ def test_quiet_program_prints_nothing_of_its_own(drive: Drive) -> None:
     driver = run(drive, "ag.get(ag.remote(lambda: 1).remote())\nag.get(Speaker.remote().__ray_ready__.remote())")
     assert driver.err == ""
     assert driver.out == ""
+
+
+def test_last_lines_before_a_crash_come_before_its_error_however_slow_the_terminal(drive: Drive) -> None:
+    program = """
+        class Terminal:
+            def __init__(self): self.shown = ""
+            def write(self, text): time.sleep(0.05); self.shown += text
+            def flush(self): pass
+
+        @ag.remote(max_retries=0)
+        def fall(number):
+            print("before", number)
+            os._exit(3)
+
+        sys.stderr = terminal = Terminal()
+        for number in range(5):
+            try:
+                ag.get(fall.remote(number))
+            except ag.exceptions.WorkerCrashedError:
+                assert f"before {number}" in terminal.shown, terminal.shown
+    """
+    run(drive, textwrap.dedent(program))
