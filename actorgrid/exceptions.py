@@ -21,6 +21,7 @@
        ├─ InfeasibleResourcesError    also a ValueError
        ├─ TooManyWorkersError
        ├─ DeadlockError
+       ├─ ReplayError                 a call of an actor with checkpoints, run again, does something else
        ├─ SimulationError             only under engine="sim"
        │  ├─ LivelockError            the program goes on for ever
        │  ├─ SharedStateLeak          simulated processes share what real ones would not
@@ -312,6 +313,13 @@ class DeadlockError(ActorGridError):
 
     Raised by the ``get`` or ``wait`` that closed the circle. Make one of the calls elsewhere, give the wait a timeout,
     or give the actor ``max_concurrency`` or ``async def`` methods.
+    """
+
+
+class ReplayError(ActorGridError):
+    """A call that runs again, to bring its actor back to where it was, submits something else than it had submitted.
+
+    Raised inside that call. Even if that catches it, its actor dies with an ``ActorDiedError`` that says the same.
     """
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, NoReturn, TypeVar, overload
 from actorgrid.api.handle import SPECIAL, ActorHandle, ActorMethod, Methods
 from actorgrid.api.options import METHOD, actor_options, check_actor_options, checked, method_options
 from actorgrid.api.signature import Signature, of_callable
+from actorgrid.engine.checkpoints import RESTORE, SAVE
 from actorgrid.engine.current import current
 from actorgrid.engine.definitions import ActorDefinition, MethodOptions
 
@@ -69,11 +70,21 @@ class ActorClass(Generic[T]):
 
     def _create(self, options: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorHandle[T]:
         final = actor_options(options, is_async=self._definition.is_async)
+        if final.checkpoint_calls or final.checkpoint_seconds:
+            self._check_savable()
         checks = self._checks
         if kwargs or not checks.low <= len(args) <= checks.high:
             checks.check(args, kwargs, self._definition.name)
         ref, _ = current().create_actor(self._definition, final, args, kwargs)
         return ActorHandle(ref, self._methods)
+
+    def _check_savable(self) -> None:
+        missing = [name for name in (SAVE, RESTORE) if not callable(getattr(self._definition.cls, name, None))]
+        if missing:
+            raise TypeError(
+                f"option 'checkpoint' needs {' and '.join(missing)} in class {self._definition.name}: "
+                f"{SAVE}(self) returns the state, {RESTORE}(self, state) takes it back after a restart"
+            )
 
     def _remote(self, args: Any = (), kwargs: Any = None, **options: Any) -> ActorHandle[T]:
         return self.options(**options).remote(*args, **(kwargs or {}))

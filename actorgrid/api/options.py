@@ -8,6 +8,7 @@ ValueError that names the option, so that nobody waits for an effect that never 
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
@@ -91,6 +92,16 @@ def _of_calls(name: str, value: Any) -> None:
 
 def _memory(name: str, value: Any) -> int:
     return math.ceil(quantity(name, value))
+
+
+def _checkpoint(name: str, value: Any) -> int | dt.timedelta:
+    if isinstance(value, dt.timedelta):
+        if value <= dt.timedelta():
+            raise ValueError(f"option {name!r} must be a time above zero: {value}")
+        return value
+    if isinstance(value, float):
+        raise _a(f"a number of calls (an int) or a time (datetime.timedelta(seconds={value:g}))", name, value)
+    return int(whole(1)(name, value))
 
 
 def _flag(name: str, value: Any) -> bool:
@@ -200,6 +211,7 @@ ACTOR: Final[dict[str, Check]] = _COMMON | {
     "get_if_exists": _flag,
     "lifetime": _lifetime,
     "allow_out_of_order_execution": _flag,
+    "checkpoint": _checkpoint,
     "concurrency_groups": _later({}),
     "object_store_memory": _later(0),
     "enable_tensor_transport": _later(False),  # a value, not a flag
@@ -279,6 +291,7 @@ def task_options(values: Mapping[str, Any]) -> TaskOptions:
 def actor_options(values: Mapping[str, Any], *, is_async: bool) -> ActorOptions:
     """Return the engine's form of options that were checked. Raises ValueError for those that exclude each other."""
     present = _present(values)
+    _checkpoints(present, is_async=is_async)
     if present.get("get_if_exists") and "name" not in present:
         raise ValueError("option 'get_if_exists' needs a 'name'")
     concurrent = is_async or present.get("max_concurrency", 1) > 1
@@ -287,6 +300,24 @@ def actor_options(values: Mapping[str, Any], *, is_async: bool) -> ActorOptions:
     if "num_gpus" in present or present.get("resources"):
         present.setdefault("num_cpus", 1.0)  # Ray's rule: who asks for any resource holds a CPU, too
     return ActorOptions(**present, detached=values.get("lifetime") == "detached")
+
+
+def _checkpoints(present: dict[str, Any], *, is_async: bool) -> None:
+    """Replace ``checkpoint`` by what the engine knows. Raises ValueError where an actor cannot have it."""
+    every = present.pop("checkpoint", None)
+    if every is None:
+        return
+    if is_async or present.get("max_concurrency", 1) > 1:
+        raise ValueError(
+            "option 'checkpoint' is for actors that run one call at a time: this one is asynchronous or has "
+            "max_concurrency > 1, so that there is no order in which its calls could run again"
+        )
+    if not present.get("max_restarts"):
+        raise ValueError("option 'checkpoint' is for actors that restart: give 'max_restarts', too (-1: any number)")
+    if isinstance(every, dt.timedelta):
+        present["checkpoint_seconds"] = every.total_seconds()
+    else:
+        present["checkpoint_calls"] = every
 
 
 def method_options(values: Mapping[str, Any], base: MethodOptions | None = None) -> MethodOptions:

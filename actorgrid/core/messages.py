@@ -105,6 +105,8 @@ class Kind(enum.IntEnum):
     METHOD = 2
 
 
+#: The slot of an actor's saved state among what its constructor is given.
+STATE: Final = -2
 #: ``Spec.max_retries`` of a method that leaves it to its actor's ``max_task_retries``.
 AS_ACTOR: Final = -2
 
@@ -142,6 +144,10 @@ class Spec(Struct, tag=2):
     run_timeout: float = 0.0
     #: ACTOR: a call that waits for an argument does not hold up the later ones of its caller.
     out_of_order: bool = False
+    #: ACTOR: its state is saved after so many calls, and after the first call that ends so many seconds after the last
+    #: time; 0: not for this reason.
+    checkpoint_calls: int = 0
+    checkpoint_seconds: float = 0.0
 
 
 class Submit(Struct, tag=3):
@@ -326,6 +332,10 @@ class Done(Struct, tag=30):
     retry: bool = False
     #: The worker leaves after this (``max_calls``, ``exit_actor``).
     leaving: bool = False
+    #: The object, put just before, that is the actor's state after this call; 0: none was saved.
+    saved: int = 0
+    #: A call that ran again has not submitted what it had submitted before: the end of a sentence that says so.
+    strayed: str = ""
 
 
 class Revoked(Struct, tag=31):
@@ -426,6 +436,17 @@ class Squeeze(Struct, tag=64):
 # ----------------------------------------------------------------------------------------- H>W: work and control
 
 
+class Made(Struct):
+    """What a call has submitted as number ``nth``: a task or an actor, ``count`` objects from ``ident`` on."""
+
+    nth: int
+    ident: int
+    count: int
+    name: str
+    #: The actor whose method it calls; 0: none.
+    actor: int = 0
+
+
 class Run(Struct, tag=70):
     """Run this attempt. ``deps`` are the values for ``slots``. Grants ``refs`` and the refs of ``deps``."""
 
@@ -445,6 +466,10 @@ class Run(Struct, tag=70):
     retries_left: int = 0
     #: Those of ``oids`` that must be fetched before they are read.
     away: tuple[int, ...] = ()
+    #: It brings the actor back to where it was: the call that it repeats, whose result nobody needs. 0: it does not.
+    again: int = 0
+    #: What it has submitted before, and need not submit anew. Grants these.
+    made: tuple[Made, ...] = ()
 
 
 class Learn(Struct, tag=71):

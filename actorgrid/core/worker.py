@@ -23,13 +23,17 @@ MOST_EARLY: Final = 1024
 class Running:
     """A call whose user code runs."""
 
-    __slots__ = ("cancelled", "children", "overdue", "run", "spec")
+    __slots__ = ("cancelled", "children", "made", "overdue", "run", "spec", "strayed")
 
     def __init__(self, run: Run, spec: Spec) -> None:
         self.run = run
         self.spec = spec
         #: How many calls it has submitted: the next one is its child number ``children``.
         self.children = 0
+        #: What it has submitted before, by number: it is not submitted anew.
+        self.made = {made.nth: made for made in run.made} if run.made else {}
+        #: How it has not done what it did before, although it should: the end of a sentence.
+        self.strayed = ""
         self.cancelled = False
         #: It was cancelled because its time is over.
         self.overdue = False
@@ -73,6 +77,8 @@ class WorkerMachine:
             return []
         if self.limit > 1:
             return list(self.queue)
+        if self.queue and self.queue[0].again:  # what brings an actor back has one order, and comes first
+            return [self.queue[0]]
         first: dict[int, Run] = {}
         for run in self.queue:
             first.setdefault(run.caller, run)

@@ -105,6 +105,8 @@ def actor_spec(definition: ActorDefinition, options: ActorOptions) -> Spec:
         is_async=definition.is_async,
         detached=options.detached,
         out_of_order=options.allow_out_of_order_execution,
+        checkpoint_calls=options.checkpoint_calls,
+        checkpoint_seconds=options.checkpoint_seconds,
         lifetime_demand=lifetime,
     )
 

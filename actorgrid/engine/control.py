@@ -39,15 +39,18 @@ class LocalEngine(CallingEngine):
             0, spec.spec, call.args, call.deps, call.slots, call.refs, name=options.name, namespace=namespace,
             get_if_exists=options.get_if_exists, handle=handle,
         )  # fmt: skip
-        actor, created = self._create(create)
+        actor, created = self._create(create, spec.name)
         del keep, prepared
         if options.max_pending_calls > 0:
             self._pending_calls[actor.ident] = PendingCalls(options.max_pending_calls)
         return actor, created
 
-    def _create(self, create: m.CreateActor) -> tuple[ActorRef, bool]:
+    def _create(self, create: m.CreateActor, name: str) -> tuple[ActorRef, bool]:
         if not create.name:
-            return self._enter_actor(create), True
+            return self._enter_actor(create, name), True
+        before = self._placed(create, name)
+        if before is not None:
+            return before, True
         made: list[ActorRef] = []
 
         def take(answer: m.Answer) -> None:
@@ -64,12 +67,28 @@ class LocalEngine(CallingEngine):
         return made.pop(), answer.body["created"]
 
     @protected
-    def _enter_actor(self, create: m.CreateActor) -> ActorRef:
+    def _placed(self, create: m.CreateActor, name: str) -> ActorRef | None:
+        """Give the creation of a named actor its number; return the actor if the calling code made it before."""
+        with self.lock:
+            create.parent, create.nth = self.current_task()
+            made = self.made_before(create.nth, name, 1, 0, found=True)
+            return None if made is None else self._made(made)
+
+    def _made(self, made: m.Made) -> ActorRef:
+        entry = self.client.entries[made.ident]
+        entry.actor = entry.heavy = True
+        return ActorRef(entry)
+
+    @protected
+    def _enter_actor(self, create: m.CreateActor, name: str) -> ActorRef:
         client = self.client
         with self.lock:
             if client.dead is not None:
                 raise client.dead
             create.parent, create.nth = self.current_task()
+            made = self.made_before(create.nth, name, 1, 0)
+            if made is not None:
+                return self._made(made)
             create.task = client.take_ids(1)
             entry = client.promise(create.task)
             entry.actor = entry.heavy = True

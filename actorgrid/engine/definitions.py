@@ -53,6 +53,9 @@ class ActorOptions(msgspec.Struct, frozen=True):
     priority: int = 0
     #: A call that waits for an argument does not hold up the later ones of its caller.
     allow_out_of_order_execution: bool = False
+    #: Its state is saved after so many calls, or so many seconds; 0: not for this reason.
+    checkpoint_calls: int = 0
+    checkpoint_seconds: float = 0.0
 
 
 class MethodOptions(NamedTuple):

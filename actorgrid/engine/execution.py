@@ -31,8 +31,9 @@ def arguments(engine: WorkerSide, run: m.Run) -> tuple[tuple[Any, ...], dict[str
     if not run.deps:
         return loads(run.args) if run.args else _NOTHING
     values = dict(zip(run.slots, zip(run.deps, run.oids, strict=True), strict=True))
+    values.pop(m.STATE, None)
     whole = values.pop(-1, None)
-    args, kwargs = argument(engine, *whole) if whole else loads(run.args)
+    args, kwargs = argument(engine, *whole) if whole else loads(run.args) if run.args else _NOTHING
     if values:
         positional = list(args)
         for slot, (value, oid) in values.items():

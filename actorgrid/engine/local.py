@@ -141,20 +141,34 @@ class CallingEngine(RequestingEngine):
             message, _keep = self._with_arguments(prepared.spec, args, kwargs, actor)
         else:
             message = m.Submit(0, prepared.number, b"", (), (), (), actor)
-        return self._enter(message, prepared.num_returns)
+        return self._enter(message, prepared)
+
+    def made_before(self, nth: int, name: str, count: int, actor: int, *, found: bool = False) -> m.Made | None:
+        """Return what the calling code submitted as its number ``nth`` when it ran before, None if that is needed anew.
+
+        ``found``: perhaps nothing, because an actor of that name was there already. Called with the lock held.
+        """
+        del nth, name, count, actor, found
+        return None
 
     @protected
-    def _enter(self, message: m.Submit, num_returns: int) -> Returns:
+    def _enter(self, message: m.Submit, prepared: PreparedCall) -> Returns:
         """Give a call its id and send it: from here on the task exists."""
-        client = self.client
+        client, num_returns = self.client, prepared.num_returns
         with self.lock:
             if client.dead is not None:
                 raise client.dead
             message.parent, message.nth = self.current_task()
+            result: Returns
+            made = self.made_before(message.nth, prepared.spec.name, num_returns, message.actor)
+            if made is not None:
+                refs: list[ObjectRef[Any]] = [
+                    ObjectRef(client.entries[made.ident + index]) for index in range(num_returns)
+                ]
+                return refs[0] if num_returns == 1 else refs or None
             message.task = oid = client.take_ids(num_returns)
             if client.dropped:
                 client.collect()
-            result: Returns
             if num_returns == 1:
                 entry = client.promise(oid)
                 result = ObjectRef(entry)

@@ -59,7 +59,6 @@ class RequestingEngine(EngineBase):
                 raise client.dead
             message.request = client.request(arrived)
             if isinstance(message, m.CreateActor):
-                message.parent, message.nth = self.current_task()
                 message.task = client.take_ids(1)
             client.collect()
             client.outbox.append(message)

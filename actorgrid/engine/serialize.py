@@ -106,3 +106,11 @@ def loads(data: bytes | memoryview) -> Any:
         return pickle_loads(data)  # noqa: S301  # the process that asked for a value is the one that unpickles it
     stream, buffers = layout.parse(data)
     return pickle_loads(stream, buffers=buffers)  # noqa: S301  # see above
+
+
+def loads_own(data: bytes | memoryview) -> Any:
+    """Do the same with copies of the buffers, which may be written."""
+    if data[0] == 0x80:
+        return pickle_loads(data)  # noqa: S301  # see above
+    stream, buffers = layout.parse(data)
+    return pickle_loads(stream, buffers=[bytearray(buffer) for buffer in buffers])  # noqa: S301  # see above

@@ -13,12 +13,15 @@ from actorgrid.core import messages as m
 from actorgrid.core.messages import Kind
 from actorgrid.core.resources import amounts
 from actorgrid.core.worker import Running, WorkerMachine
+from actorgrid.engine import checkpoints
+from actorgrid.engine.checkpoints import Checkpoints
 from actorgrid.engine.code import CodeShelf
 from actorgrid.engine.control import Handle, LocalEngine
 from actorgrid.engine.definitions import Context
 from actorgrid.engine.execution import arguments
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.serialize import loads
+from actorgrid.exceptions import ReplayError
 
 #: The call that the current thread or coroutine belongs to.
 running_now: Final[contextvars.ContextVar[Running | None]] = contextvars.ContextVar("actorgrid_running", default=None)
@@ -35,6 +38,8 @@ class WorkerSide(LocalEngine):
     #: The functions and classes it was taught, and the actor that it is.
     code: CodeShelf
     instance: Any = None
+    #: What saves its state, if it has checkpoints.
+    checkpoints: Checkpoints | None = None
 
     def running(self) -> Running | None:
         """Return the call that the calling code belongs to."""
@@ -48,6 +53,27 @@ class WorkerSide(LocalEngine):
         running.children += 1
         return running.run.task, running.children - 1
 
+    # -- what a call has submitted before
+
+    def made_before(self, nth: int, name: str, count: int, actor: int, *, found: bool = False) -> m.Made | None:
+        """See ``CallingEngine``. Raises ReplayError if the call did something else as its number ``nth`` then."""
+        running = self.running()
+        if running is None or not (running.made or running.run.again):
+            return None
+        made = running.made.get(nth)
+        if made is not None and (made.name, made.count, made.actor) == (name, count, actor):
+            return made
+        if found and made is None:
+            return None
+        if running.run.again:
+            then = f"it had called {made.name}" if made is not None else "it had called nothing more"
+            running.strayed = f"called {name} where {then}"
+            raise ReplayError(
+                f"{running.spec.name}, run again to bring its actor back to where it was, {running.strayed}"
+            )
+        running.made = {}  # only a call that ended has to be the same: from here on it is another
+        return None
+
     # -- the calls that run here
 
     def perform(self, running: Running) -> Any:
@@ -59,7 +85,10 @@ class WorkerSide(LocalEngine):
         if kind is Kind.METHOD:
             return self.method(running.spec.method)(*args, **kwargs)
         self.instance = self.code.load(running.spec.digest)(*args, **kwargs)
-        self.actor_spec = running.spec
+        self.actor_spec = spec = running.spec
+        if spec.checkpoint_calls or spec.checkpoint_seconds:
+            checkpoints.restore(self, running.run)
+            self.checkpoints = checkpoints.Checkpoints(self, spec)
         return None
 
     def method(self, name: str) -> Any:
@@ -79,6 +108,9 @@ class WorkerSide(LocalEngine):
         """Count what a call brings along: it is held until ``let_go``. Called with the lock held."""
         client = self.client
         client.hold(run.refs)
+        for made in run.made:
+            for oid in range(made.ident, made.ident + made.count):
+                client.hold((oid,))
         for value, oid in zip(run.deps, run.oids, strict=True):
             client.hold(value.refs)
             if value.extent is not None:
@@ -91,6 +123,8 @@ class WorkerSide(LocalEngine):
         """The call is over. Called with the lock held."""
         client = self.client
         client.let_go(run.refs)
+        for made in run.made:
+            client.let_go(tuple(range(made.ident, made.ident + made.count)))
         for value, oid in zip(run.deps, run.oids, strict=True):
             client.let_go(value.refs)
             if value.extent is not None:

@@ -30,8 +30,10 @@ from actorgrid.core import messages as m
 from actorgrid.core.messages import Kind, ToClient, ToWorker
 from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.engine import current, execution
+from actorgrid.engine.checkpoints import ident_of
 from actorgrid.engine.code import CodeShelf
 from actorgrid.engine.interrupts import in_protected_code, protected
+from actorgrid.engine.refs import ObjectRef
 from actorgrid.engine.worker_side import running_now
 from actorgrid.runtime import lifetime, surroundings
 from actorgrid.runtime.config import BootConfig
@@ -98,7 +100,7 @@ class Worker:
             machine = self.machine
             for message in batch:
                 if type(message) is m.Run:
-                    if message.deps or message.refs:
+                    if message.deps or message.refs or message.made:
                         self.engine.given(message)
                     cancelled = machine.given(message)
                     if cancelled is not None:
@@ -199,7 +201,9 @@ class Worker:
         micros = int((perf_counter() - began) * 1e6)
         self.target = None
         running_now.reset(token)
-        self._finish(running, values, micros, retry=retry)
+        saves = self.engine.checkpoints
+        saved = saves.after(running) if saves is not None else None
+        self._finish(running, values, micros, retry=retry, saved=saved)
         del result
 
     def _failed(self, running: Running, error: BaseException) -> tuple[tuple[m.Value, ...], bool]:
@@ -231,7 +235,9 @@ class Worker:
         os._exit(code or 0)
 
     @protected
-    def _finish(self, running: Running, values: tuple[m.Value, ...], micros: int, *, retry: bool) -> None:
+    def _finish(
+        self, running: Running, values: tuple[m.Value, ...], micros: int, *, retry: bool, saved: ObjectRef[Any] | None
+    ) -> None:
         """The call is over: its result is in the outbox when this returns."""
         run = running.run
         if running.cancelled and self.machine.is_method(running):
@@ -245,8 +251,11 @@ class Worker:
             client = engine.client
             if leaving:
                 client.outbox.append(m.Revoked(engine.handed_back(self.machine.leave("max_calls"))))
-            client.outbox.append(m.Done(run.task, run.attempt, values, micros, retry, leaving))
-            if run.deps or run.refs:
+            done = m.Done(run.task, run.attempt, values, micros, retry, leaving)
+            if self.engine.checkpoints is not None:
+                done.saved, done.strayed = ident_of(saved), running.strayed
+            client.outbox.append(done)
+            if run.deps or run.refs or run.made:
                 engine.let_go(run)
             if client.dropped:
                 client.collect()

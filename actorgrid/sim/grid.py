@@ -20,6 +20,7 @@ from actorgrid.core.client import failed
 from actorgrid.core.head import effects as e
 from actorgrid.core.head.check import check
 from actorgrid.core.head.machine import Head, HeadConfig
+from actorgrid.core.head.stage import path_of_repetition
 from actorgrid.core.messages import Kind
 from actorgrid.core.resources import demand
 from actorgrid.core.signals import SIGKILL
@@ -180,6 +181,18 @@ class Grid:
         if self.world.story is not None:
             call.site = self.world.sites.get((number, message.parent, message.nth), "")
             call.given = blake2b(message.args, digest_size=4).hexdigest()
+            self.by_path[path] = call
+
+    def repeats(self, run: m.Run, actor: m.Restarted | None) -> None:
+        """A call runs again to bring its actor back: note it, under a path of its own."""
+        first = self.calls[run.again]
+        assert actor is not None
+        path = path_of_repetition(first.path, actor.incarnation)
+        call = Call(path, first.chain, first.age, first.name, readonly=first.readonly)
+        self.calls[run.task] = call
+        self.world.choices.policy.born(("call", self.calls[run.actor].path, path), readonly=first.readonly)
+        if self.world.story is not None:
+            call.site, call.given = first.site, first.given
             self.by_path[path] = call
 
     def _touch(self, batch: list[Any]) -> None:

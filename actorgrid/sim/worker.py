@@ -15,7 +15,9 @@ from actorgrid.core import messages as m
 from actorgrid.core.messages import Kind, Status
 from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.engine import execution
+from actorgrid.engine.checkpoints import ident_of
 from actorgrid.engine.code import CodeShelf
+from actorgrid.engine.refs import ObjectRef
 from actorgrid.engine.worker_side import running_now
 from actorgrid.sim.fibers import Fiber, WorldOver
 from actorgrid.sim.host import SimWorker
@@ -80,7 +82,9 @@ class Worker:
         """Note what came over the task link, and start what starts by itself."""
         for message in batch:
             if isinstance(message, m.Run):
-                if message.deps or message.refs:
+                if message.again:
+                    self.grid.repeats(message, self.machine.actor)
+                if message.deps or message.refs or message.made:
                     self.engine.given(message)
                     self._fed(message)
                 cancelled = self.machine.given(message)
@@ -237,16 +241,21 @@ class Worker:
         if self.machine.is_method(running):
             where = self.path
             self.world.finished[where] = self.world.finished.get(where, 0) + 1
+        micros = max(MICROS, int((self.world.clock.now - began) * 1e6))
+        saves = self.engine.checkpoints
+        saved = saves.after(running) if saves is not None else None
         if not self.grid.survives("before_reply", self, running):
             return
-        self._finish(running, values, max(MICROS, int((self.world.clock.now - began) * 1e6)), retry=retry)
+        self._finish(running, values, micros, retry=retry, saved=saved)
 
     def _failed(self, running: Running, error: BaseException) -> tuple[tuple[m.Value, ...], bool]:
         if running.cancelled and (isinstance(error, KeyboardInterrupt) or self.machine.is_method(running)):
             return execution.cancelled(running), False
         return execution.failure(running, error), not running.cancelled and execution.may_retry(running, error)
 
-    def _finish(self, running: Running, values: tuple[m.Value, ...], micros: int, *, retry: bool) -> None:
+    def _finish(
+        self, running: Running, values: tuple[m.Value, ...], micros: int, *, retry: bool, saved: ObjectRef[Any] | None
+    ) -> None:
         engine, run, machine = self.engine, running.run, self.machine
         if running.cancelled and machine.is_method(running):
             values = execution.cancelled(running)
@@ -254,8 +263,11 @@ class Worker:
         outbox = engine.client.outbox
         if leaving:
             outbox.append(m.Revoked(engine.handed_back(machine.leave("max_calls"))))
-        outbox.append(m.Done(run.task, run.attempt, values, micros, retry, leaving))
-        if run.deps or run.refs:
+        done = m.Done(run.task, run.attempt, values, micros, retry, leaving)
+        if engine.checkpoints is not None:
+            done.saved, done.strayed = ident_of(saved), running.strayed
+        outbox.append(done)
+        if run.deps or run.refs or run.made:
             engine.let_go(run)
         if engine.latest is running:
             engine.latest = None

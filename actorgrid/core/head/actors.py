@@ -13,6 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core.head.backoff import LONGEST_OF_ACTORS
+from actorgrid.core.head.journals import Journal
 from actorgrid.core.head.records import Actor, Peer, Task, Worker
 from actorgrid.core.messages import (
     AS_ACTOR,
@@ -85,6 +86,10 @@ class Actors:
             task.job = 0
         actor.job = task.job
         actor.creation = task
+        if spec.spec.checkpoint_calls or spec.spec.checkpoint_seconds:
+            actor.journal, task.made = Journal(), {}
+        if task.parent is not None and task.parent.made is not None:
+            self.head.tasks.submitted(task, 1)
         if message.request:
             self.head.reply(peer, Answer(message.request, {"actor": actor.ident, "created": True}))
         self.head.tasks.await_arguments(task)
@@ -144,6 +149,8 @@ class Actors:
         if task.retries == AS_ACTOR:
             task.retries = actor.spec.spec.max_task_retries
         actor.calls += 1
+        if actor.journal is not None:
+            task.made = {}
         line = actor.lines.get(task.client)
         if line is not None:
             line.append(task)
@@ -212,7 +219,9 @@ class Actors:
             return
         if actor.fifo:
             actor.flying -= len(task.message.args)
-        if actor.deaths:
+        if actor.journal is not None and not self._noted(actor, task, message):
+            return
+        if actor.deaths and task.replayed is None:
             actor.deaths.clear()
         if message.retry and task.retries and not task.cancelled:
             if task.retries > 0:
@@ -225,6 +234,20 @@ class Actors:
         self.pump(actor)
         if len(worker.assigned) > 1:
             self.head.dispatch.pipelined[worker] = None
+
+    def _noted(self, actor: Actor, task: Task, message: Done) -> bool:
+        """Note a call in the journal. Returns False if the actor has died of it: it cannot be brought back."""
+        journals = self.head.journals
+        strayed = journals.strayed(task, message)
+        if not strayed:
+            journals.ended(actor, task, message)
+            return True
+        for value in message.values:
+            self.head.memory.discard(value)
+        name = task.spec.spec.name
+        journals.drop(task, began=True)
+        self.die(actor, f"{actor.spec.spec.name} cannot be brought back to where it was: {name}, run again, {strayed}")
+        return False
 
     def _again(self, actor: Actor, task: Task) -> None:
         self.head.step_task(task, TaskInput.RETRY)
@@ -301,6 +324,7 @@ class Actors:
             calls += line
         actor.queue.clear()
         actor.lines.clear()
+        self.head.journals.close(actor)
         self._end_creation(actor)
         for task in calls:
             if task.spec.kind is Kind.METHOD and task.actor is not None:
@@ -350,6 +374,8 @@ class Actors:
         self.step(actor, ActorInput.RESTART)
         actor.incarnation += 1
         self._unavailable(actor, worker, assigned, message, f"the process of {name} (pid {worker.pid}) {how}{doing}")
+        if actor.journal is not None:
+            actor.queue.extendleft(reversed(self.head.journals.again(actor)))
         creation = actor.creation
         assert creation is not None
         self.head.dispatch.retry(creation, len(actor.deaths), LONGEST_OF_ACTORS)
@@ -393,7 +419,9 @@ class Actors:
                 continue
             sent = task.message.task in assigned
             started = sent and (not actor.fifo or task.message.task == message.current)
-            if task.cancelled:
+            if task.replayed is not None:
+                self.head.journals.drop(task, began=started)
+            elif task.cancelled:
                 self.head.tasks.fail(task, self.head.failure(Failed.CANCELLED, "the call was cancelled", task=task))
             elif task.retries:
                 if started and task.retries > 0:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from actorgrid.core.extents import reserved
 from actorgrid.core.head.records import Actor, Held, Object, Place, Task, Worker
-from actorgrid.core.messages import Kind
+from actorgrid.core.messages import Kind, Made
 from actorgrid.core.states import PLACE_FINAL, TASK_FINAL, ActorState, PlaceState, TaskState, WorkerState
 
 if TYPE_CHECKING:
+    from actorgrid.core.head.journals import Journal
     from actorgrid.core.head.machine import Head
 
 
@@ -88,15 +89,30 @@ def check_pins(head: Head) -> None:
     for task in head.tasks.table.values():
         pins.update(task.message.deps)
         pins.update(task.message.refs)
+        pins.update(_submitted(task.made))
     for held in head.objects.table.values():
         if isinstance(held, Object) and held.value is not None:
             pins.update(held.value.refs)
+        if isinstance(held, Actor) and held.journal is not None:
+            pins.update(_journal(held.journal))
     for code in head.library.codes.values():
         pins.update(code.value.refs)
     for ident, held in head.objects.table.items():
         _require(head, held.pins == pins[ident], ident, f"{held.pins} pins, {pins[ident]} mentions")
     for ident in pins:
         _require(head, ident in head.objects.table, ident, "something mentions what is gone")
+
+
+def _submitted(made: dict[int, Made] | None) -> list[int]:
+    return [oid for each in (made or {}).values() for oid in range(each.ident, each.ident + each.count)]
+
+
+def _journal(journal: Journal) -> list[int]:
+    """Return what a journal holds: a saved state, and whatever its calls need in order to run again."""
+    held = [journal.state] if journal.state else []
+    for entry in journal.entries:
+        held += [*entry.message.deps, *entry.message.refs, *_submitted(entry.made)]
+    return held
 
 
 def check_objects(head: Head) -> None:
@@ -195,7 +211,11 @@ def check_actors(head: Head) -> None:
             calls_there = [task for task in held.worker.assigned.values() if task.spec.kind is Kind.METHOD]
             flying = sum(len(task.message.args) for task in calls_there) if held.fifo else 0
             _require(head, held.flying == flying, ident, f"{held.flying} bytes counted in flight, {flying} are")
+        if held.state is ActorState.ALIVE and held.worker is not None:
+            waiting = [task.replayed is not None for task in (*calls_there, *held.queue)]
+            _require(head, waiting == sorted(waiting, reverse=True), ident, "a new call before one that runs again")
         if held.state is ActorState.DEAD:
+            _require(head, held.journal is None, ident, "dead with a journal")
             _require(head, not held.queue and not held.lines and held.worker is None, ident, "dead with calls")
     _require(head, placed == head.actors.placed_count, 0, f"{placed} placed, {head.actors.placed_count} counted")
 

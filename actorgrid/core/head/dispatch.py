@@ -10,6 +10,7 @@ This file may not know how a worker is born or dies.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from actorgrid.core.head.backoff import LONGEST
@@ -91,7 +92,7 @@ class Dispatch:
             self.head.library.teach(worker, spec)
         actor = message.task if spec.kind is Kind.ACTOR else message.actor
         run = Run(message.task, task.attempt, message.spec, message.args, (), (), (), (), task.client, actor)
-        if message.deps or message.refs:
+        if message.deps or message.refs or task.made is not None or task.replayed is not None:
             self._enclose(worker, task, run)
         if not worker.outbox:
             self.head.busy.append(worker)
@@ -101,10 +102,22 @@ class Dispatch:
 
     def _enclose(self, worker: Worker, task: Task, run: Run) -> None:
         """Put the values of the arguments into ``run`` and grant what they and the call mention."""
-        message, objects = task.message, self.head.objects
+        message = task.message
+        self.enclose(worker, run, zip(message.deps, message.slots, strict=True))
+        for ref in message.refs:
+            self.head.objects.grant(worker.peer, ref)
+        run.refs = message.refs
+        if task.actor is not None:
+            self.head.journals.enclose(worker, task, run)
+
+    def enclose(self, worker: Worker, run: Run, wanted: Iterable[tuple[int, int | str]]) -> None:
+        """Put the values of objects into ``run``, each with the slot that it fills, and grant what they mention."""
+        objects = self.head.objects
         values: list[Value] = []
+        slots: list[int | str] = []
+        oids: list[int] = []
         away: list[int] = []
-        for ident in message.deps:
+        for ident, slot in wanted:
             held = objects.table[ident]
             assert isinstance(held, Object)
             assert held.value is not None
@@ -117,10 +130,10 @@ class Dispatch:
             for ref in value.refs:
                 objects.grant(worker.peer, ref)
             values.append(value)
-        for ref in message.refs:
-            objects.grant(worker.peer, ref)
-        run.deps, run.slots, run.refs, run.oids = tuple(values), message.slots, message.refs, message.deps
-        run.away = tuple(away)
+            slots.append(slot)
+            oids.append(ident)
+        run.deps, run.slots, run.oids = (*run.deps, *values), (*run.slots, *slots), (*run.oids, *oids)
+        run.away = (*run.away, *away)
 
     # -- results
 
@@ -165,6 +178,10 @@ class Dispatch:
                 self.head.memory.discard(value)
             self.head.tasks.fail(task, self.head.deadlines.failure(task))
             return
+        if task.replayed is not None:  # whoever called has its result
+            for value in values:
+                self.head.memory.discard(value)
+            values = ()
         if task.forced:
             for value in values:
                 self.head.memory.discard(value)

@@ -37,6 +37,7 @@ from actorgrid.core.head.backoff import Backoff
 from actorgrid.core.head.deadlines import Deadlines
 from actorgrid.core.head.dispatch import NUDGE_AFTER, Dispatch
 from actorgrid.core.head.effects import Effect, MuteOutput, Stop
+from actorgrid.core.head.journals import Journals
 from actorgrid.core.head.library import Library
 from actorgrid.core.head.memory import Memory
 from actorgrid.core.head.objects import Objects
@@ -104,6 +105,7 @@ class Head:
         self.backoff = Backoff(config.seed)
         self.deadlines = Deadlines(self)
         self.waits = Waits(self)
+        self.journals = Journals(self)
         self.library = Library(self)
         self.objects = Objects(self)
         self.memory = Memory(self, config.store_budget)

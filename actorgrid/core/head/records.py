@@ -7,10 +7,14 @@ counting alone frees everything: the head runs with the garbage collector off.
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
-from actorgrid.core.messages import Blocked, Extent, Kind, Spec, Submit, Value
+from actorgrid.core.messages import Blocked, Extent, Kind, Made, Spec, Submit, Value
 from actorgrid.core.resources import Demand
 from actorgrid.core.states import ActorState, PlaceState, TaskState, WorkerState
+
+if TYPE_CHECKING:
+    from actorgrid.core.head.journals import Entry, Journal
 
 
 class Peer:
@@ -159,9 +163,8 @@ class Task:
 
     __slots__ = (
         "actor", "attempt", "attempts", "blocked", "cancelled", "children", "client", "depth", "failures", "forced",
-        "job",
-        "limits", "message", "missing", "order", "parent", "retries", "since", "spec", "state", "strikes", "waits",
-        "worker",
+        "job", "limits", "made", "message", "missing", "order", "parent", "replayed", "retries", "since", "spec",
+        "state", "strikes", "waits", "worker",
     )  # fmt: skip
 
     def __init__(self, message: Submit, spec: SpecRecord, client: int, order: int) -> None:
@@ -199,6 +202,10 @@ class Task:
         self.strikes = 0
         #: None if it may take as long as it likes.
         self.limits: Limits | None = None
+        #: What it submitted, by number, if its actor has a journal: a call that runs again need not do so again.
+        self.made: dict[int, Made] | None = None
+        #: The call that it repeats to bring its actor back to where it was.
+        self.replayed: Entry | None = None
 
 
 class Worker:
@@ -249,7 +256,7 @@ class Actor(Held):
 
     __slots__ = (
         "calls", "concurrency", "creation", "death", "deaths", "detached", "fifo", "flying", "handle", "incarnation",
-        "job", "key", "lines", "queue", "restarts", "spec", "state", "why", "window", "worker",
+        "job", "journal", "key", "lines", "queue", "restarts", "spec", "state", "why", "window", "worker",
     )  # fmt: skip
 
     def __init__(self, ident: int, spec: SpecRecord) -> None:
@@ -285,6 +292,8 @@ class Actor(Held):
         self.detached = spec.spec.detached
         #: Encoded Failure for every later call, once dead.
         self.death: Value | None = None
+        #: What brings it back to where it was, if it has checkpoints.
+        self.journal: Journal | None = None
         #: What ended it, if it said so itself before its process ended (``exit_actor``).
         self.why = ""
 

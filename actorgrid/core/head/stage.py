@@ -64,6 +64,10 @@ class Stage:
         self.paths[message.task] = f"{parent}.{message.nth}" if parent is not None else str(message.nth)
         self.said[parent or ""] = self.said.get(parent or "", 0) + 1
 
+    def again(self, task: Task, original: int, incarnation: int) -> None:
+        """A call runs again to bring its actor back: give it a path of its own."""
+        self.paths[task.message.task] = path_of_repetition(self.paths[original], incarnation)
+
     def pump(self, actor: Actor, worker: Worker) -> None:
         """Send the calls whose turn it is."""
         where = self.paths[actor.ident]
@@ -193,6 +197,11 @@ class Stage:
             if self.started.get(where, 0) < len(order)
         ]
         return said + [f"{_whose(kill.victim)} was to die" for kill in self.script.kills[self.kills :]]
+
+
+def path_of_repetition(path: str, incarnation: int) -> str:
+    """Return the path of a call that is repeated for the sake of an actor's ``incarnation``."""
+    return f"{path}*{incarnation}"
 
 
 def _whose(victim: str) -> str:

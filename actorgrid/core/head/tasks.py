@@ -48,12 +48,20 @@ class Tasks:
         promise = self.head.objects.promise
         for index in range(spec.spec.num_returns):
             promise(peer, ident + index, task)
+        if task.parent is not None and task.parent.made is not None:
+            self.submitted(task, spec.spec.num_returns)
         if spec.kind is Kind.METHOD:
             self.head.actors.call(task)
         else:
             self.await_arguments(task)
         if task.job not in self.head.drivers and task.job and ident in self.table:
             self.cancel_task(task, force=spec.kind is Kind.TASK, recursive=False)  # on its way while its driver left
+
+    def submitted(self, task: Task, count: int) -> None:
+        """A call of an actor that has a journal has submitted ``task``, which makes ``count`` objects."""
+        parent, m = task.parent, task.message
+        if parent is not None and parent.made is not None and parent.spec.kind is Kind.METHOD:
+            self.head.journals.submitted(parent, m.nth, m.task, count, task.spec.spec.name, m.actor)
 
     def admit(self, peer: Peer, message: Submit, spec: SpecRecord) -> Task:
         """Make the record of a task and pin what it mentions."""
@@ -175,7 +183,8 @@ class Tasks:
             error = self.head.deadlines.failure(task)
         cancelled = task.cancelled and error.status is Status.FAILURE
         step(self.head, task, TaskInput.CANCEL if cancelled else TaskInput.FAIL)
-        self.end(task, (error,) * task.spec.spec.num_returns, 0)
+        count = 0 if task.replayed is not None else task.spec.spec.num_returns
+        self.end(task, (error,) * count, 0)
 
     def end(self, task: Task, values: tuple[Value, ...], owner: int) -> None:
         """The task is over: hand out its results, forget it, free what it pinned."""
@@ -197,6 +206,8 @@ class Tasks:
                 unpin(oid)
         if task.parent is not None or task.children is not None:
             self._leave_family(task)
+        if task.made:
+            self.head.journals.let_go(task.made)
         spec, actor = task.spec, task.actor
         task.actor = task.worker = None
         if actor is not None and spec.kind is Kind.METHOD:
