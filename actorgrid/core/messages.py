@@ -336,6 +336,8 @@ class Done(Struct, tag=30):
     saved: int = 0
     #: A call that ran again has not submitted what it had submitted before: the end of a sentence that says so.
     strayed: str = ""
+    #: It was cancelled before it started.
+    unstarted: bool = False
 
 
 class Revoked(Struct, tag=31):

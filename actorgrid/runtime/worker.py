@@ -126,7 +126,8 @@ class Worker:
     def _drop(self, running: Running) -> None:
         """A call that never started was cancelled. Called with the lock held."""
         self.engine.let_go(running.run)
-        self.engine.client.outbox.append(m.Done(running.run.task, running.run.attempt, execution.cancelled(running)))
+        values = execution.cancelled(running)
+        self.engine.client.outbox.append(m.Done(running.run.task, running.run.attempt, values, unstarted=True))
         self.engine.send(force=True)
         self.outbox.flush()
 

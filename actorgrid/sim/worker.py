@@ -291,7 +291,7 @@ class Worker:
     def _drop(self, running: Running) -> None:
         """A call that never started was cancelled."""
         self.engine.let_go(running.run)
-        done = m.Done(running.run.task, running.run.attempt, execution.cancelled(running))
+        done = m.Done(running.run.task, running.run.attempt, execution.cancelled(running), unstarted=True)
         self.engine.client.outbox.append(done)
         self.engine.send(force=True)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from actorgrid.core import messages as m
 from actorgrid.core.head.records import Actor, Object
 from actorgrid.core.messages import FailureKind, Status
-from actorgrid.core.states import TaskState
+from actorgrid.core.states import ActorState, TaskState
 from tests.core.world import Body, Script, Step, World
 
 pytestmark = pytest.mark.search
@@ -75,10 +75,25 @@ def assert_all_is_well(world: World, main: Body) -> None:
         assert local.entry.value is not None, f"object {local.entry.oid} was never made"
     assert FailureKind.OBJECT_LOST not in failure(main)
     assert_blame_is_exact(world)
+    assert_what_was_told_is_true(world, main)
     for task, count in Counter(task for task, _, _ in world.started).items():
         most = world.retries.get(task)
         if most is not None:
             assert count <= most + 1, f"task {task} started {count} times with {most} retries"
+
+
+def assert_what_was_told_is_true(world: World, main: Body) -> None:
+    """A call that has returned is part of its actor's state, at the place that its result tells, whoever died since."""
+    for actor in world.journaled:
+        held = world.head.objects.table.get(actor)
+        calls = [task for (ident, _), tasks in world.caller_order.items() if ident == actor for task in tasks]
+        if not isinstance(held, Actor) or held.state is not ActorState.ALIVE:
+            continue
+        for local in main.locals:
+            value = local.entry.value
+            if local.entry.oid in calls and value is not None and value.status is Status.OK:
+                place = int(value.data.split(b":")[0])
+                assert world.lived[actor][place - 1] == local.entry.oid, f"actor {actor} has forgotten a call"
 
 
 def assert_blame_is_exact(world: World) -> None:

@@ -9,6 +9,7 @@ What ``runtime/worker.py`` and ``runtime/driver.py`` do around the machines is d
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -102,10 +103,16 @@ class Process:
             self.client.answered(message)
 
     def spec(
-        self, kind: Kind, retries: int, restarts: int = 0, concurrency: int = 1, limits: tuple[float, float] = (0, 0)
+        self,
+        kind: Kind,
+        retries: int,
+        restarts: int = 0,
+        concurrency: int = 1,
+        limits: tuple[float, float] = (0, 0),
+        checkpoint: int = 0,
     ) -> int:
         """Return the number of a spec, registering it the first time."""
-        key = (kind, retries, restarts, concurrency, limits)
+        key = (kind, retries, restarts, concurrency, limits, checkpoint)
         if key not in self.specs:
             number = self.specs[key] = self.client.take_ids(1)
             digest = b"" if kind is Kind.METHOD else b"code"
@@ -116,6 +123,7 @@ class Process:
                     number, kind, f"{kind.name}{retries}", digest, ONE_CPU if kind is not Kind.METHOD else (),
                     max_retries=retries, max_restarts=restarts, max_concurrency=concurrency,
                     num_returns=0 if kind is Kind.ACTOR else 1, timeout=limits[0], run_timeout=limits[1],
+                    checkpoint_calls=checkpoint,
                 )
             )  # fmt: skip
         return self.specs[key]
@@ -139,6 +147,15 @@ class Body:
             return 0, 0
         self.running.children += 1
         return self.running.run.task, self.running.children - 1
+
+    def made(self, nth: int) -> m.Made | None:
+        """Return what this call submitted as its number ``nth`` when it ran before."""
+        running = self.running
+        made = None if running is None else running.made.get(nth)
+        assert made is not None or running is None or not running.run.again, (
+            "a call that runs again does more than before"
+        )
+        return made
 
     def advance(self) -> bool:
         """Take a step; returns whether there was one."""
@@ -208,9 +225,18 @@ class Body:
 
     def _actor(self, step: Step) -> None:
         client = self.process.client
-        spec = self.process.spec(Kind.ACTOR, 0, step.a % 3, 3 if step.b else 1)
         parent, nth = self.ids()
+        made = self.made(nth)
+        if made is not None:
+            self.actors.append(Local(client.entries[made.ident]))
+            return
+        checkpoint = step.a if step.a > 1 and not step.b else 0
+        spec = self.process.spec(
+            Kind.ACTOR, 0, step.a % 3 + bool(checkpoint), 3 if step.b else 1, checkpoint=checkpoint
+        )
         ident = client.take_ids(1)
+        if checkpoint:
+            self.process.world.journaled.add(ident)
         self.actors.append(Local(client.promise(ident)))
         script = self.process.world.remember(())
         self.process.say(m.CreateActor(ident, spec, script, parent=parent, nth=nth))
@@ -220,16 +246,21 @@ class Body:
         if actor is None:
             return
         client, world = self.process.client, self.process.world
-        spec = self.process.spec(Kind.METHOD, step.b % 2, limits=LIMITS[step.a % 3] if step.b & 4 else (0, 0))
+        retries = 9 if actor.entry.oid in world.journaled else step.b % 2  # more than there are deaths
+        spec = self.process.spec(Kind.METHOD, retries, limits=LIMITS[step.a % 3] if step.b & 4 else (0, 0))
         argument = self._pick(step.a, self.locals) if step.b & 2 else None
         deps = (argument.entry.oid,) if argument else ()
         parent, nth = self.ids()
+        made = self.made(nth)
+        if made is not None:
+            self.locals.append(Local(client.entries[made.ident]))
+            return
         task = client.take_ids(1)
         self.locals.append(Local(client.promise(task)))
         script = world.remember(step.script)
         slots: tuple[int | str, ...] = (0,) if deps else ()
         self.process.say(m.Submit(task, spec, script, deps, slots, (), actor.entry.oid, parent, nth))
-        world.retries[task] = step.b % 2
+        world.retries[task] = retries
         world.caller_order[actor.entry.oid, self.process.number].append(task)
 
     def _kill(self, step: Step) -> None:
@@ -259,17 +290,24 @@ class FakeWorker(Process):
         self.bodies: dict[int, Body] = {}
         self.current = 0
         self.dying = False
+        #: As an actor: the calls that it has run, which is all its state; how many of them since it was saved.
+        self.state: list[int] = []
+        self.unsaved = 0
+        #: After how many it is saved; 0: never.
+        self.checkpoint = 0
 
     def take(self, batch: list[Any]) -> None:
         """Read a frame from the task link."""
         for message in batch:
             if isinstance(message, m.Run):
                 self.client.hold(message.refs)
+                for made in message.made:
+                    self.client.hold(tuple(range(made.ident, made.ident + made.count)))
                 for value in message.deps:
                     self.client.hold(value.refs)
                 cancelled = self.machine.given(message)
                 if cancelled is not None:
-                    self._finish(cancelled, cancelled=True)
+                    self._finish(cancelled, cancelled=True, unstarted=True)
             elif isinstance(message, m.Learn):
                 self.machine.specs[message.spec.spec] = message.spec
             elif isinstance(message, m.Restarted):
@@ -291,6 +329,8 @@ class FakeWorker(Process):
     def let_go(self, run: m.Run) -> None:
         """A call is over, or goes back: what it brought along is no longer held for it."""
         self.client.let_go(run.refs)
+        for made in run.made:
+            self.client.let_go(tuple(range(made.ident, made.ident + made.count)))
         for value in run.deps:
             self.client.let_go(value.refs)
 
@@ -305,7 +345,7 @@ class FakeWorker(Process):
         if running is None:
             return
         if message.task not in self.machine.running:
-            self._finish(running, cancelled=True)
+            self._finish(running, cancelled=True, unstarted=True)
         elif message.deadline and message.task % 3 == 0:
             self.bodies[message.task].waiting = DEAF  # it takes no notice and never ends by itself
         elif running.spec.kind is Kind.TASK or (running.overdue and self.machine.limit == 1):
@@ -321,6 +361,10 @@ class FakeWorker(Process):
             return False
         self.current = running.run.task
         self.world.started.append((running.run.task, running.run.attempt, running.run.actor))
+        if m.STATE in running.run.slots:
+            self.state = json.loads(running.run.deps[running.run.slots.index(m.STATE)].data)
+        if running.spec.kind is Kind.ACTOR:
+            self.checkpoint = running.spec.checkpoint_calls
         script = self.world.scripts[int(running.run.args)]
         body = Body(self, script, running)
         for ref in running.run.refs:
@@ -351,20 +395,48 @@ class FakeWorker(Process):
         return True
 
     def _finish(
-        self, running: Running, refs: tuple[int, ...] = (), end: str = "ok", *, cancelled: bool = False
+        self,
+        running: Running,
+        refs: tuple[int, ...] = (),
+        end: str = "ok",
+        *,
+        cancelled: bool = False,
+        unstarted: bool = False,
     ) -> None:
         run = running.run
+        saved = None
+        if self.checkpoint and running.spec.kind is Kind.METHOD and not unstarted:
+            saved = self._lives(run, interrupted=cancelled or running.cancelled)
         if cancelled or running.cancelled:
             values: tuple[Value, ...] = (Value(Status.FAILURE, CANCELLED),)
         elif end == "ok":
-            values = (Value(Status.OK, b"r" * (1 if run.task % 2 else 2 * TINY), None, refs),)
+            size = 1 if run.task % 2 else 2 * TINY
+            values = (Value(Status.OK, b"%d:%s" % (len(self.state), b"r" * size), None, refs),)
         else:
             values = (Value(Status.ERROR, b"e"),)
         if running.spec.kind is Kind.ACTOR:
             values = ()
-        self.say(m.Done(run.task, run.attempt, values, 5, end == "retry"))
+        done = m.Done(run.task, run.attempt, values, 5, end == "retry", unstarted=unstarted)
+        if saved is not None:
+            done.saved = saved.entry.oid
+        self.say(done)
+        if saved is not None:
+            saved.drop()
         self.let_go(run)
         self.current = next(iter(self.bodies), 0)
+
+    def _lives(self, run: m.Run, *, interrupted: bool) -> Local | None:
+        """A call of an actor with checkpoints is over: it is part of the state, which is saved if it is time to."""
+        self.state.append(run.again or run.task)
+        self.world.lived[run.actor] = self.state
+        self.unsaved += 1
+        if self.unsaved < self.checkpoint and not interrupted:
+            return None
+        self.unsaved = 0
+        oid, value = self.client.take_ids(1), Value(Status.OK, json.dumps(self.state).encode())
+        saved = Local(self.client.own(oid, value))
+        self.say(m.Put(oid, value))
+        return saved
 
 
 #: What a call waits for that only a kill can end.
@@ -397,6 +469,9 @@ class World:
     scripts: list[Script] = field(default_factory=list)
     started: list[tuple[int, int, int]] = field(default_factory=list)
     retries: dict[int, int] = field(default_factory=dict)
+    #: Actors with checkpoints, and what their latest process has lived through.
+    journaled: set[int] = field(default_factory=set)
+    lived: dict[int, list[int]] = field(default_factory=dict)
     caller_order: dict[tuple[int, int], list[int]] = field(default_factory=lambda: defaultdict(list))
     trace: list[str] = field(default_factory=list)
 

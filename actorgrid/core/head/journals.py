@@ -92,7 +92,7 @@ class Journals:
             self._saved(journal, message.saved, entry)
             if task.made:
                 self.let_go(task.made)
-        elif entry is None and not task.spec.spec.readonly:
+        elif entry is None and not message.unstarted and not task.spec.spec.readonly:
             ok = not message.values or message.values[0].status is Status.OK
             journal.entries.append(self._note(task, ok=ok))
 
