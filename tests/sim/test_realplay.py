@@ -15,6 +15,8 @@ from actorgrid.sim import realplay
 from tests.thinning import one_in
 from tests.zoo import actors, crashes, locks, protocols, replication, separators, shared_state, structures
 
+pytestmark = pytest.mark.search
+
 Cell: Any = shared_state.Cell
 KILL = sim.Faults(kill=1)
 PROGRAMS: list[tuple[Callable[..., None], tuple[Any, ...], sim.Faults | None]] = [

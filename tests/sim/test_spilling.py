@@ -13,6 +13,8 @@ import actorgrid as ag
 from actorgrid import sim
 from actorgrid.engine.current import installed
 
+pytestmark = pytest.mark.search
+
 SIZE = 200_000
 #: Room for four of them.
 STORE = 4 * (SIZE + 8192)
