@@ -355,12 +355,19 @@ class SimHost(LocalEngine):
         """Take a message that only drivers, or only workers, understand."""
         if isinstance(message, m.Unread):
             self.client.unread.append(message.value)
-        # Segments are visible to everybody; process groups and notices mean nothing here.
+        elif isinstance(message, m.Notice):
+            self.print_error(f"{message.text}\n")
+        # Segments are visible to everybody; process groups mean nothing here.
 
     def say_unread(self) -> None:
         """Say which errors nobody has asked for, unless this is one schedule of many."""
         if self.client.unread and self.world.loud:
             sys.stderr.write(self._unread.take(self.client.unread))
+
+    def print_error(self, text: str) -> None:
+        """See ``EngineBase``; one schedule of many is quiet."""
+        if self.world.loud:
+            sys.stderr.write(text)
 
     def speak(self) -> list[Any]:
         """Return everything that is to be said to the head."""

@@ -1,0 +1,336 @@
+"""Actors with checkpoints: a restart goes on where the callers left them."""
+
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import actorgrid as ag
+from actorgrid.exceptions import ActorDiedError, ActorUnavailableError
+from tests.contract.mortals import dies, eventually
+from tests.contract.tools import DEADLINE, count_run, kill_this_process, runs
+
+np = pytest.importorskip("numpy")
+
+pytestmark = pytest.mark.usefixtures("grid")
+
+HOUR = dt.timedelta(hours=1)
+
+
+class Mortal:
+    """Dies when it is told to."""
+
+    def die(self) -> None:
+        kill_this_process()
+
+
+class Counting(Mortal):
+    """Counts, keeps its count over deaths, and dies when it is told to."""
+
+    def __init__(self, births: Path | None = None) -> None:
+        self.count = 0
+        if births is not None:
+            count_run(births)
+
+    def __actorgrid_save__(self) -> int:
+        return self.count
+
+    def __actorgrid_restore__(self, state: int) -> None:
+        self.count = state
+
+    def add(self, number: int = 1) -> int:
+        self.count += number
+        return self.count
+
+    def add_and_fail(self) -> None:
+        self.count += 1
+        raise ValueError(self.count)
+
+    def die_once(self, path: Path) -> int:
+        self.count += 1
+        if count_run(path) == 1:
+            kill_this_process()
+        return self.count
+
+
+SAFE: dict[str, Any] = {"max_restarts": -1, "max_task_retries": -1}
+
+
+def counter(checkpoint: Any, *args: Any, **options: Any) -> Any:
+    return ag.remote(Counting).options(**{**SAFE, "checkpoint": checkpoint, **options}).remote(*args)
+
+
+def survive(actor: Any) -> None:
+    """Have the process of an actor die after all its calls."""
+    with pytest.raises(ActorUnavailableError):
+        get(actor.die.options(max_task_retries=0).remote())
+
+
+def get(ref: Any) -> Any:
+    return ag.get(ref, timeout=DEADLINE)
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 100, HOUR])
+def test_state_after_a_death_is_what_callers_have_seen(every: Any) -> None:
+    actor = counter(every)
+    seen = 0
+    for _ in range(3):
+        assert get([actor.add.remote() for _ in range(4)]) == list(range(seen + 1, seen + 5))
+        seen += 4
+        survive(actor)
+    assert get(actor.add.remote(0)) == seen
+
+
+def test_call_that_dies_runs_again_on_the_state_before_it(tmp_path: Path) -> None:
+    actor = counter(2)
+    refs = [actor.add.remote(), actor.die_once.remote(tmp_path / "runs"), actor.add.remote()]
+    assert get(refs) == [1, 2, 3]
+
+
+def test_calls_that_raised_run_again_too() -> None:
+    actor = counter(100)
+    ref = actor.add_and_fail.remote()
+    with pytest.raises(ValueError, match="1"):
+        get(ref)
+    survive(actor)
+    assert get(actor.add.remote()) == 2
+
+
+def test_constructor_runs_before_the_state_comes_back(tmp_path: Path) -> None:
+    actor = counter(1, tmp_path / "births")
+    get(actor.add.remote(5))
+    survive(actor)
+    assert get(actor.add.remote()) == 6
+    assert runs(tmp_path / "births") == 2
+
+
+def test_results_that_were_delivered_stay_what_they_were() -> None:
+    actor = counter(100)
+    refs = [actor.add.remote() for _ in range(3)]
+    get(refs)
+    survive(actor)
+    assert get(actor.add.remote()) == 4
+    assert get(refs) == [1, 2, 3]
+
+
+def test_arguments_that_nobody_else_holds_are_there_when_a_call_runs_again() -> None:
+    actor = counter(100)
+    large = ag.put(np.full(100_000, 1.0))
+
+    def add_sum(self: Counting, values: Any) -> int:
+        self.count += int(values.sum())
+        return self.count
+
+    assert get(actor.__ray_call__.remote(add_sum, large)) == 100_000
+    del large
+    survive(actor)
+    assert get(actor.add.remote()) == 100_001
+
+
+class Keeping(Mortal):
+    """Keeps an array."""
+
+    def __init__(self) -> None:
+        self.weights = np.zeros(100_000)
+
+    def __actorgrid_save__(self) -> Any:
+        return self.weights
+
+    def __actorgrid_restore__(self, state: Any) -> None:
+        self.weights = state
+
+    def step(self) -> float:
+        self.weights += 1
+        return float(self.weights.sum())
+
+
+def test_large_state_comes_back_and_may_be_changed_in_place() -> None:
+    actor = ag.remote(Keeping).options(checkpoint=1, **SAFE).remote()
+    assert get(actor.step.remote()) == 100_000
+    survive(actor)
+    assert get(actor.step.remote()) == 200_000
+
+
+class Nesting(Mortal):
+    """Submits things, and remembers how often."""
+
+    def __init__(self, log: Any) -> None:
+        self.log = log
+        self.total = 0
+        self.helper: Any = None
+
+    def __actorgrid_save__(self) -> Any:
+        return self.total, self.helper
+
+    def __actorgrid_restore__(self, state: Any) -> None:
+        self.total, self.helper = state
+
+    def hand_on(self, number: int) -> int:
+        self.total += ag.get(self.log.add.remote(number))
+        return self.total
+
+    def make_helper(self) -> None:
+        self.helper = ag.remote(Counting).options(num_cpus=0).remote()
+
+    def ask_helper(self) -> int:
+        return int(ag.get(self.helper.add.remote()))
+
+
+def test_calls_that_such_an_actor_makes_are_not_made_twice() -> None:
+    log = ag.remote(Counting).options(num_cpus=0).remote()
+    actor = ag.remote(Nesting).options(checkpoint=100, num_cpus=0, **SAFE).remote(log)
+    assert get([actor.hand_on.remote(1), actor.hand_on.remote(1)]) == [1, 3]
+    survive(actor)
+    assert get(actor.hand_on.remote(1)) == 6
+    assert get(log.add.remote(0)) == 3
+
+
+def test_actor_that_such_an_actor_has_made_is_the_same_after_a_restart() -> None:
+    actor = ag.remote(Nesting).options(checkpoint=100, num_cpus=0, **SAFE).remote(None)
+    get(actor.make_helper.remote())
+    assert get(actor.ask_helper.remote()) == 1
+    survive(actor)
+    assert get(actor.ask_helper.remote()) == 2
+
+
+class Fickle(Nesting):
+    """Does something else each time."""
+
+    def __init__(self, log: Any, path: Path) -> None:
+        super().__init__(log)
+        self.path = path
+
+    def choose(self) -> None:
+        get(
+            self.log.add.remote()
+            if count_run(self.path) == 1
+            else ag.remote(Counting).options(num_cpus=0).remote().add.remote()
+        )
+
+
+def test_call_that_does_something_else_when_it_runs_again_ends_the_actor_and_says_what(tmp_path: Path) -> None:
+    log = ag.remote(Counting).options(num_cpus=0).remote()
+    actor = ag.remote(Fickle).options(checkpoint=100, num_cpus=0, **SAFE).remote(log, tmp_path / "runs")
+    get(actor.choose.remote())
+    survive(actor)
+    with pytest.raises(ActorDiedError, match=r"choose, run again, called Counting where it had called .*add"):
+        get(actor.choose.remote())
+
+
+def test_calls_that_may_not_run_again_are_lost_with_those_after_them() -> None:
+    actor = counter(3, max_task_retries=0)
+    assert get([actor.add.remote() for _ in range(5)]) == [1, 2, 3, 4, 5]
+    survive(actor)
+    assert eventually(actor.add.remote) == 4
+
+
+class Unsavable(Counting):
+    """Cannot be saved."""
+
+    def __actorgrid_save__(self) -> int:
+        raise OSError("not today")
+
+
+def test_actor_whose_state_cannot_be_saved_goes_on_and_its_calls_run_again() -> None:
+    actor = ag.remote(Unsavable).options(checkpoint=1, **SAFE).remote()
+    assert get([actor.add.remote() for _ in range(3)]) == [1, 2, 3]
+    survive(actor)
+    assert get(actor.add.remote()) == 4
+
+
+class Unrestorable(Counting):
+    """Cannot be brought back."""
+
+    def __actorgrid_restore__(self, state: int) -> None:
+        raise OSError(f"cannot take {state}")
+
+
+def test_state_that_cannot_be_taken_back_is_why_the_actor_is_dead() -> None:
+    actor = ag.remote(Unrestorable).options(checkpoint=1, **SAFE).remote()
+    get(actor.add.remote())
+    survive(actor)
+    ref = actor.add.remote()
+    dies(ref)
+    with pytest.raises(ActorDiedError, match="cannot take 1"):
+        get(ref)
+
+
+def test_method_that_only_reads_does_not_run_again(tmp_path: Path) -> None:
+    class Reading(Counting):
+        @ag.method(readonly=True)
+        def look(self) -> int:
+            count_run(tmp_path / "looks")
+            return self.count
+
+    actor = ag.remote(Reading).options(checkpoint=100, **SAFE).remote()
+    get(actor.add.remote())
+    assert get(actor.look.remote()) == 1
+    survive(actor)
+    assert get(actor.add.remote()) == 2
+    assert runs(tmp_path / "looks") == 1
+
+
+def test_named_actor_keeps_its_name_and_its_state() -> None:
+    actor = counter(1, name="kept")
+    get(actor.add.remote(7))
+    survive(actor)
+    assert get(ag.get_actor("kept").add.remote()) == 8
+
+
+class TestRefusals:
+    """What cannot have checkpoints says so at the call."""
+
+    def test_class_without_the_two_methods(self) -> None:
+        class Bare:
+            """Nothing."""
+
+        with pytest.raises(TypeError, match="needs __actorgrid_save__ and __actorgrid_restore__ in class Bare"):
+            ag.remote(Bare).options(checkpoint=1, max_restarts=1).remote()
+
+    def test_asynchronous_actor(self) -> None:
+        class Async(Counting):
+            async def wait(self) -> None:
+                await asyncio.sleep(0)
+
+        with pytest.raises(ValueError, match="one call at a time"):
+            ag.remote(Async).options(checkpoint=1, max_restarts=1)
+
+    def test_threaded_actor(self) -> None:
+        with pytest.raises(ValueError, match="max_concurrency > 1"):
+            counter(1, max_concurrency=2)
+
+    def test_actor_that_does_not_restart(self) -> None:
+        with pytest.raises(ValueError, match="max_restarts"):
+            counter(1, max_restarts=0)
+
+    @pytest.mark.parametrize("value", [0, -1, dt.timedelta()])
+    def test_bad_value(self, value: Any) -> None:
+        with pytest.raises(ValueError, match="checkpoint"):
+            counter(value)
+
+    @pytest.mark.parametrize("value", [1.5, "often", True])
+    def test_wrong_type(self, value: Any) -> None:
+        with pytest.raises(TypeError, match="checkpoint"):
+            counter(value)
+
+
+def test_without_checkpoints_the_state_is_lost() -> None:
+    actor = ag.remote(Counting).options(**SAFE).remote()
+    assert get([actor.add.remote() for _ in range(3)]) == [1, 2, 3]
+    survive(actor)
+    assert get(actor.add.remote()) == 1
+
+
+def test_call_in_flight_without_retries_is_unavailable_and_not_part_of_the_state() -> None:
+    actor = counter(1, max_task_retries=0)
+    assert get(actor.add.remote()) == 1
+    with pytest.raises(ActorUnavailableError):
+        get(actor.die.remote())
+    assert eventually(actor.add.remote) == 2
