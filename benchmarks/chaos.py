@@ -1,11 +1,13 @@
 """Workers, heads and drivers killed at random: what is lost, what runs twice, what stays behind?
 
-    python benchmarks/chaos.py [--only storm,actors,ends,interrupts,soak] [--seconds N] [--trials N] [--minutes N]
-                               [--seed N] [--json FILE] [--smoke]
+    python benchmarks/chaos.py [--only storm,actors,checkpoints,ends,interrupts,soak] [--seconds N] [--trials N]
+                               [--minutes N] [--seed N] [--json FILE] [--smoke]
 
 * ``storm``: tasks of 5 ms on four workers, one of which is killed every half second; each task has an id, and a ledger
   outside of the grid says which of them ran, and how often. First the same without kills.
 * ``actors``: the same with actors that restart and whose calls are repeated (at least once).
+* ``checkpoints``: actors that count, with checkpoints, under the same kills: is every number seen once, in order? And
+  what a checkpoint costs.
 * ``ends``: ``kill -9`` of the head, of the driver, of the driver's whole process group: how long until nothing is left.
 * ``interrupts``: Ctrl-C at random moments: how long until the prompt is back.
 * ``soak``: a mixed load under kills; the slopes of memory, descriptors and stored bytes.
@@ -78,6 +80,26 @@ class Worker:
         time.sleep(WORK)
         ledger.add(number)
         return number
+
+
+@ag.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+class Tally:
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __actorgrid_save__(self) -> int:
+        return self.count
+
+    def __actorgrid_restore__(self, state: int) -> None:
+        self.count = state
+
+    def add(self) -> int:
+        self.count += 1
+        return self.count
+
+    def work(self) -> int:
+        time.sleep(WORK)
+        return self.add()
 
 
 class Killer:
@@ -171,6 +193,41 @@ def storm(seconds: float, seed: int, *, actors: bool) -> dict[str, Any]:
     return rows
 
 
+def checkpoints(seconds: float, seed: int) -> dict[str, Any]:
+    """Counters under kills, by how often their state is saved; and calls per second without any."""
+    rows: dict[str, Any] = {}
+    for every in (1, 10, 100):
+        with ag.init(num_cpus=WORKERS, log_to_driver=False):
+            counters = [Tally.options(checkpoint=every).remote() for _ in range(WORKERS)]
+            seen: list[list[int]] = [[] for _ in counters]
+            began = time.monotonic()
+            with Killer(EVERY, seed) as killer:
+                while time.monotonic() - began < seconds:
+                    refs = [[counter.work.remote() for _ in range(WINDOW // WORKERS)] for counter in counters]
+                    for numbers, those in zip(seen, refs, strict=True):
+                        numbers.extend(ag.get(those, timeout=LIMIT))
+            wrong = sum(numbers != list(range(1, len(numbers) + 1)) for numbers in seen)
+            calls = sum(len(numbers) for numbers in seen)
+            took = time.monotonic() - began
+            rows[f"every {every}"] = {
+                "calls": calls, "kills": killer.kills, "wrong counters": wrong, "per second": calls / took,
+                "us a call, no kills": call_time(Tally.options(checkpoint=every).remote()),
+            }  # fmt: skip
+    with ag.init(num_cpus=WORKERS, log_to_driver=False):
+        rows["never"] = {"us a call, no kills": call_time(Tally.remote())}
+    return rows
+
+
+def call_time(counter: Any, calls: int = 2000, rounds: int = 5) -> float:
+    """Return the median of microseconds that a call takes, many at a time."""
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        ag.get([counter.add.remote() for _ in range(calls)])
+        times.append((time.perf_counter() - began) / calls * 1e6)
+    return sorted(times)[rounds // 2]
+
+
 def slope(samples: list[tuple[float, float]]) -> float:
     """Return the slope of a straight line through the samples, by least squares."""
     count = len(samples)
@@ -218,6 +275,8 @@ def clean(results: dict[str, Any]) -> bool:
         for row in results.get(name, {}).values():
             if any(row[what] for what in ("lost", "delivered twice", "hangs", "never ran")):
                 return False
+    if any(row.get("wrong counters") for row in results.get("checkpoints", {}).values()):
+        return False
     ends = [*results.get("ends", {}).values(), *results.get("interrupts", {}).values()]
     return not any(row["left behind"] for row in ends)
 
@@ -245,7 +304,7 @@ def shown(value: Any) -> str:
     )
 
 
-PARTS = ("storm", "actors", "ends", "interrupts", "soak")
+PARTS = ("storm", "actors", "checkpoints", "ends", "interrupts", "soak")
 
 
 def main() -> int:
@@ -264,6 +323,7 @@ def main() -> int:
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "storm": lambda: storm(seconds, asked.seed, actors=False),
         "actors": lambda: storm(seconds, asked.seed, actors=True),
+        "checkpoints": lambda: checkpoints(seconds, asked.seed),
         "ends": lambda: chaos_ends.ends(trials),
         "interrupts": lambda: chaos_ends.interrupts(trials, asked.seed),
         "soak": lambda: soak(minutes, asked.seed),
