@@ -1,0 +1,190 @@
+"""What SECURITY.md promises, on real processes."""
+
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
+from __future__ import annotations
+
+import ast
+import fcntl
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+import actorgrid as ag
+from actorgrid.testing.processes import RealGrid
+from tests.proc.helpers import DEADLINE
+
+np = pytest.importorskip("numpy")
+
+ROOT = Path(__file__).parents[2]
+SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
+CLOSES = 0o2000000  # O_CLOEXEC, as /proc shows it
+
+
+class Note:
+    """Notes which process unpickles it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[[str], Note], tuple[str]]:
+        return unpickled, (self.path,)
+
+
+class NoteError(Exception):
+    """An exception that does the same."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return error_unpickled, self.args
+
+
+def unpickled(path: str) -> Note:
+    with Path(path).open("a", encoding="ascii") as file:
+        file.write(f"{os.getpid()}\n")
+    return Note(path)
+
+
+def error_unpickled(path: str) -> NoteError:
+    unpickled(path)
+    return NoteError(path)
+
+
+@ag.remote
+def echo(value: Any) -> Any:
+    return value
+
+
+@ag.remote
+def fail(path: str) -> None:
+    raise NoteError(path)
+
+
+@ag.remote
+class Keeper:
+    def keep(self, value: Any) -> Any:
+        self.value = value
+        return value
+
+
+@pytest.fixture
+def grid() -> Iterator[RealGrid]:
+    """Return the processes of a grid that has done a bit of everything."""
+    with ag.init(num_cpus=2):
+        keeper = Keeper.remote()
+        large = ag.put(np.ones(1 << 20))
+        ag.get([echo.remote(1), echo.remote(large), keeper.keep.remote(large)], timeout=DEADLINE)
+        yield RealGrid()
+
+
+def everybody(grid: RealGrid) -> list[int]:
+    return [os.getpid(), grid.head.pid, grid.launcher.pid, *(worker.pid for worker in grid.workers)]
+
+
+def segments(pid: int) -> list[int]:
+    """Return the descriptors of a process that are shared memory of ours."""
+    found = []
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            if str(fd.readlink()).startswith("/memfd:actorgrid"):
+                found.append(int(fd.name))
+        except FileNotFoundError:  # closed meanwhile
+            pass
+    return found
+
+
+def test_nothing_listens_and_no_socket_has_a_name(grid: RealGrid) -> None:
+    ours = everybody(grid)
+    assert len(ours) >= 4
+    for pid in ours:
+        sockets = psutil.Process(pid).net_connections("all")
+        assert [each for each in sockets if each.status == psutil.CONN_LISTEN] == []
+        if pid != os.getpid():
+            assert sockets, "the links of a process are sockets: none was seen"
+            assert {str(each.laddr) for each in sockets} == {""}
+
+
+def test_only_workers_and_the_driver_unpickle(grid: RealGrid, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    keeper = Keeper.remote()
+    refs = [echo.remote(Note(str(notes))), keeper.keep.remote(Note(str(notes))), echo.remote(ag.put(Note(str(notes))))]
+    ag.get(refs, timeout=DEADLINE)
+    with pytest.raises(NoteError):
+        ag.get(fail.remote(str(notes)), timeout=DEADLINE)
+    who = {int(line) for line in notes.read_text(encoding="ascii").split()}
+    assert os.getpid() in who
+    assert len(who) >= 3
+    assert not who & {grid.head.pid, grid.launcher.pid}
+
+
+def test_shared_memory_has_no_name_and_is_not_inherited(grid: RealGrid) -> None:
+    seen = 0
+    for pid in everybody(grid):
+        for fd in segments(pid):
+            seen += 1
+            flags = int(re.findall(r"flags:\s+(\d+)", Path(f"/proc/{pid}/fdinfo/{fd}").read_text())[0], 8)
+            assert flags & CLOSES
+            assert str(Path(f"/proc/{pid}/fd/{fd}").readlink()).endswith("(deleted)")
+    assert seen
+
+
+def test_shared_memory_cannot_be_resized_under_a_reader(grid: RealGrid) -> None:
+    fds = segments(grid.head.pid)
+    assert fds
+    for fd in fds:
+        again = os.open(f"/proc/{grid.head.pid}/fd/{fd}", os.O_RDWR)
+        try:
+            assert fcntl.fcntl(again, fcntl.F_GET_SEALS) & SEALS == SEALS
+            with pytest.raises(PermissionError):
+                os.ftruncate(again, 0)
+        finally:
+            os.close(again)
+
+
+def test_shared_memory_is_mapped_read_only_by_readers(grid: RealGrid) -> None:
+    large = ag.get(echo.remote(np.ones(1 << 20)), timeout=DEADLINE)
+    assert not large.flags.writeable
+    place = large.ctypes.data
+    for line in Path("/proc/self/maps").read_text(encoding="ascii").splitlines():
+        first, last = (int(edge, 16) for edge in line.split()[0].split("-"))
+        if first <= place < last:
+            assert "/memfd:actorgrid" in line
+            assert line.split()[1] == "r--s"
+            return
+    raise AssertionError("the array lies nowhere")
+
+
+def test_nothing_has_a_name_in_the_file_system(grid: RealGrid) -> None:
+    named = re.compile(r"/(tmp|dev/shm|run)/.*actorgrid")
+    for pid in everybody(grid)[1:]:
+        for fd in Path(f"/proc/{pid}/fd").iterdir():
+            target = str(fd.readlink()) if fd.is_symlink() else ""
+            assert not named.match(target) or target.endswith("(deleted)"), target
+
+
+def sources() -> list[Path]:
+    return sorted((ROOT / "actorgrid").rglob("*.py"))
+
+
+def test_no_source_starts_a_shell_or_evaluates_text() -> None:
+    found = []
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = ast.unparse(node.func)
+            shell = any(word.arg == "shell" for word in node.keywords)
+            if shell or name in {"eval", "exec", "os.system", "os.popen", "subprocess.getoutput", "yaml.load"}:
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {name}")
+    assert found == []
+
+
+@pytest.mark.parametrize("test", re.findall(r"`(test_\w+)`", (ROOT / "SECURITY.md").read_text(encoding="utf-8")))
+def test_test_that_the_page_names_exists(test: str) -> None:
+    defined = f"\ndef {test}("
+    assert any(defined in path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
