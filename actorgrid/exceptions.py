@@ -348,7 +348,10 @@ class NotLinearizable(SimulationError, AssertionError):
 
 
 class PendingCallsLimitExceeded(ActorGridError):
-    """The actor has ``max_pending_calls`` unfinished calls of this process already."""
+    """The actor has ``max_pending_calls`` unfinished calls of this process already, or the process too many tasks.
+
+    The latter under ``init(max_pending_tasks=…)``, if it was told to raise, or cannot wait where it is called.
+    """
 
 
 class RuntimeEnvSetupError(ActorGridError):

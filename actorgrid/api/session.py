@@ -89,6 +89,8 @@ def init(  # Ray's signature
     restart_intensity: int = 10,
     restart_period: float = 5.0,
     object_spilling_directory: str | None = None,
+    max_pending_tasks: int | None = None,
+    on_max_pending: str = "wait",
     engine: str | None = None,
     seed: int | None = None,
     **kwargs: Any,
@@ -100,7 +102,9 @@ def init(  # Ray's signature
     ``object_spilling_directory`` (default: ``ACTORGRID_SPILL_DIRECTORY``, else the temporary directory; an empty text:
     they stay, and what does not fit is refused); ``preload`` names modules that workers have imported before
     they are needed; ``max_workers`` is a limit on processes. An actor that dies more than ``restart_intensity`` times
-    within ``restart_period`` seconds without serving a call in between is in a loop and stays dead. Of
+    within ``restart_period`` seconds without serving a call in between is in a loop and stays dead. A process that has
+    ``max_pending_tasks`` unfinished tasks (default: any number) waits in ``f.remote()`` until a tenth of them are over,
+    or gets a PendingCallsLimitExceeded (``on_max_pending="raise"``; always where an event loop would have to wait). Of
     ``runtime_env`` only ``env_vars`` is supported. ``engine`` is "process" (the default, unless the environment
     variable ``ACTORGRID_ENGINE`` says otherwise) or "sim": everything in this thread, on virtual time,
     deterministically, in the order that ``seed`` stands for. Arguments of ``ray.init`` that are about dashboards,
@@ -124,6 +128,8 @@ def init(  # Ray's signature
         max_workers=_or_none(whole(1), "max_workers", max_workers),
         restart_intensity=whole(0)("restart_intensity", restart_intensity),
         restart_period=seconds("restart_period", restart_period),
+        max_pending_tasks=_or_none(whole(1), "max_pending_tasks", max_pending_tasks) or 0,
+        refuse_pending_tasks=_one_of("on_max_pending", on_max_pending, "wait", "raise") == "raise",
         stopped_limit=_seconds_of("ACTORGRID_STOPPED_LIMIT", "30"),
         object_spilling_directory=_spill_directory(object_spilling_directory),
         store_patience=_seconds_of("ACTORGRID_STORE_PATIENCE", "10"),
@@ -284,6 +290,12 @@ def _check_engine(engine: str | None, seed: int | None) -> str:
 
 def _or_none(check: Any, name: str, value: Any) -> Any:
     return None if value is None else check(name, value)
+
+
+def _one_of(name: str, value: Any, *known: str) -> str:
+    if value not in known:
+        raise ValueError(f"{name!r} must be {' or '.join(map(repr, known))}: {value!r:.100}")
+    return str(value)
 
 
 def whole_bytes(name: str, value: Any) -> int:

@@ -130,5 +130,8 @@ class StartConfig(msgspec.Struct, frozen=True):
     script: Script | None = None
     #: Where objects go that memory cannot hold; None: the temporary directory, "": nowhere.
     object_spilling_directory: str | None = None
+    #: Unfinished tasks that a process may have, 0: any number; and whether one more is an error, or waits.
+    max_pending_tasks: int = 0
+    refuse_pending_tasks: bool = False
     #: Seconds that a request for memory may wait for others to leave it.
     store_patience: float = 10.0

@@ -6,6 +6,7 @@ What is common to every host of these machines: registering functions, sending c
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -23,7 +24,7 @@ from actorgrid.engine.protocol import Returns
 from actorgrid.engine.refs import ActorRef, ObjectRef
 from actorgrid.engine.requests import RequestingEngine
 from actorgrid.engine.serialize import INLINE_LIMIT, Pickled, dumps
-from actorgrid.engine.waits import CallbackWaiter, PendingCalls, Sleeper
+from actorgrid.engine.waits import CallbackWaiter, PendingCalls, PendingTasks, Sleeper
 from actorgrid.exceptions import (
     ActorGridError,
     ActorHandleNotFoundError,
@@ -48,6 +49,7 @@ class CallingEngine(RequestingEngine):
         self.forgotten: deque[m.Spec] = deque()
         #: Actors with a limit on pending calls.
         self._pending_calls: dict[int, PendingCalls] = {}
+        self.pending_tasks: PendingTasks | None = None
 
     # ------------------------------------------------------------------------------------ calls
 
@@ -118,7 +120,32 @@ class CallingEngine(RequestingEngine):
 
     def submit(self, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
         """See ``Engine``."""
-        return self._submit(prepared, args, kwargs, 0)
+        if self.pending_tasks is None:
+            return self._submit(prepared, args, kwargs, 0)
+        self._make_room(self.pending_tasks)
+        returned = self._submit(self._counted(prepared), args, kwargs, 0)
+        return returned if prepared.num_returns else None
+
+    def limit_pending(self, limit: int, *, refuses: bool) -> None:
+        """Let this process have ``limit`` unfinished tasks at most; 0: any number."""
+        if limit:
+            self.pending_tasks = PendingTasks(limit, refuses=refuses)
+
+    def _make_room(self, pending: PendingTasks) -> None:
+        """Wait until one more task may be submitted. Raises PendingCallsLimitExceeded."""
+        while missing := pending.excess():
+            pending.check(may_wait=not in_event_loop())
+            with self.lock:
+                entries = list(pending.entries)
+            self._wait_for(min(missing, len(entries)), entries, None, "remote")
+
+    def _counted(self, prepared: PreparedCall) -> PreparedCall:
+        """Return the same call with a result, which says when it is over."""
+        if prepared.num_returns:
+            return prepared
+        if prepared.counted is None:
+            prepared.counted = self._register(replace(prepared.spec, num_returns=1), None)
+        return prepared.counted
 
     def call(self, actor: ActorRef, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
         """See ``Engine``."""
@@ -130,9 +157,7 @@ class CallingEngine(RequestingEngine):
         if ident in self._pending_calls:
             self._pending_calls[ident].check()
             if not prepared.num_returns:
-                if prepared.counted is None:
-                    prepared.counted = self._register(replace(prepared.spec, num_returns=1), None)
-                self._submit(prepared.counted, args, kwargs, ident)
+                self._submit(self._counted(prepared), args, kwargs, ident)
                 return None
         return self._submit(prepared, args, kwargs, ident)
 
@@ -181,6 +206,8 @@ class CallingEngine(RequestingEngine):
                 self.send(force=False)
             if message.actor in self._pending_calls:
                 self._pending_calls[message.actor].add(client.entries[oid])
+            elif self.pending_tasks is not None and not message.actor:
+                self.pending_tasks.add(client.entries[oid])
         return result
 
     def _with_arguments(
@@ -368,13 +395,13 @@ class CallingEngine(RequestingEngine):
             self._wait_for(missing, [entry for entry in entries if entry.value is None], timeout)
         return _split(refs, entries, num_returns)
 
-    def _wait_for(self, missing: int, pending: list[Entry], timeout: float | None) -> None:
+    def _wait_for(self, missing: int, pending: list[Entry], timeout: float | None, call: str = "wait") -> None:
         if timeout != 0:
-            self.check_may_wait("wait()")
+            self.check_may_wait(f"{call}()")
         waiter = self.waiter(missing, eager=False)
-        resume = self._watch(pending, waiter, m.Blocked(0, "wait", need=missing, finite=timeout is not None))
+        resume = self._watch(pending, waiter, m.Blocked(0, call, need=missing, finite=timeout is not None))
         try:
-            self._sleep(pending, waiter, timeout, "wait")
+            self._sleep(pending, waiter, timeout, call)
         finally:
             self._unwatch(pending, waiter, resume)
         if waiter.error is not None:
@@ -430,3 +457,9 @@ def _split(
                 rest += refs[index + 1 :]
                 break
     return ready, rest
+
+
+def in_event_loop() -> bool:
+    """Return whether an event loop runs in the calling thread."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001  # no public test

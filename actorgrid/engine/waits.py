@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import _thread
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from actorgrid.core.client import Entry, failed
 from actorgrid.exceptions import PendingCallsLimitExceeded
+
+#: Whoever waits for room among the pending tasks waits for a ``SPARE``-th of them, not for each.
+SPARE: Final = 10
 
 
 class Sleeper(Protocol):
@@ -113,3 +116,50 @@ class PendingCalls:
     def release(self) -> None:
         """The grid is gone."""
         self.count = 0
+
+
+class PendingTasks:
+    """The unfinished tasks of this process, for ``max_pending_tasks``.
+
+    Each is held until it ends: else we would not hear of that.
+    """
+
+    __slots__ = ("entries", "limit", "refuses")
+
+    def __init__(self, limit: int, *, refuses: bool) -> None:
+        """``refuses``: one task more is an error; else whoever submits it waits."""
+        self.limit = limit
+        self.refuses = refuses
+        self.entries: dict[Entry, None] = {}
+
+    def add(self, entry: Entry) -> None:
+        """One more task, which ends when ``entry`` exists. Called with the engine's lock held."""
+        self.entries[entry] = None
+        entry.refs += 1
+        if entry.waiters is None:
+            entry.waiters = []
+        entry.waiters.append(self)
+
+    def excess(self) -> int:
+        """Return how many must end before one more may be submitted, and some to spare; 0: none."""
+        too_many = len(self.entries) - self.limit + 1
+        return too_many + self.limit // SPARE if too_many > 0 else 0
+
+    def check(self, *, may_wait: bool) -> None:
+        """Raise PendingCallsLimitExceeded if one more cannot be waited for."""
+        if may_wait and not self.refuses:
+            return
+        why = "" if self.refuses else ", and an event loop cannot wait here"
+        raise PendingCallsLimitExceeded(
+            f"{len(self.entries)} tasks of this process are not over, which are as many as init(max_pending_tasks="
+            f"{self.limit}) allows{why}: get or await some of them first"
+        )
+
+    def arrived(self, entry: Entry) -> None:
+        """A task is over."""
+        self.entries.pop(entry, None)
+        entry.drop()
+
+    def release(self) -> None:
+        """The grid is gone."""
+        self.entries.clear()

@@ -36,6 +36,9 @@ class BootConfig(msgspec.Struct):
     spill_directory: str = ""
     #: Seconds that a request for memory may wait.
     store_patience: float = 10.0
+    #: Unfinished tasks that a process may have, 0: any number; and whether one more is an error, or waits.
+    max_pending_tasks: int = 0
+    refuse_pending_tasks: bool = False
 
     def send(self, link: socket.socket) -> None:
         """Send this as the first bytes of a head's link."""

@@ -48,6 +48,7 @@ class DriverEngine(ProcessEngine):
         #: ``sys.path`` as the workers have it.
         self._path = list(sys.path)
         self.config = self._boot_config(start, capacity, namespace)
+        self.limit_pending(start.max_pending_tasks, refuses=start.refuse_pending_tasks)
         self.head_pid = head.pid
         self.printer = Printer(hold=lambda hold: self.tell_quietly(m.HoldOutput(hold)))
         #: Process groups of the workers, in case head and launcher die together.
@@ -75,6 +76,7 @@ class DriverEngine(ProcessEngine):
             surroundings=self._surroundings, script=start.script, restart_intensity=start.restart_intensity,
             restart_period=start.restart_period, stopped_limit=start.stopped_limit, seed=int.from_bytes(os.urandom(7)),
             spill_directory=machine.spill_directory(start), store_patience=start.store_patience,
+            max_pending_tasks=start.max_pending_tasks, refuse_pending_tasks=start.refuse_pending_tasks,
         )  # fmt: skip
 
     def refresh_environment(self) -> None:

@@ -46,6 +46,7 @@ class WorkerEngine(WorkerSide, ProcessEngine):
     def __init__(self, worker: Worker, config: BootConfig, number: int, control: Link[ToClient]) -> None:
         """``worker`` runs the tasks and owns the outbox."""
         super().__init__(number, config.session, config.capacity, config.namespace, control)
+        self.limit_pending(config.max_pending_tasks, refuses=config.refuse_pending_tasks)
         self.worker = worker
         self.machine = worker.machine
         self._outside[m.Revoke] = worker.revoke

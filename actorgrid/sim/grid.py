@@ -96,6 +96,8 @@ class Grid:
         self.session = f"{world.tag}{world.grids:08x}".zfill(32)
         self.namespace = start.namespace if start.namespace is not None else self.session[-16:]
         self.env_vars = start.env_vars
+        #: Unfinished tasks that a process may have, and whether one more is an error.
+        self.pending_limit = start.max_pending_tasks, start.refuse_pending_tasks
         for module in start.preload:
             with contextlib.suppress(ImportError):  # as on real processes: whoever needs it will say so
                 importlib.import_module(module)

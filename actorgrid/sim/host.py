@@ -114,6 +114,7 @@ class SimHost(LocalEngine):
         #: Objects whose existence this process has observed.
         self.noticed: set[int] = set()
         self._unread = UnreadErrors()
+        self.limit_pending(grid.pending_limit[0], refuses=grid.pending_limit[1])
 
     def current_task(self) -> tuple[int, int]:
         """See ``EngineBase``; notes the line that makes the call if the story is to be told."""
@@ -145,8 +146,8 @@ class SimHost(LocalEngine):
         return self.world.shared
 
     def touch_limits(self) -> None:
-        """Note that something happens on which it depends whether ``max_pending_calls`` is reached."""
-        if self._pending_calls:
+        """Note that something happens on which it depends whether there are too many pending calls, or tasks."""
+        if self._pending_calls or self.pending_tasks is not None:
             self.world.touch(("pending", self.client.number))
 
     # -- what EngineBase asks of a host
