@@ -297,7 +297,7 @@ def _ending(status: int | None) -> str:
 
 
 class OutOfMemoryError(ActorGridError):
-    """The worker was killed because memory ran out."""
+    """The worker was killed because memory ran out: by the grid, in time, or by the system. The message has figures."""
 
 
 class InfeasibleResourcesError(ActorGridError, ValueError):

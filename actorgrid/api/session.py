@@ -91,6 +91,8 @@ def init(  # Ray's signature
     object_spilling_directory: str | None = None,
     max_pending_tasks: int | None = None,
     on_max_pending: str = "wait",
+    memory_usage_threshold: float | None = None,
+    max_worker_memory: int | None = None,
     engine: str | None = None,
     seed: int | None = None,
     **kwargs: Any,
@@ -100,15 +102,17 @@ def init(  # Ray's signature
     ``num_cpus`` (default: what this process may use), ``num_gpus`` and ``resources`` are what tasks are counted
     against; ``object_store_memory`` is a limit in bytes, beyond which the least recently used objects go to a file in
     ``object_spilling_directory`` (default: ``ACTORGRID_SPILL_DIRECTORY``, else the temporary directory; an empty text:
-    they stay, and what does not fit is refused); ``preload`` names modules that workers have imported before
-    they are needed; ``max_workers`` is a limit on processes. An actor that dies more than ``restart_intensity`` times
-    within ``restart_period`` seconds without serving a call in between is in a loop and stays dead. A process that has
-    ``max_pending_tasks`` unfinished tasks (default: any number) waits in ``f.remote()`` until a tenth of them are over,
-    or gets a PendingCallsLimitExceeded (``on_max_pending="raise"``; always where an event loop would have to wait). Of
-    ``runtime_env`` only ``env_vars`` is supported. ``engine`` is "process" (the default, unless the environment
-    variable ``ACTORGRID_ENGINE`` says otherwise) or "sim": everything in this thread, on virtual time,
-    deterministically, in the order that ``seed`` stands for. Arguments of ``ray.init`` that are about dashboards,
-    logging and clusters are accepted without effect.
+    they stay, and what does not fit is refused); ``preload`` names modules that workers have imported before they are
+    needed; ``max_workers`` is a limit on processes. An actor that dies more than ``restart_intensity`` times within
+    ``restart_period`` seconds without serving a call in between is in a loop and stays dead. A process that has
+    ``max_pending_tasks`` unfinished tasks (default: any number) waits in ``f.remote()`` until a tenth of them are
+    over, or gets a PendingCallsLimitExceeded (``on_max_pending="raise"``; always where an event loop would have to
+    wait). When more than ``memory_usage_threshold`` (0.95) of the memory of the machine, or of a control group, is in
+    use, a worker is killed (``OutOfMemoryError``); one that has more than ``max_worker_memory`` bytes of its own when
+    a task is over is replaced. Of ``runtime_env`` only ``env_vars`` is supported. ``engine`` is "process" (the
+    default, unless the environment variable ``ACTORGRID_ENGINE`` says otherwise) or "sim": everything in this thread,
+    on virtual time, deterministically, in the order that ``seed`` stands for. Arguments of ``ray.init`` that are about
+    dashboards, logging and clusters are accepted without effect.
 
     Inside a task it returns the context of the grid that runs the task. A grid that has died is replaced. Raises
     RuntimeError if there is a grid already (unless ``ignore_reinit_error``), for unknown arguments and for
@@ -130,6 +134,9 @@ def init(  # Ray's signature
         restart_period=seconds("restart_period", restart_period),
         max_pending_tasks=_or_none(whole(1), "max_pending_tasks", max_pending_tasks) or 0,
         refuse_pending_tasks=_one_of("on_max_pending", on_max_pending, "wait", "raise") == "raise",
+        memory_interval=_interval_of("ACTORGRID_MEMORY_MONITOR_REFRESH_MS", "250"),
+        memory_threshold=_threshold(memory_usage_threshold),
+        max_worker_memory=_or_none(whole_bytes, "max_worker_memory", max_worker_memory) or 0,
         stopped_limit=_seconds_of("ACTORGRID_STOPPED_LIMIT", "30"),
         object_spilling_directory=_spill_directory(object_spilling_directory),
         store_patience=_seconds_of("ACTORGRID_STORE_PATIENCE", "10"),
@@ -155,6 +162,25 @@ def _seconds_of(variable: str, default: str) -> float:
         return seconds(variable, float(os.environ.get(variable, default)))
     except ValueError as error:
         raise ValueError(f"the environment variable {variable} is no number of seconds: {error}") from None
+
+
+def _interval_of(variable: str, default: str) -> float:
+    """Return the seconds that an environment variable says in milliseconds; 0: never. Raises ValueError."""
+    text = os.environ.get(variable, default)
+    return 0.0 if text.strip() == "0" else _seconds_of(variable, default) / 1000
+
+
+def _threshold(given: Any) -> float:
+    """Return the share of memory that is too much. Raises ValueError."""
+    if given is None:
+        given = os.environ.get("ACTORGRID_MEMORY_USAGE_THRESHOLD", "0.95")
+    try:
+        share = float(given)
+    except (TypeError, ValueError):
+        share = -1.0
+    if not 0 < share <= 1:
+        raise ValueError(f"'memory_usage_threshold' must be above 0 and at most 1: {given!r:.100}")
+    return share
 
 
 def _spill_directory(given: Any) -> str | None:

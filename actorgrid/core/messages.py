@@ -43,6 +43,7 @@ class FailureKind(enum.StrEnum):
     TOO_MANY_WORKERS = "too_many_workers"
     INTERNAL = "internal"
     OUT_OF_DISK = "out_of_disk"
+    OUT_OF_MEMORY = "out_of_memory"
 
 
 class Struct(msgspec.Struct, array_like=True, gc=False):
@@ -571,6 +572,8 @@ class Exited(Struct, tag=93):
     status: int
     current: int = 0
     outbox: bytes = b""
+    #: The system has killed something for want of memory meanwhile (noted by the head's shell).
+    oom: bool = False
 
 
 class SpawnFailed(Struct, tag=94):

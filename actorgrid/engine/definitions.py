@@ -133,5 +133,10 @@ class StartConfig(msgspec.Struct, frozen=True):
     #: Unfinished tasks that a process may have, 0: any number; and whether one more is an error, or waits.
     max_pending_tasks: int = 0
     refuse_pending_tasks: bool = False
+    #: How often memory is looked at while something runs (seconds; 0: never), and the share that is too much.
+    memory_interval: float = 0.25
+    memory_threshold: float = 0.95
+    #: Bytes of its own beyond which a worker is replaced once its task is over; 0: any number.
+    max_worker_memory: int = 0
     #: Seconds that a request for memory may wait for others to leave it.
     store_patience: float = 10.0

@@ -15,6 +15,7 @@ _PLAIN: dict[FailureKind, type[e.ActorGridError]] = {
     FailureKind.TOO_MANY_WORKERS: e.TooManyWorkersError,
     FailureKind.INTERNAL: e.InternalError,
     FailureKind.TIMED_OUT: e.TaskTimeoutError,
+    FailureKind.OUT_OF_MEMORY: e.OutOfMemoryError,
 }
 
 

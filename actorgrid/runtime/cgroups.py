@@ -13,6 +13,8 @@ from typing import Final
 
 _ROOT: Final = Path("/sys/fs/cgroup")
 _OWN: Final = Path("/proc/self/cgroup")
+#: Version 1 says "no limit" with a number like this (bytes).
+NO_LIMIT: Final = 1 << 60
 
 
 def cpu_quota(root: Path = _ROOT, own: Path = _OWN) -> float | None:
@@ -41,6 +43,34 @@ def memory_left(root: Path = _ROOT, own: Path = _OWN) -> int | None:
             if limit is not None and usage is not None:
                 left.append(max(limit - usage, 0))
     return min(left, default=None)
+
+
+def memory_use(root: Path = _ROOT, own: Path = _OWN) -> list[tuple[int, int]]:
+    """Return (bytes in use, limit) per group of this process that has a limit; droppable files do not count."""
+    found = []
+    for controller, limit_name, usage_name, file_name in (
+        ("", "memory.max", "memory.current", "inactive_file"),
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        for folder in dict.fromkeys(_folders(root, own, controller)):
+            limit, usage = _number(folder / limit_name), _number(folder / usage_name)
+            if limit is None or usage is None or limit >= NO_LIMIT:
+                continue
+            words = dict(line.split(" ", 1) for line in _read(folder / "memory.stat").splitlines() if " " in line)
+            files = words.get(file_name, "0")
+            found.append((max(usage - (int(files) if files.isdigit() else 0), 0), limit))
+    return found
+
+
+def oom_kills(root: Path = _ROOT, own: Path = _OWN) -> int:
+    """Return how often the system has killed a process of these groups for want of memory; -1 if that is not known."""
+    counts = []
+    for controller, name in (("", "memory.events"), ("memory", "memory.oom_control")):
+        for folder in _folders(root, own, controller):
+            counts += [
+                int(line.split()[1]) for line in _read(folder / name).splitlines() if line.startswith("oom_kill ")
+            ]
+    return max(counts, default=-1)
 
 
 def _folders(root: Path, own: Path, controller: str) -> Iterator[Path]:

@@ -39,6 +39,11 @@ class BootConfig(msgspec.Struct):
     #: Unfinished tasks that a process may have, 0: any number; and whether one more is an error, or waits.
     max_pending_tasks: int = 0
     refuse_pending_tasks: bool = False
+    #: How often memory is looked at while something runs (seconds; 0: never), and the share that is too much.
+    memory_interval: float = 0.25
+    memory_threshold: float = 0.95
+    #: Bytes of its own beyond which a worker is replaced once its task is over; 0: any number.
+    max_worker_memory: int = 0
 
     def send(self, link: socket.socket) -> None:
         """Send this as the first bytes of a head's link."""

@@ -77,6 +77,8 @@ class DriverEngine(ProcessEngine):
             restart_period=start.restart_period, stopped_limit=start.stopped_limit, seed=int.from_bytes(os.urandom(7)),
             spill_directory=machine.spill_directory(start), store_patience=start.store_patience,
             max_pending_tasks=start.max_pending_tasks, refuse_pending_tasks=start.refuse_pending_tasks,
+            memory_interval=start.memory_interval, memory_threshold=start.memory_threshold,
+            max_worker_memory=start.max_worker_memory,
         )  # fmt: skip
 
     def refresh_environment(self) -> None:

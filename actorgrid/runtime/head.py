@@ -34,7 +34,7 @@ from actorgrid.core.head.records import Peer
 from actorgrid.core.messages import FromLauncher, ToHead
 from actorgrid.core.resources import demand
 from actorgrid.exceptions import InternalError
-from actorgrid.runtime import lifetime
+from actorgrid.runtime import cgroups, lifetime, memory_watch
 from actorgrid.runtime.arenas import SegmentTable
 from actorgrid.runtime.config import BootConfig
 from actorgrid.runtime.links import Link, pair
@@ -79,6 +79,7 @@ class HeadProcess:
                 demand(config.capacity), config.store_budget, keep, limit, script=config.script, seed=config.seed,
                 intensity=config.restart_intensity, period=config.restart_period, stopped_limit=config.stopped_limit,
                 spills=bool(config.spill_directory), store_patience=config.store_patience,
+                memory_interval=config.memory_interval, memory_threshold=config.memory_threshold,
             )
         )  # fmt: skip
         driver.setblocking(False)
@@ -103,6 +104,8 @@ class HeadProcess:
         self.muted: list[int] = []
         #: The driver has more to print than it can.
         self.held = False
+        #: How often the system has killed somebody here for want of memory.
+        self.oom_kills = cgroups.oom_kills()
         #: Workers that could not be started, and why.
         self.stillborn: list[m.SpawnFailed] = []
         #: Workers whose last frame asked for an acknowledgement.
@@ -232,6 +235,9 @@ class HeadProcess:
             worker.pid = message.pid
         elif isinstance(message, m.Exited):
             self._last_words(worker, message)
+            if message.status == -signal.SIGKILL:
+                before, self.oom_kills = self.oom_kills, cgroups.oom_kills()
+                message.oom = self.oom_kills > before
         self.head.hear_launcher(message, time.monotonic())
 
     def _last_words(self, worker: _Worker, message: m.Exited) -> None:
@@ -276,7 +282,7 @@ class HeadProcess:
     def flush(self) -> None:
         """Carry out effects, then send every outbox."""
         head = self.head
-        if head.effects:
+        while head.effects:
             effects, head.effects = head.effects, []
             for effect in effects:
                 self._carry_out(effect)
@@ -354,6 +360,12 @@ class HeadProcess:
                 self.epoll.modify(output, IN)
         self.muted.clear()
 
+    def _look_at_memory(self) -> None:
+        used, limit = memory_watch.usage()
+        large = used >= self.head.config.memory_threshold * limit
+        pids = ((worker.number, worker.pid) for worker in self.workers.values())
+        self.head.pressure.seen(used, limit, memory_watch.residents(pids) if large else {})
+
     # -- effects
 
     def _carry_out(self, effect: e.Effect) -> None:
@@ -372,6 +384,8 @@ class HeadProcess:
             self.segments.drop(effect.segment)
         elif isinstance(effect, e.Spill):
             self.spiller.order(effect.order)
+        elif isinstance(effect, e.LookAtMemory):
+            self._look_at_memory()
         elif isinstance(effect, e.MuteOutput):
             self.held = effect.mute
             self._unmute()

@@ -35,7 +35,7 @@ from actorgrid.engine.code import CodeShelf
 from actorgrid.engine.interrupts import in_protected_code, protected
 from actorgrid.engine.refs import ObjectRef
 from actorgrid.engine.worker_side import running_now
-from actorgrid.runtime import lifetime, surroundings
+from actorgrid.runtime import lifetime, memory_watch, surroundings
 from actorgrid.runtime.config import BootConfig
 from actorgrid.runtime.links import Link
 from actorgrid.runtime.outbox import Outbox
@@ -43,6 +43,8 @@ from actorgrid.runtime.output import MarkedStream
 from actorgrid.runtime.worker_engine import WorkerEngine
 
 FLUSH_AFTER: Final = 0.0005
+#: How often a worker looks how large it is, at most (seconds).
+WEIGH_EVERY: Final = 0.05
 
 
 class Worker:
@@ -70,6 +72,9 @@ class Worker:
         #: Interrupts a running call; actors whose calls overlap put their own way here.
         self.interrupt_running: Callable[[Running], None] = self._interrupt_main
         self._flushed = 0.0
+        #: Bytes that it may have of its own, 0: any number; and when to look again.
+        self.most_memory = config.max_worker_memory
+        self._weighed = 0.0
         self.title = lifetime.Title()
         self.title.set("actorgrid: worker")
         self.engine = WorkerEngine(self, config, number, Link(control, ToClient))
@@ -248,10 +253,10 @@ class Worker:
             if stream.dirty:
                 stream.finish()
         with engine.lock:
-            leaving = self.machine.finished(running)
+            leaving = self.machine.finished(running) or self._grown(running)
             client = engine.client
             if leaving:
-                client.outbox.append(m.Revoked(engine.handed_back(self.machine.leave("max_calls"))))
+                client.outbox.append(m.Revoked(engine.handed_back(self.machine.leave("replaced"))))
             done = m.Done(run.task, run.attempt, values, micros, retry, leaving)
             if self.engine.checkpoints is not None:
                 done.saved, done.strayed = ident_of(saved), running.strayed
@@ -271,6 +276,16 @@ class Worker:
             self._constructed(running.spec, failed=bool(values) and values[0].status is not m.Status.OK)
         if self.machine.leaving:
             self.leave(self.machine.leaving)
+
+    def _grown(self, running: Running) -> bool:
+        """Return whether this process has more memory than it may keep, now that a task is over. Looks now and then."""
+        if not self.most_memory or running.spec.kind is not Kind.TASK:
+            return False
+        now = monotonic()
+        if now < self._weighed:
+            return False
+        self._weighed = now + WEIGH_EVERY
+        return memory_watch.resident(os.getpid()) > self.most_memory
 
     def _constructed(self, spec: m.Spec, *, failed: bool) -> None:
         if failed:

@@ -83,6 +83,7 @@ class Dispatch:
         task.state = TaskState.ASSIGNED
         task.worker = worker
         task.since = self.head.now
+        self.head.pressure.wanted = True
         if spec.kind is Kind.TASK:
             worker.peer.job = task.job
         worker.assigned[message.task] = task

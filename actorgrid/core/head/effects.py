@@ -57,6 +57,10 @@ class MuteOutput(msgspec.Struct, frozen=True):
     mute: bool
 
 
+class LookAtMemory(msgspec.Struct, frozen=True):
+    """Find out how much memory is in use, and say so with ``Head.memory_seen``."""
+
+
 class Die(msgspec.Struct, frozen=True):
     """Die without a word once everything is sent: a recorded run is played, and the head died there."""
 
@@ -74,5 +78,15 @@ class Spill(msgspec.Struct, frozen=True):
 
 
 Effect = (
-    SpawnWorker | SignalWorker | CloseWorker | ShowSegment | PunchExtent | DropSegment | MuteOutput | Die | Stop | Spill
+    SpawnWorker
+    | SignalWorker
+    | CloseWorker
+    | ShowSegment
+    | PunchExtent
+    | DropSegment
+    | MuteOutput
+    | LookAtMemory
+    | Die
+    | Stop
+    | Spill
 )

@@ -41,6 +41,7 @@ from actorgrid.core.head.journals import Journals
 from actorgrid.core.head.library import Library
 from actorgrid.core.head.memory import Memory
 from actorgrid.core.head.objects import Objects
+from actorgrid.core.head.pressure import Pressure
 from actorgrid.core.head.queries import answer
 from actorgrid.core.head.ready import Ready
 from actorgrid.core.head.records import Peer, Task, Worker
@@ -77,6 +78,9 @@ class HeadConfig(msgspec.Struct, frozen=True):
     period: float = 5.0
     #: Seconds that a worker may stay stopped by a signal before it is killed.
     stopped_limit: float = 30.0
+    #: How often memory is looked at while something runs (seconds; 0: never), and the share that is too much.
+    memory_interval: float = 0.0
+    memory_threshold: float = 0.95
     #: The recorded run that is to be played again, if any.
     script: messages.Script | None = None
     #: Objects go to disk when memory is short, and how long a request for memory may wait for that (seconds).
@@ -106,6 +110,7 @@ class Head:
         self.deadlines = Deadlines(self)
         self.waits = Waits(self)
         self.journals = Journals(self)
+        self.pressure = Pressure(self)
         self.library = Library(self)
         self.objects = Objects(self)
         self.memory = Memory(self, config.store_budget)
@@ -220,6 +225,8 @@ class Head:
             self.workers.retire(now)
         if self.workers.wanting:
             self.workers.replenish()
+        if self.pressure.wanted:
+            self.pressure.watch()
         if self.stage is not None:
             self.stage.turn()
 

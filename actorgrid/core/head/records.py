@@ -163,8 +163,8 @@ class Task:
 
     __slots__ = (
         "actor", "attempt", "attempts", "blocked", "cancelled", "children", "client", "depth", "failures", "forced",
-        "job", "limits", "made", "message", "missing", "order", "parent", "replayed", "retries", "since", "spec",
-        "state", "strikes", "waits", "worker",
+        "hopeless", "job", "limits", "made", "message", "missing", "oom", "order", "parent", "replayed", "retries",
+        "since", "spec", "starved", "state", "strikes", "waits", "worker",
     )  # fmt: skip
 
     def __init__(self, message: Submit, spec: SpecRecord, client: int, order: int) -> None:
@@ -198,6 +198,9 @@ class Task:
         #: How often it was charged with a failure, and why, for the final error.
         self.failures = 0
         self.attempts: list[str] | None = None
+        #: It is being killed because memory runs short; it runs alone, so that no retry can help; how often it was.
+        self.starved = self.hopeless = False
+        self.oom = 0
         #: Workers that died before they said a word while they had it.
         self.strikes = 0
         #: None if it may take as long as it likes.

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from actorgrid.core.head.effects import CloseWorker, SignalWorker, SpawnWorker
+from actorgrid.core.head.pressure import BY_SYSTEM
 from actorgrid.core.head.records import Peer, Task, Worker
 from actorgrid.core.messages import (
     Blocked,
@@ -204,18 +205,23 @@ class Workers:
         self.head.effects.append(SignalWorker(worker.number, SIGKILL))
 
     def kill_call(self, task: Task, how: str = "") -> None:
+        """Do the same because the call is cancelled: whatever its worker says, that is what came of it."""
+        task.forced = True
+        self.kill_running(task, how)
+
+    def kill_running(self, task: Task, how: str = "") -> None:
         """Kill the process that runs ``task``, but not if it runs something else by the time the signal comes."""
         worker = task.worker
         assert worker is not None
-        task.forced = True
         worker.doomed = (task.message.task, how)
         self.head.effects.append(SignalWorker(worker.number, SIGKILL, task.message.task))
 
     def spared(self, message: Spared) -> None:
         """It ran something else: the task is over, then its result is on its way; or it has not begun."""
+        self.head.pressure.spared(message.worker)
         worker = self.table.get(message.worker)
         task = worker.assigned.get(message.task) if worker is not None else None
-        if worker is not None and task is not None:
+        if worker is not None and task is not None and task.forced:
             self.head.reply(worker.peer, Interrupt(message.task, task.attempt))
             self.head.alarms.set(self.head.now + ONCE_MORE, self._kill_once_more, message.task)
 
@@ -238,7 +244,7 @@ class Workers:
             self.head.effects.append(CloseWorker(worker.number))
             doomed, how = worker.doomed or (0, "")
             how = how if doomed and doomed == message.current else worker.ended_by
-            self._gone(worker, message, how or describe(message.status))
+            self._gone(worker, message, how or (BY_SYSTEM if message.oom else describe(message.status)))
             if self.head.stage is not None:
                 self.head.stage.exited(worker)
 
@@ -312,6 +318,8 @@ class Workers:
         elif task.cancelled:
             text = f"{task.spec.spec.name} was cancelled"
             self.head.tasks.fail(task, self.head.failure(Failed.CANCELLED, text, task=task))
+        elif blamed and self.head.pressure.ended(task, worker, message, how):
+            pass
         elif not blamed:
             self.head.dispatch.requeue(task, TaskInput.HAND_BACK if not task.blocked else TaskInput.RETRY)
         elif task.retries:
