@@ -11,6 +11,7 @@
        ├─ GetTimeoutError             also a TimeoutError
        ├─ WorkerCrashedError
        ├─ OutOfMemoryError
+       ├─ ResourceLimitError          no further process, thread or descriptor is allowed
        ├─ ActorError                                         RayActorError
        │  ├─ ActorDiedError
        │  └─ ActorUnavailableError
@@ -298,6 +299,10 @@ def _ending(status: int | None) -> str:
 
 class OutOfMemoryError(ActorGridError):
     """The worker was killed because memory ran out: by the grid, in time, or by the system. The message has figures."""
+
+
+class ResourceLimitError(ActorGridError):
+    """The system allows no further process, thread or descriptor, and one is needed; the message says how many."""
 
 
 class InfeasibleResourcesError(ActorGridError, ValueError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import inspect
 import os
 import platform
@@ -20,6 +21,7 @@ from actorgrid.api.options import did_you_mean, not_empty, quantity, seconds, wh
 from actorgrid.api.options import resources as check_resources
 from actorgrid.engine.current import host, install, installed, set_processes, start_processes
 from actorgrid.engine.definitions import StartConfig
+from actorgrid.exceptions import ResourceLimitError
 
 if TYPE_CHECKING:
     from actorgrid.engine.protocol import Engine
@@ -232,14 +234,28 @@ def _start(config: StartConfig, engine: str, seed: int | None) -> None:
 def _processes(config: StartConfig) -> Engine:
     from actorgrid.runtime.spawn import Spawned
 
-    head = Spawned(config)  # first: its interpreter starts while this one imports the rest
+    try:
+        head = Spawned(config)  # first: its interpreter starts while this one imports the rest
+    except OSError as error:
+        raise _refused(error) from error
     try:
         from actorgrid.runtime.driver import DriverEngine
 
         return DriverEngine(config, head)
-    except BaseException:
+    except BaseException as error:
         head.abandon()
+        if isinstance(error, RuntimeError) and "start new thread" in str(error):
+            raise _refused(error) from error
+        if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM}:
+            raise _refused(error) from error
         raise
+
+
+def _refused(error: Exception) -> ResourceLimitError:
+    return ResourceLimitError(
+        f"the system refuses what a grid needs ({error}): two processes and one per CPU, a second thread here and in "
+        "each worker, about 10 descriptors here. Raise the limits (ulimit -u, ulimit -n, pids.max of the control group)"
+    )
 
 
 set_processes(_processes)

@@ -44,6 +44,7 @@ class FailureKind(enum.StrEnum):
     INTERNAL = "internal"
     OUT_OF_DISK = "out_of_disk"
     OUT_OF_MEMORY = "out_of_memory"
+    RESOURCE_LIMIT = "resource_limit"
 
 
 class Struct(msgspec.Struct, array_like=True, gc=False):
@@ -106,6 +107,8 @@ class Kind(enum.IntEnum):
     METHOD = 2
 
 
+#: With this status a worker ends that the system allows no thread.
+NO_THREAD: Final = 71
 #: The slot of an actor's saved state among what its constructor is given.
 STATE: Final = -2
 #: ``Spec.max_retries`` of a method that leaves it to its actor's ``max_task_retries``.

@@ -16,6 +16,7 @@ _PLAIN: dict[FailureKind, type[e.ActorGridError]] = {
     FailureKind.INTERNAL: e.InternalError,
     FailureKind.TIMED_OUT: e.TaskTimeoutError,
     FailureKind.OUT_OF_MEMORY: e.OutOfMemoryError,
+    FailureKind.RESOURCE_LIMIT: e.ResourceLimitError,
 }
 
 

@@ -11,8 +11,11 @@ import signal
 import socket
 import sys
 
+from actorgrid.core import messages as m
+from actorgrid.core.messages import ToHead
 from actorgrid.runtime import launcher, lifetime
 from actorgrid.runtime.config import BootConfig
+from actorgrid.runtime.links import Link
 
 
 def main(fd: int) -> None:
@@ -21,7 +24,18 @@ def main(fd: int) -> None:
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     lifetime.become_subreaper()  # of what a launcher that is killed leaves behind
-    end, launcher_pid = launcher.start(fd)
+    try:
+        end, launcher_pid = launcher.start(fd)
+    except OSError as error:
+        Link(link, ToHead).send(
+            [
+                m.GridDied(
+                    f"the system allows no further process ({error}): a grid needs a head, a "
+                    "launcher and workers. Raise the limit (ulimit -u, pids.max)"
+                )
+            ]
+        )
+        os._exit(1)
     lifetime.Title().set("actorgrid: head")
     from actorgrid.runtime.head import HeadProcess  # the launcher does not need it
 

@@ -85,7 +85,10 @@ class Worker:
 
     def run(self) -> None:
         """Run what comes until told to leave."""
-        self.engine.start()
+        try:
+            self.engine.start()
+        except RuntimeError:  # a limit of processes counts threads, too
+            os._exit(m.NO_THREAD)
         while True:
             self.settle()
             batch = self.link.receive()

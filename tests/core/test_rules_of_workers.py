@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from actorgrid.core import messages as m
+from actorgrid.core.head.check import check
 from actorgrid.core.head.effects import SpawnWorker
+from actorgrid.core.head.records import Actor
+from actorgrid.core.head.workers import TRY_AGAIN
 from actorgrid.core.ids import DRIVER
-from actorgrid.core.messages import Kind, Status, Value
+from actorgrid.core.messages import FailureKind, Kind, Status, Value
+from actorgrid.core.states import ActorState
 from tests.core.bench import Bench
 
 
@@ -147,3 +152,78 @@ def test_actor_whose_every_worker_dies_before_the_constructor_begins_dies() -> N
     for _ in range(3):
         bench.die(bench.worker_of(actor), current=0)
     assert bench.head.objects.table[actor].state == "dead"  # type: ignore[attr-defined]  # it is an Actor
+
+
+def refuse(bench: Bench, worker: Any) -> None:
+    """The system does not allow the process of ``worker``."""
+    bench.head.hear_launcher(m.SpawnFailed(worker.number, "no more"), bench.now)
+    check(bench.head)
+    bench.head.turn(bench.now)
+    check(bench.head)
+
+
+def test_task_whose_worker_is_refused_runs_on_another_one_free_of_charge() -> None:
+    bench = Bench()
+    first, second = bench.submit(bench.spec()), bench.submit(bench.spec())
+    for _ in range(5):
+        refuse(bench, bench.worker_of(second))
+        assert bench.worker_of(second) is None, "the pool does not grow now"
+        bench.now += TRY_AGAIN
+        bench.head.turn(bench.now)
+    refuse(bench, bench.worker_of(second))
+    worker = bench.worker_of(first)
+    bench.done(first)
+    assert bench.worker_of(second) is worker
+
+
+def test_task_for_which_there_is_no_worker_at_all_fails_with_what_is_needed() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=-1))
+    for _ in range(20):
+        for worker in list(bench.head.workers.table.values()):
+            refuse(bench, worker)
+        bench.now += TRY_AGAIN
+        bench.head.turn(bench.now)
+        if task not in bench.head.tasks.table:
+            break
+    (ready,) = [message for message in bench.sent() if isinstance(message, m.Ready)]
+    failure = msgspec.msgpack.decode(ready.value.data, type=m.Failure)
+    assert failure.kind is FailureKind.RESOURCE_LIMIT
+    assert "the system allows no further worker (no more); there are 0, and one more is needed" in failure.message
+
+
+def test_pool_grows_again_when_the_system_allows_it() -> None:
+    bench = Bench()
+    tasks = [bench.submit(bench.spec()) for _ in range(2)]
+    refuse(bench, bench.worker_of(tasks[1]))
+    bench.now += TRY_AGAIN
+    bench.head.turn(bench.now)
+    assert bench.worker_of(tasks[1]) is not None
+    assert bench.head.workers.limit == bench.head.workers.most
+
+
+def test_actor_that_cannot_get_a_process_is_dead_and_says_why() -> None:
+    bench = Bench()
+    bench.submit(bench.spec())
+    actor = bench.id()
+    bench.say(m.CreateActor(actor, bench.spec("A", kind=Kind.ACTOR, num_returns=0, max_restarts=-1)))
+    for _ in range(3):
+        refuse(bench, bench.worker_of(actor))
+        bench.now += TRY_AGAIN
+        bench.head.turn(bench.now)
+    held = bench.head.objects.table[actor]
+    assert isinstance(held, Actor)
+    assert held.state is ActorState.DEAD
+    assert held.death is not None
+    assert b"A cannot start: the system allows no further worker" in held.death.data
+    assert bench.head.actors.placed_count == 0
+
+
+def test_worker_without_a_thread_was_not_started() -> None:
+    bench = Bench()
+    first, second = bench.submit(bench.spec()), bench.submit(bench.spec(max_retries=0))
+    number = bench.worker_of(second).number
+    bench.head.hear_launcher(m.Exited(number, 7, m.NO_THREAD), bench.now)
+    check(bench.head)
+    bench.done(first)
+    assert second in bench.head.tasks.table

@@ -16,12 +16,14 @@ from actorgrid.core.head.effects import CloseWorker, SignalWorker, SpawnWorker
 from actorgrid.core.head.pressure import BY_SYSTEM
 from actorgrid.core.head.records import Peer, Task, Worker
 from actorgrid.core.messages import (
+    NO_THREAD,
     Blocked,
     Exit,
     Exited,
     Exiting,
     Group,
     Interrupt,
+    Kind,
     LinkLost,
     Notice,
     Resumed,
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 KEEP_IDLE: Final = 1.0
 #: A task is given to this many workers that die before they say a word, then it fails.
 STRIKES: Final = 3
+#: When the system refuses a process, so long the pool does not grow (seconds).
+TRY_AGAIN: Final = 1.0
 #: Seconds after which a forced end that came too early for its task is tried again.
 ONCE_MORE: Final = 0.05
 #: A worker that has closed a link and lives on after so long (seconds) is killed: it can neither hear nor answer.
@@ -54,13 +58,15 @@ MOST_PRESTARTED: Final = 16
 class Workers:
     """The worker processes."""
 
-    __slots__ = ("head", "keep", "leaving", "limit", "spawned", "stillborn", "table", "wanting")
+    __slots__ = ("_held_back", "head", "keep", "leaving", "limit", "most", "spawned", "stillborn", "table", "wanting")
 
     def __init__(self, head: Head, keep: int, limit: int) -> None:
         self.head = head
         #: How many idle workers stay for good, and how many there may be in all.
         self.keep = keep
-        self.limit = limit
+        self.limit = self.most = limit
+        #: The alarm after which there may be ``most`` again; 0 while there may.
+        self._held_back = 0
         self.table: dict[int, Worker] = {}
         self.spawned = 0
         #: A worker left the pool: ``replenish`` has something to do.
@@ -112,9 +118,47 @@ class Workers:
     def spawn_failed(self, message: SpawnFailed) -> None:
         """The system refused to fork."""
         worker = self.table.get(message.worker)
-        if worker is not None:
-            self.head.effects.append(CloseWorker(worker.number))
-            self._gone(worker, Exited(worker.number, 0, 0), f"could not be started: {message.message}")
+        if worker is None:
+            return
+        self.head.effects.append(CloseWorker(worker.number))
+        assigned, worker.assigned = worker.assigned, {}
+        actor, worker.actor = worker.actor, None
+        self._gone(worker, Exited(worker.number, 0, 0), "")
+        if actor is not None:
+            actor.worker = None
+            self.head.actors.placed_count -= 1
+        self._hold_back()
+        for task in reversed(assigned.values()):
+            self._never_started(task, message.message)
+
+    def _hold_back(self) -> None:
+        """Be content with the workers that there are; try again in a while."""
+        self.limit = len(self.table)
+        if not self._held_back:
+            self._held_back = self.head.alarms.set(self.head.now + TRY_AGAIN, self._let_grow, 0)
+
+    def _let_grow(self, _: int) -> None:
+        self._held_back = 0
+        self.limit = self.most
+        self.wanting = True
+
+    def _never_started(self, task: Task, reason: str) -> None:
+        """A task's worker could not be started: another one runs it, if there are any that run tasks."""
+        if task.spec.kind is Kind.ACTOR or len(self.table) == self.head.actors.placed_count:
+            task.strikes += 1
+        if task.strikes < STRIKES:
+            self.head.dispatch.requeue(task, TaskInput.HAND_BACK)
+            return
+        there = sum(worker.pid > 0 for worker in self.table.values())
+        text = (
+            f"{task.spec.spec.name} cannot start: the system allows no further worker ({reason}); there are {there}, "
+            "and one more is needed. Raise the limit of processes, threads or descriptors (ulimit -u, ulimit -n, "
+            "pids.max of the control group), or lower num_cpus"
+        )
+        if task.actor is not None:
+            self.head.actors.die(task.actor, text)
+        else:
+            self.head.tasks.fail(task, self.head.failure(Failed.RESOURCE_LIMIT, text, task=task))
 
     def step(self, worker: Worker, given: WorkerInput) -> None:
         """Move a worker along its table."""
@@ -238,7 +282,9 @@ class Workers:
     def exited(self, message: Exited) -> None:
         """The process is gone, and everything it said has been handled."""
         worker = self.table.get(message.worker)
-        if worker is not None:
+        if worker is not None and message.status == NO_THREAD and not worker.spoke and not message.current:
+            self.spawn_failed(SpawnFailed(worker.number, "its second thread was refused"))
+        elif worker is not None:
             if self.head.stage is not None:
                 message.current = self.head.stage.swallowed.get(worker.number, message.current)
             self.head.effects.append(CloseWorker(worker.number))

@@ -1,0 +1,139 @@
+"""Limits of the system: of processes, threads and descriptors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from actorgrid.testing.waiting import wait_until
+from tests.proc.helpers import DEADLINE, Driver
+
+Drive = Callable[..., Driver]
+
+START = """
+import os, sys
+import actorgrid as ag
+
+def limit(count):
+    open(sys.argv[1] + "/pids.max", "w").write(str(count))
+    open(sys.argv[1] + "/cgroup.procs", "w").write(str(os.getpid()))
+
+@ag.remote
+def pid():
+    return os.getpid()
+
+@ag.remote
+class Actor:
+    def pid(self): return os.getpid()
+"""
+
+
+@pytest.fixture
+def group() -> Iterator[Path]:
+    """Return a control group that may be told how many processes and threads there may be in it."""
+    top = Path("/sys/fs/cgroup")
+    folder = (top / "pids" if (top / "pids").is_dir() else top) / f"actorgrid-test-{os.getpid()}"
+    try:
+        folder.mkdir()
+        (folder / "pids.max").write_text("max", encoding="ascii")
+    except OSError as error:
+        if folder.is_dir():
+            folder.rmdir()
+        pytest.skip(f"control groups that limit processes cannot be made here: {error}")
+    yield folder
+    assert wait_until(lambda: not (folder / "cgroup.procs").read_text(encoding="ascii"), DEADLINE)
+    folder.rmdir()
+
+
+def run(drive: Drive, program: str, group: Path) -> str:
+    driver = drive(START + program, args=[str(group)])
+    driver.succeeds()
+    driver.leaves_nothing()
+    assert driver.err == ""
+    return driver.out
+
+
+def test_grid_that_may_have_fewer_workers_than_cpus_works_with_those(drive: Drive, group: Path) -> None:
+    said = run(drive, """
+limit(6)  # here two threads, head, launcher, and one worker with two threads
+with ag.init(num_cpus=4):
+    print(len(set(ag.get([pid.remote() for _ in range(8)], timeout=30))))
+""", group)  # fmt: skip
+    assert said == "1\n"
+
+
+def test_actor_that_finds_no_process_says_what_is_needed(drive: Drive, group: Path) -> None:
+    said = run(drive, """
+limit(6)
+with ag.init(num_cpus=4):
+    first = Actor.remote()
+    ag.get(first.pid.remote(), timeout=30)
+    try:
+        ag.get(Actor.remote().pid.remote(), timeout=30)
+    except ag.exceptions.ActorDiedError as error:
+        print(error)
+    print(ag.get(first.pid.remote()) > 0)
+""", group)  # fmt: skip
+    assert "Actor cannot start: the system allows no further worker" in said
+    assert "and one more is needed. Raise the limit of processes" in said
+    assert said.endswith("True\n")
+
+
+def test_task_for_which_no_worker_can_be_is_a_resource_limit_error(drive: Drive, group: Path) -> None:
+    said = run(drive, """
+limit(4)
+with ag.init(num_cpus=4):
+    try:
+        ag.get(pid.remote(), timeout=30)
+    except ag.exceptions.ResourceLimitError as error:
+        print(error)
+""", group)  # fmt: skip
+    assert "pid cannot start: the system allows no further worker" in said
+
+
+def test_grid_that_cannot_have_its_own_processes_says_so(drive: Drive, group: Path) -> None:
+    said = run(drive, """
+limit(3)
+try:
+    ag.init(num_cpus=4)
+    ag.get(pid.remote(), timeout=30)
+except ag.exceptions.HeadDiedError as error:
+    print(error)
+""", group)  # fmt: skip
+    assert "the system allows no further process" in said
+
+
+def test_init_that_cannot_have_a_thread_is_a_resource_limit_error(drive: Drive, group: Path) -> None:
+    said = run(drive, """
+limit(2)
+try:
+    ag.init(num_cpus=4)
+except ag.exceptions.ResourceLimitError as error:
+    print(error)
+""", group)  # fmt: skip
+    assert "two processes and one per CPU, a second thread here and in each worker" in said
+
+
+def test_init_without_descriptors_is_a_resource_limit_error(drive: Drive) -> None:
+    driver = drive(START + """
+import resource
+files = []
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+try:
+    while True:
+        files.append(open(os.devnull))
+except OSError:
+    files.pop()
+try:
+    ag.init(num_cpus=1)
+except ag.exceptions.ResourceLimitError as error:
+    for file in files:
+        file.close()
+    print(error)
+""")  # fmt: skip
+    driver.succeeds()
+    driver.leaves_nothing()
+    assert "Too many open files" in driver.out
