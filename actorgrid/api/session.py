@@ -137,6 +137,7 @@ def init(  # Ray's signature
         max_pending_tasks=_or_none(whole(1), "max_pending_tasks", max_pending_tasks) or 0,
         refuse_pending_tasks=_one_of("on_max_pending", on_max_pending, "wait", "raise") == "raise",
         memory_interval=_interval_of("ACTORGRID_MEMORY_MONITOR_REFRESH_MS", "250"),
+        farewell=_seconds_of("ACTORGRID_ACTOR_GRACEFUL_SHUTDOWN_TIMEOUT_MS", "30000") / 1000,
         memory_threshold=_threshold(memory_usage_threshold),
         max_worker_memory=_or_none(whole_bytes, "max_worker_memory", max_worker_memory) or 0,
         stopped_limit=_seconds_of("ACTORGRID_STOPPED_LIMIT", "30"),

@@ -42,6 +42,8 @@ class BootConfig(msgspec.Struct):
     #: How often memory is looked at while something runs (seconds; 0: never), and the share that is too much.
     memory_interval: float = 0.25
     memory_threshold: float = 0.95
+    #: Seconds that an actor's process has for its last words when its last handle is gone.
+    farewell: float = 30.0
     #: Bytes of its own beyond which a worker is replaced once its task is over; 0: any number.
     max_worker_memory: int = 0
 

@@ -79,7 +79,8 @@ class HeadProcess:
                 demand(config.capacity), config.store_budget, keep, limit, script=config.script, seed=config.seed,
                 intensity=config.restart_intensity, period=config.restart_period, stopped_limit=config.stopped_limit,
                 spills=bool(config.spill_directory), store_patience=config.store_patience,
-                memory_interval=config.memory_interval, memory_threshold=config.memory_threshold,
+                farewell=config.farewell, memory_interval=config.memory_interval,
+                memory_threshold=config.memory_threshold,
             )
         )  # fmt: skip
         driver.setblocking(False)

@@ -64,6 +64,8 @@ class Launcher:
         self.pid = os.getpid()
         self.by_pid: dict[int, _Child] = {}
         self.by_number: dict[int, _Child] = {}
+        #: The process that owns the spill file, the latest one; 0 or -1: there is none.
+        self.spiller = 0
         self.wakeup_read, self.wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> Callable[[], None] | None:
@@ -151,6 +153,7 @@ class Launcher:
         except OSError:
             pid = -1
         if pid:
+            self.spiller = pid
             self._close(link)
             return None
         lifetime.die_with_parent(self.pid)
@@ -171,6 +174,7 @@ class Launcher:
         self, number: int, task_fd: int, control_fd: int, output_fd: int, shared: mmap.mmap
     ) -> Callable[[], None]:
         os.setpgid(0, 0)
+        lifetime.become_subreaper()
         lifetime.die_with_parent(self.pid)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -243,11 +247,27 @@ class Launcher:
                 lifetime.signal_group(child.pid, signal.SIGKILL)  # before the pid can be used again
             os.waitpid(info.si_pid, 0)
             if child is not None:
+                self.sweep()
                 del self.by_number[child.number]
                 status = info.si_status if info.si_code == os.CLD_EXITED else -info.si_status
                 current, length = SHARED_HEAD.unpack_from(child.shared)
                 body = child.shared[SHARED_HEAD.size : SHARED_HEAD.size + length]
                 self.tell(m.Exited(child.number, child.pid, status, current, body))
+
+    def sweep(self) -> None:
+        """Kill what the dead have left behind outside of their groups.
+
+        Workers adopt what descends from them, so that it comes to us when they die: whatever is our child now, and is
+        none that we have forked, is an orphan of a dead worker. What it has started comes to us as it dies.
+        """
+        while orphans := [
+            pid for pid in lifetime.children_of(self.pid) if pid not in self.by_pid and pid != self.spiller
+        ]:
+            for pid in orphans:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, 0)
 
     def bury(self) -> None:
         """The head is gone: kill every worker's group, then whatever else descends from us."""

@@ -25,7 +25,7 @@ class Short(Bench):
 
     def __init__(self) -> None:
         super().__init__(CPU=8)
-        config = HeadConfig(demand({"CPU": 8}), 1 << 20, 0, 100, memory_interval=1.0, memory_threshold=0.95)
+        config = HeadConfig(demand({"CPU": 8}), 1 << 20, 8, 100, memory_interval=1.0, memory_threshold=0.95)
         self.head = Head(config)
         self.specs.clear()
         self.say(m.Export(b"code", "f", m.Value(m.Status.OK, b"x")))

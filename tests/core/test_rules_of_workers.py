@@ -9,7 +9,7 @@ import pytest
 
 from actorgrid.core import messages as m
 from actorgrid.core.head.check import check
-from actorgrid.core.head.effects import SpawnWorker
+from actorgrid.core.head.effects import SignalWorker, SpawnWorker
 from actorgrid.core.head.records import Actor
 from actorgrid.core.head.workers import TRY_AGAIN
 from actorgrid.core.ids import DRIVER
@@ -227,3 +227,28 @@ def test_worker_without_a_thread_was_not_started() -> None:
     check(bench.head)
     bench.done(first)
     assert second in bench.head.tasks.table
+
+
+def test_worker_that_leaves_has_so_long_for_its_last_words() -> None:
+    bench = Bench()
+    actor = bench.id()
+    bench.say(m.CreateActor(actor, bench.spec("A", kind=Kind.ACTOR, num_returns=0)))
+    worker = bench.worker_of(actor)
+    bench.done(actor, ())
+    bench.say(m.Release((actor,)))
+    bench.head.effects.clear()
+    bench.now += bench.head.config.farewell
+    bench.head.turn(bench.now)
+    assert bench.head.effects == [SignalWorker(worker.number, 9)]
+
+
+def test_worker_that_has_left_in_time_leaves_no_alarm() -> None:
+    bench = Bench()
+    actor = bench.id()
+    bench.say(m.CreateActor(actor, bench.spec("A", kind=Kind.ACTOR, num_returns=0)))
+    worker = bench.worker_of(actor)
+    bench.done(actor, ())
+    bench.say(m.Release((actor,)))
+    assert len(bench.head.alarms) == 1
+    bench.head.hear_launcher(m.Exited(worker.number, 7, 0), bench.now)
+    assert len(bench.head.alarms) == 0

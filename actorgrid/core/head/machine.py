@@ -78,6 +78,8 @@ class HeadConfig(msgspec.Struct, frozen=True):
     period: float = 5.0
     #: Seconds that a worker may stay stopped by a signal before it is killed.
     stopped_limit: float = 30.0
+    #: Seconds that a worker which is told to leave has for its last words.
+    farewell: float = 30.0
     #: How often memory is looked at while something runs (seconds; 0: never), and the share that is too much.
     memory_interval: float = 0.0
     memory_threshold: float = 0.95

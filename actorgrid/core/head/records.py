@@ -215,8 +215,8 @@ class Worker:
     """A worker process."""
 
     __slots__ = (
-        "actor", "assigned", "codes", "doomed", "ended_by", "heard", "held", "idle_since", "lent", "nudged", "number",
-        "outbox", "passing", "peer", "pid", "segments", "shape", "specs", "spoke", "state", "stopped",
+        "actor", "assigned", "codes", "doomed", "ended_by", "farewell", "heard", "held", "idle_since", "lent", "nudged",
+        "number", "outbox", "passing", "peer", "pid", "segments", "shape", "specs", "spoke", "state", "stopped",
     )  # fmt: skip
 
     def __init__(self, peer: Peer) -> None:
@@ -244,6 +244,8 @@ class Worker:
         self.spoke = False
         #: The alarm that ends it because a signal has stopped it; 0 while it runs.
         self.stopped = 0
+        #: The alarm that ends it because its last words take too long; 0 while it is not leaving.
+        self.farewell = 0
         self.idle_since = 0.0
         #: Resources taken for what it runs, and the part that is lent out while that is blocked.
         self.held: Demand = ()

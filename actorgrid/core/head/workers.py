@@ -278,6 +278,14 @@ class Workers:
         """Ask the worker to leave once it has nothing to do."""
         self.head.order(worker, Exit(reason))
         self.step(worker, WorkerInput.LEAVE)
+        worker.farewell = self.head.alarms.set(
+            self.head.now + self.head.config.farewell, self._said_enough, worker.number
+        )
+
+    def _said_enough(self, number: int) -> None:
+        worker = self.table.get(number)
+        if worker is not None and not worker.assigned:
+            self.kill(worker, f"was given {self.head.config.farewell:g} s for its last words and killed")
 
     def exited(self, message: Exited) -> None:
         """The process is gone, and everything it said has been handled."""
@@ -328,6 +336,7 @@ class Workers:
         dispatch = self.head.dispatch
         self.step(worker, WorkerInput.DIE)
         self.head.alarms.call_off(worker.stopped)
+        self.head.alarms.call_off(worker.farewell)
         del self.table[worker.number]
         self.wanting = True
         if worker.pid:
