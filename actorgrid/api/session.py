@@ -12,31 +12,32 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import actorgrid
-from actorgrid.api.options import did_you_mean, not_empty, quantity, seconds, whole
+from actorgrid.api.options import not_empty, quantity, seconds, whole
 from actorgrid.api.options import resources as check_resources
+from actorgrid.api.starting import (
+    check_engine,
+    check_env,
+    check_preload,
+    check_unsupported,
+    default_logging,
+    interval_of,
+    one_of,
+    or_none,
+    seconds_of,
+    spill_directory,
+    threshold,
+    whole_bytes,
+)
 from actorgrid.engine.current import host, install, installed, set_processes, start_processes
 from actorgrid.engine.definitions import StartConfig
 from actorgrid.exceptions import ResourceLimitError
 
 if TYPE_CHECKING:
     from actorgrid.engine.protocol import Engine
-
-#: Arguments of ``ray.init`` that are about clusters, dashboards and logging: accepted, without effect.
-_WITHOUT_EFFECT: Final = frozenset(
-    {
-        "labels", "include_dashboard", "dashboard_host", "dashboard_port", "configure_logging", "logging_level",
-        "logging_format", "logging_config", "enable_resource_isolation", "cgroup_path", "system_reserved_cpu",
-        "system_reserved_memory", "proxy_server_url", "_enable_object_reconstruction",
-        "_plasma_directory", "_node_ip_address", "_driver_object_store_memory", "_memory", "_redis_username",
-        "_redis_password", "_temp_dir", "_metrics_export_port", "_system_config", "_tracing_startup_hook",
-        "_node_name", "_skip_env_hook",
-    }
-)  # fmt: skip
 
 _lock = threading.RLock()
 _at_exit = False
@@ -120,29 +121,29 @@ def init(  # Ray's signature
     RuntimeError if there is a grid already (unless ``ignore_reinit_error``), for unknown arguments and for
     ``local_mode``; ConnectionError for the address of a grid elsewhere; ValueError and TypeError for bad values.
     """
-    _check_unsupported(address, local_mode, job_config, kwargs)
-    engine = _check_engine(engine, seed)
+    check_unsupported(address, local_mode, job_config, kwargs, inspect.signature(init).parameters)
+    engine = check_engine(engine, seed)
     config = StartConfig(
-        num_cpus=_or_none(whole(0), "num_cpus", num_cpus),
+        num_cpus=or_none(whole(0), "num_cpus", num_cpus),
         num_gpus=quantity("num_gpus", num_gpus or 0),
         resources=check_resources("resources", resources or {}),
-        object_store_memory=_or_none(whole_bytes, "object_store_memory", object_store_memory),
-        namespace=_or_none(not_empty, "namespace", namespace or os.environ.get("ACTORGRID_NAMESPACE")),
-        preload=_check_preload(preload),
-        log_to_driver=_default_logging() if log_to_driver is None else bool(log_to_driver),
-        env_vars=_check_env(runtime_env or {}),
-        max_workers=_or_none(whole(1), "max_workers", max_workers),
+        object_store_memory=or_none(whole_bytes, "object_store_memory", object_store_memory),
+        namespace=or_none(not_empty, "namespace", namespace or os.environ.get("ACTORGRID_NAMESPACE")),
+        preload=check_preload(preload),
+        log_to_driver=default_logging() if log_to_driver is None else bool(log_to_driver),
+        env_vars=check_env(runtime_env or {}),
+        max_workers=or_none(whole(1), "max_workers", max_workers),
         restart_intensity=whole(0)("restart_intensity", restart_intensity),
         restart_period=seconds("restart_period", restart_period),
-        max_pending_tasks=_or_none(whole(1), "max_pending_tasks", max_pending_tasks) or 0,
-        refuse_pending_tasks=_one_of("on_max_pending", on_max_pending, "wait", "raise") == "raise",
-        memory_interval=_interval_of("ACTORGRID_MEMORY_MONITOR_REFRESH_MS", "250"),
-        farewell=_seconds_of("ACTORGRID_ACTOR_GRACEFUL_SHUTDOWN_TIMEOUT_MS", "30000") / 1000,
-        memory_threshold=_threshold(memory_usage_threshold),
-        max_worker_memory=_or_none(whole_bytes, "max_worker_memory", max_worker_memory) or 0,
-        stopped_limit=_seconds_of("ACTORGRID_STOPPED_LIMIT", "30"),
-        object_spilling_directory=_spill_directory(object_spilling_directory),
-        store_patience=_seconds_of("ACTORGRID_STORE_PATIENCE", "10"),
+        max_pending_tasks=or_none(whole(1), "max_pending_tasks", max_pending_tasks) or 0,
+        refuse_pending_tasks=one_of("on_max_pending", on_max_pending, "wait", "raise") == "raise",
+        memory_interval=interval_of("ACTORGRID_MEMORY_MONITOR_REFRESH_MS", "250"),
+        farewell=seconds_of("ACTORGRID_ACTOR_GRACEFUL_SHUTDOWN_TIMEOUT_MS", "30000") / 1000,
+        memory_threshold=threshold(memory_usage_threshold),
+        max_worker_memory=or_none(whole_bytes, "max_worker_memory", max_worker_memory) or 0,
+        stopped_limit=seconds_of("ACTORGRID_STOPPED_LIMIT", "30"),
+        object_spilling_directory=spill_directory(object_spilling_directory),
+        store_patience=seconds_of("ACTORGRID_STORE_PATIENCE", "10"),
     )
     with _lock:
         running = installed()
@@ -157,49 +158,6 @@ def init(  # Ray's signature
                 "'ignore_reinit_error=True' or by calling 'actorgrid.shutdown()' prior to 'actorgrid.init()'."
             )
     return GridContext()
-
-
-def _seconds_of(variable: str, default: str) -> float:
-    """Return the number of seconds that an environment variable says. Raises ValueError."""
-    try:
-        return seconds(variable, float(os.environ.get(variable, default)))
-    except ValueError as error:
-        raise ValueError(f"the environment variable {variable} is no number of seconds: {error}") from None
-
-
-def _interval_of(variable: str, default: str) -> float:
-    """Return the seconds that an environment variable says in milliseconds; 0: never. Raises ValueError."""
-    text = os.environ.get(variable, default)
-    return 0.0 if text.strip() == "0" else _seconds_of(variable, default) / 1000
-
-
-def _threshold(given: Any) -> float:
-    """Return the share of memory that is too much. Raises ValueError."""
-    if given is None:
-        given = os.environ.get("ACTORGRID_MEMORY_USAGE_THRESHOLD", "0.95")
-    try:
-        share = float(given)
-    except (TypeError, ValueError):
-        share = -1.0
-    if not 0 < share <= 1:
-        raise ValueError(f"'memory_usage_threshold' must be above 0 and at most 1: {given!r:.100}")
-    return share
-
-
-def _spill_directory(given: Any) -> str | None:
-    """Return where objects go that memory cannot hold; None: where the engine likes, "": nowhere."""
-    if given is None:
-        given = os.environ.get("ACTORGRID_SPILL_DIRECTORY")
-    if given is None:
-        return None
-    if not isinstance(given, str | os.PathLike):
-        raise TypeError(f"'object_spilling_directory' must be a path: {given!r:.100}")
-    if given == "":
-        return ""
-    path = Path(given).absolute()
-    if path.exists() and not path.is_dir():
-        raise ValueError(f"'object_spilling_directory' is no directory: {path}")
-    return str(path)
 
 
 def start_implicitly() -> Engine:
@@ -300,76 +258,6 @@ class _Fork(threading.local):
 
 _fork = _Fork()
 os.register_at_fork(before=_fork.before, after_in_parent=_fork.after, after_in_child=_fork.after_in_child)
-
-
-# ----------------------------------------------------------------------------------------------- checking arguments
-
-
-def _check_unsupported(address: Any, local_mode: bool, job_config: Any, rest: dict[str, Any]) -> None:
-    unknown = sorted(set(rest) - _WITHOUT_EFFECT)
-    if unknown:
-        known = inspect.signature(init).parameters
-        hints = "".join(did_you_mean(name, known) for name in unknown)
-        raise RuntimeError(f"Unknown keyword argument(s): {', '.join(unknown)}.{hints}")
-    if local_mode:
-        raise RuntimeError("`local_mode` is no longer supported. Tests of your own run fast on real processes here.")
-    if address not in {None, "local"}:
-        raise ConnectionError(
-            f"there is no grid at {address!r} to connect to: a grid belongs to the process that starts it"
-        )
-    if job_config is not None:
-        raise ValueError("'job_config' is not supported; use 'namespace' and 'runtime_env'")
-
-
-def _check_engine(engine: str | None, seed: int | None) -> str:
-    named = os.environ.get("ACTORGRID_ENGINE", "process") if engine is None else engine
-    if named not in {"process", "sim"}:
-        raise ValueError(f"there is no engine {named!r}; there are 'process' and 'sim'")
-    _or_none(whole(0), "seed", seed)
-    if seed is not None and named != "sim" and host() is None:
-        raise ValueError("'seed' is for engine='sim': real processes run in whatever order they run")
-    return named
-
-
-def _or_none(check: Any, name: str, value: Any) -> Any:
-    return None if value is None else check(name, value)
-
-
-def _one_of(name: str, value: Any, *known: str) -> str:
-    if value not in known:
-        raise ValueError(f"{name!r} must be {' or '.join(map(repr, known))}: {value!r:.100}")
-    return str(value)
-
-
-def whole_bytes(name: str, value: Any) -> int:
-    """Check a number of bytes. Raises TypeError, ValueError."""
-    size = int(quantity(name, value))
-    if size <= 0:
-        raise ValueError(f"{name!r} must be more than 0 bytes: {value}")
-    return size
-
-
-def _check_preload(preload: Any) -> tuple[str, ...]:
-    if isinstance(preload, str) or not all(isinstance(module, str) for module in preload):
-        raise TypeError(f"'preload' must be a list of names of modules: {preload!r:.100}")
-    return tuple(preload)
-
-
-def _check_env(runtime_env: Mapping[str, Any]) -> dict[str, str]:
-    if not isinstance(runtime_env, Mapping):
-        raise TypeError(f"'runtime_env' must be a dictionary, not {type(runtime_env).__name__}")
-    unsupported = sorted(name for name, value in runtime_env.items() if name != "env_vars" and value)
-    if unsupported:
-        raise ValueError(f"of 'runtime_env' only 'env_vars' is supported yet, not {', '.join(unsupported)}")
-    variables = dict(runtime_env.get("env_vars") or {})
-    for name, value in variables.items():
-        if not (isinstance(name, str) and isinstance(value, str)):
-            raise TypeError(f"'env_vars' must map str to str: {name!r}: {value!r:.100}")
-    return variables
-
-
-def _default_logging() -> bool:
-    return os.environ.get("ACTORGRID_LOG_TO_DRIVER", "1").lower() not in {"0", "false"}
 
 
 # ------------------------------------------------------------------------------------------------- the running grid

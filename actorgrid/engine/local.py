@@ -1,6 +1,6 @@
-"""LocalEngine: the engine protocol on our own head, worker and client machines.
+"""Calls: registering functions, submitting tasks, calling actors, storing objects.
 
-What is common to every host of these machines: registering functions, sending calls, waiting for values.
+Part of ``LocalEngine``, the engine protocol on our own head, worker and client machines, whatever hosts them.
 """
 
 from __future__ import annotations
@@ -8,36 +8,28 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from msgspec.structs import replace
 
 from actorgrid.core import messages as m
-from actorgrid.core.client import Entry, failed
 from actorgrid.core.resources import UNIT
 from actorgrid.engine.calls import PreparedCall, method_spec, task_spec
 from actorgrid.engine.definitions import FunctionDefinition, MethodOptions, TaskOptions
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.protocol import Returns
 from actorgrid.engine.refs import ActorRef, ObjectRef
-from actorgrid.engine.requests import RequestingEngine
 from actorgrid.engine.serialize import INLINE_LIMIT, Pickled, dumps
-from actorgrid.engine.waits import CallbackWaiter, PendingCalls, PendingTasks, Sleeper
+from actorgrid.engine.waiting import WaitingEngine
+from actorgrid.engine.waits import PendingCalls, PendingTasks
 from actorgrid.exceptions import (
-    ActorGridError,
     ActorHandleNotFoundError,
-    GetTimeoutError,
     InfeasibleResourcesError,
     SerializationError,
 )
 
-#: So many of the objects that a call waits for the head is told of.
-MOST_TOLD: Final = 64
 
-
-class CallingEngine(RequestingEngine):
+class CallingEngine(WaitingEngine):
     """Calls, puts and waits."""
 
     def __init__(self, client_number: int, session: str, capacity: dict[str, float], namespace: str) -> None:
@@ -274,189 +266,6 @@ class CallingEngine(RequestingEngine):
             client.outbox.append(m.Put(oid, value))
             self.send(force=False)
         return ref
-
-    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
-        """See ``Engine``."""
-        entries = [self._entry(ref) for ref in refs]
-        pending = [entry for entry in entries if entry.value is None]
-        try:
-            if pending:
-                self._await(pending, entries, timeout)
-            return [self.load(entry, timeout) for entry in entries]
-        except ActorGridError as error:
-            if not isinstance(error, GetTimeoutError):
-                for entry in entries:
-                    entry.read = True  # one error stands for all
-                self.let_speak()
-            raise
-
-    def _entry(self, ref: ObjectRef[Any]) -> Entry:
-        entry: Any = ref._entry  # noqa: SLF001  # our own reference
-        if not isinstance(entry, Entry) or entry.client is not self.client:
-            raise ValueError(
-                f"{ref!r} belongs to another session: the grid that made it has ended or is another process's"
-            )
-        return entry
-
-    def _await(self, pending: list[Entry], entries: list[Entry], timeout: float | None) -> None:
-        for entry in entries:
-            if entry.value is not None and failed(entry.value):
-                return  # get() raises the first error seen without waiting for the rest
-        if timeout != 0:
-            self.check_may_wait("get()")
-        waiter = self.waiter(len(pending), eager=True)
-        resume = self._watch(pending, waiter, m.Blocked(0, "get", finite=timeout is not None))
-        try:
-            arrived = self._sleep(pending, waiter, timeout, "get")
-        except BaseException:
-            self._unwatch(pending, waiter, resume)
-            raise
-        self._unwatch(() if arrived and waiter.error is None else pending, waiter, resume)
-        if waiter.error is not None:
-            raise waiter.error
-        if self.client.dead is not None and any(entry.value is None for entry in pending):
-            self._raise_early(entries)
-            raise self.client.dead
-        if not arrived:
-            raise self._timed_out(pending, timeout)
-        self._raise_early(entries)
-
-    def _raise_early(self, entries: list[Entry]) -> None:
-        """Raise the error of whichever object failed, if some others do not exist yet."""
-        if any(entry.value is None for entry in entries):
-            for entry in entries:
-                if entry.value is not None and failed(entry.value):
-                    self.load(entry)
-
-    @staticmethod
-    def _timed_out(pending: list[Entry], timeout: float | None) -> GetTimeoutError:
-        missing = [entry for entry in pending if entry.value is None]
-        shown = ", ".join(f"ObjectRef({entry.hex()})" for entry in missing[:3])
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        return GetTimeoutError(f"get() timed out after {timeout} s waiting for {shown}{more}")
-
-    def _sleep(self, pending: list[Entry], waiter: Sleeper, timeout: float | None, call: str) -> bool:
-        """Wait; after a while, say once for what."""
-        patience = self.stall_warning
-        if patience is None or (timeout is not None and timeout <= patience):
-            return waiter.wait(timeout)
-        if waiter.wait(patience):
-            return True
-        for entry in [entry for entry in pending if entry.value is None][:1]:
-            told = "\n".join(f"  {line}" for line in self._explain(entry))
-            self.print_error(f"actorgrid: {call}() has waited for {patience:g} s for {entry.hex()}:\n{told}\n")
-        return waiter.wait(None if timeout is None else timeout - patience)
-
-    @protected
-    def _watch(self, pending: list[Entry], waiter: Sleeper, blocked: m.Blocked) -> Callable[[], None] | None:
-        client = self.client
-        with self.lock:
-            if client.dead is not None:
-                raise client.dead
-            ready = [entry for entry in pending if entry.value is not None]
-            client.watch([entry for entry in pending if entry.value is None], waiter)
-            for entry in ready:
-                waiter.arrived(entry)
-            if waiter.open:
-                resume = None
-            else:
-                blocked.oids = tuple(entry.oid for entry in pending[:MOST_TOLD])
-                blocked.finite = blocked.finite or (blocked.need > 0 and len(pending) > MOST_TOLD)
-                resume = self.blocking(blocked, waiter)
-            if client.dropped:
-                client.collect()
-            self.send(force=True)
-            return resume
-
-    @protected
-    def _unwatch(self, pending: Sequence[Entry], waiter: Sleeper, resume: Callable[[], None] | None) -> None:
-        if pending or resume is not None:
-            with self.lock:
-                self.client.unwatch(list(pending), waiter)
-                if resume is not None:
-                    resume()
-
-    def wait(
-        self, refs: Sequence[ObjectRef[Any]], num_returns: int, timeout: float | None
-    ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
-        """See ``Engine``."""
-        entries: list[Any] = [ref._entry for ref in refs]  # noqa: SLF001  # our own references
-        client = self.client
-        for ref, entry in zip(refs, entries, strict=True):
-            if entry.client is not client:
-                self._entry(ref)  # raises
-        missing = num_returns
-        for entry in entries:
-            if entry.value is not None:
-                missing -= 1
-                if not missing:
-                    break
-        else:
-            self._wait_for(missing, [entry for entry in entries if entry.value is None], timeout)
-        return _split(refs, entries, num_returns)
-
-    def _wait_for(self, missing: int, pending: list[Entry], timeout: float | None, call: str = "wait") -> None:
-        if timeout != 0:
-            self.check_may_wait(f"{call}()")
-        waiter = self.waiter(missing, eager=False)
-        resume = self._watch(pending, waiter, m.Blocked(0, call, need=missing, finite=timeout is not None))
-        try:
-            self._sleep(pending, waiter, timeout, call)
-        finally:
-            self._unwatch(pending, waiter, resume)
-        if waiter.error is not None:
-            raise waiter.error
-        if self.client.dead is not None:
-            raise self.client.dead
-
-    def explain(self, ref: ObjectRef[Any]) -> list[str]:
-        """See ``Engine``."""
-        return self._explain(self._entry(ref))
-
-    def _explain(self, entry: Entry) -> list[str]:
-        """Return what an object waits for. A host that can ask the head says more."""
-        return ["the object exists" if entry.value is not None else "the object does not exist yet"]
-
-    def on_ready(self, ref: ObjectRef[Any], callback: Callable[[ObjectRef[Any]], None]) -> None:
-        """See ``Engine``."""
-        entry = self._entry(ref)
-        if self.forked and self.client.dead is not None:
-            raise self.client.dead
-        here = entry.value is not None and not entry.away
-        if here or not self._call_back_later(entry, ref, callback):
-            callback(ref)
-
-    @protected
-    def _call_back_later(self, entry: Entry, ref: ObjectRef[Any], callback: Callable[[ObjectRef[Any]], None]) -> bool:
-        with self.lock:
-            if entry.value is not None and not entry.away:
-                return False
-            if self.client.dead is not None:
-                raise self.client.dead
-            then = partial(callback, ref)
-            if entry.value is not None:
-                self.fetch_then(entry, then)
-                return True
-            self.client.watch([entry], CallbackWaiter(partial(self.fetch_then, entry, then)))
-            self.send(force=False)
-            return True
-
-
-def _split(
-    refs: Sequence[ObjectRef[Any]], entries: list[Entry], num_returns: int
-) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
-    """Return the first ``num_returns`` references whose objects exist, and the others."""
-    ready: list[ObjectRef[Any]] = []
-    rest: list[ObjectRef[Any]] = []
-    for index, entry in enumerate(entries):
-        if entry.value is None:
-            rest.append(refs[index])
-        else:
-            ready.append(refs[index])
-            if len(ready) == num_returns:
-                rest += refs[index + 1 :]
-                break
-    return ready, rest
 
 
 def in_event_loop() -> bool:
