@@ -90,13 +90,13 @@ class Worker:
         except RuntimeError:  # a limit of processes counts threads, too
             os._exit(m.NO_THREAD)
         while True:
-            self.settle()
-            batch = self.link.receive()
-            if batch is None:
-                os._exit(1)  # the head is gone
-            if self.take(batch):
-                self.engine.give_way()
-                self.work()
+            if self.settle():
+                batch = self.link.receive()
+                if batch is None:
+                    os._exit(1)  # the head is gone
+                if self.take(batch):
+                    self.engine.give_way()
+            self.work()
             if self.machine.leaving:
                 self.leave(self.machine.leaving)
 
@@ -174,11 +174,15 @@ class Worker:
             self.outbox.flush()
 
     @protected
-    def settle(self) -> None:
-        """Send what is buffered; from here on the main thread reads the task link, and nobody else may."""
+    def settle(self) -> bool:
+        """Send what is buffered; from here on the main thread reads the task link, and nobody else may.
+
+        Returns False if there is something to run: the reader thread has taken it just before, and nobody would look.
+        """
         with self.engine.lock:
             self.outbox.flush()
-            self.reading = True
+            self.reading = not self.machine.queue
+            return self.reading
 
     # -- one call
 

@@ -225,7 +225,7 @@ CASES = [
     Case("WD20", "exits with code 0 from C", _crash(leave_in_c, 0),
          died(WorkerCrashedError, "exited with code 0", "leave_in_c")),
     Case("WD22", "40 deaths leave no zombie", lambda _: many_deaths(40)),
-    Case("WD22b", "500 deaths leave no zombie", lambda _: many_deaths(500), slow=True),
+    Case("WD22b", "1000 deaths leave no zombie", lambda _: many_deaths(1000), slow=True),
     Case("OR08", "at most one attempt", one_attempt),
 ]  # fmt: skip
 

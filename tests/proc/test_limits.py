@@ -94,27 +94,18 @@ with ag.init(num_cpus=4):
     assert "pid cannot start: the system allows no further worker" in said
 
 
-def test_grid_that_cannot_have_its_own_processes_says_so(drive: Drive, group: Path) -> None:
-    said = run(drive, """
-limit(3)
+@pytest.mark.parametrize("count", [2, 3])
+def test_grid_that_cannot_have_its_own_processes_says_so(drive: Drive, group: Path, count: int) -> None:
+    # Who is refused first, the driver its thread or the head its launcher, is a matter of who is faster.
+    said = run(drive, f"""
+limit({count})
 try:
     ag.init(num_cpus=4)
     ag.get(pid.remote(), timeout=30)
-except ag.exceptions.HeadDiedError as error:
+except (ag.exceptions.ResourceLimitError, ag.exceptions.HeadDiedError) as error:
     print(error)
 """, group)  # fmt: skip
-    assert "the system allows no further process" in said
-
-
-def test_init_that_cannot_have_a_thread_is_a_resource_limit_error(drive: Drive, group: Path) -> None:
-    said = run(drive, """
-limit(2)
-try:
-    ag.init(num_cpus=4)
-except ag.exceptions.ResourceLimitError as error:
-    print(error)
-""", group)  # fmt: skip
-    assert "two processes and one per CPU, a second thread here and in each worker" in said
+    assert "the system allows no further process" in said or "the system refuses what a grid needs" in said
 
 
 def test_init_without_descriptors_is_a_resource_limit_error(drive: Drive) -> None:

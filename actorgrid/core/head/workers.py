@@ -138,13 +138,19 @@ class Workers:
             self._held_back = self.head.alarms.set(self.head.now + TRY_AGAIN, self._let_grow, 0)
 
     def _let_grow(self, _: int) -> None:
+        """Try with one more; all at once would take from each other what there is."""
         self._held_back = 0
-        self.limit = self.most
         self.wanting = True
+        self.limit = min(len(self.table) + 1, self.most)
+        if self.limit < self.most and self.head.ready.active:
+            self._held_back = self.head.alarms.set(self.head.now + TRY_AGAIN, self._let_grow, 0)
+        else:
+            self.limit = self.most
 
     def _never_started(self, task: Task, reason: str) -> None:
         """A task's worker could not be started: another one runs it, if there are any that run tasks."""
-        if task.spec.kind is Kind.ACTOR or len(self.table) == self.head.actors.placed_count:
+        for_tasks = len(self.table) - self.head.actors.placed_count
+        if not self.head.dispatch.idle and (task.spec.kind is Kind.ACTOR or not for_tasks):
             task.strikes += 1
         if task.strikes < STRIKES:
             self.head.dispatch.requeue(task, TaskInput.HAND_BACK)

@@ -1,0 +1,84 @@
+"""Large numbers: of arguments, results, tasks, links of a chain, bytes."""
+
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
+from __future__ import annotations
+
+from typing import Any
+
+import psutil
+import pytest
+
+import actorgrid as ag
+
+pytestmark = pytest.mark.usefixtures("grid")
+
+#: Nothing here takes so long on a machine that is not stuck.
+PATIENCE = 120.0
+GIB = 1 << 30
+
+
+@ag.remote
+def total(*numbers: int) -> int:
+    return sum(numbers)
+
+
+@ag.remote
+def unpacked(refs: list[Any]) -> int:
+    return sum(ag.get(refs))
+
+
+@ag.remote
+def span(count: int) -> list[int]:
+    return list(range(count))
+
+
+@ag.remote
+def add_one(number: int) -> int:
+    return number + 1
+
+
+@ag.remote
+def echo(value: Any) -> Any:
+    return value
+
+
+def test_ten_thousand_references_as_arguments() -> None:
+    refs = [ag.put(number) for number in range(10_000)]
+    assert ag.get(total.remote(*refs), timeout=PATIENCE) == sum(range(10_000))
+
+
+def test_ten_thousand_references_inside_an_argument() -> None:
+    refs = [ag.put(number) for number in range(10_000)]
+    assert ag.get(unpacked.remote(refs), timeout=PATIENCE) == sum(range(10_000))
+
+
+def test_three_thousand_results() -> None:
+    assert ag.get(span.options(num_returns=3000).remote(3000), timeout=PATIENCE) == list(range(3000))
+
+
+def test_chain_of_ten_thousand_tasks() -> None:
+    ref: Any = 0
+    for _ in range(10_000):
+        ref = add_one.remote(ref)
+    assert ag.get(ref, timeout=PATIENCE) == 10_000
+
+
+@pytest.mark.slow
+def test_million_tasks() -> None:
+    refs = [add_one.remote(number) for number in range(1_000_000)]
+    assert sum(ag.get(refs, timeout=10 * PATIENCE)) == sum(range(1, 1_000_001))
+
+
+@pytest.mark.slow
+def test_more_than_four_gibibytes_in_one_value(fresh_grid: Any) -> None:
+    if psutil.virtual_memory().available < 18 * GIB:
+        pytest.skip("a value of 4.5 GiB, its copy in the store and those that it is read into need 18 GiB of memory")
+    fresh_grid(num_cpus=1, object_store_memory=10 * GIB)
+    size = 4 * GIB + GIB // 2
+    value = bytearray(size)
+    value[-1] = 7
+    back = ag.get(echo.remote(value), timeout=PATIENCE)
+    assert len(back) == size
+    assert back[-1] == 7
