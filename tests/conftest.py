@@ -21,14 +21,20 @@ _picked = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add what picks a sample of the slow tests."""
+    """Add what picks a sample of the slow tests, or of all."""
     group = parser.getgroup("actorgrid's own tests")
     group.addoption("--slow-sample", type=int, help="of the slow tests, run only so many, picked at random")
     group.addoption("--slow-seed", type=int, default=0, help="... by this seed")
+    group.addoption("--share", type=float, default=1.0, help="run this share of all tests, picked by the same seed")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the slow tests that are not in the sample."""
+    """Leave out the slow tests that are not in the sample, and what is not in the share."""
+    share, seed = config.getoption("--share"), config.getoption("--slow-seed")
+    if share < 1:
+        kept = [item for item in items if random.Random(f"{seed} {item.nodeid}").random() < share]  # a sample
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
     count, seed = config.getoption("--slow-sample"), config.getoption("--slow-seed")
     slow = [item for item in items if item.get_closest_marker("slow")]
     if count is None or count >= len(slow):
