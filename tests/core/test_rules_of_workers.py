@@ -257,3 +257,35 @@ def test_worker_that_has_left_in_time_leaves_no_alarm() -> None:
     assert len(bench.head.alarms) == 1
     bench.head.hear_launcher(m.Exited(worker.number, 7, 0), bench.now)
     assert len(bench.head.alarms) == 0
+
+
+def test_actor_for_which_a_full_pool_of_waiting_workers_has_no_place_is_dead_and_not_forgotten() -> None:
+    bench = Bench()
+    bench.head.workers.limit = bench.head.workers.most = 1
+    outer = bench.submit(bench.spec())
+    worker = bench.worker_of(outer)
+    actor = bench.id()
+    bench.say(m.CreateActor(actor, bench.spec("A", kind=Kind.ACTOR, num_returns=0)))
+    call = bench.submit(bench.spec("method", kind=Kind.METHOD, demand=()), actor=actor)
+    bench.say(m.Blocked(outer, "get", (call,)), source=worker.number)
+    held = bench.head.objects.table[actor]
+    assert isinstance(held, Actor)
+    assert held.death is not None
+    assert b"A cannot start: all 1 workers wait for other tasks" in held.death.data
+
+
+def test_task_that_others_wait_for_and_that_is_refused_its_worker_fails() -> None:
+    bench = Bench()
+    outer = bench.submit(bench.spec())
+    worker = bench.worker_of(outer)
+    inner = bench.submit(bench.spec("g"))
+    bench.say(m.Blocked(outer, "get", (inner,)), source=worker.number)
+    for _ in range(20):
+        for other in list(bench.head.workers.table.values()):
+            if other is not worker:
+                refuse(bench, other)
+        bench.now += TRY_AGAIN
+        bench.head.turn(bench.now)
+        if inner not in bench.head.tasks.table:
+            return
+    raise AssertionError("it waits for ever")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from actorgrid.core.head.effects import CloseWorker, SignalWorker, SpawnWorker
 from actorgrid.core.head.pressure import BY_SYSTEM
-from actorgrid.core.head.records import Peer, Task, Worker
+from actorgrid.core.head.records import Actor, Peer, Task, Worker
 from actorgrid.core.messages import (
     NO_THREAD,
     Blocked,
@@ -118,18 +118,17 @@ class Workers:
     def spawn_failed(self, message: SpawnFailed) -> None:
         """The system refused to fork."""
         worker = self.table.get(message.worker)
-        if worker is None:
-            return
-        self.head.effects.append(CloseWorker(worker.number))
-        assigned, worker.assigned = worker.assigned, {}
-        actor, worker.actor = worker.actor, None
-        self._gone(worker, Exited(worker.number, 0, 0), "")
+        if worker is not None:
+            self.head.effects.append(CloseWorker(worker.number))
+            self._gone(worker, Exited(worker.number, 0, 0), "", refused=message.message)
+
+    def _refused(self, actor: Actor | None, assigned: dict[int, Task], reason: str) -> None:
         if actor is not None:
             actor.worker = None
             self.head.actors.placed_count -= 1
         self._hold_back()
         for task in reversed(assigned.values()):
-            self._never_started(task, message.message)
+            self._never_started(task, reason)
 
     def _hold_back(self) -> None:
         """Be content with the workers that there are; try again in a while."""
@@ -149,8 +148,9 @@ class Workers:
 
     def _never_started(self, task: Task, reason: str) -> None:
         """A task's worker could not be started: another one runs it, if there are any that run tasks."""
-        for_tasks = len(self.table) - self.head.actors.placed_count
-        if not self.head.dispatch.idle and (task.spec.kind is Kind.ACTOR or not for_tasks):
+        others = [worker.state for worker in self.table.values() if worker.actor is None]
+        waits_for_idle = task.spec.kind is Kind.ACTOR or WorkerState.BUSY not in others
+        if WorkerState.IDLE not in others and waits_for_idle:
             task.strikes += 1
         if task.strikes < STRIKES:
             self.head.dispatch.requeue(task, TaskInput.HAND_BACK)
@@ -230,7 +230,7 @@ class Workers:
 
     def _check_room(self) -> None:
         """The pool is full and every worker in it waits: nothing would ever move again."""
-        if self.may_spawn() or not self.head.ready.active:
+        if self.may_spawn() or not self.head.ready.active or self._held_back:
             return
         if any(
             worker.state in (WorkerState.IDLE, WorkerState.BUSY, WorkerState.LEAVING) for worker in self.table.values()
@@ -238,14 +238,18 @@ class Workers:
             return
         chain = ", ".join(dict.fromkeys(t.spec.spec.name for w in self.table.values() for t in w.assigned.values()))
         shape = next(iter(self.head.ready.active))
-        task = self.head.ready.pop(shape)
-        if task is None or task.actor is not None:
+        task = self.head.ready.first(shape)
+        if task is None:
             return
         text = (
             f"{task.spec.spec.name} cannot start: all {self.limit} workers wait for other tasks ({chain}). "
             "Raise max_workers in init(), or nest less deeply"
         )
-        self.head.tasks.fail(task, self.head.failure(Failed.TOO_MANY_WORKERS, text, task=task))
+        if task.actor is not None:
+            self.head.actors.die(task.actor, text)
+        else:
+            self.head.ready.pop(shape)
+            self.head.tasks.fail(task, self.head.failure(Failed.TOO_MANY_WORKERS, text, task=task))
 
     # -- death
 
@@ -338,7 +342,8 @@ class Workers:
         if worker is not None and not worker.stopped:
             self.kill(worker, "closed its link to the grid and was killed")
 
-    def _gone(self, worker: Worker, message: Exited, how: str) -> None:
+    def _gone(self, worker: Worker, message: Exited, how: str, refused: str = "") -> None:
+        """A worker's process is no more, or (``refused``: why) has never been."""
         dispatch = self.head.dispatch
         self.step(worker, WorkerInput.DIE)
         self.head.alarms.call_off(worker.stopped)
@@ -356,7 +361,9 @@ class Workers:
             spec.taught.pop(worker, None)
         worker.specs.clear()
         actor, worker.actor = worker.actor, None
-        if actor is not None:
+        if refused:
+            self._refused(actor, assigned, refused)
+        elif actor is not None:
             self.head.actors.worker_died(actor, worker, assigned, message, how)
         else:
             for task in reversed(assigned.values()):
