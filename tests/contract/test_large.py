@@ -11,6 +11,9 @@ import psutil
 import pytest
 
 import actorgrid as ag
+from actorgrid.engine.current import installed
+
+np = pytest.importorskip("numpy")
 
 pytestmark = pytest.mark.usefixtures("grid")
 
@@ -73,11 +76,13 @@ def test_million_tasks() -> None:
 
 @pytest.mark.slow
 def test_more_than_four_gibibytes_in_one_value(fresh_grid: Any) -> None:
-    if psutil.virtual_memory().available < 18 * GIB:
-        pytest.skip("a value of 4.5 GiB, its copy in the store and those that it is read into need 18 GiB of memory")
+    if psutil.virtual_memory().available < 16 * GIB:
+        pytest.skip("an array of 4.5 GiB, and its copies in the store, there and back, need 16 GiB of memory")
     fresh_grid(num_cpus=1, object_store_memory=10 * GIB)
+    if installed().name == "sim":  # type: ignore[union-attr]  # there is one
+        pytest.skip("in the simulator one process would hold the copies of all")
     size = 4 * GIB + GIB // 2
-    value = bytearray(size)
+    value = np.zeros(size, np.uint8)
     value[-1] = 7
     back = ag.get(echo.remote(value), timeout=PATIENCE)
     assert len(back) == size
