@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,16 @@ def times_out(ref: Any) -> str:
         ag.get(ref, timeout=DEADLINE)
     assert isinstance(caught.value, TimeoutError)
     return str(caught.value)
+
+
+def stopped(submit: Callable[[float], Any]) -> str:
+    """Return what is said of work that was stopped while it ran. A busy machine needs longer to begin at all."""
+    text = ""
+    for limit in (SHORT, 2.0, 10.0):
+        text = times_out(submit(limit))
+        if "before it started" not in text:
+            return text
+    raise AssertionError(text)
 
 
 @ag.remote
@@ -64,8 +76,8 @@ class Sleeper:
 
 
 def test_task_that_runs_too_long_is_stopped_and_the_next_one_runs() -> None:
-    text = times_out(asleep.options(timeout=SHORT, num_cpus=2).remote())
-    assert text.startswith("asleep took longer than its timeout of 0.3 s and was stopped")
+    text = stopped(lambda limit: asleep.options(timeout=limit, num_cpus=2).remote())
+    assert re.match(r"asleep took longer than its timeout of \S+ s and was stopped", text)
     assert ag.get(one.options(num_cpus=2).remote(), timeout=DEADLINE) == 1
 
 
@@ -103,12 +115,15 @@ def test_task_that_ends_in_time_is_not_touched() -> None:
 
 
 def test_task_that_timed_out_is_not_retried(tmp_path: Path) -> None:
-    @ag.remote(timeout=SHORT, max_retries=3, retry_exceptions=True)
+    @ag.remote(max_retries=3, retry_exceptions=True)
     def slow() -> None:
         count_run(tmp_path / "ran")
         time.sleep(60)
 
-    times_out(slow.remote())
+    for limit in (SHORT, 2.0, 10.0):
+        times_out(slow.options(timeout=limit).remote())
+        if runs(tmp_path / "ran"):  # it had begun
+            break
     assert runs(tmp_path / "ran") == 1
 
 
@@ -129,7 +144,10 @@ def test_what_the_task_submitted_is_cancelled_with_it(tmp_path: Path) -> None:
 
 def test_method_that_runs_too_long_is_interrupted_and_its_actor_goes_on() -> None:
     actor = Sleeper.remote()
-    times_out(actor.sleep.options(timeout=SHORT).remote())
+    for limit in (SHORT, 2.0, 10.0):
+        times_out(actor.sleep.options(timeout=limit).remote())
+        if ag.get(actor.what.remote(), timeout=DEADLINE):  # it had begun
+            break
     assert ag.get(actor.what.remote(), timeout=DEADLINE) == "interrupted"
 
 
@@ -186,7 +204,7 @@ def test_task_that_takes_no_notice_is_killed_and_its_worker_replaced() -> None:
                 pass
 
     pids = set(ag.get([ag.remote(os.getpid).remote() for _ in range(8)]))
-    assert "had to be killed" in times_out(deaf.options(timeout=SHORT).remote())
+    assert "had to be killed" in stopped(lambda limit: deaf.options(timeout=limit).remote())
     assert ag.get([one.remote() for _ in range(8)], timeout=DEADLINE) == [1] * 8
     assert pids
 
@@ -203,7 +221,7 @@ def test_thread_that_takes_no_notice_costs_its_actor_the_process() -> None:
 
     actor = Threaded.remote()
     first = ag.get(actor.pid.remote(), timeout=DEADLINE)
-    times_out(actor.sleep.options(timeout=SHORT).remote())
+    stopped(lambda limit: actor.sleep.options(timeout=limit).remote())
 
     def lives_again() -> bool:
         try:
