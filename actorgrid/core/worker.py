@@ -23,7 +23,7 @@ MOST_EARLY: Final = 1024
 class Running:
     """A call whose user code runs."""
 
-    __slots__ = ("cancelled", "children", "made", "overdue", "run", "spec", "strayed")
+    __slots__ = ("cancelled", "chance", "children", "made", "overdue", "run", "spec", "strayed")
 
     def __init__(self, run: Run, spec: Spec) -> None:
         self.run = run
@@ -34,6 +34,8 @@ class Running:
         self.made = {made.nth: made for made in run.made} if run.made else {}
         #: How it has not done what it did before, although it should: the end of a sentence.
         self.strayed = ""
+        #: It has learned something that need not be so when it runs again: who was ready first, who was late.
+        self.chance = False
         self.cancelled = False
         #: It was cancelled because its time is over.
         self.overdue = False

@@ -105,6 +105,16 @@ class EngineBase:
         self._children += 1
         return 0, self._children - 1
 
+    def saw_chance(self) -> None:
+        """The calling code is told something that need not be so another time: what is ready, who is late, who exists.
+
+        Of interest where a call may run again and must do the same.
+        """
+
+    def within(self, timeout: float | None) -> float | None:
+        """Return how long the calling code waits for what should be there after ``timeout`` seconds."""
+        return timeout
+
     def blocking(self, blocked: m.Blocked, waiter: Sleeper) -> Callable[[], None] | None:
         """The calling thread is about to wait; returns what to call when it goes on. Called with the lock held.
 

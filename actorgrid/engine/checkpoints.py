@@ -6,7 +6,6 @@ ones. This file may not know how calls reach this process.
 
 from __future__ import annotations
 
-from time import monotonic  # by name: user code may replace that of the module
 from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
@@ -31,22 +30,23 @@ class Checkpoints:
         self._spec = spec
         #: Calls since the state was saved, and when that was.
         self._calls = 0
-        self._last = monotonic()
+        self._last = engine.clock()
         self._failed = False
 
     def after(self, running: Running) -> ObjectRef[Any] | None:
         """A call has ended. Save the state if it is time to; return a reference to hold until the head knows of it.
 
-        Also after a call that was interrupted, which would not end in the same way if it ran again.
+        Also after a call that was interrupted, or that has seen what need not be so again: it might end otherwise if
+        it ran again.
         """
         if running.spec.kind is not Kind.METHOD or running.spec.readonly:
             return None
         self._calls += 1
         spec = self._spec
-        now = monotonic()
+        now = self._engine.clock()
         due = 0 < spec.checkpoint_calls <= self._calls
         late = spec.checkpoint_seconds and now - self._last >= spec.checkpoint_seconds
-        return self._save(now) if due or late or running.cancelled else None
+        return self._save(now) if due or late or running.cancelled or running.chance else None
 
     def _save(self, now: float) -> ObjectRef[Any] | None:
         self._last = now
@@ -77,6 +77,7 @@ def restore(engine: WorkerSide, run: m.Run) -> None:
     getattr(engine.instance, RESTORE)(loads_own(data))  # an actor may change its own state
 
 
-def ident_of(saved: ObjectRef[Any] | None) -> int:
-    """Return what the message that ends a call says of a saved state."""
-    return 0 if saved is None else saved._entry.oid  # noqa: SLF001  # our own reference
+def note(done: m.Done, running: Running, saved: ObjectRef[Any] | None) -> None:
+    """Have the message that ends a call say what became of the state."""
+    done.saved = 0 if saved is None else saved._entry.oid  # noqa: SLF001  # our own reference
+    done.strayed, done.chance = running.strayed, running.chance and saved is None

@@ -41,6 +41,8 @@ class LocalEngine(CallingEngine):
         )  # fmt: skip
         actor, created = self._create(create, spec.name)
         del keep, prepared
+        if not created:
+            self.saw_chance()
         if options.max_pending_calls > 0:
             self._pending_calls[actor.ident] = PendingCalls(options.max_pending_calls)
         return actor, created
@@ -62,6 +64,7 @@ class LocalEngine(CallingEngine):
 
         answer = self._ask(create, take=take)
         if answer.error:
+            self.saw_chance()
             where = f" in namespace {create.namespace!r}" if create.namespace else ""
             raise ActorAlreadyExistsError(f"the name {create.name!r} is taken{where} by an actor that is alive")
         return made.pop(), answer.body["created"]
@@ -154,6 +157,7 @@ class LocalEngine(CallingEngine):
 
     def query(self, what: str, body: dict[str, Any] | None = None, *, may_fail: bool = False) -> m.Answer:
         """Ask the head and wait for its answer. Raises RuntimeError for an error unless ``may_fail``."""
+        self.saw_chance()
         answer = self._ask(m.Query(0, what, body or {}))
         if answer.error and not may_fail:
             raise RuntimeError(f"query {what!r}: {answer.error}")

@@ -25,6 +25,7 @@ from actorgrid.engine.waits import PendingCalls, PendingTasks
 from actorgrid.exceptions import (
     ActorHandleNotFoundError,
     InfeasibleResourcesError,
+    PendingCallsLimitExceeded,
     SerializationError,
 )
 
@@ -147,11 +148,18 @@ class CallingEngine(WaitingEngine):
             message = "this handle belongs to another session: the grid of its actor has ended or is another process's"
             raise ActorHandleNotFoundError(message)
         if ident in self._pending_calls:
-            self._pending_calls[ident].check()
+            self._check_pending_calls(ident)
             if not prepared.num_returns:
                 self._submit(self._counted(prepared), args, kwargs, ident)
                 return None
         return self._submit(prepared, args, kwargs, ident)
+
+    def _check_pending_calls(self, actor: int) -> None:
+        try:
+            self._pending_calls[actor].check()
+        except PendingCallsLimitExceeded:
+            self.saw_chance()
+            raise
 
     def _submit(self, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any], actor: int) -> Returns:
         if args or kwargs:

@@ -28,12 +28,16 @@ class WaitingEngine(RequestingEngine):
         """See ``Engine``."""
         entries = [self._entry(ref) for ref in refs]
         pending = [entry for entry in entries if entry.value is None]
+        timeout = self.within(timeout)
         try:
             if pending:
                 self._await(pending, entries, timeout)
             return [self.load(entry, timeout) for entry in entries]
         except ActorGridError as error:
-            if not isinstance(error, GetTimeoutError):
+            late = isinstance(error, GetTimeoutError)
+            if pending or late:
+                self.saw_chance()  # of several errors the first to be seen, or a value that was not there in time
+            if not late:
                 for entry in entries:
                     entry.read = True  # one error stands for all
                 self.let_speak()
@@ -131,6 +135,7 @@ class WaitingEngine(RequestingEngine):
         """See ``Engine``."""
         entries: list[Any] = [ref._entry for ref in refs]  # noqa: SLF001  # our own references
         client = self.client
+        timeout = self.within(timeout)
         for ref, entry in zip(refs, entries, strict=True):
             if entry.client is not client:
                 self._entry(ref)  # raises
@@ -142,7 +147,10 @@ class WaitingEngine(RequestingEngine):
                     break
         else:
             self._wait_for(missing, [entry for entry in entries if entry.value is None], timeout)
-        return _split(refs, entries, num_returns)
+        ready, rest = _split(refs, entries, num_returns)
+        if ready != refs[:num_returns]:
+            self.saw_chance()  # some were passed over that will be ready another time
+        return ready, rest
 
     def _wait_for(self, missing: int, pending: list[Entry], timeout: float | None, call: str = "wait") -> None:
         if timeout != 0:
@@ -182,6 +190,7 @@ class WaitingEngine(RequestingEngine):
                 return False
             if self.client.dead is not None:
                 raise self.client.dead
+            self.saw_chance()
             then = partial(callback, ref)
             if entry.value is not None:
                 self.fetch_then(entry, then)

@@ -7,6 +7,7 @@ messages travel nor how user code is run.
 from __future__ import annotations
 
 import contextvars
+from collections.abc import Callable
 from typing import Any, Final
 
 from actorgrid.core import messages as m
@@ -20,11 +21,15 @@ from actorgrid.engine.control import Handle, LocalEngine
 from actorgrid.engine.definitions import Context
 from actorgrid.engine.execution import arguments
 from actorgrid.engine.interrupts import protected
-from actorgrid.engine.serialize import loads
-from actorgrid.exceptions import ReplayError
+from actorgrid.engine.serialize import Pickled, loads
+from actorgrid.exceptions import ActorGridError, ReplayError
 
 #: The call that the current thread or coroutine belongs to.
 running_now: Final[contextvars.ContextVar[Running | None]] = contextvars.ContextVar("actorgrid_running", default=None)
+
+
+#: Seconds that a call that runs again waits for what had been there at once when it ran first.
+PATIENCE: Final = 60.0
 
 
 class WorkerSide(LocalEngine):
@@ -38,6 +43,8 @@ class WorkerSide(LocalEngine):
     #: The functions and classes it was taught, and the actor that it is.
     code: CodeShelf
     instance: Any = None
+    #: Seconds, from any point on, as the host counts them.
+    clock: Callable[[], float]
     #: What saves its state, if it has checkpoints.
     checkpoints: Checkpoints | None = None
 
@@ -63,7 +70,7 @@ class WorkerSide(LocalEngine):
         made = running.made.get(nth)
         if made is not None and (made.name, made.count, made.actor) == (name, count, actor):
             return made
-        if found and made is None:
+        if made is None and (found or running.spec.kind is Kind.ACTOR):  # a constructor's tasks are not noted
             return None
         if running.run.again:
             then = f"it had called {made.name}" if made is not None else "it had called nothing more"
@@ -73,6 +80,34 @@ class WorkerSide(LocalEngine):
             )
         running.made = {}  # only a call that ended has to be the same: from here on it is another
         return None
+
+    def saw_chance(self) -> None:
+        """See ``EngineBase``."""
+        running = self.running()
+        if running is None or self.checkpoints is None:
+            return
+        running.chance = True
+        if running.run.again and not running.strayed:
+            running.strayed = "saw something unfinished, or asked the grid something, where it had not"
+
+    def repeats(self) -> bool:
+        """Return whether the calling code runs again and must do what it did before."""
+        running = self.running()
+        return running is not None and running.run.again != 0
+
+    def within(self, timeout: float | None) -> float | None:
+        """See ``EngineBase``. What was there in time the first time may have to be fetched anew by this process."""
+        if timeout is None or timeout >= PATIENCE or not self.repeats():
+            return timeout
+        return PATIENCE
+
+    def place(self, pickled: Pickled) -> m.Value:
+        """See ``EngineBase``."""
+        try:
+            return super().place(pickled)
+        except ActorGridError:  # the store is full, today
+            self.saw_chance()
+            raise
 
     # -- the calls that run here
 

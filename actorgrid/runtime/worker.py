@@ -29,8 +29,7 @@ from typing import Any, Final, NoReturn
 from actorgrid.core import messages as m
 from actorgrid.core.messages import Kind, ToClient, ToWorker
 from actorgrid.core.worker import Running, WorkerMachine
-from actorgrid.engine import current, execution
-from actorgrid.engine.checkpoints import ident_of
+from actorgrid.engine import checkpoints, current, execution
 from actorgrid.engine.code import CodeShelf
 from actorgrid.engine.interrupts import in_protected_code, protected
 from actorgrid.engine.refs import ObjectRef
@@ -266,7 +265,7 @@ class Worker:
                 client.outbox.append(m.Revoked(engine.handed_back(self.machine.leave("replaced"))))
             done = m.Done(run.task, run.attempt, values, micros, retry, leaving)
             if self.engine.checkpoints is not None:
-                done.saved, done.strayed = ident_of(saved), running.strayed
+                checkpoints.note(done, running, saved)
             client.outbox.append(done)
             if run.deps or run.refs or run.made:
                 engine.let_go(run)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from time import monotonic  # by name: user code may replace that of the module
 from typing import TYPE_CHECKING, Any
 
 from actorgrid.core import messages as m
@@ -42,6 +43,8 @@ def _check_imported(code: Any) -> None:
 
 class WorkerEngine(WorkerSide, ProcessEngine):
     """The engine of a worker process."""
+
+    clock = staticmethod(monotonic)
 
     def __init__(self, worker: Worker, config: BootConfig, number: int, control: Link[ToClient]) -> None:
         """``worker`` runs the tasks and owns the outbox."""

@@ -271,7 +271,9 @@ class SimHost(LocalEngine):
         """See ``Engine``. If more are ready than asked for, which of them come first is explored."""
         if timeout is not None:
             self.world.onlookers.need(Holds.TASKS)
-        ready, _ = super().wait(refs, num_returns, timeout)
+        ready, rest = super().wait(refs, num_returns, timeout)
+        if self.repeats():
+            return ready, rest  # it saw the first ones the first time, or it would not run again
         for ref in refs:
             self._look_for(ref._entry.oid)  # noqa: SLF001  # our own
         there = [ref for ref in refs if ref._entry.value is not None]  # type: ignore[attr-defined]  # noqa: SLF001  # our own
@@ -287,7 +289,13 @@ class SimHost(LocalEngine):
                 ready.append(fresh.pop(index))
         self.noticed.update(ref._entry.oid for ref in ready)  # noqa: SLF001  # our own
         chosen = {id(ref) for ref in ready}
+        if any(id(ref) not in chosen for ref in refs[:num_returns]):
+            self.saw_chance()
         return [ref for ref in refs if id(ref) in chosen], [ref for ref in refs if id(ref) not in chosen]
+
+    def repeats(self) -> bool:
+        """Return whether the calling code runs again and must do what it did before."""
+        return False
 
     # -- what others can tell the time of
 
@@ -435,6 +443,7 @@ class SimWorker(SimHost, WorkerSide):
         self._left: tuple[list[Any], int] = ([], 0)
         self.worker = worker
         self.machine = worker.machine
+        self.clock = lambda: self.world.clock.now
         encode = os.environ.encodekey  # there since Python 3.2
         self.environment = dict(self.world.environment)
         self.environment.update({encode(name): encode(value) for name, value in grid.env_vars.items()})
@@ -478,6 +487,10 @@ class SimWorker(SimHost, WorkerSide):
     def running(self) -> Running | None:
         """See ``SimHost``."""
         return WorkerSide.running(self)
+
+    def repeats(self) -> bool:
+        """See ``SimHost``."""
+        return WorkerSide.repeats(self)
 
     def is_shared(self) -> bool:
         """See ``SimHost``."""

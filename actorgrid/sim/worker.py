@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from actorgrid.core import messages as m
 from actorgrid.core.messages import Kind, Status
 from actorgrid.core.worker import Running, WorkerMachine
-from actorgrid.engine import execution
-from actorgrid.engine.checkpoints import ident_of
+from actorgrid.engine import checkpoints, execution
 from actorgrid.engine.code import CodeShelf
 from actorgrid.engine.refs import ObjectRef
 from actorgrid.engine.worker_side import running_now
@@ -265,7 +264,7 @@ class Worker:
             outbox.append(m.Revoked(engine.handed_back(machine.leave("max_calls"))))
         done = m.Done(run.task, run.attempt, values, micros, retry, leaving)
         if engine.checkpoints is not None:
-            done.saved, done.strayed = ident_of(saved), running.strayed
+            checkpoints.note(done, running, saved)
         outbox.append(done)
         if run.deps or run.refs or run.made:
             engine.let_go(run)

@@ -15,7 +15,7 @@ import pytest
 import actorgrid as ag
 from actorgrid.exceptions import ActorDiedError, ActorUnavailableError
 from tests.contract.mortals import dies, eventually
-from tests.contract.tools import DEADLINE, count_run, kill_this_process, runs
+from tests.contract.tools import DEADLINE, Gate, count_run, kill_this_process, runs
 
 np = pytest.importorskip("numpy")
 
@@ -198,6 +198,150 @@ def test_actor_that_such_an_actor_has_made_is_the_same_after_a_restart() -> None
     assert get(actor.ask_helper.remote()) == 1
     survive(actor)
     assert get(actor.ask_helper.remote()) == 2
+
+
+class Watching(Counting):
+    """Takes note of what it sees."""
+
+    def first_of(self, refs: list[Any]) -> int:
+        (ready,), _ = ag.wait(refs, num_returns=1)
+        self.count = refs.index(ready)
+        return self.count
+
+    def is_late(self, refs: list[Any]) -> int:
+        try:
+            ag.get(refs, timeout=0)
+            self.count = 0
+        except ag.exceptions.GetTimeoutError:
+            self.count = 1
+        return self.count
+
+    def finds(self, name: str) -> int:
+        try:
+            ag.get_actor(name)
+            self.count = 1
+        except ValueError:
+            self.count = 0
+        return self.count
+
+
+@ag.remote(num_cpus=0)
+def after(gate: Any) -> None:
+    ag.get(gate.pass_through.remote())
+
+
+class TestWhatACallHasSeen:
+    """What need not be so another time is not looked at another time: the state is saved at once."""
+
+    def test_which_of_two_came_first(self) -> None:
+        gate = Gate.remote()
+        slow, fast = after.remote(gate), ag.put(1)
+        actor = ag.remote(Watching).options(checkpoint=100, num_cpus=0, **SAFE).remote()
+        assert get(actor.first_of.remote([slow, fast])) == 1
+        ag.get(gate.open.remote())
+        get(slow)
+        survive(actor)
+        assert get(actor.add.remote(0)) == 1
+
+    def test_that_something_was_late(self) -> None:
+        gate = Gate.remote()
+        slow = after.remote(gate)
+        actor = ag.remote(Watching).options(checkpoint=100, num_cpus=0, **SAFE).remote()
+        assert get(actor.is_late.remote([slow])) == 1
+        ag.get(gate.open.remote())
+        get(slow)
+        survive(actor)
+        assert get(actor.add.remote(0)) == 1
+
+    def test_what_was_there_at_once_is_there_at_once_for_another_process(self) -> None:
+        class Keeping(Watching):
+            kept: list[Any]
+
+            def __actorgrid_save__(self) -> Any:
+                return self.count, self.kept
+
+            def __actorgrid_restore__(self, state: Any) -> None:
+                self.count, self.kept = state
+
+            def keep(self, refs: list[Any]) -> None:
+                self.kept = refs
+                ag.get(refs)
+
+            def is_any_late(self) -> int:
+                return self.is_late(self.kept)
+
+        actor = ag.remote(Keeping).options(checkpoint=2, num_cpus=0, **SAFE).remote()
+        get([actor.keep.remote([ag.put(1)]), actor.add.remote(5)])  # the state is saved after these two
+        assert get(actor.is_any_late.remote()) == 0
+        survive(actor)
+        assert get(actor.add.remote()) == 1
+
+    def test_who_had_a_name(self) -> None:
+        actor = ag.remote(Watching).options(checkpoint=100, num_cpus=0, **SAFE).remote()
+        assert get(actor.finds.remote("late")) == 0
+        late = counter(1, name="late")
+        get(late.add.remote())
+        survive(actor)
+        assert get(actor.add.remote(0)) == 0
+
+    def test_call_is_lost_rather_than_contradicted_if_it_cannot_be_saved(self) -> None:
+        class Unsaved(Watching):
+            def __actorgrid_save__(self) -> int:
+                raise OSError("not today")
+
+        gate = Gate.remote()
+        slow, fast = after.remote(gate), ag.put(1)
+        actor = ag.remote(Unsaved).options(checkpoint=100, num_cpus=0, **SAFE).remote()
+        get(actor.add.remote(5))
+        assert get(actor.first_of.remote([slow, fast])) == 1
+        ag.get(gate.open.remote())
+        get(slow)
+        survive(actor)
+        assert get(actor.add.remote(0)) == 5
+
+
+class Employer(Counting):
+    """Has a helper from the start, and tells a log of its birth."""
+
+    def __init__(self, log: Any) -> None:
+        super().__init__()
+        self.helper = ag.remote(Counting).options(num_cpus=0).remote()
+        ag.get([log.add.remote(), self.helper.add.remote(100)])
+
+    def ask(self) -> int:
+        self.count += int(ag.get(self.helper.add.remote()))
+        return self.count
+
+
+def test_helper_made_by_the_constructor_is_the_same_after_a_restart() -> None:
+    log = ag.remote(Counting).options(num_cpus=0).remote()
+    actor = ag.remote(Employer).options(checkpoint=100, num_cpus=0, **SAFE).remote(log)
+    assert get(actor.ask.remote()) == 101
+    survive(actor)
+    assert get(actor.ask.remote()) == 101 + 102
+
+
+def test_calls_that_the_constructor_makes_are_not_made_twice() -> None:
+    log = ag.remote(Counting).options(num_cpus=0).remote()
+    actor = ag.remote(Employer).options(checkpoint=1, num_cpus=0, **SAFE).remote(log)
+    get(actor.ask.remote())
+    survive(actor)
+    get(actor.ask.remote())
+    assert get(log.add.remote(0)) == 1
+
+
+def test_constructor_that_does_something_else_next_time_may(tmp_path: Path) -> None:
+    class Moody(Counting):
+        def __init__(self) -> None:
+            super().__init__()
+            kind = Counting if count_run(tmp_path / "births") == 1 else Watching
+            self.helper = ag.remote(kind).options(num_cpus=0).remote()
+            ag.get(self.helper.add.remote())
+
+    actor = ag.remote(Moody).options(checkpoint=1, num_cpus=0, **SAFE).remote()
+    assert get(actor.add.remote()) == 1
+    survive(actor)
+    assert get(actor.add.remote()) == 2
 
 
 class Fickle(Nesting):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from actorgrid.core import messages as m
 from actorgrid.core.ids import first_id
-from actorgrid.core.messages import STATE, Kind, Status, Value
+from actorgrid.core.messages import STATE, Failure, FailureKind, Kind, Status, Value
 from actorgrid.core.states import ActorState
+from actorgrid.wire.codec import encode_failure
 from tests.core.bench import OK, Bench
 
 FAILED = (Value(Status.ERROR, b"e"),)
+FULL = (Value(Status.FAILURE, encode_failure(Failure(FailureKind.STORE_FULL, "no room"))),)
 
 
 class Play(Bench):
@@ -40,11 +44,11 @@ class Play(Bench):
     def call(self, **fields: Any) -> int:
         return self.submit(self.method, actor=self.actor_id, **fields)
 
-    def over(self, task: int, values: tuple[Value, ...] = OK, *, saved: bool = False, strayed: str = "") -> None:
+    def over(self, task: int, values: tuple[Value, ...] = OK, *, saved: bool = False, **fields: Any) -> None:
         """The actor's process ends a call, and perhaps saves its state."""
         record = self.head.tasks.table[task]
         number = self.actor.worker.number
-        done = m.Done(task, record.attempt, values, strayed=strayed)
+        done = m.Done(task, record.attempt, values, **fields)
         if saved:
             self.saves += 1
             done.saved = first_id(number) + 1000 + self.saves
@@ -183,6 +187,69 @@ def test_call_that_ends_otherwise_than_before_ends_the_actor() -> None:
     assert play.actor.state is ActorState.DEAD
     error = play.head.objects.table[waiting].value  # type: ignore[attr-defined]  # an object
     assert b"cannot be brought back to where it was: add, run again, raised an exception" in error.data
+
+
+def test_call_that_saw_what_need_not_be_so_again_is_lost_unless_the_state_was_saved() -> None:
+    play = Play()
+    tasks = [play.call() for _ in range(3)]
+    play.over(tasks[0])
+    play.over(tasks[1], chance=True)
+    play.over(tasks[2])
+    play.dies()
+    assert [run.again for run in play.given()] == [tasks[0]]
+    (notice,) = [message for message in play.sent() if isinstance(message, m.Notice)]
+    assert notice.text.endswith("the last 2 calls are lost, because add saw what need not be so again")
+
+
+@pytest.mark.parametrize(("first", "then"), [(OK, FULL), (FULL, OK), (FULL, FAILED)])
+def test_result_that_the_store_had_no_room_for_is_no_other_end(first: Any, then: Any) -> None:
+    play = Play()
+    task = play.call()
+    play.over(task, first)
+    play.dies()
+    play.over(play.given()[0].task, then)
+    assert play.actor.state is ActorState.ALIVE
+
+
+class Born(Play):
+    """The constructor has made an actor, called it, and run a task."""
+
+    def __init__(self) -> None:
+        self.inner: list[int] = []
+        super().__init__()
+
+    def construct(self) -> m.Run:
+        number = self.actor.worker.number
+        if not self.inner:
+            code = m.Export(b"code", "f", Value(Status.OK, b"x"))
+            specs = [
+                m.Spec(first_id(number) + 1, Kind.ACTOR, "Helper", b"code", num_returns=0),
+                m.Spec(first_id(number) + 2, Kind.METHOD, "help", b"code"),
+                m.Spec(first_id(number) + 3, Kind.TASK, "g", b"code"),
+            ]
+            self.inner = [spec.spec + 10 for spec in specs]
+            helper, call, task = self.inner
+            parent = self.actor_id
+            self.say(
+                code, *specs, m.CreateActor(helper, specs[0].spec, parent=parent, nth=0),
+                m.Submit(call, specs[1].spec, actor=helper, parent=parent, nth=1),
+                m.Submit(task, specs[2].spec, parent=parent, nth=2), source=number,
+            )  # fmt: skip
+        return super().construct()
+
+
+def test_actors_and_calls_of_actors_by_the_constructor_are_there_when_it_runs_again() -> None:
+    constructed = Born().dies()
+    assert [(made.nth, made.name) for made in constructed.made] == [(0, "Helper"), (1, "help")]
+
+
+def test_what_the_constructor_made_is_held_until_the_actor_is_dead_for_good() -> None:
+    play = Born()
+    held = [play.head.objects.table[ident] for ident in play.inner[:2]]
+    play.dies()
+    before = [each.pins for each in held]
+    play.say(m.KillActor(play.actor_id))
+    assert [each.pins for each in held] == [pins - 1 for pins in before]
 
 
 def test_dead_actor_holds_nothing() -> None:

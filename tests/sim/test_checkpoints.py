@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
+import time
 from typing import Any
 
 import pytest
@@ -80,6 +83,78 @@ def counting_elsewhere(every: int) -> None:
     counter = ag.remote(Through).options(num_cpus=0, checkpoint=every, **SAFE).remote(other)
     assert ag.get([counter.add.remote() for _ in range(3)]) == [1, 2, 3]
     assert ag.get(other.add.remote()) == 4
+
+
+class Helped(Counting):
+    """Has a helper from the start that counts along."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.helper = ag.remote(Counting).options(num_cpus=0, **SAFE, checkpoint=1).remote()
+        assert ag.get(self.helper.add.remote()) == 1
+
+    def add(self) -> int:
+        assert ag.get(self.helper.add.remote()) == self.count + 2
+        return super().add()
+
+
+class Looking(Counting):
+    """Looks at whether something is there."""
+
+    def add_if_ready(self, refs: list[Any]) -> int:
+        if ag.wait(refs, timeout=0)[0]:
+            self.count += 1
+        return self.count
+
+
+@ag.remote(num_cpus=0)
+def one() -> int:
+    return 1
+
+
+def helped(every: int) -> None:
+    counter = ag.remote(Helped).options(num_cpus=0, checkpoint=every, **SAFE).remote()
+    assert ag.get([counter.add.remote() for _ in range(3)]) == [1, 2, 3]
+
+
+def watching(every: int) -> None:
+    counter = ag.remote(Looking).options(num_cpus=0, checkpoint=every, **SAFE).remote()
+    counted = ag.get(counter.add_if_ready.remote([one.remote()]))
+    assert ag.get(counter.add.remote()) == counted + 1
+
+
+class Timed(Counting):
+    """Takes its time, and prints when it is saved."""
+
+    def __actorgrid_save__(self) -> int:
+        print("saved", self.count)  # noqa: T201  # what the test looks for
+        return super().__actorgrid_save__()
+
+    def nap(self) -> int:
+        time.sleep(2)
+        return self.add()
+
+
+def napping() -> None:
+    counter = ag.remote(Timed).options(checkpoint=dt.timedelta(seconds=5), **SAFE).remote()
+    ag.get([counter.nap.remote() for _ in range(7)])
+
+
+def test_state_is_saved_by_the_time_of_the_world(capsys: pytest.CaptureFixture[str]) -> None:
+    sim.run(napping)
+    assert re.findall(r"saved \d", capsys.readouterr().out) == ["saved 3", "saved 6"]
+
+
+@pytest.mark.parametrize("every", [1, 2, 100])
+def test_helper_that_its_constructor_made_counts_along_whenever_it_dies(every: int) -> None:
+    found = sim.explore(helped, every, runs=150, faults=DEATHS)
+    assert not found.failures, found.failures[0].report
+
+
+@pytest.mark.parametrize("every", [1, 100])
+def test_what_it_saw_once_stays_what_it_saw(every: int) -> None:
+    found = sim.explore(watching, every, runs=200, faults=DEATHS)
+    assert not found.failures, found.failures[0].report
 
 
 @pytest.mark.parametrize("every", [1, 2, 3])

@@ -6,7 +6,9 @@ their arguments pinned. When the process dies, the next one gets the saved state
 other; their results are dropped, since their callers have them.
 
 What such a call submits is noted by its number among the call's submissions. When the call runs again, after a death,
-whether it had ended or not, the worker is told, and hands out the same references instead of submitting anew.
+whether it had ended or not, the worker is told, and hands out the same references instead of submitting anew. So it is
+with the constructor, which runs in every process anew, but for its tasks: they may run again, and their results need
+not be held for as long as the actor lives.
 
 This file may not know how a state is made, nor what is in it.
 
@@ -32,9 +34,9 @@ if TYPE_CHECKING:
 class Entry:
     """A call that ended, and that the saved state does not know of."""
 
-    __slots__ = ("client", "intact", "made", "message", "ok", "retries", "spec")
+    __slots__ = ("again", "client", "made", "message", "raised", "retries", "spec")
 
-    def __init__(self, task: Task, *, ok: bool) -> None:
+    def __init__(self, task: Task, done: Done) -> None:
         self.message = task.message
         self.spec: SpecRecord = task.spec
         self.client = task.client
@@ -42,10 +44,13 @@ class Entry:
         self.retries = task.retries
         #: What it submitted, by number.
         self.made: dict[int, Made] = task.made or {}
-        #: It returned, rather than raised.
-        self.ok = ok
-        #: It ran by itself: nobody interrupted it, so that it would do the same again.
-        self.intact = not task.cancelled and not (task.limits is not None and task.limits.overdue)
+        self.raised = raised(done)
+        #: Why it might do something else if it ran again, as the end of a sentence; "": it would do the same.
+        self.again = ""
+        if task.cancelled or (task.limits is not None and task.limits.overdue):
+            self.again = "was interrupted"
+        elif done.chance:
+            self.again = "saw what need not be so again"
 
 
 class Journal:
@@ -93,11 +98,10 @@ class Journals:
             if task.made:
                 self.let_go(task.made)
         elif entry is None and not message.unstarted and not task.spec.spec.readonly:
-            ok = not message.values or message.values[0].status is Status.OK
-            journal.entries.append(self._note(task, ok=ok))
+            journal.entries.append(self._note(task, message))
 
-    def _note(self, task: Task, *, ok: bool) -> Entry:
-        entry = Entry(task, ok=ok)
+    def _note(self, task: Task, message: Done) -> Entry:
+        entry = Entry(task, message)
         task.made = {}
         entry.spec.pending += 1
         for ident in (*entry.message.deps, *entry.message.refs):
@@ -142,7 +146,7 @@ class Journals:
         assert journal is not None
         kept = 0
         for entry in journal.entries:
-            if not entry.retries or not entry.intact:
+            if not entry.retries or entry.again:
                 break
             kept += 1
         self._cut(actor, journal, kept)
@@ -153,8 +157,9 @@ class Journals:
         lost = len(journal.entries) - kept
         if not lost:
             return
-        why = "was interrupted" if journal.entries[kept].retries else "may not run again (max_task_retries)"
-        first = journal.entries[kept].spec.spec.name
+        entry = journal.entries[kept]
+        why = (entry.retries and entry.again) or "may not run again (max_task_retries)"
+        first = entry.spec.spec.name
         for _ in range(lost):
             self._forget(journal.entries.pop())
         calls = "the last call is" if lost == 1 else f"the last {lost} calls are"
@@ -210,12 +215,10 @@ class Journals:
             return ""
         if message.strayed:
             return message.strayed
-        ok = not message.values or message.values[0].status is Status.OK
-        if ok is not entry.ok:
-            return (
-                "raised an exception where it had returned" if entry.ok else "returned where it had raised an exception"
-            )
-        return ""
+        before, now = entry.raised, raised(message)
+        if None in (before, now) or before is now:
+            return ""
+        return "raised an exception where it had returned" if now else "returned where it had raised an exception"
 
     # -- the end
 
@@ -228,6 +231,12 @@ class Journals:
             self.head.objects.unpin(journal.state)
         while journal.entries:
             self._forget(journal.entries.popleft())
+
+
+def raised(done: Done) -> bool | None:
+    """Return whether the code of a call has raised an exception; None: the grid had no place for what it returned."""
+    status = done.values[0].status if done.values else Status.OK
+    return None if status is Status.FAILURE else status is Status.ERROR
 
 
 def charge(entry: Entry) -> None:

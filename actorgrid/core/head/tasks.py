@@ -60,7 +60,9 @@ class Tasks:
     def submitted(self, task: Task, count: int) -> None:
         """A call of an actor that has a journal has submitted ``task``, which makes ``count`` objects."""
         parent, m = task.parent, task.message
-        if parent is not None and parent.made is not None and parent.spec.kind is Kind.METHOD:
+        if parent is None or parent.made is None:
+            return
+        if parent.spec.kind is Kind.METHOD or m.actor or task.spec.kind is Kind.ACTOR:
             self.head.journals.submitted(parent, m.nth, m.task, count, task.spec.spec.name, m.actor)
 
     def admit(self, peer: Peer, message: Submit, spec: SpecRecord) -> Task:
