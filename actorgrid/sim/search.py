@@ -21,6 +21,11 @@ DEPTH: Final = 3
 #: Deviation sets that are remembered to be tried; the rest of a program this large is left to chance.
 MOST_PENDING: Final = 100_000
 
+#: What the portfolio does in turn. The second "bounding" is a random walk where sets of deviations are many.
+ROTATION: Final = ("bounding", "walk", "pos", "pct", "bounding", "delay", "urw")
+#: Where no more sets than these are left to be tried, every third run tries one.
+FEW: Final = 400
+
 #: A search is asked for a policy, and told what came of it.
 Answer = Callable[[Run], None]
 #: Makes the policy of one run.
@@ -30,15 +35,27 @@ Maker = Callable[[random.Random, int, dict[str, int]], Policy]
 class DelayBounding:
     """Every set of deviations, the small ones first. Ends when there are no more."""
 
-    def __init__(self, limit: int | None = None) -> None:
-        """``limit``: the largest number of deviations."""
+    def __init__(self, limit: int | None = None, rng: random.Random | None = None) -> None:
+        """``limit``: the largest number of deviations. ``rng`` draws among sets of one size; without it: in order."""
+        #: Sets as large as the one that was tried last, and those that are larger by one.
         self._pending: deque[dict[int, int]] = deque([{}])
+        self._larger: deque[dict[int, int]] = deque()
         self._limit = limit
+        self._rng = rng
+
+    @property
+    def near(self) -> bool:
+        """Whether the sets of this size will soon all have been tried, and those of the next one are not too many."""
+        return len(self._pending) + len(self._larger) <= FEW
 
     def next(self) -> tuple[Policy, Answer] | None:
         """Return what to run next, None if everything was tried."""
         if not self._pending:
-            return None
+            self._pending, self._larger = self._larger, self._pending
+            if not self._pending:
+                return None
+        if self._rng is not None:
+            self._pending.rotate(self._rng.randrange(len(self._pending)))
         deviations = self._pending.popleft()
         return Forced(deviations), lambda run: self._learn(deviations, run)
 
@@ -49,9 +66,9 @@ class DelayBounding:
         for choice in run.record:
             if choice.at > last:
                 for value in range(1, choice.bound):
-                    if len(self._pending) >= MOST_PENDING:
+                    if len(self._pending) + len(self._larger) >= MOST_PENDING:
                         return
-                    self._pending.append({**deviations, choice.at: value})
+                    self._larger.append({**deviations, choice.at: value})
 
 
 class Portfolio:
@@ -59,17 +76,19 @@ class Portfolio:
 
     def __init__(self, seed: int) -> None:
         self._rng = random.Random(seed)  # noqa: S311  # not cryptography
-        self._bounding: DelayBounding | None = DelayBounding()
+        # Of many sets of one size a few will do: in any order but theirs these are found soon.
+        self._bounding = DelayBounding(rng=random.Random(seed))  # noqa: S311  # not cryptography
         self._turn = 0
         self._length = 20
         self._lengths: dict[str, int] = {}
 
     def next(self) -> tuple[Policy, Answer] | None:
         """Return what to run next; None if every run there is was tried."""
-        turn = self._turn % 6
+        turn = self._turn % len(ROTATION)
         self._turn += 1
         rng = random.Random(self._rng.getrandbits(64))  # noqa: S311  # not cryptography
-        if turn == 0 and self._bounding is not None:
+        kind = ROTATION[turn]
+        if kind == "bounding" and (turn == 0 or self._bounding.near):
             following = self._bounding.next()
             if following is None:
                 return None
@@ -80,18 +99,18 @@ class Portfolio:
                 self._learn(run)
 
             return policy, learn_both
-        return self._random(turn, rng), self._learn
+        return self._random(kind, rng), self._learn
 
-    def _random(self, turn: int, rng: random.Random) -> Policy:
-        if turn == 1:
-            return RandomWalk(rng)
-        if turn == 2:
+    def _random(self, kind: str, rng: random.Random) -> Policy:
+        if kind == "pos":
             return PartialOrder(rng)
-        if turn == 3:
+        if kind == "pct":
             return Priorities(rng, DEPTH, self._length)
-        if turn == 4:
+        if kind == "delay":
             return Delays(rng, rng.choice(RATES))
-        return Uniform(rng, self._lengths)
+        if kind == "urw":
+            return Uniform(rng, self._lengths)
+        return RandomWalk(rng)
 
     def _learn(self, run: Run) -> None:
         self._length = max(run.decisions, 1)
