@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 GRIDS: Final = frozenset({"grid", "session_grid", "sim_grid"})
 
 _passed: Final = pytest.StashKey[bool]()
-_drawn: Final = pytest.StashKey[int]()
+_drawn: Final = pytest.StashKey[tuple[int, int]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -63,25 +63,32 @@ def pytest_runtest_makereport(
     elif call.when == "call":
         item.stash[_passed] = not report.failed
         told = getattr(item, "hypothesis_statistics", "")
-        if report.passed and "Stopped because nothing left to do" in told and _schedules_drawn() > item.stash[_drawn]:
-            report.user_properties.append(("actorgrid", "exhaustive"))
+        before, now = item.stash[_drawn], _schedules_drawn()
+        partial = now[1] > before[1]
+        if report.passed and "Stopped because nothing left to do" in told and now[0] > before[0]:
+            report.user_properties.append(("actorgrid", "partial" if partial else "exhaustive"))
     return report
 
 
-def _schedules_drawn() -> int:
-    """Return how many schedules Hypothesis has drawn in this process."""
+def _schedules_drawn() -> tuple[int, int]:
+    """Return how many schedules Hypothesis has drawn in this process, and of how many that are not all there are."""
     module: Any = sys.modules.get("actorgrid.sim.property_based")
-    return 0 if module is None else int(module.Drawn.made)
+    return (0, 0) if module is None else (module.Drawn.made, module.Drawn.partial)
+
+
+#: What the summary says of a test for which Hypothesis had nothing left to draw.
+_VERDICTS: Final = {
+    "exhaustive": "exhaustive: {}: every input and every schedule there is was tried",
+    "partial": "not exhaustive: {}: it can tell when tasks start, and only world(starts=True) has every schedule then",
+}
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say of which tests every schedule was tried."""
-    passed = terminalreporter.stats.get("passed", [])
-    for report in passed:
-        if ("actorgrid", "exhaustive") in getattr(report, "user_properties", ()):
-            terminalreporter.write_line(
-                f"exhaustive: {report.nodeid}: every input and every schedule there is was tried"
-            )
+    for report in terminalreporter.stats.get("passed", []):
+        for name, verdict in getattr(report, "user_properties", ()):
+            if name == "actorgrid" and verdict in _VERDICTS:
+                terminalreporter.write_line(_VERDICTS[verdict].format(report.nodeid))
 
 
 @pytest.hookimpl(tryfirst=True)

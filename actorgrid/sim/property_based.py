@@ -74,6 +74,8 @@ class Drawn(Policy):
 
     #: How many there were: the pytest plugin sees whether a test has drawn any schedule.
     made = 0
+    #: ... and how many of them in worlds where there are others that are not drawn: see ``world(starts=)``.
+    partial = 0
 
     def __init__(self, source: _Source) -> None:
         Drawn.made += 1
@@ -115,13 +117,13 @@ def world(
     carries a note with the line that replays the schedule. If the driver dies (a fault), the block just ends there.
 
     ``starts``: tasks start when it is chosen, not at once, and kills and cancellations may come late. What calls itself
-    a search finds out whether a program can tell; here it has to be said.
+    a search finds out whether a program can tell; here it has to be said, and the summary of pytest says where it was
+    not.
     """
     if policy is None:
         policy = Drawn(_Strategies(data)) if data is not None else current_test_case() or Dull()
-    choices = Choices(policy)
     holds = Holds.ALL if starts else Holds.NOTHING
-    made = World(choices, faults, max_events=max_events, checks=checks, level=level, holds=holds)
+    made = World(Choices(policy), faults, max_events=max_events, checks=checks, level=level, holds=holds)
     made.story = []
     collects = gc.isenabled()
     gc.disable()
@@ -140,6 +142,8 @@ def world(
     else:
         _remembered.ended(made, None)
     finally:
+        if level == "calls" and made.onlookers.needs > holds and isinstance(policy, Drawn):
+            Drawn.partial += 1
         if collects:
             gc.enable()
 

@@ -101,6 +101,37 @@ def test_without_a_schedule(_):
     assert "test_exhaustive.py::test_all: every input and every schedule there is was tried" in line
 
 
+def test_summary_does_not_call_exhaustive_what_leaves_out_late_starts(tmp_path: Path) -> None:
+    text = """
+from hypothesis import given, settings, strategies as st
+import actorgrid as ag
+from actorgrid import sim
+
+@ag.remote
+def task():
+    pass
+
+def look():
+    ag.wait([task.remote()], timeout=0)
+
+@settings(max_examples=2000, deadline=None, database=None)
+@given(st.none())
+def test_some(_):
+    with sim.world():
+        look()
+
+@settings(max_examples=2000, deadline=None, database=None)
+@given(st.none())
+def test_all(_):
+    with sim.world(starts=True):
+        look()
+"""
+    (tmp_path / "test_late.py").write_text(text, encoding="utf-8")
+    said = [line for line in run_pytest(tmp_path, "-k", "late.py").splitlines() if "exhaustive: " in line]
+    assert [line.split("test_late.py::")[0].split(": ")[0] for line in said] == ["not exhaustive", "exhaustive"]
+    assert "test_some: it can tell when tasks start" in said[0]
+
+
 @sim.test(runs=50, prove_below=100)
 def test_decorated_test_that_holds() -> None:
     lost_update_fixed()
