@@ -23,6 +23,7 @@ AT_FIRST: Final = 0.001
 AGAIN: Final = 0.02
 
 _protected: Final[set[CodeType]] = set()
+_IMPORTLIB: Final = "<frozen importlib._bootstrap>"
 
 
 def protected(function: F) -> F:
@@ -35,6 +36,20 @@ def in_protected_code(frame: FrameType | None) -> bool:
     """Return whether a protected function is on the stack that ends in ``frame``."""
     while frame is not None:
         if frame.f_code in _protected:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def is_untouchable(frame: FrameType | None) -> bool:
+    """Return whether our bookkeeping, or an import, is on the stack that ends in ``frame``.
+
+    An import that is cut in half leaves submodules behind that their package does not know of, and whoever imports it
+    next in this process, another task perhaps, gets a NameError.
+    """
+    while frame is not None:
+        code = frame.f_code
+        if code in _protected or code.co_filename == _IMPORTLIB:
             return True
         frame = frame.f_back
     return False

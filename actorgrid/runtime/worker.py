@@ -31,7 +31,7 @@ from actorgrid.core.messages import Kind, ToClient, ToWorker
 from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.engine import checkpoints, current, execution
 from actorgrid.engine.code import CodeShelf
-from actorgrid.engine.interrupts import in_protected_code, protected
+from actorgrid.engine.interrupts import is_untouchable, protected
 from actorgrid.engine.refs import ObjectRef
 from actorgrid.engine.worker_side import running_now
 from actorgrid.runtime import lifetime, memory_watch, surroundings
@@ -350,10 +350,10 @@ class Worker:
                 signal.pthread_kill(self.main_thread, signal.SIGINT)
 
     def on_sigint(self, number: int, frame: FrameType | None) -> None:
-        """Raise KeyboardInterrupt if exactly the call that is meant is inside user code."""
+        """Raise KeyboardInterrupt if exactly the call that is meant is inside user code, and in no import."""
         del number
         target = self.target
-        if target is not None and self.exposed is target and not in_protected_code(frame):
+        if target is not None and self.exposed is target and not is_untouchable(frame):
             self.target = None
             self.engine.ear.give_back_here()
             raise KeyboardInterrupt
