@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Generic, NoReturn, TypeVar, overload
 
 from actorgrid.api.handle import SPECIAL, ActorHandle, ActorMethod, Methods
-from actorgrid.api.options import METHOD, actor_options, check_actor_options, checked, method_options
+from actorgrid.api.options import METHOD, actor_options, check_actor_options, check_group, checked, method_options
 from actorgrid.api.signature import Signature, of_callable
 from actorgrid.engine.checkpoints import RESTORE, SAVE
 from actorgrid.engine.current import current
@@ -44,8 +44,11 @@ class ActorClass(Generic[T]):
         defaults = {name: method_options(getattr(function, _MARK, {})) for name, function in functions.items()}
         defaults |= {name: MethodOptions() for name in SPECIAL}
         is_async = any(_is_async(function) for function in functions.values())
-        self._definition = ActorDefinition(cls, cls.__name__, is_async, defaults)
-        self._methods = Methods(cls.__name__, defaults, cls)
+        groups = tuple(checked_options.get("concurrency_groups") or ())
+        for each in defaults.values():
+            check_group(each.concurrency_group, groups, cls.__name__)
+        self._definition = ActorDefinition(cls, cls.__name__, is_async, defaults, groups)
+        self._methods = Methods(cls.__name__, defaults, groups, cls)
         self._checks: Signature = of_callable(cls)
         self._options = checked_options
         for name in ("__module__", "__name__", "__qualname__", "__doc__"):

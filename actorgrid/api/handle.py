@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, NoReturn, ParamSpec, TypeVar
 
-from actorgrid.api.options import METHOD, checked, method_options
+from actorgrid.api.options import METHOD, check_group, checked, method_options
 from actorgrid.api.signature import Signature, of_method
 from actorgrid.engine.current import current, installed
 from actorgrid.engine.definitions import MethodOptions
@@ -54,12 +54,19 @@ class Call:
 class Methods:
     """The methods of an actor class, shared by all handles that one class made in this process."""
 
-    __slots__ = ("calls", "class_name", "options", "owner")
+    __slots__ = ("calls", "class_name", "groups", "options", "owner")
 
-    def __init__(self, class_name: str, options: dict[str, MethodOptions], owner: type[Any] | None = None) -> None:
-        """``owner`` is the class itself where it is at hand: then arguments are checked before they are sent."""
+    def __init__(
+        self, class_name: str, options: dict[str, MethodOptions], groups: tuple[str, ...] = (),
+        owner: type[Any] | None = None,
+    ) -> None:  # fmt: skip
+        """``groups``: the names of the class's concurrency groups.
+
+        ``owner`` is the class itself where it is at hand: then arguments are checked before they are sent.
+        """
         self.class_name = class_name
         self.options = options
+        self.groups = groups
         self.owner = owner
         self.calls: dict[str, Call] = {}
 
@@ -127,7 +134,9 @@ class ActorMethod:
         given = checked(METHOD, options, "an actor method")
         call = self._call
         methods = self._handle._methods  # noqa: SLF001  # a class of this module
-        return ActorMethod(self._handle, methods.call(call.method, method_options(given, call.options)))
+        final = method_options(given, call.options)
+        check_group(final.concurrency_group, methods.groups, methods.class_name)
+        return ActorMethod(self._handle, methods.call(call.method, final))
 
     def _remote(self, args: Any = (), kwargs: Any = None, **options: Any) -> Any:
         method = self.options(**options) if options else self
@@ -202,9 +211,14 @@ class ActorHandle(Generic[T]):
         return f"Actor({self._methods.class_name}, {self._ref.hex()})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return rebuild, (self._ref, self._methods.class_name, self._methods.options)
+        methods = self._methods
+        if methods.groups:
+            return rebuild, (self._ref, methods.class_name, methods.options, methods.groups)
+        return rebuild, (self._ref, methods.class_name, methods.options)
 
 
-def rebuild(ref: ActorRef, class_name: str, methods: Mapping[str, MethodOptions]) -> ActorHandle[Any]:
+def rebuild(
+    ref: ActorRef, class_name: str, methods: Mapping[str, MethodOptions], groups: tuple[str, ...] = ()
+) -> ActorHandle[Any]:
     """Return a handle of an actor whose class is not at hand."""
-    return ActorHandle(ref, Methods(class_name, dict(methods)))
+    return ActorHandle(ref, Methods(class_name, dict(methods), groups))

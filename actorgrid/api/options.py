@@ -144,6 +144,20 @@ def _retry_exceptions(name: str, value: Any) -> bool | tuple[type[BaseException]
     return tuple(value)
 
 
+def _groups(name: str, value: Any) -> dict[str, int]:
+    if not isinstance(value, Mapping):
+        raise _a("a dictionary of names and how many calls of each run at once", name, value)
+    return {not_empty(f"{name}: a name", key): int(whole(1)(f"{name}[{key!r}]", limit)) for key, limit in value.items()}
+
+
+def check_group(group: str, groups: Iterable[str], class_name: str) -> None:
+    """Raise ValueError if a method names a concurrency group that its class does not have."""
+    known = tuple(groups)
+    if group and group not in known:
+        there = f"has {', '.join(map(repr, known))}" if known else "has none: give @remote(concurrency_groups={...})"
+        raise ValueError(f"actor class {class_name} has no concurrency group {group!r}: it {there}")
+
+
 def _lifetime(name: str, value: Any) -> str:
     if _text(name, value) not in {"detached", "non_detached"}:
         raise ValueError(f"option {name!r} must be 'detached', 'non_detached' or None: {value!r}")
@@ -212,7 +226,7 @@ ACTOR: Final[dict[str, Check]] = _COMMON | {
     "lifetime": _lifetime,
     "allow_out_of_order_execution": _flag,
     "checkpoint": _checkpoint,
-    "concurrency_groups": _later({}),
+    "concurrency_groups": _groups,
     "object_store_memory": _later(0),
     "enable_tensor_transport": _later(False),  # a value, not a flag
     "timeout": _of_calls,
@@ -228,7 +242,7 @@ METHOD: Final[dict[str, Check]] = {
     "retry_exceptions": _retry_exceptions,
     "enable_task_events": _flag,
     "_labels": _ignored,
-    "concurrency_group": _later(),
+    "concurrency_group": not_empty,
     "tensor_transport": _later(),
     "timeout": seconds,
     "run_timeout": seconds,
@@ -294,7 +308,7 @@ def actor_options(values: Mapping[str, Any], *, is_async: bool) -> ActorOptions:
     _checkpoints(present, is_async=is_async)
     if present.get("get_if_exists") and "name" not in present:
         raise ValueError("option 'get_if_exists' needs a 'name'")
-    concurrent = is_async or present.get("max_concurrency", 1) > 1
+    concurrent = _is_concurrent(present, is_async=is_async)
     if values.get("allow_out_of_order_execution") is False and concurrent:
         raise ValueError("option 'allow_out_of_order_execution' cannot be False: this actor runs calls concurrently")
     if "num_gpus" in present or present.get("resources"):
@@ -302,15 +316,19 @@ def actor_options(values: Mapping[str, Any], *, is_async: bool) -> ActorOptions:
     return ActorOptions(**present, detached=values.get("lifetime") == "detached")
 
 
+def _is_concurrent(present: Mapping[str, Any], *, is_async: bool) -> bool:
+    return is_async or present.get("max_concurrency", 1) > 1 or bool(present.get("concurrency_groups"))
+
+
 def _checkpoints(present: dict[str, Any], *, is_async: bool) -> None:
     """Replace ``checkpoint`` by what the engine knows. Raises ValueError where an actor cannot have it."""
     every = present.pop("checkpoint", None)
     if every is None:
         return
-    if is_async or present.get("max_concurrency", 1) > 1:
+    if _is_concurrent(present, is_async=is_async):
         raise ValueError(
             "option 'checkpoint' is for actors that run one call at a time: this one is asynchronous or has "
-            "max_concurrency > 1, so that there is no order in which its calls could run again"
+            "max_concurrency > 1 or concurrency groups, so that there is no order in which its calls could run again"
         )
     if not present.get("max_restarts"):
         raise ValueError("option 'checkpoint' is for actors that restart: give 'max_restarts', too (-1: any number)")
@@ -332,4 +350,5 @@ def method_options(values: Mapping[str, Any], base: MethodOptions | None = None)
         readonly=present.get("readonly", base.readonly),
         timeout=present.get("timeout", base.timeout),
         run_timeout=present.get("run_timeout", base.run_timeout),
+        concurrency_group=present.get("concurrency_group", base.concurrency_group),
     )

@@ -152,6 +152,11 @@ class Spec(Struct, tag=2):
     #: time; 0: not for this reason.
     checkpoint_calls: int = 0
     checkpoint_seconds: float = 0.0
+    #: ACTOR: its concurrency groups and how many calls of each run at once, "" for calls that name none; () if it has
+    #: none. Invariant: not groups or sum(limit for _, limit in groups) == max_concurrency
+    groups: tuple[tuple[str, int], ...] = ()
+    #: METHOD: the concurrency group of the call.
+    group: str = ""
 
 
 class Submit(Struct, tag=3):

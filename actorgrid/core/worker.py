@@ -44,15 +44,18 @@ class Running:
 class WorkerMachine:
     """The state of a worker."""
 
-    __slots__ = ("actor", "counts", "early", "leaving", "limit", "queue", "running", "specs")
+    __slots__ = ("actor", "counts", "early", "free", "leaving", "limit", "queue", "running", "specs")
 
     # Invariant: len(self.running) <= self.limit
+    # Invariant: self.free is None or all(places >= 0 for places in self.free.values())
 
     def __init__(self) -> None:
         self.specs: dict[int, Spec] = {}
         self.queue: deque[Run] = deque()
         self.running: dict[int, Running] = {}
         self.limit = 1
+        #: Of each concurrency group the places that nobody has, "" for calls that name none; None: there are no groups.
+        self.free: dict[str, int] | None = None
         #: Cancellations (task, attempt) that found nothing: what they are for may still be on its way, since they come
         #: over another link. The oldest go when there are too many: most are for what was over already.
         self.early: dict[tuple[int, int], None] = {}
@@ -78,7 +81,7 @@ class WorkerMachine:
         if len(self.running) >= self.limit:
             return []
         if self.limit > 1:
-            return list(self.queue)
+            return list(self.queue) if self.free is None else [run for run in self.queue if self._has_place(run)]
         if self.queue and self.queue[0].again:  # what brings an actor back has one order, and comes first
             return [self.queue[0]]
         first: dict[int, Run] = {}
@@ -93,6 +96,11 @@ class WorkerMachine:
         """
         if not self.queue or len(self.running) >= self.limit:
             return None
+        if self.free is not None:
+            chosen = chosen or next(filter(self._has_place, self.queue), None)
+            if chosen is None:
+                return None
+            self.free[self._group(chosen)] -= 1
         if chosen is None:
             run = self.queue.popleft()
         else:
@@ -102,9 +110,18 @@ class WorkerMachine:
         self.running[run.task] = running
         return running
 
+    def _group(self, run: Run) -> str:
+        group = self.specs[run.spec].group
+        return group if self.free is not None and group in self.free else ""
+
+    def _has_place(self, run: Run) -> bool:
+        return self.free is None or self.free[self._group(run)] > 0
+
     def finished(self, running: Running) -> bool:
         """A call is over. Returns whether the process must be replaced now (``max_calls``)."""
         del self.running[running.run.task]
+        if self.free is not None:
+            self.free[self._group(running.run)] += 1
         most = running.spec.max_calls
         if not most:
             return False
@@ -119,6 +136,7 @@ class WorkerMachine:
     def constructed(self, spec: Spec) -> None:
         """The constructor returned: calls may overlap from now on if the actor allows it."""
         self.limit = spec.max_concurrency
+        self.free = dict(spec.groups) if spec.groups else None
 
     def revoke(self, tasks: tuple[int, ...]) -> tuple[Run, ...]:
         """Hand back those of ``tasks`` that have not started. The host lets go of what they brought along."""

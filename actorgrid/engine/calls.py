@@ -77,6 +77,7 @@ def method_spec(method: str, display_name: str, options: MethodOptions) -> Spec:
         readonly=options.readonly,
         timeout=options.timeout,
         run_timeout=options.run_timeout,
+        group=options.concurrency_group,
     )
 
 
@@ -92,6 +93,7 @@ def actor_spec(definition: ActorDefinition, options: ActorOptions) -> Spec:
     concurrency = options.max_concurrency
     if concurrency is None:
         concurrency = ASYNC_CONCURRENCY if definition.is_async else 1
+    groups = (("", concurrency), *options.concurrency_groups.items()) if options.concurrency_groups else ()
     return Spec(
         0,
         Kind.ACTOR,
@@ -101,7 +103,8 @@ def actor_spec(definition: ActorDefinition, options: ActorOptions) -> Spec:
         priority=options.priority,
         max_restarts=options.max_restarts,
         max_task_retries=options.max_task_retries,
-        max_concurrency=concurrency,
+        max_concurrency=sum(limit for _, limit in groups) or concurrency,
+        groups=groups,
         is_async=definition.is_async,
         detached=options.detached,
         out_of_order=options.allow_out_of_order_execution,

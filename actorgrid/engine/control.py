@@ -9,15 +9,14 @@ from actorgrid.core import messages as m
 from actorgrid.core.client import Entry
 from actorgrid.core.resources import UNIT
 from actorgrid.engine.calls import actor_spec
-from actorgrid.engine.definitions import ActorDefinition, ActorOptions, MethodOptions
+from actorgrid.engine.definitions import ActorDefinition, ActorOptions
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.local import CallingEngine
+from actorgrid.engine.protocol import Handle
 from actorgrid.engine.refs import ActorRef, ObjectRef
 from actorgrid.engine.serialize import dumps, loads
 from actorgrid.engine.waits import PendingCalls
 from actorgrid.exceptions import ActorAlreadyExistsError
-
-Handle = tuple[ActorRef, str, dict[str, MethodOptions]]
 
 
 class LocalEngine(CallingEngine):
@@ -34,7 +33,7 @@ class LocalEngine(CallingEngine):
         prepared = self._prepare(spec, definition.cls)
         namespace = self.namespace if options.namespace is None else options.namespace
         call, keep = self._with_arguments(spec, args, kwargs, 0) if args or kwargs else (m.Submit(0, spec.spec), None)
-        handle = dumps((definition.name, definition.methods), definition.name).inline()
+        handle = dumps((definition.name, definition.methods, definition.groups), definition.name).inline()
         create = m.CreateActor(
             0, spec.spec, call.args, call.deps, call.slots, call.refs, name=options.name, namespace=namespace,
             get_if_exists=options.get_if_exists, handle=handle,
@@ -129,8 +128,7 @@ class LocalEngine(CallingEngine):
                 "named actor you didn't create. 2. The named actor died. 3. You did not use a namespace matching the "
                 "namespace of the actor."
             )
-        class_name, methods = loads(answer.body["handle"])
-        return self._weak(answer.body["actor"]), class_name, methods
+        return self._weak(answer.body["actor"]), *loads(answer.body["handle"])
 
     def current_actor(self) -> Handle:
         """See ``Engine``."""

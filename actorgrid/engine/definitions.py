@@ -56,6 +56,8 @@ class ActorOptions(msgspec.Struct, frozen=True):
     #: Its state is saved after so many calls, or so many seconds; 0: not for this reason.
     checkpoint_calls: int = 0
     checkpoint_seconds: float = 0.0
+    #: Name of a concurrency group -> how many of its calls run at once, beside those that name no group.
+    concurrency_groups: Mapping[str, int] = msgspec.field(default_factory=dict)
 
 
 class MethodOptions(NamedTuple):
@@ -73,6 +75,8 @@ class MethodOptions(NamedTuple):
     #: As for tasks.
     timeout: float = 0.0
     run_timeout: float = 0.0
+    #: "": none.
+    concurrency_group: str = ""
 
 
 class FunctionDefinition(msgspec.Struct, eq=False):
@@ -90,6 +94,8 @@ class ActorDefinition(msgspec.Struct, eq=False):
     is_async: bool
     #: Public method name -> its default options.
     methods: dict[str, MethodOptions]
+    #: The names of its concurrency groups.
+    groups: tuple[str, ...] = ()
 
 
 class Context(msgspec.Struct, frozen=True):

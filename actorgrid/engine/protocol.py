@@ -26,6 +26,8 @@ from actorgrid.engine.refs import ActorRef, ObjectRef
 
 #: ``num_returns`` 0 gives None, 1 a reference, n >= 2 a list of references.
 Returns = ObjectRef[Any] | list[ObjectRef[Any]] | None
+#: What a handle is made of: the actor, its class's name, its methods, its concurrency groups.
+Handle = tuple[ActorRef, str, dict[str, MethodOptions], tuple[str, ...]]
 
 
 class Engine(Protocol):
@@ -82,8 +84,8 @@ class Engine(Protocol):
     def kill(self, actor: ActorRef, *, no_restart: bool) -> None:
         """Kill an actor at once."""
 
-    def get_actor(self, name: str, namespace: str | None) -> tuple[ActorRef, str, dict[str, MethodOptions]]:
-        """Return (weak reference, class name, methods). Raises ValueError if there is none."""
+    def get_actor(self, name: str, namespace: str | None) -> Handle:
+        """Return (weak reference, class name, methods, concurrency groups). Raises ValueError if there is none."""
 
     def exit_actor(self) -> None:
         """End the current actor after its running calls. Raises TypeError outside an actor."""
@@ -91,7 +93,7 @@ class Engine(Protocol):
     def context(self) -> Context:
         """Return where the calling code runs."""
 
-    def current_actor(self) -> tuple[ActorRef, str, dict[str, MethodOptions]]:
+    def current_actor(self) -> Handle:
         """Return a weak reference to the actor the calling code runs in. Raises RuntimeError outside an actor."""
 
     # -- the grid

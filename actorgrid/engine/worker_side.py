@@ -17,10 +17,11 @@ from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.engine import checkpoints
 from actorgrid.engine.checkpoints import Checkpoints
 from actorgrid.engine.code import CodeShelf
-from actorgrid.engine.control import Handle, LocalEngine
+from actorgrid.engine.control import LocalEngine
 from actorgrid.engine.definitions import Context
 from actorgrid.engine.execution import arguments
 from actorgrid.engine.interrupts import protected
+from actorgrid.engine.protocol import Handle
 from actorgrid.engine.serialize import Pickled, loads
 from actorgrid.exceptions import ActorGridError, ReplayError
 
@@ -205,5 +206,4 @@ class WorkerSide(LocalEngine):
         actor = self.machine.actor
         if actor is None:
             return super().current_actor()
-        class_name, methods = loads(actor.handle)
-        return self._weak(actor.actor), class_name, methods
+        return self._weak(actor.actor), *loads(actor.handle)

@@ -13,7 +13,7 @@ from actorgrid.engine.definitions import (
     MethodOptions,
     TaskOptions,
 )
-from actorgrid.engine.protocol import Engine, Returns
+from actorgrid.engine.protocol import Engine, Handle, Returns
 from actorgrid.engine.refs import ActorRef, ObjectRef
 from actorgrid.exceptions import GetTimeoutError, TaskError
 
@@ -142,12 +142,12 @@ class FakeEngine:
     def kill(self, actor: ActorRef, *, no_restart: bool) -> None:
         self.log.append(("kill", actor, no_restart))
 
-    def get_actor(self, name: str, namespace: str | None) -> tuple[ActorRef, str, dict[str, MethodOptions]]:
+    def get_actor(self, name: str, namespace: str | None) -> Handle:
         try:
             ident, class_name, methods = self.names[namespace or "ns", name]
         except KeyError:
             raise ValueError(f"Failed to look up actor with name '{name}'") from None
-        return ActorRef(self.entries[ident], weak=True), class_name, methods
+        return ActorRef(self.entries[ident], weak=True), class_name, methods, ()
 
     def exit_actor(self) -> None:
         raise TypeError("exit_actor can only be called inside an actor")
@@ -155,10 +155,10 @@ class FakeEngine:
     def context(self) -> Context:
         return self.here
 
-    def current_actor(self) -> tuple[ActorRef, str, dict[str, MethodOptions]]:
+    def current_actor(self) -> Handle:
         if not self.here.actor:
             raise RuntimeError("not in an actor")
-        return ActorRef(self.entries[self.here.actor], weak=True), "A", {"m": MethodOptions()}
+        return ActorRef(self.entries[self.here.actor], weak=True), "A", {"m": MethodOptions()}, ()
 
     def cluster_resources(self) -> dict[str, float]:
         return {"CPU": 2.0}

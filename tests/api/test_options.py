@@ -125,7 +125,9 @@ def test_bad_task_options(given: dict[str, Any], error: type[Exception]) -> None
         ({"max_pending_calls": -2}, ValueError),
         ({"get_if_exists": True}, ValueError),
         ({"get_if_exists": 1, "name": "n"}, TypeError),
-        ({"concurrency_groups": {"io": 2}}, ValueError),
+        ({"concurrency_groups": {"io": 0}}, ValueError),
+        ({"concurrency_groups": ["io"]}, TypeError),
+        ({"allow_out_of_order_execution": False, "concurrency_groups": {"io": 2}}, ValueError),
         ({"allow_out_of_order_execution": False, "max_concurrency": 2}, ValueError),
         ({"max_retries": 1}, ValueError),
         ({"num_returns": 1}, ValueError),
@@ -157,5 +159,5 @@ def test_method_options_are_laid_on_top_of_each_other() -> None:
     base = MethodOptions(num_returns=2, max_task_retries=1, name="n")
     given = o.checked(o.METHOD, {"num_returns": 3, "name": None}, "")
     assert o.method_options(given, base) == MethodOptions(num_returns=3, max_task_retries=1, name="n")
-    with pytest.raises(ValueError, match="concurrency_group"):
-        o.checked(o.METHOD, {"concurrency_group": "io"}, "")
+    with pytest.raises(TypeError, match="concurrency_group"):
+        o.checked(o.METHOD, {"concurrency_group": 1}, "")

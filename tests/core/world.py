@@ -33,6 +33,8 @@ from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.wire.codec import Decoder, encode_frame
 
 ONE_CPU = demand({"CPU": 1})
+#: Concurrency groups of some actors.
+GROUPS = (("", 1), ("g", 2))
 #: (timeout, run_timeout) of those that have a deadline; a step takes a millisecond.
 LIMITS = ((0.02, 0.0), (0.0, 0.01), (0.03, 0.02))
 
@@ -110,9 +112,10 @@ class Process:
         concurrency: int = 1,
         limits: tuple[float, float] = (0, 0),
         checkpoint: int = 0,
+        grouped: bool = False,
     ) -> int:
         """Return the number of a spec, registering it the first time."""
-        key = (kind, retries, restarts, concurrency, limits, checkpoint)
+        key = (kind, retries, restarts, concurrency, limits, checkpoint, grouped)
         if key not in self.specs:
             number = self.specs[key] = self.client.take_ids(1)
             digest = b"" if kind is Kind.METHOD else b"code"
@@ -123,7 +126,8 @@ class Process:
                     number, kind, f"{kind.name}{retries}", digest, ONE_CPU if kind is not Kind.METHOD else (),
                     max_retries=retries, max_restarts=restarts, max_concurrency=concurrency,
                     num_returns=0 if kind is Kind.ACTOR else 1, timeout=limits[0], run_timeout=limits[1],
-                    checkpoint_calls=checkpoint,
+                    checkpoint_calls=checkpoint, groups=GROUPS if grouped and kind is Kind.ACTOR else (),
+                    group="g" if grouped and kind is Kind.METHOD else "",
                 )
             )  # fmt: skip
         return self.specs[key]
@@ -232,7 +236,7 @@ class Body:
             return
         checkpoint = step.a if step.a > 1 and not step.b else 0
         spec = self.process.spec(
-            Kind.ACTOR, 0, step.a % 3 + bool(checkpoint), 3 if step.b else 1, checkpoint=checkpoint
+            Kind.ACTOR, 0, step.a % 3 + bool(checkpoint), 3 if step.b else 1, checkpoint=checkpoint, grouped=step.b > 1
         )
         ident = client.take_ids(1)
         if checkpoint:
@@ -247,7 +251,9 @@ class Body:
             return
         client, world = self.process.client, self.process.world
         retries = 9 if actor.entry.oid in world.journaled else step.b % 2  # more than there are deaths
-        spec = self.process.spec(Kind.METHOD, retries, limits=LIMITS[step.a % 3] if step.b & 4 else (0, 0))
+        spec = self.process.spec(
+            Kind.METHOD, retries, limits=LIMITS[step.a % 3] if step.b & 4 else (0, 0), grouped=step.a > 1
+        )
         argument = self._pick(step.a, self.locals) if step.b & 2 else None
         deps = (argument.entry.oid,) if argument else ()
         parent, nth = self.ids()

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from actorgrid.core.head import groups
 from actorgrid.core.head.backoff import LONGEST_OF_ACTORS
 from actorgrid.core.head.journals import Journal
 from actorgrid.core.head.records import Actor, Peer, Task, Worker
@@ -198,6 +199,9 @@ class Actors:
         if self.head.stage is not None:
             self.head.stage.pump(actor, worker)
             return
+        if actor.groups is not None:
+            groups.send(self.head, actor, worker)
+            return
         queue, window, assign = actor.queue, actor.window, self.head.dispatch.assign
         fifo = actor.fifo
         while queue and len(worker.assigned) < window and (actor.flying < MOST_FLYING or not worker.assigned):
@@ -219,6 +223,7 @@ class Actors:
             return
         if actor.fifo:
             actor.flying -= len(task.message.args)
+        groups.left(actor, task)
         if actor.journal is not None and not self._noted(actor, task, message):
             return
         if actor.deaths and task.replayed is None:
@@ -308,6 +313,7 @@ class Actors:
         self.step(actor, ActorInput.DIE)
         worker, actor.worker = actor.worker, None
         actor.flying = 0
+        groups.gather(actor)
         if worker is not None:
             details.setdefault("pid", worker.pid)
         name = actor.spec.spec.name
@@ -358,6 +364,7 @@ class Actors:
         self.placed_count -= 1
         actor.worker = None
         actor.flying = 0
+        groups.gather(actor)
         if self._never_began(actor, assigned, message):
             return
         name = actor.spec.spec.name

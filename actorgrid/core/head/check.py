@@ -10,6 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from actorgrid.core.extents import reserved
+from actorgrid.core.head.groups import group_of
 from actorgrid.core.head.records import Actor, Held, Object, Place, Task, Worker
 from actorgrid.core.messages import Kind, Made
 from actorgrid.core.states import PLACE_FINAL, TASK_FINAL, ActorState, PlaceState, TaskState, WorkerState
@@ -211,6 +212,7 @@ def check_actors(head: Head) -> None:
             calls_there = [task for task in held.worker.assigned.values() if task.spec.kind is Kind.METHOD]
             flying = sum(len(task.message.args) for task in calls_there) if held.fifo else 0
             _require(head, held.flying == flying, ident, f"{held.flying} bytes counted in flight, {flying} are")
+            _check_groups(head, held, calls_there)
         if held.state is ActorState.ALIVE and held.worker is not None:
             waiting = [task.replayed is not None for task in (*calls_there, *held.queue)]
             _require(head, waiting == sorted(waiting, reverse=True), ident, "a new call before one that runs again")
@@ -220,11 +222,22 @@ def check_actors(head: Head) -> None:
     _require(head, placed == head.actors.placed_count, 0, f"{placed} placed, {head.actors.placed_count} counted")
 
 
+def _check_groups(head: Head, actor: Actor, there: list[Task]) -> None:
+    """What is counted and parked of each group is so, and nothing is parked for which there is a place."""
+    for name, group in (actor.groups or {}).items():
+        sent = sum(group_of(actor, task) is group for task in there)
+        _require(head, group.sent == sent, actor.ident, f"{group.sent} calls of group {name!r} counted, {sent} are")
+        served = head.stage is not None or actor.state is not ActorState.ALIVE
+        _require(head, served or not group.parked or sent >= group.limit, actor.ident, f"group {name!r} is held up")
+
+
 def _check_call(head: Head, task: Task) -> None:
     actor, ident = task.actor, task.message.task
     assert actor is not None
     if task.state is TaskState.READY:
-        _require(head, any(other is task for other in actor.queue), ident, "a ready call outside of the queue")
+        parked = (other for group in (actor.groups or {}).values() for other in group.parked)
+        there = any(other is task for other in (*actor.queue, *parked))
+        _require(head, there, ident, "a ready call outside of the queue")
     for client, line in actor.lines.items():
         _require(head, bool(line) and line[0].missing > 0, ident, f"the line of client {client} waits for nothing")
 

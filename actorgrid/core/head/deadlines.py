@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from actorgrid.core.head import groups
 from actorgrid.core.head.records import Limits
 from actorgrid.core.messages import FailureKind, Interrupt, Kind, Value
 
@@ -108,12 +109,13 @@ class Deadlines:
         assert limits is not None
         if worker is None:
             return  # its worker died meanwhile; whoever buries it ends the task
-        running = 1 if actor is None else actor.concurrency
+        alone = actor is None or actor.concurrency == 1
+        runs = next(iter(worker.assigned)) == ident if actor is None else task in groups.running(actor)
         name = task.spec.spec.name
-        if ident in list(worker.assigned)[:running]:
+        if runs:
             limits.how = f"; its process (pid {worker.pid}) had to be killed"
             how = f"was killed: {name} was overdue and did not stop within {GRACE:g} s"
-            if running == 1:
+            if alone:
                 self.head.workers.kill_call(task, how)
             else:  # which of them runs nobody outside can say; it was interrupted a second ago
                 self.head.workers.kill(worker, how)
@@ -122,6 +124,8 @@ class Deadlines:
         del worker.assigned[ident]
         if actor is not None and actor.fifo:
             actor.flying -= len(task.message.args)
+        if actor is not None:
+            groups.left(actor, task)
         task.worker = task.waits = None
         self.head.tasks.fail(task, self.failure(task))
         if actor is not None:

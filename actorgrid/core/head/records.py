@@ -256,12 +256,27 @@ class Worker:
         self.shape: Shape | None = None
 
 
+class Group:
+    """A concurrency group of an actor."""
+
+    __slots__ = ("limit", "parked", "sent")
+
+    def __init__(self, limit: int) -> None:
+        #: How many of its calls run at once.
+        self.limit = limit
+        #: How many the worker has.
+        self.sent = 0
+        #: Calls that could run and for which it has no place.
+        self.parked: deque[Task] = deque()
+
+
 class Actor(Held):
     """An actor, through all its incarnations."""
 
     __slots__ = (
-        "calls", "concurrency", "creation", "death", "deaths", "detached", "fifo", "flying", "handle", "incarnation",
-        "job", "journal", "key", "lines", "queue", "restarts", "spec", "state", "why", "window", "worker",
+        "calls", "concurrency", "creation", "death", "deaths", "detached", "fifo", "flying", "groups", "handle",
+        "incarnation", "job", "journal", "key", "lines", "queue", "restarts", "spec", "state", "why", "window",
+        "worker",
     )  # fmt: skip
 
     def __init__(self, ident: int, spec: SpecRecord) -> None:
@@ -283,8 +298,10 @@ class Actor(Held):
         self.queue: deque[Task] = deque()
         #: Calls behind one that waits for an argument, per caller: they keep the caller's order.
         self.lines: dict[int, deque[Task]] = {}
-        #: How many of its calls run at once.
+        #: How many of its calls run at once, of all groups together.
         self.concurrency = concurrency = spec.spec.max_concurrency
+        #: Its concurrency groups, "" for calls that name none; None: it has none.
+        self.groups = {name: Group(limit) for name, limit in spec.spec.groups} if spec.spec.groups else None
         self.fifo = concurrency == 1 and not spec.spec.is_async
         #: How many calls may be in flight.
         self.window = 64 + (concurrency if concurrency > 1 else 0)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from actorgrid.core.head import groups
 from actorgrid.core.head.effects import Die
 from actorgrid.core.messages import HEAD, CreateActor, Kill, Kind, Query, Script, Submit
 from actorgrid.core.states import ActorState, TaskState
@@ -81,6 +82,9 @@ class Stage:
             self.started[where] = at + 1
             if actor.fifo:
                 actor.flying += len(task.message.args)
+            group = groups.group_of(actor, task)
+            if group is not None:
+                group.sent += 1
             self.head.dispatch.assign(worker, task)
 
     def _next(self, actor: Actor, path: str) -> Task | None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from actorgrid.core.head import groups
 from actorgrid.core.head.records import Actor, Object, Task
 from actorgrid.core.messages import Blocked, Deadlock, Kind
 from actorgrid.core.states import ActorState, TaskState
@@ -135,10 +136,8 @@ class Waits:
             return Need(1, [actor.creation], "waits for its actor,") if actor.creation is not None else NOTHING
         if actor.worker is None:
             return NOTHING
-        running = list(actor.worker.assigned.values())[: actor.concurrency]
-        if task in running or len(running) < actor.concurrency:
-            return NOTHING
-        return Need(1, running, "waits for its turn behind")
+        rivals = groups.rivals(actor, task)
+        return NOTHING if rivals is None else Need(1, rivals, "waits for its turn behind")
 
     def _room(self, task: Task) -> Need:
         """Return what a task needs whose resources are taken, if they are all taken by tasks that wait."""
