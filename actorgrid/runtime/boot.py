@@ -23,6 +23,7 @@ def main(fd: int) -> None:
     link = socket.socket(fileno=fd)
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    lifetime.ignore_stray_signals()
     lifetime.become_subreaper()  # of what a launcher that is killed leaves behind
     try:
         end, launcher_pid = launcher.start(fd)

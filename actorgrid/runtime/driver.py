@@ -116,8 +116,8 @@ class DriverEngine(ProcessEngine):
                 client.unanswered += 1
                 self.link.send(batch, ack_wanted=client.unanswered == 2)
                 force, self.urgent = self.urgent, False
-        except OSError:
-            pass  # a dead head is noticed by the reader thread, with its cause
+        except OSError as error:
+            self.cut(error)  # a dead head is noticed by the reader thread, with its cause
         finally:
             self.sending = False
 
@@ -190,7 +190,9 @@ class DriverEngine(ProcessEngine):
             self.client.collect()
         self.say_unread()
         self.tell_quietly(m.Bye())
-        if self.is_reader() or not self._ended.wait(PATIENCE) or self.client.dead is not None:
+        if self.descriptors_are_others:
+            pass  # nothing can be said, and the head has seen the end of the stream
+        elif self.is_reader() or not self._ended.wait(PATIENCE) or self.client.dead is not None:
             with contextlib.suppress(OSError):
                 self.link.socket.shutdown(socket.SHUT_RDWR)  # a head that did not hear Bye sees the end of the stream
         if self._reaped is None and not self._head_ends():
@@ -198,14 +200,20 @@ class DriverEngine(ProcessEngine):
                 os.kill(self.head_pid, signal.SIGKILL)
             self._reap(block=True)
         self.end_waits(HeadDiedError("the grid was shut down"))
-        if threading.current_thread() is not self._thread:
-            self._thread.join(PATIENCE)
+        if self.descriptors_are_others:
+            self.link.socket.detach()
+        else:
+            if threading.current_thread() is not self._thread:
+                self._thread.join(PATIENCE)
+            self._close_descriptors()
+        _drivers.discard(self)
+
+    def _close_descriptors(self) -> None:
         self.link.close()
         self.ear.close()
         self.arenas.close()
         wake_fd, self._wake_fd = self._wake_fd, -1
         os.close(wake_fd)
-        _drivers.discard(self)
 
 
 _drivers: weakref.WeakSet[DriverEngine] = weakref.WeakSet()

@@ -35,9 +35,13 @@ LONGEST: Final = 1e6
 class Ear:
     """The link's descriptor, and whose turn it is to read it."""
 
-    def __init__(self, link: int, wake: int) -> None:
-        """``wake`` is a descriptor that only the reader thread listens to besides."""
+    def __init__(self, link: int, wake: int, cut: Callable[[OSError], None]) -> None:
+        """``wake`` is a descriptor that only the reader thread listens to besides.
+
+        ``cut`` is called if the link cannot be listened to any more, because user code has closed its descriptor.
+        """
         self._link = link
+        self._cut = cut
         self._epoll = select.epoll()
         self._epoll.register(link, select.EPOLLIN)
         self._epoll.register(wake, select.EPOLLIN)
@@ -59,12 +63,17 @@ class Ear:
 
     @protected
     def take_over(self, waiter: LeadingWaiter) -> bool:
-        """Make the calling thread the reader. Returns False if some thread leads already."""
+        """Make the calling thread the reader. Returns False if some thread leads already, or nobody ever will."""
         if not self._turn.acquire(blocking=False):
             self.give_back_here()  # a signal handler that waits: the wait below it can no longer read
             return False
         self.leader = waiter
-        self._epoll.modify(self._link, 0)
+        try:
+            self._epoll.modify(self._link, 0)
+        except OSError as error:
+            self.give_back(waiter)
+            self._cut(error)
+            return False
         with self.reading:  # what the reader thread has begun with may be what this thread waits for
             return True
 

@@ -21,6 +21,9 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 #: How long the processes that outlive their worker's group are hunted at the end (seconds).
 HUNT: Final = 0.5
 
+#: What programs and terminals send for purposes of their own; it would end or stop a process that takes no notice.
+STRAY: Final = ("HUP", "USR1", "USR2", "PIPE", "ALRM", "VTALRM", "PROF", "IO", "TSTP", "TTIN", "TTOU")
+
 _libc: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -39,6 +42,24 @@ def become_subreaper() -> None:
     """Orphaned descendants become our children instead of init's."""
     if _libc is not None:
         _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+_ignored: Final[list[signal.Signals]] = []
+
+
+def ignore_stray_signals() -> None:
+    """Head and launcher have nothing to do with any signal but the one that ends them."""
+    for name in STRAY:
+        number = getattr(signal, f"SIG{name}", None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.SIG_IGN)
+            _ignored.append(number)
+
+
+def take_stray_signals() -> None:
+    """A worker, and what it starts, is a program as any other: undo ``ignore_stray_signals``."""
+    while _ignored:
+        signal.signal(_ignored.pop(), signal.SIG_DFL)
 
 
 def watch_process(pid: int) -> int | None:

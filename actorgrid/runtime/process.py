@@ -8,6 +8,7 @@ whatever else is not about values, run on the reader thread, after the lock is r
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import socket
@@ -24,13 +25,19 @@ from actorgrid.engine.interrupts import protected
 from actorgrid.engine.serialize import Pickled
 from actorgrid.engine.unread import UnreadErrors
 from actorgrid.engine.waits import BlockingWaiter, Sleeper
-from actorgrid.exceptions import ActorGridError
+from actorgrid.exceptions import ActorGridError, HeadDiedError
 from actorgrid.runtime.ear import Ear, LeadingWaiter
 from actorgrid.runtime.links import Link
 from actorgrid.runtime.store import Store
 
 #: How long a call waits before it says for what (seconds), unless ``ACTORGRID_STALL_WARN`` says otherwise.
 STALL: Final = 30.0
+#: What a system call says of a descriptor that is not what it was.
+_CLOSED: Final = frozenset({errno.EBADF, errno.ENOTSOCK})
+_CUT: Final = (
+    "this program has closed the descriptors of its grid (os.closerange, say), so the grid has ended. "
+    "Call actorgrid.init() to start a new grid."
+)
 #: How long an error waits for what was printed before it (seconds).
 SPEECH: Final = 1.0
 
@@ -56,7 +63,7 @@ class ProcessEngine(LocalEngine):
         self.pid = os.getpid()
         self.arenas = Store(self, int(capacity.get("object_store_memory", 0)))
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self.ear = Ear(link.fileno(), self._wake_fd)
+        self.ear = Ear(link.fileno(), self._wake_fd, self.cut)
         #: The reader thread has been woken and has not looked yet.
         self._awake = False
         #: ``send`` is on the stack; a finalizer or a signal handler that calls us meanwhile must not send.
@@ -78,6 +85,8 @@ class ProcessEngine(LocalEngine):
         #: Such messages that were read and not handled yet, in their order.
         self._later: deque[Any] = deque()
         self.ending = False
+        #: User code has closed our descriptors: their numbers may be those of its files now.
+        self.descriptors_are_others = False
         self.stall_warning = stall_warning()
         self._unread = UnreadErrors()
         self._outside[m.Unread] = lambda message: self.client.unread.append(message.value)
@@ -202,12 +211,19 @@ class ProcessEngine(LocalEngine):
                 batch = self.link.receive(socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return True  # another thread was faster
-            except OSError:
+            except OSError as error:
+                self.cut(error)
                 return False
             if batch is None:
                 return False
             self._heard(batch)
             return True
+
+    def cut(self, error: OSError) -> None:
+        """The link does not work. If that is because user code has closed its descriptor, nobody else will say so."""
+        if error.errno in _CLOSED and not self.ending:
+            self.descriptors_are_others = True
+            self.end_waits(HeadDiedError(_CUT))
 
     def _heard(self, batch: list[Any]) -> None:
         for message in batch:

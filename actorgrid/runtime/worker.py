@@ -403,6 +403,7 @@ class Worker:
 
 def work(config: BootConfig, number: int, task: socket.socket, control: socket.socket, shared: mmap.mmap) -> None:
     """Be a worker: the first thing that a forked process calls."""
+    lifetime.take_stray_signals()
     config.surroundings.apply()
     random.seed()
     if "numpy" in sys.modules:

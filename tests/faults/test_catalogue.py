@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,13 +11,13 @@ from typing import Any
 import pytest
 
 import actorgrid as ag
-from tests.faults import cancelling, descriptors, forks, misuse, order, serialization, worker_death
+from tests.faults import cancelling, descriptors, elsewhere, forks, misuse, order, serialization, worker_death
 from tests.faults.catalogue import Case, Elsewhere, get
 from tests.faults.oracle import Oracle
 
 GROUPS = (worker_death, serialization, misuse, cancelling, forks, order, descriptors)
 CASES: list[Case] = [case for group in GROUPS for case in group.CASES]
-ELSEWHERE: list[Elsewhere] = [row for group in GROUPS for row in group.ELSEWHERE]
+ELSEWHERE: list[Elsewhere] = [row for group in GROUPS for row in group.ELSEWHERE] + elsewhere.ELSEWHERE
 
 
 def _marks(case: Case) -> list[pytest.MarkDecorator]:
@@ -84,3 +85,12 @@ def test_row_that_is_tested_elsewhere_has_its_test(row: Elsewhere) -> None:
     path, _, name = row.test.partition("::")
     source = Path(__file__).parents[2].joinpath(path).read_text(encoding="utf-8")
     assert f"\ndef {name}(" in source
+
+
+def test_every_row_is_a_case_or_tested_elsewhere_or_says_why_not() -> None:
+    shutdown = Path(__file__).with_name("test_shutdown.py").read_text(encoding="utf-8")
+    known = (
+        {case.id[:4] for case in CASES} | {row.id for row in ELSEWHERE} | set(re.findall(r"\b[A-Z]{2}\d\d", shutdown))
+    )
+    assert [row for row in elsewhere.ROWS if row not in known and row not in elsewhere.OUT] == []
+    assert [row for row in elsewhere.OUT if row in known] == []

@@ -277,3 +277,43 @@ def test_workers_of_a_grid_that_ends_while_one_is_being_replaced_are_waited_for(
     driver = drive(AS_INIT, args=[LAST_ACT])
     assert driver.said("orphans") == ""
     driver.leaves_nothing()
+
+
+LATE = """
+import atexit, sys, threading
+import actorgrid as ag
+
+@ag.remote
+def one():
+    return 1
+
+def use(who):
+    try:
+        print(f"{who}:", ag.get(one.remote(), timeout=20), flush=True)
+    except ag.exceptions.HeadDiedError as error:
+        print(f"{who}: HeadDiedError", flush=True)
+
+class Late:
+    def __del__(self):
+        use("finalizer")
+
+def loop(started):
+    while True:
+        ag.get(one.remote())
+        started.set()
+
+ag.init(num_cpus=1)
+atexit.register(use, "exit")
+started = threading.Event()
+threading.Thread(target=loop, args=(started,), daemon=True).start()
+started.wait()
+kept = Late()
+sys.modules["kept"] = kept
+"""
+
+
+def test_handlers_at_exit_may_use_the_grid_and_threads_that_go_on_hold_nothing_up(drive: Drive) -> None:
+    driver = drive(LATE)
+    assert driver.said("exit") == "1"
+    driver.succeeds()
+    driver.leaves_nothing()

@@ -25,7 +25,8 @@ class Line:
     def __init__(self) -> None:
         self.ours, self.theirs = socket.socketpair()
         self.wake = os.eventfd(0, os.EFD_NONBLOCK)
-        self.ear = Ear(self.ours.fileno(), self.wake)
+        self.cut: list[OSError] = []
+        self.ear = Ear(self.ours.fileno(), self.wake, self.cut.append)
         self.waiter = self.wait_for()
 
     def wait_for(self) -> LeadingWaiter:
