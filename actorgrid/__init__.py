@@ -4,6 +4,7 @@ The map of the house; each line may use the lines below it::
 
     cli/            the ``actorgrid`` command
     actor.py        the names of ``ray.actor``
+    util/           the names of ``ray.util``, and interfaces of other libraries
     api/            what users call: remote functions, actors, get, put, wait, init
     runtime/        how it really runs: driver, head, launcher, workers, pipes, shared memory
     sim/            the same without processes: one thread, virtual time, every schedule and every crash
@@ -22,7 +23,7 @@ TYPE_CHECKING = False  # type checkers take it for true; importing typing would 
 if TYPE_CHECKING:
     from typing import Any
 
-    from actorgrid import actor, exceptions, sim
+    from actorgrid import actor, exceptions, sim, util
     from actorgrid.api.actor import method
     from actorgrid.api.basics import cancel, explain, get, get_actor, get_gpu_ids, kill, put, wait
     from actorgrid.api.context import RuntimeContext, get_runtime_context
@@ -68,6 +69,7 @@ __all__ = [
     "remote",
     "shutdown",
     "sim",
+    "util",
     "wait",
 ]
 
@@ -84,7 +86,7 @@ _HOMES = {
     ),
     "engine.refs": ("ObjectRef",),
 }  # fmt: skip
-_SUBMODULES = ("actor", "exceptions", "sim")
+_SUBMODULES = ("actor", "exceptions", "sim", "util")
 
 
 if not TYPE_CHECKING:  # else type checkers would take any name for a public one

@@ -130,6 +130,10 @@ class LocalEngine(CallingEngine):
             )
         return self._weak(answer.body["actor"]), *loads(answer.body["handle"])
 
+    def named_actors(self) -> list[tuple[str, str]]:
+        """See ``Engine``."""
+        return [(namespace, name) for namespace, name in self.query("named_actors").body["names"]]
+
     def current_actor(self) -> Handle:
         """See ``Engine``."""
         raise RuntimeError("current_actor is only available inside an actor")

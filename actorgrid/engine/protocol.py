@@ -87,6 +87,9 @@ class Engine(Protocol):
     def get_actor(self, name: str, namespace: str | None) -> Handle:
         """Return (weak reference, class name, methods, concurrency groups). Raises ValueError if there is none."""
 
+    def named_actors(self) -> list[tuple[str, str]]:
+        """Return (namespace, name) of every actor that has a name."""
+
     def exit_actor(self) -> None:
         """End the current actor after its running calls. Raises TypeError outside an actor."""
 

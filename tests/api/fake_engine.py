@@ -149,6 +149,9 @@ class FakeEngine:
             raise ValueError(f"Failed to look up actor with name '{name}'") from None
         return ActorRef(self.entries[ident], weak=True), class_name, methods, ()
 
+    def named_actors(self) -> list[tuple[str, str]]:
+        return list(self.names)
+
     def exit_actor(self) -> None:
         raise TypeError("exit_actor can only be called inside an actor")
 

@@ -1,0 +1,43 @@
+"""What is built on top of the core: the names of ``ray.util``, and interfaces that other libraries have made known.
+
+Names and submodules are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # as in the package itself
+if TYPE_CHECKING:
+    from typing import Any
+
+    from actorgrid.util import queue
+    from actorgrid.util.actor_pool import ActorPool
+    from actorgrid.util.names import list_named_actors
+    from actorgrid.util.unordered import as_completed, map_unordered
+
+__all__ = ["ActorPool", "as_completed", "list_named_actors", "map_unordered", "queue"]
+
+#: Module -> the public names that it defines.
+_HOMES = {
+    "actor_pool": ("ActorPool",),
+    "names": ("list_named_actors",),
+    "unordered": ("as_completed", "map_unordered"),
+}
+_SUBMODULES = ("queue",)
+
+
+if not TYPE_CHECKING:  # else type checkers would take any name for a public one
+
+    def __getattr__(name: str) -> Any:
+        from importlib import import_module
+
+        if name in _SUBMODULES:
+            return import_module(f"{__name__}.{name}")
+        for home, names in _HOMES.items():
+            if name in names:
+                value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+                return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
