@@ -327,6 +327,14 @@ class Unpinned(Struct, tag=26):
     oid: int
 
 
+class AwaitEnd(Struct, tag=27):
+    """Object ``oid`` is to come to exist, with this value, when client ``client`` has ended; now, if it has."""
+
+    oid: int
+    client: int
+    value: Value
+
+
 # ------------------------------------------------------------------------------------------------- W>H: results
 
 
@@ -735,6 +743,7 @@ ToHead = (
     | Fetch
     | Recalled
     | Unpinned
+    | AwaitEnd
     | Done
     | Revoked
     | ActorReady

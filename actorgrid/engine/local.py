@@ -19,7 +19,7 @@ from actorgrid.engine.definitions import FunctionDefinition, MethodOptions, Task
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.protocol import Returns
 from actorgrid.engine.refs import ActorRef, ObjectRef
-from actorgrid.engine.serialize import INLINE_LIMIT, Pickled, dumps
+from actorgrid.engine.serialize import INLINE_LIMIT, NONE, Pickled, dumps
 from actorgrid.engine.waiting import WaitingEngine
 from actorgrid.engine.waits import PendingCalls, PendingTasks
 from actorgrid.exceptions import (
@@ -274,6 +274,23 @@ class CallingEngine(WaitingEngine):
             client.outbox.append(m.Put(oid, value))
             self.send(force=False)
         return ref
+
+    @protected
+    def end_of(self, process: int) -> ObjectRef[None]:
+        """See ``Engine``."""
+        client = self.client
+        with self.lock:
+            if client.dead is not None:
+                raise client.dead
+            oid = client.take_ids(1)
+            ref: ObjectRef[None] = ObjectRef(client.promise(oid))
+            client.outbox.append(m.AwaitEnd(oid, process, m.Value(m.Status.OK, NONE)))
+            self.send(force=True)
+        return ref
+
+    def process(self) -> int:
+        """See ``Engine``."""
+        return self.client.number
 
 
 def in_event_loop() -> bool:

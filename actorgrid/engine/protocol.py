@@ -73,6 +73,12 @@ class Engine(Protocol):
     def value(self, ref: ObjectRef[Any]) -> Any:
         """Return the value of an object that exists, or raise its error; never blocks for the object to be made."""
 
+    def process(self) -> int:
+        """Return the number of this process; no other process of the grid ever has the same."""
+
+    def end_of(self, process: int) -> ObjectRef[None]:
+        """Return a reference to an object that comes to exist when the process of this number has ended."""
+
     def explain(self, ref: ObjectRef[Any]) -> list[str]:
         """Return what an object waits for: a sentence for each call, from its own to what all wait for in the end."""
 

@@ -11,14 +11,27 @@ if TYPE_CHECKING:
 
     from actorgrid.util import queue
     from actorgrid.util.actor_pool import ActorPool
+    from actorgrid.util.coordination import Barrier, Event, Lock, Semaphore, Variable
     from actorgrid.util.names import list_named_actors
     from actorgrid.util.unordered import as_completed, map_unordered
 
-__all__ = ["ActorPool", "as_completed", "list_named_actors", "map_unordered", "queue"]
+__all__ = [
+    "ActorPool",
+    "Barrier",
+    "Event",
+    "Lock",
+    "Semaphore",
+    "Variable",
+    "as_completed",
+    "list_named_actors",
+    "map_unordered",
+    "queue",
+]
 
 #: Module -> the public names that it defines.
 _HOMES = {
     "actor_pool": ("ActorPool",),
+    "coordination": ("Barrier", "Event", "Lock", "Semaphore", "Variable"),
     "names": ("list_named_actors",),
     "unordered": ("as_completed", "map_unordered"),
 }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, overload
+from typing import Final, Literal, overload
 
 from actorgrid.engine.current import current
+
+#: The actor behind ``coordination``, which nobody has named.
+KEEPER: Final = "_actorgrid_keeper"
 
 
 @overload
@@ -17,7 +20,7 @@ def list_named_actors(all_namespaces: bool = False) -> list[str] | list[dict[str
     With ``all_namespaces`` return ``{"name": …, "namespace": …}`` of those of every namespace.
     """
     engine = current()
-    names = engine.named_actors()
+    names = [(namespace, name) for namespace, name in engine.named_actors() if name != KEEPER]
     if all_namespaces:
         return [{"name": name, "namespace": namespace} for namespace, name in names]
     here = engine.context().namespace

@@ -149,6 +149,12 @@ class FakeEngine:
             raise ValueError(f"Failed to look up actor with name '{name}'") from None
         return ActorRef(self.entries[ident], weak=True), class_name, methods, ()
 
+    def process(self) -> int:
+        return 1
+
+    def end_of(self, process: int) -> ObjectRef[None]:
+        raise AssertionError(process)
+
     def named_actors(self) -> list[tuple[str, str]]:
         return list(self.names)
 

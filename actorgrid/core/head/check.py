@@ -121,7 +121,8 @@ def check_objects(head: Head) -> None:
     for ident, held in head.objects.table.items():
         if not isinstance(held, Object):
             continue
-        _require(head, (held.task is None) == (held.value is not None), ident, "neither promised nor stored, or both")
+        stored = held.value is not None or head.vigils.makes(ident)
+        _require(head, (held.task is None) == stored, ident, "neither promised nor stored, or both")
         _require(head, bool(holders(held)) or held.pins > 0, ident, "an object that nobody wants")
         if held.task is not None:
             _require(head, held.task.message.task in head.tasks.table, ident, "promised by a task that is over")

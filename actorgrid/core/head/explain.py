@@ -29,7 +29,8 @@ def explain(head: Head, oid: int) -> list[str]:
         return ["the object is gone: no counted reference to it is left"]
     if held.value is not None:
         return ["the object exists" if held.value.status is Status.OK else "the object exists: it is an error"]
-    assert held.task is not None
+    if held.task is None:
+        return ["the object will exist when a process has ended"]
     told: dict[Task, str] = {}
     ahead = [held.task]
     while ahead and len(told) < DEEPEST:

@@ -49,6 +49,7 @@ from actorgrid.core.head.room import Room
 from actorgrid.core.head.spilling import Spilling
 from actorgrid.core.head.stage import Stage
 from actorgrid.core.head.tasks import Tasks, step
+from actorgrid.core.head.vigils import Vigils
 from actorgrid.core.head.waits import Waits
 from actorgrid.core.head.workers import Workers
 from actorgrid.core.messages import Failure, FailureKind, Query, Status, Value
@@ -113,6 +114,7 @@ class Head:
         self.waits = Waits(self)
         self.journals = Journals(self)
         self.pressure = Pressure(self)
+        self.vigils = Vigils(self)
         self.library = Library(self)
         self.objects = Objects(self)
         self.memory = Memory(self, config.store_budget)
@@ -149,6 +151,7 @@ class Head:
             m.Fetch: self.spilling.fetch,
             m.Recalled: self.spilling.recalled,
             m.Unpinned: self.spilling.unpinned,
+            m.AwaitEnd: self.vigils.keep,
             m.Forget: self.library.forget,
             m.Environment: self.library.set_environment,
             m.Bye: self._bye,
@@ -206,7 +209,7 @@ class Head:
 
     @staticmethod
     def _known(peer: Peer, message: Any) -> bool:
-        if isinstance(message, messages.Put):
+        if isinstance(message, messages.Put | messages.AwaitEnd):
             return message.oid <= peer.last_id
         if isinstance(message, messages.Spec):
             return message.spec in peer.specs
@@ -268,6 +271,7 @@ class Head:
         self.objects.drop_client(peer)
         self.memory.drop_client(peer)
         self.library.drop_client(peer)
+        self.vigils.over(number)
 
     def tell(self, message: object) -> None:
         """Send ``message`` to every driver."""

@@ -202,19 +202,18 @@ class Objects:
         """Nobody refers to it any more. Invariant: not held.holder and not held.pins."""
         if isinstance(held, Object):
             del self.table[held.ident]
-            if held.task is None:
-                self._free(held)
+            if held.value is not None:
+                self._free(held, held.value)
             # else: still to be made, and nobody will look: the promise goes, the task goes on. (Tasks that waited for
             # it and are over may still be in ``waiters``; one that is not over would pin it.)
         elif isinstance(held, Actor):
             self.head.actors.unheld(held)
 
-    def _free(self, gone: Object) -> None:
-        assert gone.value is not None
+    def _free(self, gone: Object, value: Value) -> None:
         if self._freeing is not None:
-            self._freeing.append((gone.value, gone.place))
+            self._freeing.append((value, gone.place))
             return
-        self._freeing = [(gone.value, gone.place)]
+        self._freeing = [(value, gone.place)]
         try:
             while self._freeing:
                 value, place = self._freeing.pop()

@@ -1,0 +1,354 @@
+"""Locks, semaphores, events, variables and barriers by name."""
+
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
+from __future__ import annotations
+
+import asyncio
+from threading import BrokenBarrierError
+from typing import Any
+
+import pytest
+
+import actorgrid as ag
+from actorgrid.engine.current import current
+from actorgrid.exceptions import ActorDiedError
+from actorgrid.util import Barrier, Event, Lock, Semaphore, Variable, list_named_actors
+from tests.contract.tools import DEADLINE, Gate, kill_this_process
+
+np = pytest.importorskip("numpy")
+
+pytestmark = pytest.mark.usefixtures("grid")
+
+
+def get(ref: Any) -> Any:
+    return ag.get(ref, timeout=DEADLINE)
+
+
+@ag.remote(num_cpus=0)
+class Process:
+    """Does what it is told, in a process of its own."""
+
+    def do(self, function: Any, *args: Any) -> Any:
+        return function(*args)
+
+    def die(self) -> None:
+        kill_this_process()
+
+
+def elsewhere(function: Any, *args: Any) -> Any:
+    """Call a function in another process, which stays."""
+    process = Process.remote()
+    kept.append(process)
+    return get(process.do.remote(function, *args))
+
+
+kept: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def none_kept() -> Any:
+    yield
+    kept.clear()
+
+
+class TestLock:
+    """One at a time."""
+
+    def test_is_had_by_one(self) -> None:
+        lock = Lock("one")
+        assert lock.acquire()
+        assert lock.locked()
+        assert elsewhere(lambda: Lock("one").acquire(blocking=False)) is False
+        lock.release()
+        assert elsewhere(lambda: Lock("one").acquire(timeout=5)) is True
+
+    def test_who_waits_gets_it_when_it_is_released(self) -> None:
+        gate = Gate.remote()
+        lock = Lock("waited for")
+        lock.acquire()
+
+        @ag.remote(num_cpus=0)
+        def wait_for(gate: Any) -> bool:
+            ag.get(gate.arrive.remote())
+            with Lock("waited for") as had:
+                return not had.abandoned
+
+        ref = wait_for.remote(gate)
+        get(gate.arrivals.remote(1))
+        assert ag.wait([ref], timeout=0.05)[0] == []
+        lock.release()
+        assert get(ref)
+
+    def test_nothing_is_counted_twice_under_it(self) -> None:
+        @ag.remote(num_cpus=0)
+        class Cell:
+            def __init__(self) -> None:
+                self.value = 0
+
+            def get(self) -> int:
+                return self.value
+
+            def set(self, value: int) -> None:
+                self.value = value
+
+        @ag.remote(num_cpus=0)
+        def add(cell: Any) -> None:
+            with Lock("the cell"):
+                ag.get(cell.set.remote(ag.get(cell.get.remote()) + 1))
+
+        cell = Cell.remote()
+        get([add.remote(cell) for _ in range(8)])
+        assert get(cell.get.remote()) == 8
+
+    def test_what_a_dead_process_held_is_released_and_the_next_one_learns_it(self) -> None:
+        holder = Process.remote()
+        get(holder.do.remote(lambda: Lock("left behind").acquire()))
+        lock = Lock("left behind")
+        assert not lock.acquire(blocking=False)
+        dying = holder.die.remote()
+        assert lock.acquire(timeout=DEADLINE)
+        assert lock.abandoned
+        with pytest.raises(ActorDiedError):
+            get(dying)
+        lock.release()
+        assert lock.acquire()
+        assert not lock.abandoned
+
+    def test_token_grows_from_holder_to_holder(self) -> None:
+        lock = Lock("tokens")
+        tokens = []
+        for _ in range(3):
+            with lock:
+                tokens.append(lock.token)
+        assert tokens == sorted(set(tokens))
+        assert elsewhere(lambda: Lock("tokens").acquire()) is True
+        assert Lock("tokens").token == 0
+
+    def test_one_that_dies_while_it_waits_gets_nothing(self) -> None:
+        lock = Lock("never had")
+        lock.acquire()
+        waiting = Process.remote()
+        ref = waiting.do.remote(lambda: Lock("never had").acquire())
+        get(ag.remote(num_cpus=0)(lambda: None).remote())
+        ag.kill(waiting)
+        with pytest.raises(ActorDiedError):
+            get(ref)
+        lock.release()
+        assert lock.acquire(timeout=DEADLINE)
+
+    def test_waiting_ends_in_time(self) -> None:
+        lock = Lock("held")
+        lock.acquire()
+        other = Lock("held")
+        assert other.acquire(timeout=0.02) is False
+        lock.release()
+        assert other.acquire(blocking=False)
+
+    def test_it_is_sent_and_needs_no_name(self) -> None:
+        lock = Lock()
+        lock.acquire()
+        assert elsewhere(lambda lock: lock.acquire(blocking=False), lock) is False
+
+    def test_only_the_holder_releases_it(self) -> None:
+        lock = Lock("mine")
+        lock.acquire()
+        with pytest.raises(RuntimeError, match="does not hold it"):
+            elsewhere(lambda: Lock("mine").release())
+        lock.release()
+        with pytest.raises(RuntimeError, match="does not hold it"):
+            lock.release()
+
+    def test_in_an_event_loop(self) -> None:
+        async def both() -> list[bool]:
+            async with Lock("async") as lock:
+                held = await lock.acquire_async(blocking=False)
+            return [held, await Lock("async").acquire_async()]
+
+        assert asyncio.run(both()) == [False, True]
+
+    def test_a_task_that_waits_for_it_lends_its_cpu(self) -> None:
+        lock = Lock("scarce")
+        lock.acquire()
+
+        @ag.remote
+        def wait_for() -> bool:
+            return Lock("scarce").acquire()
+
+        @ag.remote
+        def one() -> int:
+            return 1
+
+        refs = [wait_for.remote() for _ in range(2)]  # as many as there are CPUs
+        assert get([one.remote() for _ in range(4)]) == [1] * 4
+        lock.release()
+        assert get(ag.wait(refs)[0]) == [True]
+
+
+class TestSemaphore:
+    """So many at a time."""
+
+    def test_gives_so_many(self) -> None:
+        permits = Semaphore(2, "two")
+        assert [permits.acquire(), permits.acquire(), permits.acquire(blocking=False)] == [True, True, False]
+        assert permits.get_value() == 0
+        permits.release()
+        assert elsewhere(lambda: Semaphore(2, "two").acquire()) is True
+
+    def test_all_must_say_the_same_number(self) -> None:
+        Semaphore(2, "two").acquire()
+        with pytest.raises(ValueError, match="has 2 permits, not 3"):
+            Semaphore(3, "two").acquire()
+
+    def test_dead_holder_gives_back_all_it_had(self) -> None:
+        holder = Process.remote()
+        get(holder.do.remote(lambda: [Semaphore(3, "three").acquire() for _ in range(3)]))
+        holder.die.remote()
+        permits = Semaphore(3, "three")
+        assert [permits.acquire(timeout=DEADLINE) for _ in range(3)] == [True] * 3
+
+
+class TestEvent:
+    """A flag."""
+
+    def test_waiting_ends_when_it_is_set(self) -> None:
+        event = Event("go")
+        assert not event.is_set()
+
+        @ag.remote(num_cpus=0)
+        def wait_for() -> bool:
+            return Event("go").wait()
+
+        refs = [wait_for.remote() for _ in range(3)]
+        event.set()
+        assert get(refs) == [True] * 3
+        assert event.wait(timeout=0)
+        event.clear()
+        assert not event.is_set()
+        assert event.wait(timeout=0.02) is False
+
+    def test_in_an_event_loop(self) -> None:
+        async def both() -> bool:
+            waiting = asyncio.ensure_future(Event("a").wait_async())
+            Event("a").set()
+            return await waiting
+
+        assert asyncio.run(both())
+
+
+class TestVariable:
+    """A value."""
+
+    def test_is_what_was_set_last_wherever_it_is_read(self) -> None:
+        variable: Variable[Any] = Variable("v")
+        variable.set({"a": 1})
+        elsewhere(lambda: Variable[Any]("v").set({"a": 2}))
+        assert variable.get() == {"a": 2}
+
+    def test_reading_waits_for_the_first_value(self) -> None:
+        @ag.remote(num_cpus=0)
+        def read() -> Any:
+            return Variable("later").get()
+
+        ref = read.remote()
+        Variable[Any]("later").set(3)
+        assert get(ref) == 3
+
+    def test_no_value_in_time_is_a_timeout(self) -> None:
+        with pytest.raises(TimeoutError, match=r"'never' has no value within 0\.02 s"):
+            Variable("never").get(timeout=0.02)
+
+    def test_holds_references_and_arrays(self) -> None:
+        variable: Variable[Any] = Variable("large")
+        variable.set((ag.put(7), np.ones(100_000)))
+        ref, array = elsewhere(lambda: Variable("large").get())
+        assert get(ref) == 7
+        assert array.sum() == 100_000
+
+    def test_delete_forgets_the_value(self) -> None:
+        variable: Variable[Any] = Variable("gone")
+        variable.set(None)
+        assert variable.get() is None
+        variable.delete()
+        with pytest.raises(TimeoutError):
+            variable.get(timeout=0.02)
+
+
+class TestBarrier:
+    """Where all wait for one another."""
+
+    def test_lets_go_when_all_have_come_again_and_again(self) -> None:
+        @ag.remote(num_cpus=0)
+        def meet() -> list[int]:
+            return [Barrier("three", 3).wait() for _ in range(2)]
+
+        rounds = get([meet.remote() for _ in range(3)])
+        assert [sorted(places) for places in zip(*rounds, strict=True)] == [[0, 1, 2], [0, 1, 2]]
+
+    def test_is_broken_by_one_that_does_not_come(self) -> None:
+        barrier = Barrier("two")
+        with pytest.raises(BrokenBarrierError):
+            barrier.wait(timeout=0.02)
+        assert barrier.broken
+        with pytest.raises(BrokenBarrierError):
+            elsewhere(lambda: Barrier("two").wait())
+        barrier.reset()
+        assert not barrier.broken
+
+    def test_is_broken_by_one_that_dies_there(self) -> None:
+        dying = Process.remote()
+        ref = dying.do.remote(lambda: Barrier("fatal", 3).wait())
+        other = Process.remote()
+        waiting = other.do.remote(lambda: Barrier("fatal", 3).wait())
+        barrier = Barrier("fatal", 3)
+        while barrier.n_waiting < 2:
+            pass
+        ag.kill(dying)
+        with pytest.raises(BrokenBarrierError):
+            get(waiting)
+        with pytest.raises(ActorDiedError):
+            get(ref)
+
+    def test_abort_ends_every_wait(self) -> None:
+        waiting = Process.remote()
+        ref = waiting.do.remote(lambda: Barrier("aborted").wait())
+        barrier = Barrier("aborted")
+        while not barrier.n_waiting:
+            pass
+        barrier.abort()
+        with pytest.raises(BrokenBarrierError):
+            get(ref)
+
+
+def test_many_may_wait_and_a_release_still_gets_through() -> None:
+    lock = Lock("crowd")
+    lock.acquire()
+    keeper = lock._keeper  # what a thousand processes would do
+    refs = [keeper.acquire.remote("lock:crowd", 1, current().process(), None) for _ in range(1500)]
+    for count in range(5):
+        lock.release()
+        assert get(refs[count])[0]
+
+
+def test_namespaces_keep_names_apart() -> None:
+    Lock("a").acquire()
+    assert list_named_actors() == []
+
+
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        (lambda: Lock(3), TypeError),  # type: ignore[arg-type]
+        (lambda: Semaphore(0), ValueError),
+        (lambda: Semaphore("2"), TypeError),  # type: ignore[arg-type]
+        (lambda: Barrier("b", 0), ValueError),
+        (lambda: Lock().acquire(timeout=-1), ValueError),
+        (lambda: Lock().acquire(timeout="1"), TypeError),  # type: ignore[arg-type]
+        (lambda: Lock().acquire(blocking=False, timeout=1), ValueError),
+        (lambda: Event().wait(timeout=float("nan")), ValueError),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_the_call(make: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        make()

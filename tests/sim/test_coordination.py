@@ -1,0 +1,104 @@
+"""Locks by name under many orders and deaths."""
+
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import actorgrid as ag
+from actorgrid import sim
+from actorgrid.util import Lock
+
+pytestmark = pytest.mark.search
+
+
+@ag.remote(num_cpus=0)
+class Pair:
+    """Two numbers that are equal unless somebody has died between two steps. It minds tokens, if it gets any."""
+
+    def __init__(self) -> None:
+        self.values = [0, 0]
+        self.token = 0
+
+    def get(self) -> list[int]:
+        return self.values
+
+    def set(self, index: int, value: int, token: int) -> None:
+        if token >= self.token:
+            self.token = token
+            self.values[index] = value
+
+
+def step(pair: Any, token: int) -> None:
+    """Count both numbers up, one after the other."""
+    for index in range(2):
+        value = ag.get(pair.get.remote())[index]
+        ag.get(pair.set.remote(index, value + 1, token))
+
+
+@ag.remote(num_cpus=0, max_retries=0)
+def count(pair: Any, *, careful: bool, tokens: bool) -> None:
+    with Lock("pair") as lock:
+        token = lock.token if tokens else 0
+        if lock.abandoned and careful:  # the one before has left it half done, perhaps
+            ag.get(pair.set.remote(0, ag.get(pair.get.remote())[0], token))  # from here on the dead one comes too late
+            values = ag.get(pair.get.remote())
+            ag.get([pair.set.remote(index, max(values), token) for index in range(2)])
+        step(pair, token)
+
+
+@ag.remote(num_cpus=0)
+def count_without(pair: Any) -> None:
+    step(pair, 0)
+
+
+def with_locks() -> None:
+    pair = Pair.remote()
+    ag.get([count.remote(pair, careful=True, tokens=False) for _ in range(2)])
+    assert ag.get(pair.get.remote()) == [2, 2]
+
+
+def without_locks() -> None:
+    pair = Pair.remote()
+    ag.get([count_without.remote(pair) for _ in range(2)])
+    assert ag.get(pair.get.remote()) == [2, 2]
+
+
+def with_deaths(*, careful: bool, tokens: bool) -> None:
+    pair = Pair.remote()
+    ag.wait([count.remote(pair, careful=careful, tokens=tokens) for _ in range(2)], num_returns=2)
+    with Lock("pair") as lock:
+        if lock.abandoned:
+            return
+        values = ag.get(pair.get.remote())
+        assert values[0] == values[1], values
+
+
+#: Of tasks alone: the pair and the keeper live.
+DEATHS = sim.Faults(kill=1, actors=False)
+
+
+def test_nothing_is_counted_twice_under_a_lock() -> None:
+    found = sim.explore(with_locks, runs=200)
+    assert not found.failures, found.failures[0].report
+
+
+def test_without_it_something_is() -> None:
+    assert sim.explore(without_locks, runs=200).failures
+
+
+def test_who_minds_that_a_holder_has_died_finds_no_half_done_work() -> None:
+    found = sim.explore(with_deaths, careful=True, tokens=True, runs=200, faults=DEATHS)
+    assert not found.failures, found.failures[0].report
+
+
+def test_who_does_not_mind_finds_some() -> None:
+    assert sim.explore(with_deaths, careful=False, tokens=True, runs=300, faults=DEATHS).failures
+
+
+def test_without_tokens_what_the_dead_have_set_in_motion_comes_too_late() -> None:
+    assert sim.explore(with_deaths, careful=True, tokens=False, runs=1000, faults=DEATHS).failures
