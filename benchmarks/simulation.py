@@ -14,6 +14,7 @@ import random
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -155,32 +156,36 @@ def verdict(hunts: list[Hunt]) -> None:
 
 def flaky(cases: int) -> None:
     """How often Hypothesis finds that a test case does not draw what it drew before."""
-    from hypothesis import HealthCheck, Phase, given, settings
-    from hypothesis import strategies as st
     from hypothesis.errors import Flaky
 
     animals = [animal for animal in ZOO if not animal.slow]
-    found = run = 0
+    found, run = 0, [0]
     for animal in animals:
-
-        @settings(
-            deadline=None, database=None, max_examples=max(1, cases // len(animals)),
-            suppress_health_check=list(HealthCheck), phases=[Phase.generate],
-        )  # fmt: skip
-        @given(st.booleans())
-        def case(flag: bool, animal: Animal = animal) -> None:
-            nonlocal run
-            del flag
-            run += 1
-            with contextlib.suppress(Exception), sim.world(faults=animal.faults):
-                animal.buggy(*animal.args)
-
         try:
-            case()
+            drawn(animal, max(1, cases // len(animals)), run)()
         except Flaky as error:
             found += 1
             print(f"{animal}: {error}")
-    print(f"flaky reports of Hypothesis:                  {found} in {run} cases   (asked: 0 in 100,000)")
+    print(f"flaky reports of Hypothesis:                  {found} in {run[0]} cases   (asked: 0 in 100,000)")
+
+
+def drawn(animal: Animal, cases: int, run: list[int]) -> Callable[[], None]:
+    """Return a Hypothesis test of ``animal``; ``run[0]`` counts its cases."""
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import strategies as st
+
+    @settings(
+        deadline=None, database=None, max_examples=cases, suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+    )  # fmt: skip
+    @given(st.booleans())
+    def case(flag: bool) -> None:
+        del flag
+        run[0] += 1
+        with contextlib.suppress(Exception), sim.world(faults=animal.faults):
+            animal.buggy(*animal.args)
+
+    return case
 
 
 def replays(seeds: int) -> None:
