@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from actorgrid.util import queue
     from actorgrid.util.actor_pool import ActorPool
     from actorgrid.util.coordination import Barrier, Event, Lock, Semaphore, Variable
+    from actorgrid.util.executor import ActorGridExecutor
     from actorgrid.util.names import list_named_actors
     from actorgrid.util.unordered import as_completed, map_unordered
 
 __all__ = [
+    "ActorGridExecutor",
     "ActorPool",
     "Barrier",
     "Event",
@@ -32,6 +34,7 @@ __all__ = [
 _HOMES = {
     "actor_pool": ("ActorPool",),
     "coordination": ("Barrier", "Event", "Lock", "Semaphore", "Variable"),
+    "executor": ("ActorGridExecutor",),
     "names": ("list_named_actors",),
     "unordered": ("as_completed", "map_unordered"),
 }

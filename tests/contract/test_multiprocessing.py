@@ -1,0 +1,217 @@
+"""The pool: what programs that use ``multiprocessing.Pool`` expect."""
+
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
+from __future__ import annotations
+
+import multiprocessing
+import operator
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import actorgrid as ag
+from actorgrid.engine.current import current
+from actorgrid.exceptions import WorkerCrashedError
+from actorgrid.util.multiprocessing import Pool, TimeoutError  # noqa: A004  # what programs catch
+from tests.contract.tools import DEADLINE, Gate, count_run, kill_this_process, runs
+
+pytestmark = pytest.mark.usefixtures("grid")
+
+FREE = {"num_cpus": 0}
+
+
+@pytest.fixture
+def pool() -> Iterator[Pool]:
+    with Pool(2, ray_remote_args=FREE) as made:
+        yield made
+
+
+def square(value: int) -> int:
+    return value * value
+
+
+def add(one: int, other: int = 0, *, more: int = 0) -> int:
+    return one + other + more
+
+
+def held(gate: Any, value: int = 1) -> int:
+    ag.get(gate.pass_through.remote(value))
+    return value
+
+
+def test_apply(pool: Pool) -> None:
+    assert pool.apply(add, (1, 2), {"more": 3}) == 6
+
+
+def test_apply_async(pool: Pool) -> None:
+    result = pool.apply_async(add, (1,))
+    assert result.get(DEADLINE) == 1
+    assert result.ready()
+    assert result.successful()
+
+
+@pytest.mark.parametrize("chunksize", [None, 1, 3])
+def test_map(pool: Pool, chunksize: int | None) -> None:
+    assert pool.map(square, range(10), chunksize) == [n * n for n in range(10)]
+
+
+def test_map_of_nothing(pool: Pool) -> None:
+    assert pool.map(square, []) == []
+
+
+def test_starmap(pool: Pool) -> None:
+    assert pool.starmap(add, [(1, 2), (3,), (4, 5)]) == [3, 3, 9]
+    assert pool.starmap_async(operator.mul, [(2, 3)]).get(DEADLINE) == [6]
+
+
+def test_imap_is_in_order_and_imap_unordered_has_all(pool: Pool) -> None:
+    assert list(pool.imap(square, range(20))) == [n * n for n in range(20)]
+    assert list(pool.imap(square, range(20), chunksize=6)) == [n * n for n in range(20)]
+    assert sorted(pool.imap_unordered(square, range(20), chunksize=3)) == [n * n for n in range(20)]
+
+
+def test_imap_takes_items_as_results_are_read(pool: Pool) -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for value in range(1000):
+            taken.append(value)
+            yield value
+
+    results = pool.imap(square, items())
+    assert [next(results) for _ in range(3)] == [0, 1, 4]
+    assert len(taken) < 20
+
+
+def test_result_that_does_not_come_in_time_can_be_asked_for_again(pool: Pool) -> None:
+    gate = Gate.remote()
+    results = pool.imap(held, [gate])
+    with pytest.raises(multiprocessing.TimeoutError):
+        results.next(timeout=0.05)
+    single = pool.apply_async(held, (gate,))
+    with pytest.raises(TimeoutError):
+        single.get(timeout=0.05)
+    with pytest.raises(ValueError, match="not ready"):
+        single.successful()
+    ag.get(gate.open.remote())
+    assert results.next(timeout=DEADLINE) == 1
+    assert single.get(DEADLINE) == 1
+
+
+def test_unordered_gives_what_is_ready(pool: Pool) -> None:
+    gate = Gate.remote()
+    results = pool.imap_unordered(lambda value: held(gate) if value == 0 else value, [0, 5])
+    assert results.next(timeout=DEADLINE) == 5
+    ag.get(gate.open.remote())
+    assert results.next(timeout=DEADLINE) == 1
+    with pytest.raises(StopIteration):
+        results.next()
+
+
+def test_errors_are_raised_where_the_result_is_asked_for(pool: Pool) -> None:
+    with pytest.raises(ZeroDivisionError):
+        pool.map(lambda value: 1 // value, [1, 0, 2])
+    results = pool.imap(lambda value: 1 // value, [1, 0, 1])
+    assert next(results) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+    assert next(results) == 1
+    failed = pool.apply_async(square, ("x",))
+    failed.wait(DEADLINE)
+    assert not failed.successful()
+
+
+def test_callbacks_get_what_comes_of_it(pool: Pool) -> None:
+    got: list[Any] = []
+    pool.map_async(square, [1, 2], callback=got.append).get(DEADLINE)
+    failed = pool.apply_async(square, ("x",), callback=got.append, error_callback=lambda e: got.append(type(e)))
+    failed.wait(DEADLINE)
+    assert got[0] == [1, 4]
+    assert issubclass(got[1], TypeError)
+
+
+def test_callback_that_raises_does_not_keep_the_result_back(pool: Pool, caplog: pytest.LogCaptureFixture) -> None:
+    result = pool.apply_async(square, (2,), callback=lambda _: operator.truediv(1, 0))
+    assert result.get(DEADLINE) == 4
+    caplog.clear()
+
+
+def test_initializer_runs_once_in_each_process_before_its_first_call(tmp_path: Path) -> None:
+    def prepare(name: str) -> None:
+        count_run(tmp_path / f"{name}{current().process()}")
+
+    with Pool(2, prepare, ("in",), ray_remote_args=FREE) as pool:
+        used = set(pool.map(lambda _: current().process(), range(12), chunksize=1))
+    assert {path.name for path in tmp_path.iterdir()} == {f"in{process}" for process in used}
+    assert all(runs(path) == 1 for path in tmp_path.iterdir())
+
+
+def test_process_is_replaced_after_so_many_chunks() -> None:
+    with Pool(1, maxtasksperchild=1, ray_remote_args=FREE) as pool:
+        processes = [pool.apply(lambda: current().process()) for _ in range(3)]
+    assert len(set(processes)) == 3
+
+
+def test_dead_process_costs_only_its_chunk() -> None:
+    with Pool(2, ray_remote_args={**FREE, "max_retries": 0}) as pool:
+        with pytest.raises(WorkerCrashedError):
+            pool.apply(kill_this_process)
+        assert pool.map(square, range(4)) == [0, 1, 4, 9]
+
+
+def test_no_more_chunks_than_processes_run_at_once(pool: Pool) -> None:
+    gate = Gate.remote()
+    result = pool.map_async(lambda value: held(gate, value), range(6), chunksize=1)
+    ag.get(gate.arrivals.remote(2))
+    assert len(ag.get(gate.arrivals.remote(0))) == 2
+    ag.get(gate.open.remote())
+    assert result.get(DEADLINE) == list(range(6))
+
+
+def test_closed_pool_takes_no_more_and_is_joined() -> None:
+    pool = Pool(2, ray_remote_args=FREE)
+    result = pool.map_async(square, range(4))
+    with pytest.raises(ValueError, match="still running"):
+        pool.join()
+    pool.close()
+    with pytest.raises(ValueError, match="not running"):
+        pool.map(square, [1])
+    pool.join()
+    assert result.get(DEADLINE) == [0, 1, 4, 9]
+
+
+def test_terminate_ends_what_is_not_over() -> None:
+    gate = Gate.remote()
+    with Pool(1, ray_remote_args=FREE) as pool:
+        results = [pool.apply_async(held, (gate,)) for _ in range(3)]
+        ag.get(gate.arrivals.remote(1))
+    pool.join()
+    for result in results:
+        with pytest.raises(RuntimeError, match="terminated"):
+            result.get(DEADLINE)
+    ag.get(gate.open.remote())
+
+
+def test_pool_has_as_many_processes_as_the_grid_has_cpus() -> None:
+    gate = Gate.remote()
+    with Pool(ray_remote_args=FREE) as pool:
+        result = pool.map_async(lambda value: held(gate, value), range(6), chunksize=1)
+        ag.get(gate.arrivals.remote(2))
+        assert len(ag.get(gate.arrivals.remote(0))) == 2  # CPUs
+        ag.get(gate.open.remote())
+        result.get(DEADLINE)
+
+
+@pytest.mark.parametrize("bad", [{"processes": 0}, {"maxtasksperchild": 0}])
+def test_numbers_that_make_no_sense_are_refused(bad: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        Pool(**bad)  # type: ignore[arg-type]
+
+
+def test_initializer_that_cannot_be_called_is_refused() -> None:
+    with pytest.raises(TypeError, match="callable"):
+        Pool(1, 3)  # type: ignore[arg-type]
