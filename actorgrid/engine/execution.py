@@ -22,7 +22,8 @@ from actorgrid.wire.errors import pack_exception
 if TYPE_CHECKING:
     from actorgrid.engine.worker_side import WorkerSide
 
-_NONE_VALUE = Value(Status.OK, NONE)
+#: The value of a call that has nothing to say.
+NONE_VALUE = Value(Status.OK, NONE)
 _NOTHING: tuple[tuple[()], dict[str, Any]] = ((), {})
 
 
@@ -55,10 +56,13 @@ def argument(engine: WorkerSide, value: Value, oid: int) -> Any:
 
 
 def results(engine: WorkerSide, running: Running, result: Any) -> tuple[Value, ...]:
-    """Return the values of a call that returned ``result``."""
+    """Return the values of a call that returned ``result``; those of a generator are its result already."""
+    if running.spec.yields:
+        values: tuple[Value, ...] = result
+        return values
     count = running.spec.num_returns
     if count == 1:
-        return (_NONE_VALUE,) if result is None else (engine.store_result(result, running.spec.name),)
+        return (NONE_VALUE,) if result is None else (engine.store_result(result, running.spec.name),)
     if count == 0:
         return ()
     items = list(result) if isinstance(result, Iterable) else [result]
@@ -74,8 +78,10 @@ def failure(running: Running, error: BaseException) -> tuple[Value, ...]:
     if isinstance(error, ObjectStoreFullError):
         text = f"{name}: {error}"
         return (Value(Status.FAILURE, encode_failure(Failure(FailureKind.STORE_FULL, text, name=name))),) * count
-    data = pack_exception(error, name, os.getpid())
-    return (Value(Status.ERROR, data),) * count
+    value = Value(Status.ERROR, pack_exception(error, name, os.getpid()))
+    if running.outflow is not None:  # it is the last item; the stream itself has come to its end
+        return NONE_VALUE, value
+    return (value,) * count
 
 
 def cancelled(running: Running) -> tuple[Value, ...]:

@@ -69,6 +69,7 @@ class ProcessEngine(LocalEngine):
         self._thread = threading.Thread(target=self._serve, name="actorgrid-reader", daemon=True)
         self._handlers: dict[type, Callable[[Any], None]] = {
             m.Ready: self.client.ready,
+            m.Item: self.client.item,
             m.Answer: self.client.answered,
             m.Segment: self._segment,
             m.Recall: self.recall,

@@ -3,6 +3,9 @@ those that are not needed. Checked, never run."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import actorgrid as ag
 
 
@@ -31,3 +34,19 @@ ag.kill(3)  # type: ignore[arg-type]
 ag.cancel(add)  # type: ignore[arg-type]
 ag.init(num_cpus="two")  # type: ignore[arg-type]
 _ = ag.no_such_name  # type: ignore[attr-defined]
+
+
+@ag.remote
+def numbers(most: int) -> Iterator[int]:
+    yield from range(most)
+
+
+@ag.remote
+def anything(value: int) -> Any:
+    return value
+
+
+anything.remote("x")  # type: ignore[call-overload]
+numbers.remote("x")  # type: ignore[call-overload]
+numbers.remote(numbers.remote(1))  # type: ignore[call-overload]
+word: str = ag.get(next(numbers.remote(1)))  # type: ignore[assignment]
