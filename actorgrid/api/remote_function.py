@@ -42,13 +42,13 @@ class TaskCaller(Generic[P, Out_co]):
     # Checked in full unless a reference stands for a value: mypy, pyright, ty and pyrefly agree on this form only. What
     # returns an iterator is a generator. ``Never`` is for what returns ``Any``: it would be taken for an iterator, too.
     @overload
-    def remote(self: TaskCaller[P, ObjectRef[Never]], *args: P.args, **kwargs: P.kwargs) -> Out_co: ...
+    def remote(self: TaskCaller[P, ObjectRef[Never]], *args: P.args, **kwargs: P.kwargs) -> Out_co: ...  # type: ignore[overload-overlap]  # the first counts
     @overload
     def remote(
         self: TaskCaller[P, ObjectRef[Iterator[T]]], *args: P.args, **kwargs: P.kwargs
     ) -> ObjectRefGenerator[T]: ...
     @overload
-    def remote(self, *args: P.args, **kwargs: P.kwargs) -> Out_co: ...
+    def remote(self, *args: P.args, **kwargs: P.kwargs) -> Out_co: ...  # type: ignore[overload-overlap]  # see above
     @overload
     def remote(self: TaskCaller[P, ObjectRef[Never]], a: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> Out_co: ...
     @overload

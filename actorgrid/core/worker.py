@@ -24,7 +24,7 @@ MOST_EARLY: Final = 1024
 class Running:
     """A call whose user code runs."""
 
-    __slots__ = ("cancelled", "children", "made", "outflow", "overdue", "run", "spec", "strayed")
+    __slots__ = ("cancelled", "children", "kept", "made", "outflow", "overdue", "run", "spec", "strayed")
 
     def __init__(self, run: Run, spec: Spec) -> None:
         self.run = run
@@ -38,6 +38,8 @@ class Running:
         self.cancelled = False
         #: It was cancelled because its time is over.
         self.overdue = False
+        #: What its result mentions: the host keeps that until the result is sent.
+        self.kept: object = None
         #: It is a generator whose items somebody reads (nobody does if it only brings its actor back to where it was).
         streams = spec.yields and not run.again and (spec.yields > 0 or spec.yields == UNBOUNDED)
         self.outflow = Outflow(spec.yields) if streams else None

@@ -148,6 +148,7 @@ async def _run_on_loop(engine: WorkerSide, running: Running, result: Any) -> Val
     is_async = isinstance(result, AsyncIterator)
     items: Any = result if is_async else _iterator(running, result)
     kept: deque[ObjectRef[Any]] = deque()
+    running.kept = kept
     index = 0
     try:
         while (item := await anext(items, _END) if is_async else next(items, _END)) is not _END:
@@ -223,6 +224,7 @@ class _Turn:
 def _dynamic(engine: WorkerSide, running: Running, items: Iterator[Any]) -> Values:
     """Store every item and return the list of their references; what is raised is the last of them (Ray's rule)."""
     kept: deque[ObjectRef[Any]] = deque()
+    running.kept = kept
     try:
         for item in items:
             kept.append(engine.put(item))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from actorgrid.core.head.records import Actor, Object, Task, Worker
+from actorgrid.core.head.waits import is_full
 from actorgrid.core.messages import YIELD, Blocked, Kind, Status
 from actorgrid.core.resources import amounts
 from actorgrid.core.states import ActorState, TaskState
@@ -43,7 +44,7 @@ def explain(head: Head, oid: int) -> list[str]:
 
 def _about(head: Head, task: Task) -> str:
     """Return what is to be said of one call, without its name."""
-    if task.waits is not None:
+    if task.waits is not None and (task.waits.call != YIELD or is_full(task)):  # else it has been told to go on
         return _waiting(head, task, task.waits)
     if task.state is TaskState.WAITING:
         need = head.waits.need(task)
