@@ -164,6 +164,8 @@ class Client:
         self.unpinned: deque[Entry] = deque()
         #: Streams that this process reads and that are not over, by the object that tells their end.
         self.streams: dict[int, Inflow] = {}
+        #: Streams of which the head does not know yet how much was taken.
+        self.untold: dict[Inflow, None] = {}
         #: Streams that went away and are not dismissed yet; the reference to their end is in ``dropped``, later.
         self.dismissed: deque[Inflow] = deque()
         self.outbox: list[Any] = []
@@ -271,10 +273,15 @@ class Client:
 
     # -- streams
 
-    def open(self, oid: int, *, bounded: bool) -> Inflow:
+    def open(self, oid: int, bound: int) -> Inflow:
         """Return the reader's end of a stream that a call of ours will make."""
-        stream = self.streams[oid] = Inflow(self, self.promise(oid), bounded=bounded)
+        stream = self.streams[oid] = Inflow(self, self.promise(oid), bound)
         return stream
+
+    def rest(self) -> None:
+        """This process is about to wait for something: say what was taken."""
+        while self.untold:
+            next(iter(self.untold)).tell()
 
     def item(self, message: Item) -> None:
         """A stream has one item more."""
@@ -304,6 +311,7 @@ class Client:
     def dismiss(self, stream: Inflow, *, stop: bool) -> None:
         """Nobody here reads on. ``stop``: nor shall it go on."""
         self._leave(stream)
+        self.untold.pop(stream, None)
         if not stream.closed:
             stream.closed = True
             if stream.end.value is None and self.dead is None:

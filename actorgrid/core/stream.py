@@ -13,6 +13,8 @@ from actorgrid.core.messages import UNBOUNDED, Status, Taken, Value
 if TYPE_CHECKING:
     from actorgrid.core.client import Client, Entry, Waiter
 
+#: Below this bound each item that is taken counts at once; else half of the bound, while the reader does not rest.
+EXACT: Final = 8
 #: Stands for the value of an item that is on its way.
 _COMING: Final = Value(Status.OK)
 
@@ -23,17 +25,23 @@ class Inflow:
     Whoever waits for the next item, or for the end, waits for this as for an object (see ``core.client.Awaited``).
     """
 
-    __slots__ = ("bounded", "client", "closed", "end", "items", "known", "oid", "raised", "taken", "waiters")
+    __slots__ = (
+        "bounded", "client", "closed", "end", "items", "known", "oid", "raised", "step", "taken", "told", "waiters",
+    )  # fmt: skip
 
-    def __init__(self, client: Client, end: Entry, *, bounded: bool) -> None:
+    # Invariant: (self in self.client.untold) == (self.bounded and self.told < self.taken)
+
+    def __init__(self, client: Client, end: Entry, bound: int) -> None:
         self.client = client
         self.end = end
         self.oid = end.oid
         #: Items in their order. Each holds one reference to its entry, which goes to whoever takes it.
         self.items: deque[Entry] = deque()
-        self.taken = 0
+        #: How many were taken, and how many of them the head knows of; how many it is told of at once.
+        self.taken = self.told = 0
+        self.step = 1 if bound < EXACT else bound // 2
         #: Its generator may have to wait until items are taken.
-        self.bounded = bounded
+        self.bounded = bound > 0
         #: It was dismissed: nothing more is read.
         self.closed = False
         #: The error that ended it has been handed out.
@@ -85,7 +93,10 @@ class Inflow:
             entry = self.items.popleft()
             self.taken += 1
             if self.bounded:
-                self._say(self.taken)
+                if self.taken - self.told >= self.step:
+                    self.tell()
+                else:
+                    self.client.untold[self] = None
             return entry
         if self.over or self.end.value is None:
             return None
@@ -102,21 +113,28 @@ class Inflow:
     def lift(self) -> None:
         """Let it run ahead: its end is waited for."""
         if self.bounded:
-            self.bounded = False
-            self._say(UNBOUNDED)
+            self._unbind()
+            self.client.outbox.append(Taken(self.oid, UNBOUNDED))
 
-    def _say(self, count: int) -> None:
+    def tell(self) -> None:
+        """Tell how many were taken: its generator may wait for that."""
+        self.client.untold.pop(self, None)
+        self.told = self.taken
         outbox = self.client.outbox
         last = outbox[-1] if outbox else None
         if type(last) is Taken and last.task == self.oid:
-            last.count = count
+            last.count = self.taken
         else:
-            outbox.append(Taken(self.oid, count))
+            outbox.append(Taken(self.oid, self.taken))
+
+    def _unbind(self) -> None:
+        self.bounded = False
+        self.client.untold.pop(self, None)
 
     def arrived(self, entry: Entry) -> None:
         """It has ended."""
         del entry
-        self.bounded = False
+        self._unbind()
         self.client.streams.pop(self.oid, None)
         self._tell()
 

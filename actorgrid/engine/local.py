@@ -191,7 +191,7 @@ class CallingEngine(ReadingEngine):
             if client.dropped:
                 client.collect()
             if prepared.streams:
-                result = ObjectRefGenerator(client.open(oid, bounded=prepared.spec.yields > 0))
+                result = ObjectRefGenerator(client.open(oid, prepared.spec.yields))
             elif num_returns == 1:
                 entry = client.promise(oid)
                 result = ObjectRef(entry)

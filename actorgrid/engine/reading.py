@@ -45,9 +45,16 @@ class ReadingEngine(WaitingEngine):
                 return None
             ref: ObjectRef[Any] = ObjectRef(entry)
             entry.refs -= 1  # what it counted for its place in the stream
-            if self.client.outbox:
+            if self.client.untold:
+                self.remind()
+            elif stream.bounded:
                 self.send(force=False)
             return ref
+
+    def remind(self) -> None:
+        """Have the head told in a moment of what was taken: this program may rest now. Called with the lock held."""
+        self.client.rest()
+        self.send(force=False)
 
     def sees_item(self, generator: ObjectRefGenerator[Any]) -> bool:
         """See ``Engine``."""
@@ -65,6 +72,7 @@ class ReadingEngine(WaitingEngine):
                 return False
             if self.client.dead is not None:
                 raise self.client.dead
+            self.client.rest()
             self.client.watch([stream], CallbackWaiter(lambda: self.schedule(callback)))
             self.send(force=False)
             return True

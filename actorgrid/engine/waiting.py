@@ -111,6 +111,8 @@ class WaitingEngine(RequestingEngine):
             if client.dead is not None:
                 raise client.dead
             ready = [entry for entry in pending if entry.value is not None]
+            if client.untold:
+                client.rest()
             client.watch([entry for entry in pending if entry.value is None], waiter)
             for entry in ready:
                 waiter.arrived(entry)
@@ -194,6 +196,7 @@ class WaitingEngine(RequestingEngine):
                 self.fetch_then(entry, then)
                 return True
             self._let_run([entry])
+            self.client.rest()
             self.client.watch([entry], CallbackWaiter(partial(self.fetch_then, entry, then)))
             self.send(force=False)
             return True

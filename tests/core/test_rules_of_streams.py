@@ -315,7 +315,7 @@ def client() -> Client:
 
 def test_reader_says_once_how_many_it_took() -> None:
     reader = client()
-    stream = reader.open(reader.take_ids(1), bounded=True)
+    stream = reader.open(reader.take_ids(1), 2)
     stream.end.refs += 1
     for oid in (1, 2, 3):
         reader.item(m.Item(stream.oid, oid, ITEM))
@@ -324,9 +324,23 @@ def test_reader_says_once_how_many_it_took() -> None:
     assert reader.outbox == [m.Taken(stream.oid, 3)]
 
 
+def test_reader_of_a_wide_stream_says_so_for_half_of_it_or_when_it_rests() -> None:
+    reader = client()
+    stream = reader.open(reader.take_ids(1), 64)
+    stream.end.refs += 1
+    for oid in range(40):
+        reader.item(m.Item(stream.oid, oid, ITEM))
+        assert stream.take() is not None
+    assert reader.outbox == [m.Taken(stream.oid, 32)]
+    reader.outbox.clear()
+    reader.rest()
+    reader.rest()
+    assert reader.outbox == [m.Taken(stream.oid, 40)]
+
+
 def test_dismissed_stream_gives_back_what_was_not_taken() -> None:
     reader = client()
-    stream = reader.open(reader.take_ids(1), bounded=True)
+    stream = reader.open(reader.take_ids(1), 2)
     stream.end.refs += 1
     reader.item(m.Item(stream.oid, 1, ITEM))
     stream.leave()
@@ -341,7 +355,7 @@ def test_dismissed_stream_gives_back_what_was_not_taken() -> None:
 
 def test_dismissed_stream_whose_end_is_held_is_not_stopped() -> None:
     reader = client()
-    stream = reader.open(reader.take_ids(1), bounded=True)
+    stream = reader.open(reader.take_ids(1), 2)
     stream.end.refs += 2
     stream.leave()
     reader.collect()
