@@ -42,7 +42,7 @@ def scripts(depth: int) -> st.SearchStrategy[Script]:
 #: What is done with streams.
 reading = st.one_of(
     st.builds(Step, st.just("next"), numbers),
-    st.builds(Step, st.just("next"), numbers),
+    st.builds(Step, st.just("drain"), numbers),
     st.builds(Step, st.just("leave"), numbers, st.integers(0, 1)),
     st.builds(Step, st.just("halt"), numbers),
 )

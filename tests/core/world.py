@@ -51,7 +51,7 @@ class Step:
 
     ``stream``: run ``script`` as a generator with ``a`` retries, ``b`` & 3 says how far it may be ahead (``b`` & 4: as
     a method of an actor, as far as it likes). ``yield``: an item, which mentions a local reference. ``next``: read
-    stream ``a``. ``leave``: read no more of it (``b``: but keep its end). ``halt``: cancel it.
+    stream ``a``, ``drain``: to its end. ``leave``: read no more of it (``b``: but keep its end). ``halt``: cancel it.
     """
 
     what: str
@@ -198,6 +198,9 @@ class Body:
             if step.what in ("raise", "retry", "crash"):
                 self.end = step.what
                 return
+            if step.what == "drain":
+                yield from self._drain(step)
+                continue
             getattr(self, f"_{step.what}")(step)
             yield True
             if step.what == "yield" and self.running is not None and self.running.cancelled:
@@ -340,6 +343,12 @@ class Body:
         self.waiting, self.then = stream, partial(self._take, stream)
         if self.running is not None:
             self.process.say(m.Blocked(self.running.run.task, "next", (stream.oid,), self._handed_back(), need=1))
+
+    def _drain(self, step: Step) -> Iterator[bool]:
+        stream = self.streams[step.a % len(self.streams)] if self.streams else None
+        while stream is not None and not stream.over:
+            self._next(Step("next", self.streams.index(stream)))
+            yield True
 
     def _take(self, stream: Inflow) -> None:
         place = stream.taken
