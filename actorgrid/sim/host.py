@@ -302,6 +302,8 @@ class SimHost(LocalEngine):
         self.world.onlookers.need(Holds.TASKS)
         self._look_for(self.stream(generator).oid)
         what = _what(generator)
+        if not super().sees_item(generator) and not self.is_reader():
+            self.world.wait("next_ready()", 0.0, lambda: False)  # others may go on before it looks
         if not super().sees_item(generator):
             return False
         if what not in self.noticed and self.world.draw("ready", 2, "next_ready() sees less"):
