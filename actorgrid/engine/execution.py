@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from actorgrid.core import messages as m
@@ -65,10 +65,30 @@ def results(engine: WorkerSide, running: Running, result: Any) -> tuple[Value, .
         return (NONE_VALUE,) if result is None else (engine.store_result(result, running.spec.name),)
     if count == 0:
         return ()
+    if isinstance(result, Iterator):
+        return _yielded(engine, running, result, count)
     items = list(result) if isinstance(result, Iterable) else [result]
     if len(items) != count:
         raise ValueError(f"Task returned {len(items)} objects, but num_returns={count}.")
     return tuple(engine.store_result(item, f"{running.spec.name}[{index}]") for index, item in enumerate(items))
+
+
+def _yielded(engine: WorkerSide, running: Running, items: Iterator[Any], count: int) -> tuple[Value, ...]:
+    """Return the values of a generator that is to yield ``count`` items: what it raises stands for those that lack."""
+    values: list[Value] = []
+    total = 0
+    try:
+        for item in items:
+            if total < count:
+                values.append(engine.store_result(item, f"{running.spec.name}[{total}]"))
+            total += 1
+        if total != count:
+            raise ValueError(f"Task returned {total} objects, but num_returns={count}.")
+    except Exception as error:
+        if len(values) in (0, count) or may_retry(running, error):
+            raise
+        values += failure(running, error)[: count - len(values)]
+    return tuple(values)
 
 
 def failure(running: Running, error: BaseException) -> tuple[Value, ...]:

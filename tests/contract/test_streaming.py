@@ -153,6 +153,13 @@ def test_streaming_is_what_generators_do_unless_told_otherwise() -> None:
     assert ag.get([first, second], timeout=DEADLINE) == [0, 1]
 
 
+def test_of_n_items_those_that_lack_are_the_error() -> None:
+    assert values(fails_at.options(num_returns=3).remote(1)) == [0, ValueError, ValueError]
+    assert values(count.options(num_returns=3).remote(2)) == [0, 1, ValueError]
+    assert values(count.options(num_returns=2).remote(3)) == [ValueError, ValueError]
+    assert values(fails_at.options(num_returns=2).remote(0)) == [ValueError, ValueError]
+
+
 def test_a_method_says_in_its_decorator_what_it_returns() -> None:
     @ag.remote(num_cpus=0)
     class Pairs:
@@ -611,6 +618,24 @@ def test_cancel_ends_a_stream_behind_what_it_has_yielded(counting: Any) -> None:
     assert read[:-1] == list(range(1, len(read)))
     with pytest.raises(ag.exceptions.TaskCancelledError):
         ag.get(generator.completed(), timeout=DEADLINE)
+
+
+def test_cancel_by_force_kills_the_process_of_a_generator() -> None:
+    @ag.remote
+    def stubborn(gate: Any) -> Iterator[int]:
+        yield 0
+        while True:
+            try:
+                ag.get(gate.pass_through.remote())
+            except KeyboardInterrupt:
+                continue
+
+    gate = Gate.remote()
+    generator = stubborn.remote(gate)
+    assert ag.get(next(generator), timeout=DEADLINE) == 0
+    ag.get(gate.arrivals.remote(at_least=1), timeout=DEADLINE)
+    ag.cancel(generator, force=True)
+    assert values(generator) == [ag.exceptions.TaskCancelledError]
 
 
 def test_cancel_before_the_start_gives_one_error(tmp_path: Path) -> None:
