@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from actorgrid.core.messages import UNBOUNDED, Status, Taken, Value
+from actorgrid.core.messages import UNBOUNDED, Spec, Status, Taken, Value
 
 if TYPE_CHECKING:
     from actorgrid.core.client import Client, Entry, Waiter
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 EXACT: Final = 8
 #: Stands for the value of an item that is on its way.
 _COMING: Final = Value(Status.OK)
+
+
+def streams(spec: Spec) -> bool:
+    """Return whether calls of ``spec`` are generators whose items go to their caller as they come."""
+    return spec.yields > 0 or spec.yields == UNBOUNDED
 
 
 class Inflow:

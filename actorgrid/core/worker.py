@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from actorgrid.core.messages import UNBOUNDED, Credit, Kind, Restarted, Run, Spec
-from actorgrid.core.stream import Outflow
+from actorgrid.core.messages import Credit, Kind, Restarted, Run, Spec
+from actorgrid.core.stream import Outflow, streams
 
 #: So many cancellations are remembered whose task is not here (yet).
 MOST_EARLY: Final = 1024
@@ -41,8 +41,7 @@ class Running:
         #: What its result mentions: the host keeps that until the result is sent.
         self.kept: object = None
         #: It is a generator whose items somebody reads (nobody does if it only brings its actor back to where it was).
-        streams = spec.yields and not run.again and (spec.yields > 0 or spec.yields == UNBOUNDED)
-        self.outflow = Outflow(spec.yields) if streams else None
+        self.outflow = Outflow(spec.yields) if spec.yields and streams(spec) and not run.again else None
 
 
 class WorkerMachine:

@@ -6,8 +6,9 @@ import pickle
 from typing import TYPE_CHECKING
 
 from actorgrid.core import messages as m
-from actorgrid.core.messages import AS_ACTOR, UNBOUNDED, Kind, Spec
+from actorgrid.core.messages import AS_ACTOR, Kind, Spec
 from actorgrid.core.resources import demand
+from actorgrid.core.stream import streams
 from actorgrid.engine.definitions import (
     DYNAMIC,
     STREAMING,
@@ -39,7 +40,7 @@ class PreparedCall:
         self.number = spec.spec
         self.num_returns = spec.num_returns
         #: Calls return a generator.
-        self.streams = spec.yields > 0 or spec.yields == UNBOUNDED
+        self.streams = streams(spec)
         #: The same call with one result, which says when it is over, for callers that count (``max_pending_calls``).
         self.counted: PreparedCall | None = None
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorgrid.core import messages as m
 from actorgrid.core.messages import Failure, FailureKind, Status, Value
+from actorgrid.core.stream import streams
 from actorgrid.core.worker import Running
 from actorgrid.engine.serialize import NONE, loads
 from actorgrid.exceptions import ObjectStoreFullError
@@ -99,7 +100,7 @@ def failure(running: Running, error: BaseException) -> tuple[Value, ...]:
         text = f"{name}: {error}"
         return (Value(Status.FAILURE, encode_failure(Failure(FailureKind.STORE_FULL, text, name=name))),) * count
     value = Value(Status.ERROR, pack_exception(error, name, os.getpid()))
-    if running.outflow is not None:  # it is the last item; the stream itself has come to its end
+    if streams(running.spec):  # it is the last item; the stream itself has come to its end
         return NONE_VALUE, value
     return (value,) * count
 

@@ -548,6 +548,11 @@ class SimWorker(SimHost, WorkerSide):
         self.linger("makes a call")
         return super().call(actor, prepared, args, kwargs)
 
+    def item(self, running: Running, value: m.Value) -> bool:
+        """See ``YieldingEngine``."""
+        self.linger("yields an item")
+        return super().item(running, value)
+
     def hear_more(self, message: Any) -> None:
         """See ``SimHost``."""
         if isinstance(message, m.Revoke):

@@ -12,7 +12,7 @@ import pytest
 
 import actorgrid as ag
 from actorgrid import sim
-from actorgrid.exceptions import ActorDiedError, DeadlockError, RayError, WorkerCrashedError
+from actorgrid.exceptions import ActorDiedError, DeadlockError, RayError, TaskCancelledError, WorkerCrashedError
 from tests.zoo.shared_state import Cell
 
 BOUND = "_generator_backpressure_num_objects"
@@ -159,6 +159,16 @@ def test_a_stream_that_is_dropped_ends_wherever_it_is() -> None:
         return value
 
     assert outcomes(program) == {1}
+
+
+def test_a_stream_is_cancelled_wherever_it_is() -> None:
+    def program() -> tuple[Any, ...]:
+        generator = letters.options(**{BOUND: -1}).remote("abc")
+        ag.cancel(generator)
+        return read(generator)
+
+    whole = ("a", "b", "c")
+    assert outcomes(program) == {whole, *((*whole[:count], TaskCancelledError) for count in range(4))}
 
 
 def test_reader_that_waits_behind_the_stream_it_does_not_read_is_found() -> None:

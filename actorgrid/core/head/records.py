@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from actorgrid.core.messages import UNBOUNDED, Blocked, Extent, Kind, Made, Spec, Submit, Value
+from actorgrid.core.messages import Blocked, Extent, Kind, Made, Spec, Submit, Value
 from actorgrid.core.resources import Demand
 from actorgrid.core.states import ActorState, PlaceState, StreamState, TaskState, WorkerState
+from actorgrid.core.stream import streams
 
 if TYPE_CHECKING:
     from actorgrid.core.head.journals import Entry, Journal
@@ -99,7 +100,7 @@ class SpecRecord:
         #: Its calls have deadlines.
         self.timed = spec.timeout > 0 or spec.run_timeout > 0
         #: Its calls are generators whose items go to their caller as they come.
-        self.streams = spec.yields > 0 or spec.yields == UNBOUNDED
+        self.streams = streams(spec)
         #: Exponential mean of run times; -1: nothing ran yet.
         self.mean_micros = -1.0
         #: Tasks that are not over.
