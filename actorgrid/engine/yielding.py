@@ -17,13 +17,13 @@ from actorgrid.engine import execution
 from actorgrid.engine.control import LocalEngine
 from actorgrid.engine.generators import DynamicObjectRefGenerator
 from actorgrid.engine.interrupts import protected
+from actorgrid.engine.refs import ObjectRef
 from actorgrid.engine.waits import Sleeper
 
 if TYPE_CHECKING:
     import asyncio
 
     from actorgrid.core.client import Awaited
-    from actorgrid.engine.refs import ObjectRef
     from actorgrid.engine.worker_side import WorkerSide
 
 _END: Final = object()
@@ -147,23 +147,21 @@ async def _run_on_loop(engine: WorkerSide, running: Running, result: Any) -> Val
     """Do the same in an asynchronous actor: other calls go on while this one waits for its reader."""
     is_async = isinstance(result, AsyncIterator)
     items: Any = result if is_async else _iterator(running, result)
-    kept: deque[ObjectRef[Any]] = deque()
-    running.kept = kept
+    dynamic = running.spec.yields == m.DYNAMIC
+    running.kept = kept = deque[ObjectRef[Any]]()
     index = 0
     try:
         while (item := await anext(items, _END) if is_async else next(items, _END)) is not _END:
-            if running.spec.yields == m.DYNAMIC:
+            if dynamic:
                 kept.append(engine.put(item))
-            elif running.outflow is not None:
-                name = f"{running.spec.name}, item {index}"
-                if engine.item(running, engine.store_result(item, name)):
-                    await _stall_on_loop(engine, running)
+            else:
+                await _send_on_loop(engine, running, item, index)
             if running.cancelled:
                 return execution.cancelled(running)
             index += 1
             item = None
     except Exception as error:
-        if running.spec.yields != m.DYNAMIC or running.cancelled or execution.may_retry(running, error):
+        if not dynamic or running.cancelled or execution.may_retry(running, error):
             raise
         kept.append(_broken(engine, running, error))
     finally:
@@ -171,9 +169,14 @@ async def _run_on_loop(engine: WorkerSide, running: Running, result: Any) -> Val
             await getattr(items, "aclose", _nothing)()
         else:
             getattr(items, "close", lambda: None)()
-    if running.spec.yields == m.DYNAMIC:
-        return (engine.store_result(DynamicObjectRefGenerator(kept), running.spec.name),)
-    return (execution.NONE_VALUE,)
+    return (_list_of(engine, running, kept) if dynamic else execution.NONE_VALUE,)
+
+
+async def _send_on_loop(engine: WorkerSide, running: Running, item: Any, index: int) -> None:
+    if running.outflow is not None:
+        value = engine.store_result(item, f"{running.spec.name}, item {index}")
+        if engine.item(running, value):
+            await _stall_on_loop(engine, running)
 
 
 async def _nothing() -> None: ...
@@ -223,8 +226,7 @@ class _Turn:
 
 def _dynamic(engine: WorkerSide, running: Running, items: Iterator[Any]) -> Values:
     """Store every item and return the list of their references; what is raised is the last of them (Ray's rule)."""
-    kept: deque[ObjectRef[Any]] = deque()
-    running.kept = kept
+    running.kept = kept = deque[ObjectRef[Any]]()
     try:
         for item in items:
             kept.append(engine.put(item))
@@ -236,7 +238,11 @@ def _dynamic(engine: WorkerSide, running: Running, items: Iterator[Any]) -> Valu
         kept.append(_broken(engine, running, error))
     finally:
         getattr(items, "close", lambda: None)()
-    return (engine.store_result(DynamicObjectRefGenerator(kept), running.spec.name),)
+    return (_list_of(engine, running, kept),)
+
+
+def _list_of(engine: WorkerSide, running: Running, kept: deque[ObjectRef[Any]]) -> Value:
+    return engine.store_result(DynamicObjectRefGenerator(kept), running.spec.name)
 
 
 def _broken(engine: WorkerSide, running: Running, error: Exception) -> ObjectRef[Any]:
