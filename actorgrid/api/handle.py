@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, NoReturn, ParamSpec, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, NoReturn, ParamSpec, TypeVar, overload
 
 from actorgrid.api.options import METHOD, check_generator, checked, method_options
 from actorgrid.api.signature import Signature, of_method
@@ -11,6 +11,7 @@ from actorgrid.engine.current import current, installed
 from actorgrid.engine.definitions import MethodOptions
 
 if TYPE_CHECKING:
+    from actorgrid.engine.generators import ObjectRefGenerator
     from actorgrid.engine.protocol import Engine
     from actorgrid.engine.refs import ActorRef, ObjectRef
 
@@ -151,7 +152,19 @@ class ActorHandle(Generic[T]):
 
     if TYPE_CHECKING:
 
-        def call(self, method: Callable[Concatenate[T, P], R], /, *args: P.args, **kwargs: P.kwargs) -> ObjectRef[R]:
+        @overload
+        def call(  # type: ignore[overload-overlap]  # generators first
+            self,
+            method: Callable[Concatenate[T, P], Iterator[R] | AsyncIterator[R]],
+            /,
+            *args: P.args,
+            **kwargs: P.kwargs,
+        ) -> ObjectRefGenerator[R]: ...
+        @overload
+        def call(
+            self, method: Callable[Concatenate[T, P], R], /, *args: P.args, **kwargs: P.kwargs
+        ) -> ObjectRef[R]: ...
+        def call(self, method: Any, /, *args: Any, **kwargs: Any) -> Any:
             """Call ``method``, a function of the actor's class: ``handle.call(Counter.add, by=2)``.
 
             The same as ``handle.add.remote(by=2)``, and type checkers understand it. Where the class has a method

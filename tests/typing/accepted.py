@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any, assert_type
 
 import actorgrid as ag
@@ -31,6 +31,15 @@ class Counter:
     @ag.method(max_task_retries=1)
     def add(self, by: int = 1) -> int:
         return self.value + by
+
+    def count(self, most: int) -> Iterator[int]:
+        yield from range(self.value, most)
+
+    async def count_slowly(self, most: int) -> AsyncIterator[int]:
+        yield most
+
+    def anything(self, by: int) -> Any:
+        return by
 
 
 RemoteCounter = ag.remote(Counter)
@@ -101,6 +110,10 @@ def generators() -> None:
         assert_type(ref, ag.ObjectRef[int])
     assert_type(ag.get(next(stream)), int)
     assert_type(words.options(num_cpus=1).remote(3), ag.ObjectRefGenerator[str])
+    handle = RemoteCounter.remote()
+    assert_type(handle.call(Counter.count, 3), ag.ObjectRefGenerator[int])
+    assert_type(handle.call(Counter.count_slowly, most=3), ag.ObjectRefGenerator[int])
+    assert_type(ag.get(handle.call(Counter.anything, 3)), Any)
     ready, _ = ag.wait([stream, numbers.remote(1)])
     assert_type(ready, list[ag.ObjectRefGenerator[int]])
     ag.wait([stream, ag.put(1)])

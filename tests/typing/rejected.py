@@ -18,6 +18,9 @@ class Counter:
     def add(self, by: int = 1) -> int:
         return by
 
+    def count(self, most: int) -> Iterator[int]:
+        yield from range(most)
+
 
 handle = ag.remote(Counter).remote()
 
@@ -26,8 +29,8 @@ add.remote(1, c=3)  # type: ignore[call-overload]
 add.remote()  # type: ignore[call-overload]
 add.remote(1, 2, 3)  # type: ignore[call-overload]
 add.options(num_cpus=2).remote("x")  # type: ignore[call-overload]
-handle.call(Counter.add, by="x")  # type: ignore[arg-type]
-handle.call(Counter.add, 1, 2)  # type: ignore[call-arg]
+handle.call(Counter.add, by="x")  # type: ignore[call-overload]
+handle.call(Counter.add, 1, 2)  # type: ignore[call-overload]
 text: str = ag.get(add.remote(1))  # type: ignore[assignment]
 ag.put()  # type: ignore[call-arg]
 ag.kill(3)  # type: ignore[arg-type]
@@ -47,6 +50,7 @@ def anything(value: int) -> Any:
 
 
 anything.remote("x")  # type: ignore[call-overload]
+handle.call(Counter.count, "x")  # type: ignore[call-overload]
 numbers.remote("x")  # type: ignore[call-overload]
 numbers.remote(numbers.remote(1))  # type: ignore[call-overload]
 word: str = ag.get(next(numbers.remote(1)))  # type: ignore[assignment]
