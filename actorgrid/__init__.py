@@ -39,14 +39,17 @@ if TYPE_CHECKING:
         nodes,
         shutdown,
     )
+    from actorgrid.engine.generators import DynamicObjectRefGenerator, ObjectRefGenerator
     from actorgrid.engine.refs import ObjectRef
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ActorHandle",
+    "DynamicObjectRefGenerator",
     "GridContext",
     "ObjectRef",
+    "ObjectRefGenerator",
     "RemoteFunction",
     "RuntimeContext",
     "__version__",
@@ -84,6 +87,7 @@ _HOMES = {
     "api.session": (
         "GridContext", "available_resources", "cluster_resources", "init", "is_initialized", "nodes", "shutdown",
     ),
+    "engine.generators": ("DynamicObjectRefGenerator", "ObjectRefGenerator"),
     "engine.refs": ("ObjectRef",),
 }  # fmt: skip
 _SUBMODULES = ("actor", "exceptions", "sim", "util")

@@ -83,6 +83,11 @@ class System:
         del actors, calls
         return False
 
+    def stream(self, count: int) -> bool:
+        """Read a stream of ``count`` small items, one by one. Returns whether it can."""
+        del count
+        return False
+
 
 class RayLike(System):
     """Ray and actorgrid: one program."""
@@ -101,7 +106,8 @@ class RayLike(System):
         self.remote = {
             function: api.remote(function)
             for function in (
-                tasks.noop, tasks.increment, tasks.add, tasks.total, tasks.length, tasks.make_array, tasks.monte_carlo
+                tasks.noop, tasks.increment, tasks.add, tasks.total, tasks.length, tasks.make_array,
+                tasks.monte_carlo, tasks.count_up,
             )
         }  # fmt: skip
         self.Counter = api.remote(num_cpus=0)(tasks.Counter)
@@ -152,6 +158,9 @@ class RayLike(System):
         callers = [self.Caller.remote() for _ in actors]
         self.api.get([caller.call.remote(actors, calls) for caller in callers])
         return True
+
+    def stream(self, count: int) -> bool:
+        return sum(self.api.get(ref) for ref in self.remote[tasks.count_up].remote(count)) >= 0
 
 
 class Actorgrid(RayLike):

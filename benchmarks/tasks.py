@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 
@@ -24,6 +24,11 @@ def add(one: int, other: int) -> int:
 def total(*values: int) -> int:
     """Return the sum of all arguments."""
     return sum(values)
+
+
+def count_up(most: int) -> Iterator[int]:
+    """Yield so many numbers."""
+    yield from range(most)
 
 
 def total_of_list(values: Sequence[int]) -> int:

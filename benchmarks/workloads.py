@@ -30,6 +30,7 @@ ROWS: dict[str, tuple[str, str]] = {
     "fan-in": ("/s", "higher"),
     "tree": ("/s", "higher"),
     "wait loop": ("/s", "higher"),
+    "stream": ("/s", "higher"),
     "actor creation": ("/s", "higher"),
     "put small": ("/s", "higher"),
     "get small": ("/s", "higher"),
@@ -169,6 +170,14 @@ def small_objects(system: System, scale: float) -> Rows:
     return {"put small": count / put, "get small": count / get}
 
 
+def stream(system: System, scale: float) -> Rows:
+    """A generator of 10,000 integers, each fetched by itself."""
+    count = max(int(10_000 * scale), 50)
+    if not system.stream(10):
+        return {}
+    return {"stream": count / median_of(3, lambda: system.stream(count))}
+
+
 def large_objects(system: System, scale: float) -> Rows:
     """An array of 100 MB: put, get, pass, return; and numpy's own copy beside it."""
     import numpy as np
@@ -211,7 +220,7 @@ def monte_carlo(system: System, scale: float) -> Rows:
 WORKLOADS: dict[str, Callable[[System, float], Rows]] = {
     work.__name__: work
     for work in (
-        sync_task, async_tasks, actor_calls, actor_creation, graphs, wait_loop, small_objects, large_objects,
-        monte_carlo,
+        sync_task, async_tasks, actor_calls, actor_creation, graphs, wait_loop, stream, small_objects,
+        large_objects, monte_carlo,
     )
 }  # fmt: skip

@@ -8,11 +8,20 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Generic, NoReturn, TypeVar, overload
 
 from actorgrid.api.handle import SPECIAL, ActorHandle, ActorMethod, Methods
-from actorgrid.api.options import METHOD, actor_options, check_actor_options, check_group, checked, method_options
+from actorgrid.api.options import (
+    METHOD,
+    actor_options,
+    check_actor_options,
+    check_generator,
+    check_group,
+    checked,
+    generates,
+    method_options,
+)
 from actorgrid.api.signature import Signature, of_callable
 from actorgrid.engine.checkpoints import RESTORE, SAVE
 from actorgrid.engine.current import current
-from actorgrid.engine.definitions import ActorDefinition, MethodOptions
+from actorgrid.engine.definitions import STREAMING, ActorDefinition, MethodOptions
 
 __all__ = ["ActorClass", "ActorClassInheritanceException", "ActorHandle", "ActorMethod", "exit_actor", "method"]
 
@@ -41,7 +50,7 @@ class ActorClass(Generic[T]):
             raise _inheritance(str(cls))
         checked_options = check_actor_options(options, at_use=False)
         functions = dict(_functions(cls))
-        defaults = {name: method_options(getattr(function, _MARK, {})) for name, function in functions.items()}
+        defaults = {name: _defaults(cls, name, function) for name, function in functions.items()}
         defaults |= {name: MethodOptions() for name in SPECIAL}
         is_async = any(_is_async(function) for function in functions.values())
         groups = tuple(checked_options.get("concurrency_groups") or ())
@@ -131,6 +140,13 @@ class ConfiguredActorClass(Generic[T]):
     def remote(self, *args: Any, **kwargs: Any) -> ActorHandle[T]:
         """Start an actor. See ``ActorClass.remote``."""
         return self._actor_class._create(self._options, args, kwargs)  # noqa: SLF001  # a class of this module
+
+
+def _defaults(cls: type[Any], name: str, function: Any) -> MethodOptions:
+    """Return the options of a method: what ``@method`` was given, on top of what it is. Raises ValueError."""
+    marked = getattr(function, _MARK, {})
+    check_generator(marked, function, f"{cls.__name__}.{name}")
+    return method_options(marked, MethodOptions(num_returns=STREAMING if generates(function) else 1))
 
 
 def _inheritance(name: str) -> ActorClassInheritanceException:

@@ -8,10 +8,13 @@ from typing import Any, TypeVar, overload
 from actorgrid.api.handle import ActorHandle, rebuild
 from actorgrid.api.options import not_empty
 from actorgrid.engine.current import current
+from actorgrid.engine.generators import ObjectRefGenerator
+from actorgrid.engine.protocol import Waitable
 from actorgrid.engine.refs import ObjectRef
 from actorgrid.exceptions import ActorHandleNotFoundError
 
 T = TypeVar("T")
+W = TypeVar("W", bound=Waitable)
 
 
 def _check_timeout(timeout: object) -> None:
@@ -41,6 +44,8 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
 def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bool = False) -> Any:
     """Wait for an object, or a list of objects, and return the value or the list of values.
 
+    An ObjectRefGenerator is returned unchanged: iterate over it.
+
     ``timeout`` is in seconds: 0 does not wait, None and negative numbers wait for ever. Raises what the task raised
     (as an instance of the same class and of ``TaskError``), a system error such as WorkerCrashedError,
     GetTimeoutError, ValueError if ``object_refs`` is neither a reference nor a list (a tuple, say), and TypeError if
@@ -52,6 +57,8 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
             timeout = None
     if isinstance(object_refs, ObjectRef):
         return current().get((object_refs,), timeout)[0]
+    if isinstance(object_refs, ObjectRefGenerator):
+        return object_refs
     if not isinstance(object_refs, list):
         raise ValueError(  # noqa: TRY004  # Ray's type
             f"Invalid type of object refs, {type(object_refs)}, is given. "
@@ -78,25 +85,45 @@ def put(value: T, *, _owner: Any = None, _tensor_transport: Any = None) -> Objec
     return current().put(value)
 
 
-def wait(  # a list of checks
+@overload
+def wait(
     ray_waitables: list[ObjectRef[T]],
     *,
     num_returns: int = 1,
     timeout: float | None = None,
     fetch_local: bool = True,
-) -> tuple[list[ObjectRef[T]], list[ObjectRef[T]]]:
+) -> tuple[list[ObjectRef[T]], list[ObjectRef[T]]]: ...
+@overload
+def wait(
+    ray_waitables: list[W], *, num_returns: int = 1, timeout: float | None = None, fetch_local: bool = True
+) -> tuple[list[W], list[W]]: ...
+@overload
+def wait(
+    ray_waitables: list[Any], *, num_returns: int = 1, timeout: float | None = None, fetch_local: bool = True
+) -> tuple[list[Any], list[Any]]: ...
+
+
+def wait(  # a list of checks
+    ray_waitables: list[Any],
+    *,
+    num_returns: int = 1,
+    timeout: float | None = None,
+    fetch_local: bool = True,
+) -> tuple[list[Any], list[Any]]:
     """Wait until ``num_returns`` of the objects exist or ``timeout`` seconds have passed: (ready, not ready).
 
     At most ``num_returns`` are in the first list; both keep the order of the input. An object that stands for an
-    error is ready. Raises TypeError for anything but a list of references; ValueError for duplicates, a negative
-    timeout, and a ``num_returns`` that is not positive or larger than the list.
+    error is ready; an ObjectRefGenerator is when its next item has come or it is over. Raises TypeError for anything
+    but a list of references and generators; ValueError for duplicates, a negative timeout, and a ``num_returns`` that
+    is not positive or larger than the list.
     """
     del fetch_local  # there is one machine
     if not isinstance(ray_waitables, list):
         raise TypeError(f"wait() expected a list of ObjectRef, got {type(ray_waitables)}")
-    strangers = [kind for kind in set(map(type, ray_waitables)) if not issubclass(kind, ObjectRef)]
+    kinds = set(map(type, ray_waitables))
+    strangers = [kind for kind in kinds if not issubclass(kind, (ObjectRef, ObjectRefGenerator))]
     if strangers:
-        raise TypeError(f"wait() expected a list of ObjectRef, got a list that holds {strangers[0]}")
+        raise TypeError(f"wait() expected a list of ObjectRef or ObjectRefGenerator, got one with {strangers[0]}")
     if timeout is not None:
         _check_timeout(timeout)
         if timeout < 0:
@@ -115,23 +142,28 @@ def wait(  # a list of checks
     return current().wait(ray_waitables, num_returns, timeout)
 
 
-def cancel(ref_or_generator: ObjectRef[Any], *, force: bool = False, recursive: bool = True) -> None:
+def cancel(ref_or_generator: Waitable, *, force: bool = False, recursive: bool = True) -> None:
     """Cancel the task that makes the object; its ``get`` raises TaskCancelledError unless it had finished.
 
     A running task sees a KeyboardInterrupt; with ``force`` its worker is killed instead. ``recursive``: also the tasks
-    that it started. Nothing happens to finished tasks and to objects of ``put``. Raises TypeError for anything but a
-    reference, ValueError for ``force`` on a call of an actor.
+    that it started. A generator that is cancelled ends at its next ``yield`` at the latest; what it has yielded can
+    still be read, then comes the error. Nothing happens to finished tasks and to objects of ``put``. Raises TypeError
+    for anything but a reference or generator, ValueError for ``force`` on a call of an actor.
     """
+    if isinstance(ref_or_generator, ObjectRefGenerator):
+        ref_or_generator = ref_or_generator.completed()
     if not isinstance(ref_or_generator, ObjectRef):
         raise TypeError(f"cancel() only supports ObjectRefs. Got: {type(ref_or_generator)}.")
     current().cancel(ref_or_generator, force=bool(force), recursive=bool(recursive))
 
 
-def explain(object_ref: ObjectRef[Any]) -> str:
+def explain(object_ref: Waitable) -> str:
     """Return what an object waits for, in words: one line per call, from its own to what all wait for in the end.
 
-    Not in Ray. Raises TypeError for anything but a reference.
+    Not in Ray. Raises TypeError for anything but a reference or generator.
     """
+    if isinstance(object_ref, ObjectRefGenerator):
+        object_ref = object_ref.completed()
     if not isinstance(object_ref, ObjectRef):
         raise TypeError(f"explain() takes an ObjectRef, not {type(object_ref).__name__}")
     return "\n".join(current().explain(object_ref))

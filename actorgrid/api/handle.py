@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, NoReturn, ParamSpec, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, NoReturn, ParamSpec, TypeVar, overload
 
-from actorgrid.api.options import METHOD, check_group, checked, method_options
+from actorgrid.api.options import METHOD, check_generator, check_group, checked, method_options
 from actorgrid.api.signature import Signature, of_method
 from actorgrid.engine.current import current, installed
 from actorgrid.engine.definitions import MethodOptions
 
 if TYPE_CHECKING:
+    from actorgrid.engine.generators import ObjectRefGenerator
     from actorgrid.engine.protocol import Engine
     from actorgrid.engine.refs import ActorRef, ObjectRef
 
@@ -27,26 +27,18 @@ _ANY: Final = Signature(None)
 class Call:
     """One method with its options: what its calls share."""
 
-    __slots__ = ("checks", "display_name", "method", "options", "prepared", "prepared_for", "streams")
+    __slots__ = ("checks", "display_name", "method", "options", "prepared", "prepared_for")
 
-    def __init__(
-        self, method: str, display_name: str, options: MethodOptions, checks: Signature, *, streams: bool
-    ) -> None:
+    def __init__(self, method: str, display_name: str, options: MethodOptions, checks: Signature) -> None:
         self.method = method
         self.display_name = display_name
         self.options = options
         self.checks = checks
-        self.streams = streams
         self.prepared: Any = None
         self.prepared_for: Engine | None = None
 
     def prepare(self, engine: Engine) -> None:
-        """Make the engine's form of this. Raises ValueError for a generator that nobody unpacks."""
-        if self.streams and self.options.num_returns == 1:
-            raise ValueError(
-                f"{self.display_name} is a generator, and streaming is not supported yet: "
-                "give num_returns, the number of values that it yields"
-            )
+        """Make the engine's form of this."""
         self.prepared = engine.prepare_method(self.method, self.display_name, self.options)
         self.prepared_for = engine
 
@@ -74,11 +66,11 @@ class Methods:
         """Return the call of ``method`` with these options."""
         name = f"{self.class_name}.{method}"
         if self.owner is not None and method not in SPECIAL:
-            return Call(method, name, options, of_method(self.owner, method), streams=_streams(self.owner, method))
+            return Call(method, name, options, of_method(self.owner, method))
         key = (name, method, options)
         known = _calls.get(key)
         if known is None:
-            known = Call(method, name, options, _ANY, streams=False)
+            known = Call(method, name, options, _ANY)
             if len(_calls) >= _REMEMBERED:
                 _calls.clear()
             _calls[key] = known
@@ -91,11 +83,6 @@ class Methods:
             return None
         call = self.calls[method] = self.call(method, options)
         return call
-
-
-def _streams(cls: type[Any], method: str) -> bool:
-    function = getattr(cls, method)
-    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
 #: For handles that came from elsewhere: a task that gets a handle a million times must not prepare a million calls.
@@ -115,8 +102,9 @@ class ActorMethod:
     def remote(self, *args: Any, **kwargs: Any) -> Any:
         """Call the method and return a reference to its result at once.
 
-        With ``num_returns=0`` the result is None, with ``num_returns=n`` a list of ``n`` references. Raises TypeError
-        for arguments that the method does not take or that cannot be pickled, PendingCallsLimitExceeded.
+        With ``num_returns=0`` the result is None, with ``num_returns=n`` a list of ``n`` references; a generator method
+        returns an ObjectRefGenerator. Raises TypeError for arguments that the method does not take or that cannot be
+        pickled, PendingCallsLimitExceeded.
         """
         engine = installed()
         if engine is None:
@@ -134,6 +122,8 @@ class ActorMethod:
         given = checked(METHOD, options, "an actor method")
         call = self._call
         methods = self._handle._methods  # noqa: SLF001  # a class of this module
+        if methods.owner is not None and call.method not in SPECIAL:  # else its process says so
+            check_generator(given, getattr(methods.owner, call.method), call.display_name)
         final = method_options(given, call.options)
         check_group(final.concurrency_group, methods.groups, methods.class_name)
         return ActorMethod(self._handle, methods.call(call.method, final))
@@ -171,7 +161,19 @@ class ActorHandle(Generic[T]):
 
     if TYPE_CHECKING:
 
-        def call(self, method: Callable[Concatenate[T, P], R], /, *args: P.args, **kwargs: P.kwargs) -> ObjectRef[R]:
+        @overload
+        def call(  # type: ignore[overload-overlap]  # generators first
+            self,
+            method: Callable[Concatenate[T, P], Iterator[R] | AsyncIterator[R]],
+            /,
+            *args: P.args,
+            **kwargs: P.kwargs,
+        ) -> ObjectRefGenerator[R]: ...
+        @overload
+        def call(
+            self, method: Callable[Concatenate[T, P], R], /, *args: P.args, **kwargs: P.kwargs
+        ) -> ObjectRef[R]: ...
+        def call(self, method: Any, /, *args: Any, **kwargs: Any) -> Any:
             """Call ``method``, a function of the actor's class: ``handle.call(Counter.add, by=2)``.
 
             The same as ``handle.add.remote(by=2)``, and type checkers understand it. Where the class has a method

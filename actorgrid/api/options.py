@@ -9,11 +9,13 @@ ValueError that names the option, so that nobody waits for an effect that never 
 from __future__ import annotations
 
 import datetime as dt
+import inspect
 import math
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from actorgrid.engine.definitions import ActorOptions, MethodOptions, TaskOptions
+from actorgrid.engine.definitions import DYNAMIC, STREAMING, ActorOptions, MethodOptions, TaskOptions
 
 Check = Callable[[str, Any], Any]
 
@@ -22,6 +24,8 @@ STEP: Final = 0.0001
 _INT_LIMIT: Final = 1 << 31
 #: The longest time limit (seconds): thirty years.
 _LONGEST: Final = 1e9
+#: What ``num_returns`` may be besides numbers.
+_GENERATORS: Final = {"streaming": STREAMING, "dynamic": DYNAMIC}
 
 
 def _a(kind: str, name: str, value: object) -> TypeError:
@@ -123,14 +127,46 @@ def not_empty(name: str, value: Any) -> str:
     return str(value)
 
 
-def _num_returns(name: str, value: Any) -> int:
+def _num_returns(name: str, value: Any) -> int | str:
     if isinstance(value, str):
-        if value in {"streaming", "dynamic"}:
-            raise ValueError(
-                f"option {name!r}: generators ({value!r}) are not supported yet; give the number of values"
-            )
-        raise ValueError(f"option {name!r} must be an int: {value!r}")  # noqa: TRY004  # Ray's type
+        if value in _GENERATORS:
+            return value
+        raise ValueError(f"option {name!r} must be an int, 'streaming' or 'dynamic': {value!r}")  # Ray's
     return int(whole(0)(name, value))
+
+
+def _backpressure(name: str, value: Any) -> int:
+    if value == 0 and not isinstance(value, bool):
+        raise ValueError(f"option {name!r} must be positive, or -1 for no bound: with 0 nothing could ever be yielded")
+    return int(whole(-1)(name, value))
+
+
+def generates(function: Any) -> bool:
+    """Return whether calls of ``function`` yield."""
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+
+def check_generator(given: Mapping[str, Any], function: Any, name: str) -> None:
+    """Raise ValueError if a function that does not yield is to return what it yields; warn of the old spelling."""
+    wanted = given.get("num_returns")
+    if not isinstance(wanted, str):
+        return
+    if not generates(function):
+        raise ValueError(
+            f"num_returns={wanted!r} can only be used with generator functions (functions that use 'yield'), and "
+            f"{name} is not one"
+        )
+    if wanted == "dynamic":
+        text = "num_returns='dynamic' is deprecated, as in Ray: use num_returns='streaming'"
+        warnings.warn(text, DeprecationWarning, stacklevel=_depth())
+
+
+def _depth() -> int:
+    """Return how many frames of this package lie between whoever calls this and the program."""
+    frame, depth = inspect.currentframe(), 0
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("actorgrid."):
+        frame, depth = frame.f_back, depth + 1
+    return depth
 
 
 def _retry_exceptions(name: str, value: Any) -> bool | tuple[type[BaseException], ...]:
@@ -211,7 +247,7 @@ TASK: Final[dict[str, Check]] = _COMMON | {
     "name": _text,
     "timeout": seconds,
     "run_timeout": seconds,
-    "_generator_backpressure_num_objects": _later(-1),
+    "_generator_backpressure_num_objects": _backpressure,
     "_num_objects_per_yield": _later(1),
 }
 
@@ -246,7 +282,7 @@ METHOD: Final[dict[str, Check]] = {
     "tensor_transport": _later(),
     "timeout": seconds,
     "run_timeout": seconds,
-    "_generator_backpressure_num_objects": _later(-1),
+    "_generator_backpressure_num_objects": _backpressure,
     "_num_objects_per_yield": _later(1),
 }
 
@@ -291,12 +327,27 @@ _UNUSED: Final = frozenset({"enable_task_events", "lifetime"})
 
 
 def _present(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None and name not in _UNUSED}
+    given = {name: value for name, value in values.items() if value is not None and name not in _UNUSED}
+    return {_RENAMED.get(name, name): value for name, value in given.items()}
 
 
-def task_options(values: Mapping[str, Any]) -> TaskOptions:
-    """Return the engine's form of options that were checked."""
+#: Ray's name of an option, and the engine's.
+_RENAMED: Final = {"_generator_backpressure_num_objects": "backpressure"}
+
+
+def _count(present: dict[str, Any]) -> None:
+    """Replace the names of numbers of results by what the engine knows."""
+    wanted = present.get("num_returns")
+    if isinstance(wanted, str):
+        present["num_returns"] = _GENERATORS[wanted]
+
+
+def task_options(values: Mapping[str, Any], *, streams: bool = False) -> TaskOptions:
+    """Return the engine's form of options that were checked. ``streams``: the function is a generator."""
     present = _present(values)
+    if streams:
+        present.setdefault("num_returns", "streaming")
+    _count(present)
     if present.get("num_gpus"):
         present.setdefault("max_calls", 1)  # Ray's rule: a device's memory is freed when its process ends
     return TaskOptions(**present)
@@ -342,6 +393,7 @@ def method_options(values: Mapping[str, Any], base: MethodOptions | None = None)
     """Return the engine's form of options that were checked, on top of ``base``."""
     base = base or MethodOptions()
     present = _present(values)
+    _count(present)
     return MethodOptions(
         num_returns=present.get("num_returns", base.num_returns),
         max_task_retries=present.get("max_task_retries", base.max_task_retries),
@@ -351,4 +403,5 @@ def method_options(values: Mapping[str, Any], base: MethodOptions | None = None)
         timeout=present.get("timeout", base.timeout),
         run_timeout=present.get("run_timeout", base.run_timeout),
         concurrency_group=present.get("concurrency_group", base.concurrency_group),
+        backpressure=present.get("backpressure", base.backpressure),
     )

@@ -5,27 +5,29 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, cast, overload
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, Generic, Never, ParamSpec, TypeVar, cast, overload
 
-from actorgrid.api.options import check_task_options, task_options
+from actorgrid.api.options import check_generator, check_task_options, generates, task_options
 from actorgrid.api.signature import Signature, of_callable
 from actorgrid.engine.current import current, installed
 from actorgrid.engine.definitions import FunctionDefinition
 
 if TYPE_CHECKING:
+    from actorgrid.engine.generators import ObjectRefGenerator
     from actorgrid.engine.protocol import Engine
     from actorgrid.engine.refs import ObjectRef
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Out = TypeVar("Out")
+T = TypeVar("T")
+Out_co = TypeVar("Out_co", covariant=True)
 
 #: So many results of ``options`` are remembered per function, so that its use in a loop prepares nothing anew.
 _REMEMBERED: Final = 64
 
 
-class TaskCaller(Generic[P, Out]):
+class TaskCaller(Generic[P, Out_co]):
     """A function with its options, ready to be called."""
 
     __slots__ = ("__dict__", "__weakref__", "_checks", "_definition", "_options", "_prepared", "_prepared_for")
@@ -37,20 +39,42 @@ class TaskCaller(Generic[P, Out]):
         self._prepared: Any = None
         self._prepared_for: Engine | None = None
 
-    # Checked in full unless a reference stands for a value: mypy, pyright, ty and pyrefly agree on this form only.
+    # Checked in full unless a reference stands for a value: mypy, pyright, ty and pyrefly agree on this form only. What
+    # returns an iterator is a generator. ``Never`` is for what returns ``Any``: it would be taken for an iterator, too.
     @overload
-    def remote(self, *args: P.args, **kwargs: P.kwargs) -> Out: ...
+    def remote(self: TaskCaller[P, ObjectRef[Never]], *args: P.args, **kwargs: P.kwargs) -> Out_co: ...  # type: ignore[overload-overlap]  # the first counts
     @overload
-    def remote(self, a: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> Out: ...
+    def remote(
+        self: TaskCaller[P, ObjectRef[Iterator[T]]], *args: P.args, **kwargs: P.kwargs
+    ) -> ObjectRefGenerator[T]: ...
     @overload
-    def remote(self, a: Any, b: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> Out: ...
+    def remote(self, *args: P.args, **kwargs: P.kwargs) -> Out_co: ...  # type: ignore[overload-overlap]  # see above
+    @overload
+    def remote(self: TaskCaller[P, ObjectRef[Never]], a: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> Out_co: ...
+    @overload
+    def remote(
+        self: TaskCaller[P, ObjectRef[Iterator[T]]], a: ObjectRef[Any], /, *args: Any, **kwargs: Any
+    ) -> ObjectRefGenerator[T]: ...
+    @overload
+    def remote(self, a: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> Out_co: ...
+    @overload
+    def remote(
+        self: TaskCaller[P, ObjectRef[Never]], a: Any, b: ObjectRef[Any], /, *args: Any, **kwargs: Any
+    ) -> Out_co: ...
+    @overload
+    def remote(
+        self: TaskCaller[P, ObjectRef[Iterator[T]]], a: Any, b: ObjectRef[Any], /, *args: Any, **kwargs: Any
+    ) -> ObjectRefGenerator[T]: ...
+    @overload
+    def remote(self, a: Any, b: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> Out_co: ...
 
     def remote(self, *args: Any, **kwargs: Any) -> Any:
         """Start a task that calls the function, and return a reference to its result at once.
 
         References among the arguments are replaced by their values before the function runs. With
-        ``num_returns=0`` the result is None, with ``num_returns=n`` a list of ``n`` references. Raises TypeError for
-        arguments that the function does not take or that cannot be pickled, InfeasibleResourcesError.
+        ``num_returns=0`` the result is None, with ``num_returns=n`` a list of ``n`` references; a generator function
+        returns an ObjectRefGenerator. Raises TypeError for arguments that the function does not take or that cannot be
+        pickled, InfeasibleResourcesError.
         """
         engine = installed()
         if engine is None:
@@ -64,12 +88,8 @@ class TaskCaller(Generic[P, Out]):
 
     def _prepare(self, engine: Engine) -> None:
         definition = self._definition
-        if inspect.isgeneratorfunction(definition.function) and self._options.get("num_returns") is None:
-            raise ValueError(
-                f"{definition.name} is a generator function, and streaming is not supported yet: "
-                "give num_returns, the number of values that it yields"
-            )
-        self._prepared = engine.prepare_task(definition, task_options(self._options))
+        options = task_options(self._options, streams=generates(definition.function))
+        self._prepared = engine.prepare_task(definition, options)
         self._prepared_for = engine
 
 
@@ -85,6 +105,7 @@ class RemoteFunction(TaskCaller[P, "ObjectRef[R]"], Generic[P, R]):
             raise ValueError("'async def' functions cannot be remote functions; use an async actor")
         checked = check_task_options(options, at_use=False)
         name = getattr(function, "__qualname__", None) or getattr(function, "__name__", None) or repr(function)
+        check_generator(checked, function, name)
         super().__init__(FunctionDefinition(function, name), of_callable(function), checked)
         self._configured: dict[Any, TaskCaller[P, Any]] = {}
         functools.update_wrapper(self, function)
@@ -94,7 +115,7 @@ class RemoteFunction(TaskCaller[P, "ObjectRef[R]"], Generic[P, R]):
         return cast("Callable[P, R]", self._definition.function)
 
     @overload
-    def options(self, *, num_returns: int | None, **options: Any) -> TaskCaller[P, Any]: ...
+    def options(self, *, num_returns: int | str | None, **options: Any) -> TaskCaller[P, Any]: ...
     @overload
     def options(self, **options: Any) -> TaskCaller[P, ObjectRef[R]]: ...
 
@@ -116,8 +137,9 @@ class RemoteFunction(TaskCaller[P, "ObjectRef[R]"], Generic[P, R]):
         return known
 
     def _configure(self, options: Mapping[str, Any]) -> TaskCaller[P, Any]:
-        merged = {**self._options, **check_task_options(options, at_use=True)}
-        return TaskCaller(self._definition, self._checks, merged)
+        given = check_task_options(options, at_use=True)
+        check_generator(given, self._definition.function, self._definition.name)
+        return TaskCaller(self._definition, self._checks, {**self._options, **given})
 
     def _remote(self, args: Any = (), kwargs: Any = None, **options: Any) -> Any:
         caller: Any = self.options(**options) if options else self

@@ -14,11 +14,24 @@ asks for one; until it comes, messages gather in ``outbox``. A blocking call alw
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from actorgrid.core.ids import client_of, first_id
-from actorgrid.core.messages import Answer, Ready, Recall, Recalled, Release, Status, Subscribe, Unpinned, Value
+from actorgrid.core.messages import (
+    Answer,
+    Dismiss,
+    Item,
+    Ready,
+    Recall,
+    Recalled,
+    Release,
+    Status,
+    Subscribe,
+    Unpinned,
+    Value,
+)
+from actorgrid.core.stream import Inflow
 
 #: So many dropped references may wait for the next words to the head; values longer than this (bytes) may not wait.
 MOST_DROPPED: Final = 256
@@ -32,10 +45,27 @@ class Host(Protocol):
         """Have ``collect`` called soon. Called from anywhere: may not lock, block or raise."""
 
 
+class Awaited(Protocol):
+    """What can be waited for: an object, or the next item of a stream."""
+
+    oid: int
+    client: Client
+    #: It comes without asking.
+    known: bool
+    waiters: list[Waiter] | None
+
+    @property
+    def value(self) -> Value | None:
+        """What it is, None if it does not exist yet."""
+
+    def hex(self) -> str:
+        """The id as text."""
+
+
 class Waiter(Protocol):
     """Somebody who waits for objects."""
 
-    def arrived(self, entry: Entry) -> None:
+    def arrived(self, entry: Any) -> None:
         """One of the objects exists now."""
 
     def release(self) -> None:
@@ -132,6 +162,12 @@ class Client:
         self.dropped: deque[Entry] = deque()
         #: Pins that went away and are not counted down yet; the same reference is in ``dropped``, later.
         self.unpinned: deque[Entry] = deque()
+        #: Streams that this process reads and that are not over, by the object that tells their end.
+        self.streams: dict[int, Inflow] = {}
+        #: Streams of which the head does not know yet how much was taken.
+        self.untold: dict[Inflow, None] = {}
+        #: Streams that went away and are not dismissed yet; the reference to their end is in ``dropped``, later.
+        self.dismissed: deque[Inflow] = deque()
         self.outbox: list[Any] = []
         self._next_id = first_id(number)
         self._next_request = 0
@@ -210,10 +246,13 @@ class Client:
         oids: list[int] = []
         seen: list[int] = []
         plain = True
+        left: list[Inflow] = []
         while dropped:
             entry = dropped.popleft()
             while self.unpinned:  # after the line above: whoever sees the drop sees the pin that went before it
                 self.unpin(self.unpinned.popleft())
+            while self.dismissed:  # ... and the stream
+                left.append(self._leave(self.dismissed.popleft()))
             entry.refs -= 1
             if entry.refs or self.entries.get(entry.oid) is not entry:
                 continue
@@ -227,8 +266,56 @@ class Client:
                     self.let_go(value.refs)
                 if value.status is not Status.OK and not entry.read:
                     self.unread.append(value)
+        for stream in left:
+            self.dismiss(stream, stop=self.entries.get(stream.oid) is not stream.end)
         if oids:
             self.outbox.append(Release(tuple(oids), () if plain else tuple(seen)))
+
+    # -- streams
+
+    def open(self, oid: int, bound: int) -> Inflow:
+        """Return the reader's end of a stream that a call of ours will make."""
+        stream = self.streams[oid] = Inflow(self, self.promise(oid), bound)
+        return stream
+
+    def rest(self) -> None:
+        """This process is about to wait for something: say what was taken."""
+        while self.untold:
+            next(iter(self.untold)).tell()
+
+    def item(self, message: Item) -> None:
+        """A stream has one item more."""
+        value = message.value
+        entry = self.entries[message.oid] = Entry(self, message.oid)
+        entry.known = True
+        entry.refs = 1
+        if value is not None:
+            if value.refs:
+                self.hold(value.refs)
+            entry.value = value
+            entry.away = message.away
+            entry.heavy = heavy(value) or failed(value)
+        stream = self.streams.get(message.task)
+        if stream is None:
+            self.dropped.append(entry)  # nobody reads it any more
+        else:
+            stream.add(entry)
+
+    def _leave(self, stream: Inflow) -> Inflow:
+        """Nobody reads on: what was not taken goes."""
+        self.streams.pop(stream.oid, None)
+        self.dropped += stream.items
+        stream.items.clear()
+        return stream
+
+    def dismiss(self, stream: Inflow, *, stop: bool) -> None:
+        """Nobody here reads on. ``stop``: nor shall it go on."""
+        self._leave(stream)
+        self.untold.pop(stream, None)
+        if not stream.closed:
+            stream.closed = True
+            if stream.end.value is None and self.dead is None:
+                self.outbox.append(Dismiss(stream.oid, stop))
 
     # -- pins
 
@@ -276,7 +363,7 @@ class Client:
             for waiter in waiters:
                 waiter.arrived(entry)
 
-    def watch(self, entries: list[Entry], waiter: Waiter) -> None:
+    def watch(self, entries: Sequence[Awaited], waiter: Waiter) -> None:
         """Have ``waiter`` told of each of these pending objects; ask the head for those it would not send by itself."""
         ask: list[int] = []
         for entry in entries:
@@ -291,7 +378,7 @@ class Client:
             self.outbox.append(Subscribe(tuple(ask)))
 
     @staticmethod
-    def unwatch(entries: list[Entry], waiter: Waiter) -> None:
+    def unwatch(entries: Sequence[Awaited], waiter: Waiter) -> None:
         """``waiter`` gave up."""
         for entry in entries:
             if entry.waiters is not None and waiter in entry.waiters:
@@ -310,7 +397,8 @@ class Client:
         if self.dead is None:
             self.dead = error
         waiters: list[Waiter] = []
-        for entry in self.entries.values():
+        awaited: list[Awaited] = [*self.streams.values(), *self.entries.values()]
+        for entry in awaited:
             if entry.waiters is not None:
                 waiters += entry.waiters
                 entry.waiters = None

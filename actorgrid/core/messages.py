@@ -45,6 +45,7 @@ class FailureKind(enum.StrEnum):
     OUT_OF_DISK = "out_of_disk"
     OUT_OF_MEMORY = "out_of_memory"
     RESOURCE_LIMIT = "resource_limit"
+    REPLAY = "replay"
 
 
 class Struct(msgspec.Struct, array_like=True, gc=False):
@@ -113,6 +114,12 @@ NO_THREAD: Final = 71
 STATE: Final = -2
 #: ``Spec.max_retries`` of a method that leaves it to its actor's ``max_task_retries``.
 AS_ACTOR: Final = -2
+#: ``Spec.yields`` of a stream that may run ahead of its reader as far as it likes.
+UNBOUNDED: Final = -1
+#: ``Spec.yields`` of a generator whose one result is the list of what it has yielded.
+DYNAMIC: Final = -2
+#: ``Blocked.call`` of a stream that is so far ahead of its reader as it may be.
+YIELD: Final = "yield"
 
 
 class Spec(Struct, tag=2):
@@ -157,6 +164,9 @@ class Spec(Struct, tag=2):
     groups: tuple[tuple[str, int], ...] = ()
     #: METHOD: the concurrency group of the call.
     group: str = ""
+    #: TASK and METHOD: it is a generator whose items go to the caller as they come, and so many of them may be there
+    #: unread. Its one object says when it is over. 0: no stream; or UNBOUNDED, or DYNAMIC.
+    yields: int = 0
 
 
 class Submit(Struct, tag=3):
@@ -327,12 +337,26 @@ class Unpinned(Struct, tag=26):
     oid: int
 
 
-class AwaitEnd(Struct, tag=27):
+class AwaitEnd(Struct, tag=29):
     """Object ``oid`` is to come to exist, with this value, when client ``client`` has ended; now, if it has."""
 
     oid: int
     client: int
     value: Value
+
+
+class Taken(Struct, tag=27):
+    """So many items of a stream have been read here; -1: it need not wait for its reader any more."""
+
+    task: int
+    count: int
+
+
+class Dismiss(Struct, tag=28):
+    """Nobody here will read this stream any more. ``stop``: nor does anybody wait for its end, so it is to stop."""
+
+    task: int
+    stop: bool
 
 
 # ------------------------------------------------------------------------------------------------- W>H: results
@@ -376,6 +400,15 @@ class Exiting(Struct, tag=33):
     """The worker's process is about to end on purpose (``exit_actor``, retirement): its death is no crash."""
 
     reason: str
+
+
+class Yield(Struct, tag=34):
+    """A stream's item number ``index``, counted anew by each attempt."""
+
+    task: int
+    attempt: int
+    index: int
+    value: Value
 
 
 # ------------------------------------------------------------------------------------------------- H>C: replies
@@ -441,6 +474,18 @@ class Unread(Struct, tag=58):
     """The error of a call of this client, or of its driver's job, whose results nobody referred to any more."""
 
     value: Value
+
+
+class Item(Struct, tag=59):
+    """The next item of a stream that this client reads. Grants ``oid`` and the refs of its value.
+
+    ``value`` is None if it does not fit the link just now: it follows in a ``Ready``. ``away``: as there.
+    """
+
+    task: int
+    oid: int
+    value: Value | None
+    away: bool = False
 
 
 class Recall(Struct, tag=63):
@@ -533,6 +578,8 @@ class Interrupt(Struct, tag=76):
     attempt: int
     #: Its time is over: interrupt synchronous methods, too, which ``cancel()`` leaves alone.
     deadline: bool = False
+    #: It is a stream that nobody reads: it ends where it next yields, and nothing is interrupted.
+    gently: bool = False
 
 
 class Deadlock(Struct, tag=78):
@@ -540,6 +587,14 @@ class Deadlock(Struct, tag=78):
 
     task: int
     text: str
+
+
+class Credit(Struct, tag=79):
+    """To a worker, on its reply link: the reader of a stream has taken so many of its items; -1: never wait again."""
+
+    task: int
+    attempt: int
+    taken: int
 
 
 class Restarted(Struct, tag=77):
@@ -744,14 +799,18 @@ ToHead = (
     | Recalled
     | Unpinned
     | AwaitEnd
+    | Taken
+    | Dismiss
     | Done
     | Revoked
     | ActorReady
     | Exiting
+    | Yield
 )
 #: What arrives at a client.
 ToClient = (
     Ready
+    | Item
     | Answer
     | Segment
     | Freed
@@ -763,6 +822,7 @@ ToClient = (
     | Revoke
     | Interrupt
     | Deadlock
+    | Credit
     | Recall
     | Squeeze
 )

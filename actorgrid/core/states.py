@@ -120,6 +120,25 @@ class PlaceInput(enum.StrEnum):
     FREE = "free"
 
 
+class StreamState(enum.StrEnum):
+    """Where a stream is: a generator that runs in a worker, and whoever reads its items elsewhere."""
+
+    OPEN = "open"  # its items go to its reader as they come
+    FULL = "full"  # it is as far ahead of its reader as it may be, and waits
+    DISMISSED = "dismissed"  # nobody reads it: what still comes is thrown away
+    OVER = "over"  # it has ended, in whatever way
+
+
+class StreamInput(enum.StrEnum):
+    """What can happen to a stream."""
+
+    FILL = "fill"  # its generator waits for its reader
+    GRANT = "grant"  # the reader has taken enough, or lets it run ahead
+    BEGIN = "begin"  # another attempt will yield from the start
+    DISMISS = "dismiss"
+    END = "end"
+
+
 T, TI = TaskState, TaskInput
 TASK: Final[dict[tuple[TaskState, TaskInput], TaskState]] = {
     (T.WAITING, TI.ARGS_READY): T.READY,
@@ -265,4 +284,26 @@ IMPOSSIBLE_PLACE: Final[dict[tuple[PlaceState, PlaceInput], str]] = {
     **{(P.RESTORING, i): "it is being read" for i in (PI.WRITTEN, PI.EMPTIED, PI.REFUSED)},
     **{(P.ABANDONED, i): "nobody wants the object" for i in (PI.WANT, PI.FREE)},
     **{(s, i): "the record is gone" for s in PLACE_FINAL for i in PI},
+}
+
+S, SI = StreamState, StreamInput
+STREAM: Final[dict[tuple[StreamState, StreamInput], StreamState]] = {
+    (S.OPEN, SI.FILL): S.FULL,
+    (S.OPEN, SI.BEGIN): S.OPEN,
+    (S.OPEN, SI.DISMISS): S.DISMISSED,
+    (S.OPEN, SI.END): S.OVER,
+    (S.FULL, SI.GRANT): S.OPEN,
+    (S.FULL, SI.BEGIN): S.OPEN,
+    (S.FULL, SI.DISMISS): S.DISMISSED,
+    (S.FULL, SI.END): S.OVER,
+    (S.DISMISSED, SI.BEGIN): S.DISMISSED,
+    (S.DISMISSED, SI.END): S.OVER,
+}
+STREAM_FINAL: Final = (S.OVER,)
+IMPOSSIBLE_STREAM: Final[dict[tuple[StreamState, StreamInput], str]] = {
+    (S.OPEN, SI.GRANT): "it does not wait",
+    (S.FULL, SI.FILL): "it waits already: each attempt yields in one place at a time",
+    **{(S.DISMISSED, i): "it never waits again" for i in (SI.FILL, SI.GRANT)},
+    (S.DISMISSED, SI.DISMISS): "nobody reads it any more, who could dismiss it",
+    **{(S.OVER, i): "the record is gone" for i in SI},
 }

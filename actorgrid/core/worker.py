@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from actorgrid.core.messages import Kind, Restarted, Run, Spec
+from actorgrid.core.messages import Credit, Kind, Restarted, Run, Spec
+from actorgrid.core.stream import Outflow, streams
 
 #: So many cancellations are remembered whose task is not here (yet).
 MOST_EARLY: Final = 1024
@@ -23,7 +24,9 @@ MOST_EARLY: Final = 1024
 class Running:
     """A call whose user code runs."""
 
-    __slots__ = ("cancelled", "chance", "children", "made", "overdue", "run", "spec", "strayed")
+    __slots__ = (
+        "cancelled", "chance", "children", "kept", "made", "outflow", "overdue", "run", "spec", "strayed",
+    )  # fmt: skip
 
     def __init__(self, run: Run, spec: Spec) -> None:
         self.run = run
@@ -39,6 +42,10 @@ class Running:
         self.cancelled = False
         #: It was cancelled because its time is over.
         self.overdue = False
+        #: What its result mentions: the host keeps that until the result is sent.
+        self.kept: object = None
+        #: It is a generator whose items somebody reads (nobody does if it only brings its actor back to where it was).
+        self.outflow = Outflow(spec.yields) if spec.yields and streams(spec) and not run.again else None
 
 
 class WorkerMachine:
@@ -177,6 +184,14 @@ class WorkerMachine:
         running.cancelled = True
         running.overdue = overdue
         return running
+
+    def credit(self, message: Credit) -> Running | None:
+        """The reader of a stream has taken items. Returns the call if it is here and need not wait for more."""
+        running = self.running.get(message.task)
+        if running is None or running.outflow is None or running.run.attempt != message.attempt:
+            return None
+        running.outflow.credit(message.taken)
+        return None if running.outflow.full else running
 
     def is_method(self, running: Running) -> bool:
         """Return whether a call is one of an actor's methods."""

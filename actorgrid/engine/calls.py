@@ -5,9 +5,13 @@ from __future__ import annotations
 import pickle
 from typing import TYPE_CHECKING
 
+from actorgrid.core import messages as m
 from actorgrid.core.messages import AS_ACTOR, Kind, Spec
 from actorgrid.core.resources import demand
+from actorgrid.core.stream import streams
 from actorgrid.engine.definitions import (
+    DYNAMIC,
+    STREAMING,
     ActorDefinition,
     ActorOptions,
     FunctionDefinition,
@@ -28,13 +32,15 @@ ASYNC_CONCURRENCY = 1000
 class PreparedCall:
     """A registered spec. When the last one goes, the head may forget the spec and perhaps the code."""
 
-    __slots__ = ("__weakref__", "counted", "engine", "num_returns", "number", "spec")
+    __slots__ = ("__weakref__", "counted", "engine", "num_returns", "number", "spec", "streams")
 
     def __init__(self, engine: CallingEngine, spec: Spec) -> None:
         self.engine = engine
         self.spec = spec
         self.number = spec.spec
         self.num_returns = spec.num_returns
+        #: Calls return a generator.
+        self.streams = streams(spec)
         #: The same call with one result, which says when it is over, for callers that count (``max_pending_calls``).
         self.counted: PreparedCall | None = None
 
@@ -54,7 +60,8 @@ def task_spec(definition: FunctionDefinition, options: TaskOptions) -> Spec:
         Kind.TASK,
         options.name or definition.name,
         demand=demand(_amounts(options.num_cpus, options)),
-        num_returns=options.num_returns,
+        num_returns=options.num_returns if options.num_returns >= 0 else 1,
+        yields=_yields(options),
         max_retries=options.max_retries,
         retry_exceptions=_pickled(options.retry_exceptions),
         max_calls=options.max_calls,
@@ -71,7 +78,8 @@ def method_spec(method: str, display_name: str, options: MethodOptions) -> Spec:
         Kind.METHOD,
         options.name or display_name,
         method=method,
-        num_returns=options.num_returns,
+        num_returns=options.num_returns if options.num_returns >= 0 else 1,
+        yields=_yields(options),
         max_retries=AS_ACTOR if options.max_task_retries is None else options.max_task_retries,
         retry_exceptions=_pickled(options.retry_exceptions),
         readonly=options.readonly,
@@ -79,6 +87,12 @@ def method_spec(method: str, display_name: str, options: MethodOptions) -> Spec:
         run_timeout=options.run_timeout,
         group=options.concurrency_group,
     )
+
+
+def _yields(options: TaskOptions | MethodOptions) -> int:
+    if options.num_returns == STREAMING:
+        return options.backpressure
+    return m.DYNAMIC if options.num_returns == DYNAMIC else 0
 
 
 def actor_spec(definition: ActorDefinition, options: ActorOptions) -> Spec:

@@ -6,7 +6,7 @@ import platform
 from typing import Any
 
 from actorgrid.core import messages as m
-from actorgrid.core.client import Entry
+from actorgrid.core.client import Awaited
 from actorgrid.core.resources import UNIT
 from actorgrid.engine.calls import actor_spec
 from actorgrid.engine.definitions import ActorDefinition, ActorOptions
@@ -142,7 +142,7 @@ class LocalEngine(CallingEngine):
         """See ``Engine``."""
         raise TypeError("exit_actor can only be called inside an actor")
 
-    def _explain(self, entry: Entry) -> list[str]:
+    def _explain(self, entry: Awaited) -> list[str]:
         """See ``CallingEngine``."""
         told: list[str] = self.query("explain", {"oid": entry.oid}).body["told"]
         return told

@@ -7,11 +7,17 @@ dataclasses: every process of a grid pays for their definition when it starts, a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from actorgrid.core.messages import Script
+
+#: ``num_returns`` of a generator whose items go to the caller as they come, and of one whose result is their list.
+STREAMING: Final = -1
+DYNAMIC: Final = -2
+#: So many items of a stream may be unread before its generator waits, unless the program says otherwise.
+BACKPRESSURE: Final = 64
 
 RetryExceptions = bool | tuple[type[BaseException], ...]
 
@@ -32,6 +38,8 @@ class TaskOptions(msgspec.Struct, frozen=True):
     #: Seconds from submission to the result, and in a worker; 0: any.
     timeout: float = 0.0
     run_timeout: float = 0.0
+    #: STREAMING: unread items before the generator waits; -1: any number.
+    backpressure: int = BACKPRESSURE
 
 
 class ActorOptions(msgspec.Struct, frozen=True):
@@ -77,6 +85,7 @@ class MethodOptions(NamedTuple):
     run_timeout: float = 0.0
     #: "": none.
     concurrency_group: str = ""
+    backpressure: int = BACKPRESSURE
 
 
 class FunctionDefinition(msgspec.Struct, eq=False):

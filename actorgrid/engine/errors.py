@@ -17,6 +17,7 @@ _PLAIN: dict[FailureKind, type[e.ActorGridError]] = {
     FailureKind.TIMED_OUT: e.TaskTimeoutError,
     FailureKind.OUT_OF_MEMORY: e.OutOfMemoryError,
     FailureKind.RESOURCE_LIMIT: e.ResourceLimitError,
+    FailureKind.REPLAY: e.StreamingGeneratorReplayInconsistentError,
 }
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from actorgrid.core import messages as m
 from actorgrid.core.messages import Failure, FailureKind, Status, Value
+from actorgrid.core.stream import streams
 from actorgrid.core.worker import Running
 from actorgrid.engine.serialize import NONE, loads
 from actorgrid.exceptions import ObjectStoreFullError
@@ -22,7 +23,8 @@ from actorgrid.wire.errors import pack_exception
 if TYPE_CHECKING:
     from actorgrid.engine.worker_side import WorkerSide
 
-_NONE_VALUE = Value(Status.OK, NONE)
+#: The value of a call that has nothing to say.
+NONE_VALUE = Value(Status.OK, NONE)
 _NOTHING: tuple[tuple[()], dict[str, Any]] = ((), {})
 
 
@@ -55,16 +57,39 @@ def argument(engine: WorkerSide, value: Value, oid: int) -> Any:
 
 
 def results(engine: WorkerSide, running: Running, result: Any) -> tuple[Value, ...]:
-    """Return the values of a call that returned ``result``."""
+    """Return the values of a call that returned ``result``; those of a generator are its result already."""
+    if running.spec.yields:
+        values: tuple[Value, ...] = result
+        return values
     count = running.spec.num_returns
     if count == 1:
-        return (_NONE_VALUE,) if result is None else (engine.store_result(result, running.spec.name),)
+        return (NONE_VALUE,) if result is None else (engine.store_result(result, running.spec.name),)
     if count == 0:
         return ()
+    if isinstance(result, Iterator):
+        return _yielded(engine, running, result, count)
     items = list(result) if isinstance(result, Iterable) else [result]
     if len(items) != count:
         raise ValueError(f"Task returned {len(items)} objects, but num_returns={count}.")
     return tuple(engine.store_result(item, f"{running.spec.name}[{index}]") for index, item in enumerate(items))
+
+
+def _yielded(engine: WorkerSide, running: Running, items: Iterator[Any], count: int) -> tuple[Value, ...]:
+    """Return the values of a generator that is to yield ``count`` items: what it raises stands for those that lack."""
+    values: list[Value] = []
+    total = 0
+    try:
+        for item in items:
+            if total < count:
+                values.append(engine.store_result(item, f"{running.spec.name}[{total}]"))
+            total += 1
+        if total != count:
+            raise ValueError(f"Task returned {total} objects, but num_returns={count}.")
+    except Exception as error:
+        if len(values) in (0, count) or may_retry(running, error):
+            raise
+        values += failure(running, error)[: count - len(values)]
+    return tuple(values)
 
 
 def failure(running: Running, error: BaseException) -> tuple[Value, ...]:
@@ -74,8 +99,10 @@ def failure(running: Running, error: BaseException) -> tuple[Value, ...]:
     if isinstance(error, ObjectStoreFullError):
         text = f"{name}: {error}"
         return (Value(Status.FAILURE, encode_failure(Failure(FailureKind.STORE_FULL, text, name=name))),) * count
-    data = pack_exception(error, name, os.getpid())
-    return (Value(Status.ERROR, data),) * count
+    value = Value(Status.ERROR, pack_exception(error, name, os.getpid()))
+    if streams(running.spec):  # it is the last item; the stream itself has come to its end
+        return NONE_VALUE, value
+    return (value,) * count
 
 
 def cancelled(running: Running) -> tuple[Value, ...]:

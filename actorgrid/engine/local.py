@@ -16,11 +16,12 @@ from actorgrid.core import messages as m
 from actorgrid.core.resources import UNIT
 from actorgrid.engine.calls import PreparedCall, method_spec, task_spec
 from actorgrid.engine.definitions import FunctionDefinition, MethodOptions, TaskOptions
+from actorgrid.engine.generators import ObjectRefGenerator
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.protocol import Returns
+from actorgrid.engine.reading import ReadingEngine
 from actorgrid.engine.refs import ActorRef, ObjectRef
 from actorgrid.engine.serialize import INLINE_LIMIT, NONE, Pickled, dumps
-from actorgrid.engine.waiting import WaitingEngine
 from actorgrid.engine.waits import PendingCalls, PendingTasks
 from actorgrid.exceptions import (
     ActorHandleNotFoundError,
@@ -30,7 +31,7 @@ from actorgrid.exceptions import (
 )
 
 
-class CallingEngine(WaitingEngine):
+class CallingEngine(ReadingEngine):
     """Calls, puts and waits."""
 
     def __init__(self, client_number: int, session: str, capacity: dict[str, float], namespace: str) -> None:
@@ -185,7 +186,10 @@ class CallingEngine(WaitingEngine):
                 raise client.dead
             message.parent, message.nth = self.current_task()
             result: Returns
-            made = self.made_before(message.nth, prepared.spec.name, num_returns, message.actor)
+            if prepared.streams:  # what an earlier run has read is gone: it is made anew
+                made = None
+            else:
+                made = self.made_before(message.nth, prepared.spec.name, num_returns, message.actor)
             if made is not None:
                 refs: list[ObjectRef[Any]] = [
                     ObjectRef(client.entries[made.ident + index]) for index in range(num_returns)
@@ -194,7 +198,9 @@ class CallingEngine(WaitingEngine):
             message.task = oid = client.take_ids(num_returns)
             if client.dropped:
                 client.collect()
-            if num_returns == 1:
+            if prepared.streams:
+                result = ObjectRefGenerator(client.open(oid, prepared.spec.yields))
+            elif num_returns == 1:
                 entry = client.promise(oid)
                 result = ObjectRef(entry)
             elif num_returns:
@@ -233,7 +239,7 @@ class CallingEngine(WaitingEngine):
         pickled = self._pickle_arguments(args, kwargs, spec.name)
         if pickled.size <= INLINE_LIMIT:
             return m.Submit(0, spec.spec, pickled.inline(), tuple(deps), tuple(slots), pickled.refs, actor), None
-        whole = self._put(self.place(pickled))
+        whole = self.put_value(self.place(pickled))
         deps.insert(0, self._own(whole))
         slots.insert(0, -1)
         return m.Submit(0, spec.spec, b"", tuple(deps), tuple(slots), pickled.refs, actor), whole
@@ -259,10 +265,11 @@ class CallingEngine(WaitingEngine):
 
     def put(self, value: Any) -> ObjectRef[Any]:
         """See ``Engine``."""
-        return self._put(self.store(value, "the value"))
+        return self.put_value(self.store(value, "the value"))
 
     @protected
-    def _put(self, value: m.Value) -> ObjectRef[Any]:
+    def put_value(self, value: m.Value) -> ObjectRef[Any]:
+        """Make an object of a value that is stored already."""
         client = self.client
         with self.lock:
             if client.dead is not None:

@@ -22,10 +22,13 @@ from actorgrid.engine.definitions import (
     MethodOptions,
     TaskOptions,
 )
+from actorgrid.engine.generators import ObjectRefGenerator
 from actorgrid.engine.refs import ActorRef, ObjectRef
 
-#: ``num_returns`` 0 gives None, 1 a reference, n >= 2 a list of references.
-Returns = ObjectRef[Any] | list[ObjectRef[Any]] | None
+#: ``num_returns`` 0 gives None, 1 a reference, n >= 2 a list of references; STREAMING gives a generator of them.
+Returns = ObjectRef[Any] | ObjectRefGenerator[Any] | list[ObjectRef[Any]] | None
+#: What ``wait`` takes: a generator is ready when its next item is, or when it is over.
+Waitable = ObjectRef[Any] | ObjectRefGenerator[Any]
 #: What a handle is made of: the actor, its class's name, its methods, its concurrency groups.
 Handle = tuple[ActorRef, str, dict[str, MethodOptions], tuple[str, ...]]
 
@@ -62,9 +65,7 @@ class Engine(Protocol):
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         """Return the values; raises the first error seen, GetTimeoutError after ``timeout`` seconds."""
 
-    def wait(
-        self, refs: Sequence[ObjectRef[Any]], num_returns: int, timeout: float | None
-    ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+    def wait(self, refs: Sequence[Waitable], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
         """Return (ready, not ready) once ``num_returns`` are ready or ``timeout`` seconds have passed."""
 
     def on_ready(self, ref: ObjectRef[Any], callback: Callable[[ObjectRef[Any]], None]) -> None:
@@ -81,6 +82,23 @@ class Engine(Protocol):
 
     def explain(self, ref: ObjectRef[Any]) -> list[str]:
         """Return what an object waits for: a sentence for each call, from its own to what all wait for in the end."""
+
+    # -- streams
+
+    def next_item(self, generator: ObjectRefGenerator[Any], timeout: float | None) -> ObjectRef[Any] | None:
+        """Wait for the next item of a stream and take it; None: there is none.
+
+        ``timeout`` is None, and there will never be one, or 0: do not wait.
+        """
+
+    def sees_item(self, generator: ObjectRefGenerator[Any]) -> bool:
+        """Return whether there is something to read, or the stream is over."""
+
+    def on_item(self, generator: ObjectRefGenerator[Any], callback: Callable[[], None]) -> None:
+        """Call ``callback()`` once there is something to read, or the end is, from any thread, or at once."""
+
+    def close_stream(self, generator: ObjectRefGenerator[Any]) -> None:
+        """Stop a stream where it next yields; nothing more is read."""
 
     # -- control
 

@@ -10,8 +10,9 @@ from functools import partial
 from typing import Any, Final
 
 from actorgrid.core import messages as m
-from actorgrid.core.client import Entry, failed
+from actorgrid.core.client import Awaited, Entry, failed
 from actorgrid.engine.interrupts import protected
+from actorgrid.engine.protocol import Waitable
 from actorgrid.engine.refs import ObjectRef
 from actorgrid.engine.requests import RequestingEngine
 from actorgrid.engine.waits import CallbackWaiter, Sleeper
@@ -46,9 +47,7 @@ class WaitingEngine(RequestingEngine):
     def _entry(self, ref: ObjectRef[Any]) -> Entry:
         entry: Any = ref._entry  # noqa: SLF001  # our own reference
         if not isinstance(entry, Entry) or entry.client is not self.client:
-            raise ValueError(
-                f"{ref!r} belongs to another session: the grid that made it has ended or is another process's"
-            )
+            raise stranger(ref)
         return entry
 
     def _await(self, pending: list[Entry], entries: list[Entry], timeout: float | None) -> None:
@@ -57,6 +56,7 @@ class WaitingEngine(RequestingEngine):
                 return  # get() raises the first error seen without waiting for the rest
         if timeout != 0:
             self.check_may_wait("get()")
+            self._let_run(pending)
         waiter = self.waiter(len(pending), eager=True)
         resume = self._watch(pending, waiter, m.Blocked(0, "get", finite=timeout is not None))
         try:
@@ -88,7 +88,7 @@ class WaitingEngine(RequestingEngine):
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         return GetTimeoutError(f"get() timed out after {timeout} s waiting for {shown}{more}")
 
-    def _sleep(self, pending: list[Entry], waiter: Sleeper, timeout: float | None, call: str) -> bool:
+    def _sleep(self, pending: Sequence[Awaited], waiter: Sleeper, timeout: float | None, call: str) -> bool:
         """Wait; after a while, say once for what."""
         patience = self.stall_warning
         if patience is None or (timeout is not None and timeout <= patience):
@@ -100,13 +100,23 @@ class WaitingEngine(RequestingEngine):
             self.print_error(f"actorgrid: {call}() has waited for {patience:g} s for {entry.hex()}:\n{told}\n")
         return waiter.wait(None if timeout is None else timeout - patience)
 
+    def _let_run(self, pending: Sequence[Awaited]) -> None:
+        """Streams whose end is waited for need not wait for their reader."""
+        for entry in pending if self.client.streams else ():
+            stream = self.client.streams.get(entry.oid)
+            if stream is not None and stream is not entry:
+                with self.lock:
+                    stream.lift()
+
     @protected
-    def _watch(self, pending: list[Entry], waiter: Sleeper, blocked: m.Blocked) -> Callable[[], None] | None:
+    def _watch(self, pending: Sequence[Awaited], waiter: Sleeper, blocked: m.Blocked) -> Callable[[], None] | None:
         client = self.client
         with self.lock:
             if client.dead is not None:
                 raise client.dead
             ready = [entry for entry in pending if entry.value is not None]
+            if client.untold:
+                client.rest()
             client.watch([entry for entry in pending if entry.value is None], waiter)
             for entry in ready:
                 waiter.arrived(entry)
@@ -122,23 +132,21 @@ class WaitingEngine(RequestingEngine):
             return resume
 
     @protected
-    def _unwatch(self, pending: Sequence[Entry], waiter: Sleeper, resume: Callable[[], None] | None) -> None:
+    def _unwatch(self, pending: Sequence[Awaited], waiter: Sleeper, resume: Callable[[], None] | None) -> None:
         if pending or resume is not None:
             with self.lock:
                 self.client.unwatch(list(pending), waiter)
                 if resume is not None:
                     resume()
 
-    def wait(
-        self, refs: Sequence[ObjectRef[Any]], num_returns: int, timeout: float | None
-    ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+    def wait(self, refs: Sequence[Waitable], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
         """See ``Engine``."""
         entries: list[Any] = [ref._entry for ref in refs]  # noqa: SLF001  # our own references
         client = self.client
         timeout = self.within(timeout)
         for ref, entry in zip(refs, entries, strict=True):
             if entry.client is not client:
-                self._entry(ref)  # raises
+                raise stranger(ref)
         missing = num_returns
         for entry in entries:
             if entry.value is not None:
@@ -152,9 +160,10 @@ class WaitingEngine(RequestingEngine):
             self.saw_chance()  # some were passed over that will be ready another time
         return ready, rest
 
-    def _wait_for(self, missing: int, pending: list[Entry], timeout: float | None, call: str = "wait") -> None:
+    def _wait_for(self, missing: int, pending: Sequence[Awaited], timeout: float | None, call: str = "wait") -> None:
         if timeout != 0:
             self.check_may_wait(f"{call}()")
+            self._let_run(pending)
         waiter = self.waiter(missing, eager=False)
         resume = self._watch(pending, waiter, m.Blocked(0, call, need=missing, finite=timeout is not None))
         try:
@@ -170,7 +179,7 @@ class WaitingEngine(RequestingEngine):
         """See ``Engine``."""
         return self._explain(self._entry(ref))
 
-    def _explain(self, entry: Entry) -> list[str]:
+    def _explain(self, entry: Awaited) -> list[str]:
         """Return what an object waits for. A host that can ask the head says more."""
         return ["the object exists" if entry.value is not None else "the object does not exist yet"]
 
@@ -195,17 +204,22 @@ class WaitingEngine(RequestingEngine):
             if entry.value is not None:
                 self.fetch_then(entry, then)
                 return True
+            self._let_run([entry])
+            self.client.rest()
             self.client.watch([entry], CallbackWaiter(partial(self.fetch_then, entry, then)))
             self.send(force=False)
             return True
 
 
-def _split(
-    refs: Sequence[ObjectRef[Any]], entries: list[Entry], num_returns: int
-) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+def stranger(ref: object) -> ValueError:
+    """Return the error for a reference that another grid has made."""
+    return ValueError(f"{ref!r} belongs to another session: the grid that made it has ended or is another process's")
+
+
+def _split(refs: Sequence[Waitable], entries: list[Entry], num_returns: int) -> tuple[list[Any], list[Any]]:
     """Return the first ``num_returns`` references whose objects exist, and the others."""
-    ready: list[ObjectRef[Any]] = []
-    rest: list[ObjectRef[Any]] = []
+    ready: list[Waitable] = []
+    rest: list[Waitable] = []
     for index, entry in enumerate(entries):
         if entry.value is None:
             rest.append(refs[index])

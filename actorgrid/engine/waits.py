@@ -6,7 +6,7 @@ import _thread
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from actorgrid.core.client import Entry, failed
+from actorgrid.core.client import Awaited, Entry, failed
 from actorgrid.exceptions import PendingCallsLimitExceeded
 
 #: Whoever waits for room among the pending tasks waits for a ``SPARE``-th of them, not for each.
@@ -20,7 +20,7 @@ class Sleeper(Protocol):
     #: What to raise instead of going on, if it was released because its objects will never be.
     error: BaseException | None
 
-    def arrived(self, entry: Entry) -> None:
+    def arrived(self, entry: Awaited) -> None:
         """One of the objects exists now."""
 
     def release(self) -> None:
@@ -46,7 +46,7 @@ class BlockingWaiter:
         self.lock = _thread.allocate_lock()
         self.lock.acquire()
 
-    def arrived(self, entry: Entry) -> None:
+    def arrived(self, entry: Awaited) -> None:
         """One of the objects exists now."""
         self.left -= 1
         if not self.open and (self.left <= 0 or (self.eager and entry.value is not None and failed(entry.value))):
@@ -73,7 +73,7 @@ class CallbackWaiter:
     def __init__(self, then: Callable[[], None]) -> None:
         self.then = then
 
-    def arrived(self, entry: Entry) -> None:
+    def arrived(self, entry: Awaited) -> None:
         """The object exists."""
         del entry
         self.release()

@@ -14,15 +14,15 @@ from actorgrid.core import messages as m
 from actorgrid.core.messages import Kind
 from actorgrid.core.resources import amounts
 from actorgrid.core.worker import Running, WorkerMachine
-from actorgrid.engine import checkpoints
+from actorgrid.engine import checkpoints, yielding
 from actorgrid.engine.checkpoints import Checkpoints
 from actorgrid.engine.code import CodeShelf
-from actorgrid.engine.control import LocalEngine
 from actorgrid.engine.definitions import Context
 from actorgrid.engine.execution import arguments
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.protocol import Handle
 from actorgrid.engine.serialize import Pickled, loads
+from actorgrid.engine.yielding import YieldingEngine
 from actorgrid.exceptions import ActorGridError, ReplayError
 
 #: The call that the current thread or coroutine belongs to.
@@ -33,7 +33,7 @@ running_now: Final[contextvars.ContextVar[Running | None]] = contextvars.Context
 PATIENCE: Final = 60.0
 
 
-class WorkerSide(LocalEngine):
+class WorkerSide(YieldingEngine):
     """What the engine of a worker adds, whatever hosts it. The host sets ``machine`` and ``actor_spec``."""
 
     machine: WorkerMachine
@@ -113,13 +113,17 @@ class WorkerSide(LocalEngine):
     # -- the calls that run here
 
     def perform(self, running: Running) -> Any:
-        """Run a call's user code and return what it returns. A constructor's instance is kept in ``instance``."""
+        """Run a call's user code and return what it returns: for a generator, the values of the call.
+
+        A constructor's instance is kept in ``instance``.
+        """
         args, kwargs = arguments(self, running.run)
         kind = running.spec.kind
-        if kind is Kind.TASK:
-            return self.code.load(running.spec.digest)(*args, **kwargs)
-        if kind is Kind.METHOD:
-            return self.method(running.spec.method)(*args, **kwargs)
+        if kind is not Kind.ACTOR:
+            task = kind is Kind.TASK
+            function = self.code.load(running.spec.digest) if task else self.method(running.spec.method)
+            result = function(*args, **kwargs)
+            return yielding.performed(self, running, result) if running.spec.yields else result
         self.instance = self.code.load(running.spec.digest)(*args, **kwargs)
         self.actor_spec = spec = running.spec
         if spec.checkpoint_calls or spec.checkpoint_seconds:

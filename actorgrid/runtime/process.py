@@ -17,6 +17,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable
+from time import monotonic  # by name: user code may replace that of the module
 from typing import Any, Final
 
 from actorgrid.core import messages as m
@@ -40,6 +41,8 @@ _CUT: Final = (
 )
 #: How long an error waits for what was printed before it (seconds).
 SPEECH: Final = 1.0
+#: How long a generator may have to wait for the news that its reader has taken an item (seconds).
+MOMENT: Final = 0.001
 
 
 def stall_warning() -> float | None:
@@ -66,6 +69,8 @@ class ProcessEngine(LocalEngine):
         self.ear = Ear(link.fileno(), self._wake_fd, self.cut)
         #: The reader thread has been woken and has not looked yet.
         self._awake = False
+        #: When the head is to be told of items that were taken; 0: there is nothing to tell.
+        self._rest_at = 0.0
         #: ``send`` is on the stack; a finalizer or a signal handler that calls us meanwhile must not send.
         self.sending = False
         #: ... and wanted its words to go at once.
@@ -76,6 +81,7 @@ class ProcessEngine(LocalEngine):
         self._thread = threading.Thread(target=self._serve, name="actorgrid-reader", daemon=True)
         self._handlers: dict[type, Callable[[Any], None]] = {
             m.Ready: self.client.ready,
+            m.Item: self.client.item,
             m.Answer: self.client.answered,
             m.Segment: self._segment,
             m.Recall: self.recall,
@@ -162,9 +168,13 @@ class ProcessEngine(LocalEngine):
         try:
             while True:
                 patience = self.patience()
+                if self._rest_at:
+                    patience = MOMENT if patience is None else min(patience, MOMENT)
                 found = listen(patience)
                 if not found and patience is not None:
                     self.patience_is_over()
+                if self._rest_at and monotonic() >= self._rest_at:
+                    self._rest()
                 for fd in found:
                     if fd == self._wake_fd:
                         self._woken()
@@ -178,6 +188,20 @@ class ProcessEngine(LocalEngine):
             self.lost(
                 "the thread that reads from the head failed; this is a bug in actorgrid:\n" + traceback.format_exc()
             )
+
+    def remind(self) -> None:
+        """See ``ReadingEngine``: whoever takes many items in a row is not to stop for each."""
+        if not self._rest_at:
+            self._rest_at = monotonic() + MOMENT
+            self.wake()
+
+    @protected
+    def _rest(self) -> None:
+        self._rest_at = 0.0
+        with self.lock:
+            if self.client.dead is None:
+                self.client.rest()
+                self.send(force=False)
 
     def patience(self) -> float | None:
         """Return how long the reader may sleep (seconds), None for ever."""

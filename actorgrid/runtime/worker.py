@@ -332,7 +332,9 @@ class Worker:
             if running.run.task not in self.machine.running:
                 self._drop(running)
                 return
-        self.interrupt_running(running)
+            self.engine.let_flow(running)
+        if not message.gently:
+            self.interrupt_running(running)
 
     def _interrupt_main(self, running: Running) -> None:
         """Interrupt user code. A synchronous method that is cancelled is only told (``is_canceled``), as in Ray."""

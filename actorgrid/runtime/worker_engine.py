@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 from time import monotonic  # by name: user code may replace that of the module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
 from actorgrid.core.messages import ToClient
@@ -23,11 +23,16 @@ from actorgrid.runtime.links import Link
 from actorgrid.runtime.process import ProcessEngine
 
 if TYPE_CHECKING:
+    from actorgrid.core.worker import Running
     from actorgrid.engine.calls import PreparedCall
     from actorgrid.engine.definitions import ActorDefinition, ActorOptions, FunctionDefinition, TaskOptions
     from actorgrid.engine.refs import ActorRef
     from actorgrid.runtime.config import BootConfig
     from actorgrid.runtime.worker import Worker
+
+
+#: For so long (seconds) items of a stream may gather that the head has no time for.
+GATHER: Final = 0.0005
 
 
 def _check_imported(code: Any) -> None:
@@ -52,9 +57,13 @@ class WorkerEngine(WorkerSide, ProcessEngine):
         self.limit_pending(config.max_pending_tasks, refuses=config.refuse_pending_tasks)
         self.worker = worker
         self.machine = worker.machine
+        self.stalled = {}
         self._outside[m.Revoke] = worker.revoke
         self._outside[m.Interrupt] = worker.interrupt
         self._handlers[m.Deadlock] = self._deadlock
+        self._handlers[m.Credit] = self.credited
+        #: When an item last went out at once.
+        self._sent = 0.0
         #: Who sleeps for which call, the newest: several threads of a call may.
         self._sleepers: dict[int, Sleeper] = {}
 
@@ -98,6 +107,20 @@ class WorkerEngine(WorkerSide, ProcessEngine):
             pass  # a dead head is noticed by the reader thread
         finally:
             self.sending = False
+
+    def item(self, running: Running, value: m.Value) -> bool:
+        """See ``YieldingEngine``. A child that the generator has forked has nothing to say."""
+        if self.worker.forked:
+            self.worker.end_of_fork(None)
+        return super().item(running, value)
+
+    def send_item(self) -> None:
+        """See ``YieldingEngine``: items go together while the head is busy with earlier ones, and not for long."""
+        now = monotonic()
+        late = now - self._sent > GATHER
+        if late:
+            self._sent = now
+        self.send(force=late)
 
     def pack(self) -> None:
         """Put what is to be said where it survives this process. Called with the lock held."""

@@ -25,8 +25,9 @@ class Faults:
     kill: int = 0
     #: Also the processes of actors, not only those of tasks.
     actors: bool = True
-    #: Where they may die: "blocked" (while everything waits), "send" (a call or a value that it has just made never
-    #: leaves), "before_reply" (a call's body ran, its result never leaves), "restart" (a constructor is to run again).
+    #: Where they may die: "blocked" (while everything waits), "send" (a call, a value or an item that it has just made
+    #: never leaves), "before_reply" (a call's body ran, its result never leaves), "restart" (a constructor is to run
+    #: again).
     kill_points: frozenset[str] = KILL_POINTS
     #: How often the wall clock may jump.
     clock_jumps: int = 0

@@ -48,7 +48,7 @@ _SUBMISSIONS: Final = (m.Submit, m.CreateActor)
 COMMUTING: Final = frozenset(
     {
         m.Export, m.Spec, m.Submit, m.Release, m.Subscribe, m.Blocked, m.Resumed, m.Forget, m.Revoked, m.ActorReady,
-        m.NewSegment,
+        m.NewSegment, m.Taken,
     }
 )  # fmt: skip
 
@@ -211,6 +211,9 @@ class Grid:
                 self.world.made.append(message.oid)
             elif kind is m.Done:
                 self._made(message)
+            elif kind is m.Yield:
+                self.world.made.append(("item", message.task, message.index))
+                touch(("made", message.task))
             elif kind is m.LeaseRequest or kind is m.LeaseReturn:
                 touch("store")
             elif kind not in COMMUTING:

@@ -12,12 +12,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
-from actorgrid.core.client import Entry, failed
+from actorgrid.core.client import Awaited, Entry, failed
+from actorgrid.core.stream import Inflow
 from actorgrid.engine import current
 from actorgrid.engine.calls import PreparedCall
 from actorgrid.engine.control import LocalEngine
 from actorgrid.engine.definitions import FunctionDefinition, MethodOptions, TaskOptions
-from actorgrid.engine.protocol import Returns
+from actorgrid.engine.generators import ObjectRefGenerator
+from actorgrid.engine.protocol import Returns, Waitable
 from actorgrid.engine.refs import ActorRef, ObjectRef
 from actorgrid.engine.serialize import Pickled
 from actorgrid.engine.unread import UnreadErrors
@@ -53,7 +55,7 @@ class SimWaiter:
         self.why = why
         self.fiber: Fiber | None = None
 
-    def arrived(self, entry: Entry) -> None:
+    def arrived(self, entry: Awaited) -> None:
         """One of the objects exists now."""
         self.left -= 1
         if not self.open and (self.left <= 0 or (self.eager and entry.value is not None and failed(entry.value))):
@@ -112,7 +114,7 @@ class SimHost(LocalEngine):
         #: What cloudpickle knows of classes that were defined in a function: each process has its own copies.
         self._classes: tuple[Any, Any] | None = None
         #: Objects whose existence this process has observed.
-        self.noticed: set[int] = set()
+        self.noticed: set[Any] = set()
         self._unread = UnreadErrors()
         self.limit_pending(grid.pending_limit[0], refuses=grid.pending_limit[1])
 
@@ -265,9 +267,7 @@ class SimHost(LocalEngine):
 
     # -- which of the objects that exist are seen to exist is a choice
 
-    def wait(
-        self, refs: Sequence[ObjectRef[Any]], num_returns: int, timeout: float | None
-    ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+    def wait(self, refs: Sequence[Waitable], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
         """See ``Engine``. If more are ready than asked for, which of them come first is explored."""
         if timeout is not None:
             self.world.onlookers.need(Holds.TASKS)
@@ -276,9 +276,9 @@ class SimHost(LocalEngine):
             return ready, rest  # it saw the first ones the first time, or it would not run again
         for ref in refs:
             self._look_for(ref._entry.oid)  # noqa: SLF001  # our own
-        there = [ref for ref in refs if ref._entry.value is not None]  # type: ignore[attr-defined]  # noqa: SLF001  # our own
-        seen = [ref for ref in there if ref._entry.oid in self.noticed]  # noqa: SLF001  # our own
-        fresh = [ref for ref in there if ref._entry.oid not in self.noticed]  # noqa: SLF001  # our own
+        there = [ref for ref in refs if ref._entry.value is not None]  # type: ignore[union-attr]  # noqa: SLF001  # our own
+        seen = [ref for ref in there if _what(ref) in self.noticed]
+        fresh = [ref for ref in there if _what(ref) not in self.noticed]
         if timeout == 0 and len(there) <= num_returns:
             hidden = self.world.draw("ready", len(fresh) + 1, "wait(timeout=0) sees less")
             ready = seen + fresh[: len(fresh) - hidden]
@@ -287,7 +287,7 @@ class SimHost(LocalEngine):
             while len(ready) < num_returns:
                 index = self.world.draw("ready", len(fresh), "wait() sees another one first")
                 ready.append(fresh.pop(index))
-        self.noticed.update(ref._entry.oid for ref in ready)  # noqa: SLF001  # our own
+        self.noticed.update(_what(ref) for ref in ready)
         chosen = {id(ref) for ref in ready}
         if any(id(ref) not in chosen for ref in refs[:num_returns]):
             self.saw_chance()
@@ -297,7 +297,34 @@ class SimHost(LocalEngine):
         """Return whether the calling code runs again and must do what it did before."""
         return False
 
+    def next_item(self, generator: ObjectRefGenerator[Any], timeout: float | None) -> ObjectRef[Any] | None:
+        """See ``Engine``."""
+        ref = super().next_item(generator, timeout)
+        if self.world.footprint is not None:
+            stream = self.stream(generator)
+            self.world.seen.append(stream.oid if stream.over else ("item", stream.oid, stream.taken - 1))
+        return ref
+
+    def sees_item(self, generator: ObjectRefGenerator[Any]) -> bool:
+        """See ``Engine``. An item that is there may not have come yet."""
+        self.world.onlookers.need(Holds.TASKS)
+        self._look_for(self.stream(generator).oid)
+        what = _what(generator)
+        if not super().sees_item(generator) and not self.is_reader():
+            self.world.wait("next_ready()", 0.0, lambda: False)  # others may go on before it looks
+        if not super().sees_item(generator):
+            return False
+        if what not in self.noticed and self.world.draw("ready", 2, "next_ready() sees less"):
+            return False
+        self.noticed.add(what)
+        return True
+
     # -- what others can tell the time of
+
+    def close_stream(self, generator: ObjectRefGenerator[Any]) -> None:
+        """See ``Engine``. What it is to stop may go on for a while."""
+        self.act("closes a stream", self.stream(generator).oid)
+        super().close_stream(generator)
 
     def kill(self, actor: ActorRef, *, no_restart: bool) -> None:
         """See ``Engine``. What it is to kill may go on for a while."""
@@ -339,12 +366,12 @@ class SimHost(LocalEngine):
             self.touch_limits()
         for message in batch:
             kind = type(message)
+            if watched and (kind is m.Ready or kind is m.Item):
+                self._touch_object(message)
             if kind is m.Ready:
-                if watched:
-                    self.world.touch(("object", client.number, message.oid))
-                    if failed(message.value):
-                        self.world.touch(("failed", client.number))
                 client.ready(message)
+            elif kind is m.Item:
+                client.item(message)
             elif kind is m.Answer:
                 client.answered(message)
             elif kind is m.Freed:
@@ -359,6 +386,13 @@ class SimHost(LocalEngine):
         if client.dropped:
             self.grid.says(self)
         self.say_unread()
+
+    def _touch_object(self, message: m.Ready | m.Item) -> None:
+        """Note that this process is told of an object, or of an item of a stream."""
+        number = self.client.number
+        self.world.touch(("object", number, message.oid if isinstance(message, m.Ready) else message.task))
+        if message.value is not None and failed(message.value):
+            self.world.touch(("failed", number))
 
     def hear_more(self, message: Any) -> None:
         """Take a message that only drivers, or only workers, understand."""
@@ -399,6 +433,12 @@ class SimHost(LocalEngine):
         if fiber is not None:
             self.world.waits_for[fiber] = (blocked.call, blocked.oids)
         return None
+
+
+def _what(ref: Waitable) -> Any:
+    """Return what somebody sees who sees that ``ref`` is ready: of a stream, its next item."""
+    stream = ref._entry  # noqa: SLF001  # our own
+    return (stream.oid, stream.taken) if isinstance(stream, Inflow) else stream.oid
 
 
 class SimDriver(SimHost):
@@ -444,6 +484,7 @@ class SimWorker(SimHost, WorkerSide):
         self.worker = worker
         self.machine = worker.machine
         self.clock = lambda: self.world.clock.now
+        self.stalled = {}
         encode = os.environ.encodekey  # there since Python 3.2
         self.environment = dict(self.world.environment)
         self.environment.update({encode(name): encode(value) for name, value in grid.env_vars.items()})
@@ -520,6 +561,11 @@ class SimWorker(SimHost, WorkerSide):
         self.linger("makes a call")
         return super().call(actor, prepared, args, kwargs)
 
+    def item(self, running: Running, value: m.Value) -> bool:
+        """See ``YieldingEngine``."""
+        self.linger("yields an item")
+        return super().item(running, value)
+
     def hear_more(self, message: Any) -> None:
         """See ``SimHost``."""
         if isinstance(message, m.Revoke):
@@ -527,6 +573,8 @@ class SimWorker(SimHost, WorkerSide):
         elif isinstance(message, m.Interrupt):
             label = f"the cancellation of {self.grid.calls[message.task].label} arrives"
             self.world.onlookers.on_its_way(label, message.task, lambda: self._interrupted(message))
+        elif isinstance(message, m.Credit):
+            self.credited(message)
         super().hear_more(message)
 
     def blocking(self, blocked: m.Blocked, waiter: Sleeper) -> Callable[[], None] | None:

@@ -310,7 +310,11 @@ class Worker:
             return
         if message.task not in self.machine.running:
             self._drop(running)
-        elif self.loop is not None:
+            return
+        self.engine.let_flow(running)
+        if message.gently:
+            return
+        if self.loop is not None:
             self.loop.cancel(running)
         elif running.spec.kind is Kind.TASK or (running.overdue and self.machine.limit == 1):
             for fiber, other in self.fibers.items():

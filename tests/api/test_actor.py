@@ -13,6 +13,7 @@ import pytest
 import actorgrid as ag
 from actorgrid.actor import ActorClassInheritanceException, exit_actor
 from actorgrid.api.handle import Methods
+from actorgrid.engine.definitions import BACKPRESSURE, STREAMING
 
 if TYPE_CHECKING:
     from tests.api.fake_engine import FakeEngine
@@ -169,8 +170,9 @@ def test_method_options(engine: FakeEngine) -> None:
         ag.method(foo=1)
     with pytest.raises(ValueError, match="num_returns"):
         ag.method(num_returns=-1)
-    with pytest.raises(ValueError, match="num_returns"):
-        handle.stream.remote()
+    handle.stream.remote()
+    options = [entry[2] for entry in engine.log if entry[0] == "prepare_method"][-1]
+    assert (options.num_returns, options.backpressure) == (STREAMING, BACKPRESSURE)
 
 
 def test_foreign_handles_share_prepared_calls(engine: FakeEngine) -> None:

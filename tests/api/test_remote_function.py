@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import actorgrid as ag
 from actorgrid.api.signature import of_callable
 from actorgrid.engine import current
+from actorgrid.engine.definitions import BACKPRESSURE, STREAMING
 
 if TYPE_CHECKING:
     from tests.api.fake_engine import FakeEngine
@@ -124,15 +125,21 @@ def test_what_remote_takes() -> None:
     assert ag.get(ag.remote(len).remote("abc")) == 3
 
 
-def test_generators_need_num_returns() -> None:
+def test_generators_stream_unless_told_otherwise(engine: FakeEngine) -> None:
     @ag.remote
     def generate() -> Iterator[int]:
         yield 1
         yield 2
 
-    with pytest.raises(ValueError, match="num_returns"):
-        generate.remote()
+    def options() -> Any:
+        return [entry[2] for entry in engine.log if entry[0] == "prepare_task"][-1]
+
+    generate.remote()
+    assert (options().num_returns, options().backpressure) == (STREAMING, BACKPRESSURE)
+    generate.options(_generator_backpressure_num_objects=3).remote()
+    assert (options().num_returns, options().backpressure) == (STREAMING, 3)
     assert ag.get(generate.options(num_returns=2).remote()) == [1, 2]
+    assert isinstance(cloudpickle.loads(cloudpickle.dumps(generate)), type(generate))
 
 
 def test_pickle_by_value() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -478,3 +479,56 @@ def test_call_in_flight_without_retries_is_unavailable_and_not_part_of_the_state
     with pytest.raises(ActorUnavailableError):
         get(actor.die.remote())
     assert eventually(actor.add.remote) == 2
+
+
+# ------------------------------------------------------------------------------------------ generators
+
+
+class Streaming(Counting):
+    """Counts what it yields and what it reads."""
+
+    def count_up(self, most: int) -> Iterator[int]:
+        for _ in range(most):
+            self.count += 1
+            yield self.count
+
+    def count_up_and_fail(self, most: int) -> Iterator[int]:
+        yield from self.count_up(most)
+        raise ValueError(self.count)
+
+    def read(self, other: Any, most: int) -> int:
+        for ref in other.count_up.remote(most):
+            self.count += 0 * ag.get(ref) + 1
+        return self.count
+
+
+def streaming() -> Any:
+    return ag.remote(num_cpus=0)(Streaming).options(**SAFE, checkpoint=100).remote()
+
+
+def read_all(generator: Any) -> list[int]:
+    return [ag.get(ref, timeout=DEADLINE) for ref in generator]
+
+
+def test_generators_that_bring_an_actor_back_yield_into_nothing() -> None:
+    actor = streaming()
+    assert read_all(actor.count_up.remote(100)) == list(range(1, 101))
+    survive(actor)
+    assert read_all(actor.count_up.remote(2)) == [101, 102]
+
+
+def test_a_generator_that_raised_raises_again_and_no_harm_is_done() -> None:
+    actor = streaming()
+    *items, error = actor.count_up_and_fail.remote(3)
+    assert ag.get(items, timeout=DEADLINE) == [1, 2, 3]
+    with pytest.raises(ValueError, match="3"):
+        ag.get(error, timeout=DEADLINE)
+    survive(actor)
+    assert ag.get(actor.add.remote(), timeout=DEADLINE) == 4
+
+
+def test_a_stream_that_a_call_has_read_is_made_anew_when_the_call_runs_again() -> None:
+    actor, other = streaming(), streaming()
+    assert ag.get(actor.read.remote(other, 100), timeout=DEADLINE) == 100
+    survive(actor)
+    assert ag.get(actor.add.remote(), timeout=DEADLINE) == 101

@@ -34,8 +34,28 @@ def scripts(depth: int) -> st.SearchStrategy[Script]:
     steps = leaf
     if depth:
         child = st.builds(Step, st.just("task"), numbers, st.integers(0, 3), scripts(depth - 1))
-        steps = st.one_of(leaf, child, st.builds(Step, st.just("cancel"), numbers, numbers))
+        stream = st.builds(Step, st.just("stream"), numbers, st.integers(0, 7), generators())
+        steps = st.one_of(leaf, child, stream, reading, st.builds(Step, st.just("cancel"), numbers, numbers))
     return st.builds(lambda body, end: (*body, *end), st.lists(steps, max_size=3).map(tuple), ends)
+
+
+#: What is done with streams.
+reading = st.one_of(
+    st.builds(Step, st.just("next"), numbers),
+    st.builds(Step, st.just("drain"), numbers),
+    st.builds(Step, st.just("leave"), numbers, st.integers(0, 1)),
+    st.builds(Step, st.just("halt"), numbers),
+)
+
+
+def generators() -> st.SearchStrategy[Script]:
+    """Scripts of generators: items, and how they come to be."""
+    step = st.one_of(
+        st.builds(Step, st.just("yield"), numbers, st.integers(0, 1)),
+        st.builds(Step, st.just("yield"), numbers, st.integers(0, 1)),
+        st.builds(Step, st.just("put"), numbers, st.integers(0, 1)),
+    )
+    return st.builds(lambda body, end: (*body, *end), st.lists(step, max_size=6).map(tuple), ends)
 
 
 def programs() -> st.SearchStrategy[Script]:
@@ -44,6 +64,8 @@ def programs() -> st.SearchStrategy[Script]:
         st.builds(Step, st.just("task"), numbers, st.integers(0, 3), scripts(1)),
         st.builds(Step, st.just("actor"), numbers, st.integers(0, 1)),
         st.builds(Step, st.just("call"), numbers, st.integers(0, 7), ends),
+        st.builds(Step, st.just("stream"), numbers, st.integers(0, 7), generators()),
+        reading,
         st.builds(Step, st.just("put"), numbers, st.integers(0, 1)),
         st.builds(Step, st.just("get"), numbers),
         st.builds(Step, st.just("drop"), numbers),
@@ -75,11 +97,22 @@ def assert_all_is_well(world: World, main: Body) -> None:
         assert local.entry.value is not None, f"object {local.entry.oid} was never made"
     assert FailureKind.OBJECT_LOST not in failure(main)
     assert_blame_is_exact(world)
+    assert_items_are_in_their_places(world)
     assert_what_was_told_is_true(world, main)
     for task, count in Counter(task for task, _, _ in world.started).items():
         most = world.retries.get(task)
         if most is not None:
             assert count <= most + 1, f"task {task} started {count} times with {most} retries"
+
+
+def assert_items_are_in_their_places(world: World) -> None:
+    """Whatever attempt an item is from, it is the one of its place; an error is the last."""
+    ends = {(stream, place) for stream, place, item in world.read if item.value and item.value.status is Status.ERROR}
+    for stream, place, item in world.read:
+        value = item.value
+        if value is not None and value.status is Status.OK:
+            assert int(value.data.split(b":")[0]) == place, f"item {place} of stream {stream} is another one"
+            assert not any(stream == other and at < place for other, at in ends), f"stream {stream} goes on"
 
 
 def assert_what_was_told_is_true(world: World, main: Body) -> None:
@@ -169,6 +202,30 @@ def test_a_driver_that_leaves_takes_its_work_with_it_and_nothing_of_the_others(
 @given(programs(), st.lists(st.integers(0, 60), max_size=400), st.integers(0, 8))
 def test_every_program_ends_and_leaves_nothing_at_length(program: Script, choices: list[int], deaths: int) -> None:
     world, main = run(program, choices, deaths)
+    assert_all_is_well(world, main)
+    assert_nothing_is_left(world, main)
+
+
+streaming = st.lists(
+    st.one_of(
+        st.builds(Step, st.just("stream"), numbers, st.integers(0, 3), generators()),
+        st.builds(Step, st.just("task"), numbers, st.just(0), scripts(1)),
+        st.builds(Step, st.just("actor"), numbers, st.just(0)),
+        st.builds(Step, st.just("stream"), numbers, st.just(4), generators()),
+        reading,
+        reading,
+    ),
+    min_size=2,
+    max_size=14,
+).map(tuple)
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(streaming, st.lists(st.integers(0, 30), max_size=120), st.integers(0, 3), st.integers(0, 3))
+def test_every_stream_is_read_in_order_or_ends_and_leaves_nothing(
+    program: Script, choices: list[int], deaths: int, jams: int
+) -> None:
+    world, main = run(program, choices, deaths, jams)
     assert_all_is_well(world, main)
     assert_nothing_is_left(world, main)
 

@@ -29,6 +29,7 @@ from actorgrid.core.head.records import Peer, Task
 from actorgrid.core.messages import Kind, Status, Value
 from actorgrid.core.resources import demand
 from actorgrid.core.states import TASK, TaskState
+from actorgrid.core.stream import Inflow
 from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.wire.codec import Decoder, encode_frame
 
@@ -49,6 +50,10 @@ class Step:
     concurrent). ``call``: call actor ``a``, whose method runs ``script``, with ``b`` & 1 retries (``b`` & 2: an
     argument, ``b`` & 4: a deadline). ``kill``: kill actor ``a`` (``b``: no restart). ``lose``: drop the handle of actor
     ``a``. ``raise``, ``retry`` (raise something retryable), ``crash``: the end.
+
+    ``stream``: run ``script`` as a generator with ``a`` retries, ``b`` & 3 says how far it may be ahead (``b`` & 4: as
+    a method of an actor, as far as it likes). ``yield``: an item, which mentions a local reference. ``next``: read
+    stream ``a``, ``drain``: to its end. ``leave``: read no more of it (``b``: but keep its end). ``halt``: cancel it.
     """
 
     what: str
@@ -101,6 +106,8 @@ class Process:
         """Handle a reply."""
         if isinstance(message, m.Ready):
             self.client.ready(message)
+        elif isinstance(message, m.Item):
+            self.client.item(message)
         elif isinstance(message, m.Answer):
             self.client.answered(message)
 
@@ -113,9 +120,10 @@ class Process:
         limits: tuple[float, float] = (0, 0),
         checkpoint: int = 0,
         grouped: bool = False,
+        yields: int = 0,
     ) -> int:
         """Return the number of a spec, registering it the first time."""
-        key = (kind, retries, restarts, concurrency, limits, checkpoint, grouped)
+        key = (kind, retries, restarts, concurrency, limits, checkpoint, grouped, yields)
         if key not in self.specs:
             number = self.specs[key] = self.client.take_ids(1)
             digest = b"" if kind is Kind.METHOD else b"code"
@@ -127,10 +135,22 @@ class Process:
                     max_retries=retries, max_restarts=restarts, max_concurrency=concurrency,
                     num_returns=0 if kind is Kind.ACTOR else 1, timeout=limits[0], run_timeout=limits[1],
                     checkpoint_calls=checkpoint, groups=GROUPS if grouped and kind is Kind.ACTOR else (),
-                    group="g" if grouped and kind is Kind.METHOD else "",
+                    group="g" if grouped and kind is Kind.METHOD else "", yields=yields,
                 )
             )  # fmt: skip
         return self.specs[key]
+
+
+class Stall:
+    """What a generator waits for that is as far ahead as it may be."""
+
+    def __init__(self, running: Running) -> None:
+        self.running = running
+
+    @property
+    def value(self) -> Value | None:
+        flow = self.running.outflow
+        return None if flow is not None and flow.full and not self.running.cancelled else Value(Status.OK)
 
 
 class Body:
@@ -141,7 +161,10 @@ class Body:
         self.running = running
         self.locals: list[Local] = []
         self.actors: list[Local] = []
-        self.waiting: Entry | None = None
+        #: Streams that it reads, and what it does with the item that it waits for.
+        self.streams: list[Inflow] = []
+        self.then: Callable[[], None] | None = None
+        self.waiting: Entry | Inflow | Stall | None = None
         self.steps = self._run(script)
         self.end = ""
 
@@ -169,6 +192,9 @@ class Body:
             self.waiting = None
             if self.running is not None:
                 self.process.say(m.Resumed(self.running.run.task))
+            if self.then is not None:
+                then, self.then = self.then, None
+                then()
         return next(self.steps, None) is not None
 
     def _run(self, script: Script) -> Iterator[bool]:
@@ -176,8 +202,13 @@ class Body:
             if step.what in ("raise", "retry", "crash"):
                 self.end = step.what
                 return
+            if step.what == "drain":
+                yield from self._drain(step)
+                continue
             getattr(self, f"_{step.what}")(step)
             yield True
+            if step.what == "yield" and self.running is not None and self.running.cancelled:
+                break
         self.end = "ok"
 
     def _pick(self, index: int, among: list[Local]) -> Local | None:
@@ -269,6 +300,82 @@ class Body:
         world.retries[task] = retries
         world.caller_order[actor.entry.oid, self.process.number].append(task)
 
+    # -- streams
+
+    def _stream(self, step: Step) -> None:
+        client, world = self.process.client, self.process.world
+        actor = self._pick(step.a, self.actors) if step.b & 4 else None
+        if actor is not None and actor.entry.oid in world.journaled:
+            return
+        bound = -1 if actor is not None else (1, 2, -1, 1)[step.b & 3]
+        kind = Kind.METHOD if actor is not None else Kind.TASK
+        spec = self.process.spec(kind, step.a % 3, yields=bound)
+        parent, nth = self.ids()
+        task = client.take_ids(1)
+        stream = client.open(task, bound)
+        stream.end.refs += 1
+        self.streams.append(stream)
+        script, target = world.remember(step.script), actor.entry.oid if actor is not None else 0
+        self.process.say(m.Submit(task, spec, script, (), (), (), target, parent, nth))
+        world.retries[task] = step.a % 3
+        if target:
+            world.caller_order[target, self.process.number].append(task)
+
+    def _yield(self, step: Step) -> None:
+        running = self.running
+        if running is None or running.outflow is None:
+            return
+        inside = self._pick(step.a, self.locals)
+        flow, refs = running.outflow, (inside.entry.oid,) if inside and step.b else ()
+        size = 1 if step.a % 2 else 2 * TINY
+        value = Value(Status.OK, b"%d:%s" % (flow.at, b"i" * size), None, refs)
+        self.process.say(m.Yield(running.run.task, running.run.attempt, flow.at, value))
+        flow.at += 1
+        if flow.full and not running.cancelled:
+            self.waiting = Stall(running)
+            self.process.say(m.Blocked(running.run.task, m.YIELD, (), self._handed_back()))
+
+    def _handed_back(self) -> tuple[int, ...]:
+        assert isinstance(self.process, FakeWorker)
+        return self.process.handed_back(self.process.machine.block())
+
+    def _next(self, step: Step) -> None:
+        if not self.streams:
+            return
+        stream = self.streams[step.a % len(self.streams)]
+        if stream.ready:
+            self._take(stream)
+            return
+        self.waiting, self.then = stream, partial(self._take, stream)
+        if self.running is not None:
+            self.process.say(m.Blocked(self.running.run.task, "next", (stream.oid,), self._handed_back(), need=1))
+
+    def _drain(self, step: Step) -> Iterator[bool]:
+        stream = self.streams[step.a % len(self.streams)] if self.streams else None
+        while stream is not None and not stream.over:
+            self._next(Step("next", self.streams.index(stream)))
+            yield True
+
+    def _take(self, stream: Inflow) -> None:
+        place = stream.taken
+        entry = stream.take()
+        if entry is not None:
+            self.locals.append(Local(entry))
+            entry.refs -= 1
+            if entry is not stream.end:
+                self.process.world.read.append((stream.oid, place, entry))
+
+    def _leave(self, step: Step) -> None:
+        if self.streams:
+            stream = self.streams.pop(step.a % len(self.streams))
+            if step.b:
+                self.locals.append(Local(stream.end))
+            stream.leave()
+
+    def _halt(self, step: Step) -> None:
+        if self.streams:
+            self.process.say(m.Cancel(self.streams[step.a % len(self.streams)].oid))
+
     def _kill(self, step: Step) -> None:
         actor = self._pick(step.a, self.actors)
         if actor is not None:
@@ -282,8 +389,11 @@ class Body:
         """The body's frame is gone: drop every local."""
         for local in self.locals + self.actors:
             local.drop()
+        for stream in self.streams:
+            stream.leave()
         self.locals.clear()
         self.actors.clear()
+        self.streams.clear()
 
 
 class FakeWorker(Process):
@@ -329,6 +439,8 @@ class FakeWorker(Process):
                 self.say(m.Revoked(self.handed_back(back)))
         elif isinstance(message, m.Interrupt):
             self._interrupt(message)
+        elif isinstance(message, m.Credit):
+            self.machine.credit(message)
         else:  # methods do not wait here, so that no program can wait in a circle
             assert not isinstance(message, m.Deadlock), message.text
 
@@ -352,6 +464,8 @@ class FakeWorker(Process):
             return
         if message.task not in self.machine.running:
             self._finish(running, cancelled=True, unstarted=True)
+        elif message.gently:
+            pass  # it sees for itself, where it next yields
         elif message.deadline and message.task % 3 == 0:
             self.bodies[message.task].waiting = DEAF  # it takes no notice and never ends by itself
         elif running.spec.kind is Kind.TASK or (running.overdue and self.machine.limit == 1):
@@ -420,6 +534,8 @@ class FakeWorker(Process):
             values = (Value(Status.OK, b"%d:%s" % (len(self.state), b"r" * size), None, refs),)
         else:
             values = (Value(Status.ERROR, b"e"),)
+        if running.outflow is not None and values[0].status is not Status.FAILURE:
+            values = (Value(Status.OK, b"none"), *(value for value in values if value.status is Status.ERROR))
         if running.spec.kind is Kind.ACTOR:
             values = ()
         done = m.Done(run.task, run.attempt, values, 5, end == "retry", unstarted=unstarted)
@@ -478,6 +594,8 @@ class World:
     #: Actors with checkpoints, and what their latest process has lived through.
     journaled: set[int] = field(default_factory=set)
     lived: dict[int, list[int]] = field(default_factory=dict)
+    #: What was read of streams: (stream, place, item).
+    read: list[tuple[int, int, Entry]] = field(default_factory=list)
     caller_order: dict[tuple[int, int], list[int]] = field(default_factory=lambda: defaultdict(list))
     trace: list[str] = field(default_factory=list)
 

@@ -1,4 +1,4 @@
-"""A KeyboardInterrupt at any opcode of submit, get, wait and release tears nothing.
+"""A KeyboardInterrupt at any opcode of submit, get, wait, release, and of reading a stream tears nothing.
 
 The interrupt is raised by our own SIGINT handler, called between two bytecode instructions of the operation: once per
 instruction, until the operation ends before its turn comes. Afterwards the grid must work, and nothing may be left.
@@ -87,13 +87,36 @@ def wait_one() -> None:
     assert len(ready) == 1
 
 
+@ag.remote
+def count(most: int) -> Iterator[int]:
+    yield from range(most)
+
+
+def read_a_stream() -> None:
+    assert [ag.get(ref) for ref in count.remote(2)] == [0, 1]
+
+
+def close_a_stream() -> None:
+    generator = count.remote(2)
+    next(generator)
+    generator.close()
+
+
 def left_behind(engine: Any) -> tuple[int, int]:
     stats = engine.query("stats").body
     return stats["tasks"], stats["objects"]
 
 
 @pytest.mark.parametrize(
-    "operation", [submit_one, pytest.param(get_two, marks=pytest.mark.slow), wait_one, release_one]
+    "operation",
+    [
+        submit_one,
+        pytest.param(get_two, marks=pytest.mark.slow),
+        wait_one,
+        release_one,
+        close_a_stream,
+        pytest.param(read_a_stream, marks=pytest.mark.slow),
+    ],
 )
 def test_interrupt_at_every_opcode_leaves_the_grid_whole(engine: Any, operation: Callable[[], object]) -> None:
     operation()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import assert_type
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import Any, assert_type
 
 import actorgrid as ag
 
@@ -30,6 +31,15 @@ class Counter:
     @ag.method(max_task_retries=1)
     def add(self, by: int = 1) -> int:
         return self.value + by
+
+    def count(self, most: int) -> Iterator[int]:
+        yield from range(self.value, most)
+
+    async def count_slowly(self, most: int) -> AsyncIterator[int]:
+        yield most
+
+    def anything(self, by: int) -> Any:
+        return by
 
 
 RemoteCounter = ag.remote(Counter)
@@ -76,3 +86,44 @@ def session() -> None:
         assert_type(context, ag.GridContext)
     assert_type(ag.cluster_resources(), dict[str, float])
     assert_type(ag.get_runtime_context(), ag.RuntimeContext)
+
+
+@ag.remote
+def numbers(most: int) -> Iterator[int]:
+    yield from range(most)
+
+
+@ag.remote(num_cpus=0)
+def words(most: int) -> Generator[str, None, None]:
+    yield from map(str, range(most))
+
+
+@ag.remote
+def anything(value: int) -> Any:
+    return value
+
+
+def generators() -> None:
+    stream = numbers.remote(3)
+    assert_type(stream, ag.ObjectRefGenerator[int])
+    for ref in stream:
+        assert_type(ref, ag.ObjectRef[int])
+    assert_type(ag.get(next(stream)), int)
+    assert_type(words.options(num_cpus=1).remote(3), ag.ObjectRefGenerator[str])
+    handle = RemoteCounter.remote()
+    assert_type(handle.call(Counter.count, 3), ag.ObjectRefGenerator[int])
+    assert_type(handle.call(Counter.count_slowly, most=3), ag.ObjectRefGenerator[int])
+    assert_type(ag.get(handle.call(Counter.anything, 3)), Any)
+    ready, _ = ag.wait([stream, numbers.remote(1)])
+    assert_type(ready, list[ag.ObjectRefGenerator[int]])
+    ag.wait([stream, ag.put(1)])
+    ag.cancel(stream)
+    ag.explain(stream)
+    assert_type(stream.next_ready() and stream.is_finished(), bool)
+    stream.close()
+    assert_type(ag.get(anything.remote(1)), Any)
+
+
+async def reading() -> None:
+    async for ref in numbers.remote(3):
+        assert_type(await ref, int)

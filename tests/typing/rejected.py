@@ -3,6 +3,9 @@ those that are not needed. Checked, never run."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import actorgrid as ag
 
 
@@ -15,6 +18,9 @@ class Counter:
     def add(self, by: int = 1) -> int:
         return by
 
+    def count(self, most: int) -> Iterator[int]:
+        yield from range(most)
+
 
 handle = ag.remote(Counter).remote()
 
@@ -23,11 +29,28 @@ add.remote(1, c=3)  # type: ignore[call-overload]
 add.remote()  # type: ignore[call-overload]
 add.remote(1, 2, 3)  # type: ignore[call-overload]
 add.options(num_cpus=2).remote("x")  # type: ignore[call-overload]
-handle.call(Counter.add, by="x")  # type: ignore[arg-type]
-handle.call(Counter.add, 1, 2)  # type: ignore[call-arg]
+handle.call(Counter.add, by="x")  # type: ignore[call-overload]
+handle.call(Counter.add, 1, 2)  # type: ignore[call-overload]
 text: str = ag.get(add.remote(1))  # type: ignore[assignment]
 ag.put()  # type: ignore[call-arg]
 ag.kill(3)  # type: ignore[arg-type]
 ag.cancel(add)  # type: ignore[arg-type]
 ag.init(num_cpus="two")  # type: ignore[arg-type]
 _ = ag.no_such_name  # type: ignore[attr-defined]
+
+
+@ag.remote
+def numbers(most: int) -> Iterator[int]:
+    yield from range(most)
+
+
+@ag.remote
+def anything(value: int) -> Any:
+    return value
+
+
+anything.remote("x")  # type: ignore[call-overload]
+handle.call(Counter.count, "x")  # type: ignore[call-overload]
+numbers.remote("x")  # type: ignore[call-overload]
+numbers.remote(numbers.remote(1))  # type: ignore[call-overload]
+word: str = ag.get(next(numbers.remote(1)))  # type: ignore[assignment]

@@ -258,6 +258,8 @@ class Actors:
         self.head.step_task(task, TaskInput.RETRY)
         if task.limits is not None:
             self.head.deadlines.taken_back(task)
+        if task.stream is not None:
+            self.head.streams.begin_anew(task)
         task.attempt += 1
         task.worker = task.waits = None
         task.blocked = 0
@@ -437,6 +439,8 @@ class Actors:
                     self.head.step_task(task, TaskInput.RETRY)
                     if task.limits is not None:
                         self.head.deadlines.taken_back(task)
+                    if task.stream is not None:
+                        self.head.streams.begin_anew(task)
                     task.attempt += 1
                 task.worker = task.waits = None
                 task.blocked = 0

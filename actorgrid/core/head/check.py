@@ -13,7 +13,7 @@ from actorgrid.core.extents import reserved
 from actorgrid.core.head.groups import group_of
 from actorgrid.core.head.records import Actor, Held, Object, Place, Task, Worker
 from actorgrid.core.messages import Kind, Made
-from actorgrid.core.states import PLACE_FINAL, TASK_FINAL, ActorState, PlaceState, TaskState, WorkerState
+from actorgrid.core.states import PLACE_FINAL, TASK_FINAL, ActorState, PlaceState, StreamState, TaskState, WorkerState
 
 if TYPE_CHECKING:
     from actorgrid.core.head.journals import Journal
@@ -32,6 +32,7 @@ def check(head: Head) -> None:
     check_actors(head)
     check_memory(head)
     check_places(head)
+    check_streams(head)
 
 
 def _require(head: Head, truth: bool, ident: int, text: str) -> None:
@@ -147,6 +148,27 @@ def check_tasks(head: Head) -> None:
             _require(head, task.missing == 0, ident, "it runs without its arguments")
         for number, child in (task.children or {}).items():
             _require(head, child.parent is task and number in head.tasks.table, ident, "a child that is not its own")
+
+
+def check_streams(head: Head) -> None:
+    """Streams and their readers agree, and whatever waits to be read has something to be read."""
+    for ident, task in head.tasks.table.items():
+        stream = task.stream
+        if stream is None:
+            continue
+        reader = head.peers.get(task.client)
+        read = reader is not None and reader.streams.get(ident) is task
+        _require(head, read == (stream.state is not StreamState.DISMISSED), ident, f"{stream.state}, and read: {read}")
+        _require(head, stream.state is not StreamState.OVER, ident, "a stream that is over is still here")
+        _require(head, stream.at <= stream.count, ident, f"{stream.at} of {stream.count} items yielded")
+        _require(head, stream.taken <= stream.count, ident, f"{stream.taken} of {stream.count} items taken")
+        if stream.state is StreamState.FULL:
+            _require(head, stream.full and task.worker is not None, ident, "it waits for nothing")
+    full = sum(t.stream is not None and t.stream.state is StreamState.FULL for t in head.tasks.table.values())
+    _require(head, full == head.streams.waiting, 0, f"{full} streams wait, {head.streams.waiting} counted")
+    for number, peer in head.peers.items():
+        for ident, task in peer.streams.items():
+            _require(head, head.tasks.table.get(ident) is task, ident, f"client {number} reads what is over")
 
 
 def check_ready(head: Head) -> None:

@@ -231,6 +231,8 @@ class Dispatch:
         self.head.step_task(task, given)
         if task.limits is not None:
             self.head.deadlines.taken_back(task)
+        if task.stream is not None:
+            self.head.streams.begin_anew(task)
         task.attempt += 1
         task.worker = task.waits = None
         task.blocked = 0

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from actorgrid.core.head.records import Actor, Object, Task, Worker
-from actorgrid.core.messages import Kind, Status
+from actorgrid.core.head.waits import is_full
+from actorgrid.core.messages import YIELD, Blocked, Kind, Status
 from actorgrid.core.resources import amounts
 from actorgrid.core.states import ActorState, TaskState
 
@@ -44,9 +45,8 @@ def explain(head: Head, oid: int) -> list[str]:
 
 def _about(head: Head, task: Task) -> str:
     """Return what is to be said of one call, without its name."""
-    if task.waits is not None:
-        call, process = task.waits.call, _process(task.worker)
-        return f"waits in {call}(){process} for {_names(head.waits.need(task).calls) or 'objects on their way'}"
+    if task.waits is not None and (task.waits.call != YIELD or is_full(task)):  # else it has been told to go on
+        return _waiting(head, task, task.waits)
     if task.state is TaskState.WAITING:
         need = head.waits.need(task)
         return f"has not started: it {need.why} {_names(need.calls)}" if need.calls else "has not started"
@@ -57,6 +57,13 @@ def _about(head: Head, task: Task) -> str:
     if task.state is TaskState.RESTING:
         return f"has failed {task.failures} times and is tried again in a moment"
     return _with_worker(head, task)
+
+
+def _waiting(head: Head, task: Task, waits: Blocked) -> str:
+    process = _process(task.worker)
+    if waits.call == YIELD and task.stream is not None:
+        return f"waits{process} until some of its {task.stream.count - task.stream.taken} unread items are read"
+    return f"waits in {waits.call}(){process} for {_names(head.waits.need(task).calls) or 'objects on their way'}"
 
 
 def _call(head: Head, actor: Actor, task: Task) -> str:

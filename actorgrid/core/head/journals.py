@@ -67,12 +67,10 @@ class Journal:
 class Journals:
     """The journals of all actors that have one."""
 
-    __slots__ = ("_next_id", "head")
+    __slots__ = ("head",)
 
     def __init__(self, head: Head) -> None:
         self.head = head
-        #: Calls that run again have ids of their own, of client number 0, which is nobody's.
-        self._next_id = 1
 
     # -- while the actor lives
 
@@ -168,7 +166,7 @@ class Journals:
 
     def _again(self, actor: Actor, entry: Entry) -> Task:
         m = entry.message
-        ident, self._next_id = self._next_id, self._next_id + 1
+        ident = self.head.next_id()  # the call that it repeats has the other one
         message = Submit(ident, m.spec, m.args, m.deps, m.slots, m.refs, m.actor, m.parent, m.nth)
         task = Task(message, entry.spec, entry.client, 0)
         task.replayed = entry

@@ -19,7 +19,7 @@ Who owns what::
     Actors    queues and restarts             Workers    the pool, births and deaths
     Spilling  what goes to disk and back      Room       who waits for memory
     Alarms    what must happen at a time      Deadlines  tasks that may take only so long
-    Waits     who waits for whom
+    Waits     who waits for whom                  Streams   generators and their readers
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ from actorgrid.core.head.records import Peer, Task, Worker
 from actorgrid.core.head.room import Room
 from actorgrid.core.head.spilling import Spilling
 from actorgrid.core.head.stage import Stage
+from actorgrid.core.head.streams import Streams
 from actorgrid.core.head.tasks import Tasks, step
 from actorgrid.core.head.vigils import Vigils
 from actorgrid.core.head.waits import Waits
@@ -104,7 +105,7 @@ class Head:
         self.busy: list[Worker] = []
         self.peers: dict[int, Peer] = {}
         self.drivers: dict[int, Peer] = {}
-        self._last_peer = 0
+        self._last_peer = self._last_id = 0
         self._story: deque[tuple[float, int, str, str]] = deque(maxlen=4096)
         self.stopped = False
 
@@ -121,6 +122,7 @@ class Head:
         self.spilling = Spilling(self, on=config.spills)
         self.room = Room(self, config.store_patience if config.spills else 0.0)
         self.tasks = Tasks(self)
+        self.streams = Streams(self)
         self.ready = Ready(Pool(config.capacity))
         self.dispatch = Dispatch(self)
         self.workers = Workers(self, config.keep_workers, config.max_workers)
@@ -156,6 +158,9 @@ class Head:
             m.Environment: self.library.set_environment,
             m.Bye: self._bye,
             m.HoldOutput: self._hold_output,
+            m.Yield: self.streams.yielded,
+            m.Taken: self.streams.taken,
+            m.Dismiss: self.streams.dismiss,
             m.Revoked: self.dispatch.revoked,
             m.Exiting: self.workers.exiting,
             m.ActorReady: self._ignore,
@@ -207,10 +212,13 @@ class Head:
         self.now = now
         self.spilling.hear(message)
 
-    @staticmethod
-    def _known(peer: Peer, message: Any) -> bool:
+    def _known(self, peer: Peer, message: Any) -> bool:
         if isinstance(message, messages.Put | messages.AwaitEnd):
             return message.oid <= peer.last_id
+        if isinstance(message, messages.Yield):
+            return self.streams.known(peer, message)
+        if isinstance(message, messages.Done):  # what it left in shared memory may be an object by now
+            return peer.worker is None or message.task not in peer.worker.assigned
         if isinstance(message, messages.Spec):
             return message.spec in peer.specs
         return isinstance(message, messages.Submit | messages.CreateActor) and message.task <= peer.last_id
@@ -269,6 +277,7 @@ class Head:
         self.actors.end_job(number)
         self.tasks.end_job(number)
         self.objects.drop_client(peer)
+        self.streams.drop_client(peer)
         self.memory.drop_client(peer)
         self.library.drop_client(peer)
         self.vigils.over(number)
@@ -284,6 +293,11 @@ class Head:
         if self._last_peer >= ids.MAX_CLIENTS:
             raise InternalError("this grid has started a million processes; start a new one")
         return self._last_peer
+
+    def next_id(self) -> int:
+        """Return an id for what the head itself names: of client number 0, which is nobody's."""
+        self._last_id += 1
+        return self._last_id
 
     def reply(self, peer: Peer, message: object) -> None:
         """Send ``message`` on the reply link of ``peer``."""

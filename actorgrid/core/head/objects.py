@@ -131,21 +131,23 @@ class Objects:
 
     # -- life
 
-    def promise(self, peer: Peer, ident: int, task: Task) -> None:
-        """``task``, submitted by ``peer``, will make object ``ident``."""
-        made = Object(ident, task)
+    def grant_first(self, peer: Peer, made: Object) -> None:
+        """An object is new, and ``peer`` alone knows of it."""
+        ident = made.ident
         made.holder, made.grants = peer.number, 1
         peer.held[ident] = None
         self.table[ident] = made
+
+    def promise(self, peer: Peer, ident: int, task: Task) -> None:
+        """``task``, submitted by ``peer``, will make object ``ident``."""
+        self.grant_first(peer, Object(ident, task))
 
     def put(self, peer: Peer, message: Put) -> None:
         """Store what ``peer`` put."""
         peer.last_id = message.oid
         made = Object(message.oid, None)
-        made.holder, made.grants = peer.number, 1
-        peer.held[message.oid] = None
-        self.table[message.oid] = made
-        self._store(made, message.value, peer.number)
+        self.grant_first(peer, made)
+        self.store(made, message.value, peer.number)
         if made.place is not None:
             made.place.told[peer.number] = None
 
@@ -157,7 +159,7 @@ class Objects:
             return
         assert isinstance(made, Object)
         made.task = None
-        self._store(made, value, owner)
+        self.store(made, value, owner)
         if made.holder == submitter or (made.others and submitter in made.others):
             self._push(submitter, made)
         if made.subscribers:
@@ -173,7 +175,8 @@ class Objects:
         if not made.holder and not made.pins:
             self.unheld(made)
 
-    def _store(self, made: Object, value: Value, owner: int) -> None:
+    def store(self, made: Object, value: Value, owner: int) -> None:
+        """Here is the value of an object; ``owner`` wrote it."""
         made.value = value
         if value.extent is not None:
             made.owner = owner
@@ -239,7 +242,10 @@ class Objects:
                 continue
             if held.value is not None:
                 self._push(peer.number, held)
-            elif held.subscribers is None:
+                continue
+            if held.task is not None and held.task.stream is not None:
+                self.head.streams.lift(held.task)
+            if held.subscribers is None:
                 held.subscribers = [peer.number]
             else:
                 held.subscribers.append(peer.number)
@@ -250,18 +256,31 @@ class Objects:
             return
         value = made.value
         assert value is not None
-        if peer.congested and len(value.data) > TINY:
-            peer.owed.append(made.ident)
+        if not self.may_push(peer, made):
             return
-        away = False
-        if value.extent is not None:
-            self.head.memory.show(peer, peer.outbox, value.extent)
-            away = made.place is not None and not self.head.spilling.tell(made.place, number)
-        for ref in value.refs:
-            self.grant(peer, ref)
+        away = bool(value.extent is not None or value.refs) and self.show(peer, made)
         if not peer.outbox:
             self.head.dirty.append(peer)
         peer.outbox.append(Ready(made.ident, value, away))
+
+    @staticmethod
+    def may_push(peer: Peer, made: Object) -> bool:
+        """Return whether a value may be sent now; else it is owed, and follows when the link has room."""
+        if peer.congested and made.value is not None and len(made.value.data) > TINY:
+            peer.owed.append(made.ident)
+            return False
+        return True
+
+    def show(self, peer: Peer, made: Object) -> bool:
+        """A value is about to be sent: grant what it mentions, tell where it lies. Returns whether it is away."""
+        value, away = made.value, False
+        assert value is not None
+        if value.extent is not None:
+            self.head.memory.show(peer, peer.outbox, value.extent)
+            away = made.place is not None and not self.head.spilling.tell(made.place, peer.number)
+        for ref in value.refs:
+            self.grant(peer, ref)
+        return away
 
     def drained(self, peer: Peer) -> None:
         """The link of ``peer`` has room again: send what it is owed."""

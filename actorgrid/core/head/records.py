@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from actorgrid.core.messages import Blocked, Extent, Kind, Made, Spec, Submit, Value
 from actorgrid.core.resources import Demand
-from actorgrid.core.states import ActorState, PlaceState, TaskState, WorkerState
+from actorgrid.core.states import ActorState, PlaceState, StreamState, TaskState, WorkerState
+from actorgrid.core.stream import streams
 
 if TYPE_CHECKING:
     from actorgrid.core.head.journals import Entry, Journal
@@ -22,7 +23,7 @@ class Peer:
 
     __slots__ = (
         "alive", "congested", "exports", "held", "job", "last_id", "leased", "live_bytes", "number", "outbox", "owed",
-        "segments", "specs", "worker",
+        "segments", "specs", "streams", "worker",
     )  # fmt: skip
 
     def __init__(self, number: int) -> None:
@@ -46,6 +47,8 @@ class Peer:
         #: Its socket is full: results wait in ``owed`` until it drains.
         self.congested = False
         self.owed: deque[int] = deque()
+        #: Streams that it reads, by task, until they are over or it has dismissed them.
+        self.streams: dict[int, Task] = {}
         self.worker: Worker | None = None
         #: Whose work it does: a driver its own, a worker that of its last task, an actor's worker that of the actor.
         self.job = number
@@ -84,7 +87,8 @@ class SpecRecord:
     """A registered call: the message, and what the head learned about it."""
 
     __slots__ = (
-        "code", "forgotten", "kind", "max_retries", "mean_micros", "pending", "shape", "spec", "taught", "timed",
+        "code", "forgotten", "kind", "max_retries", "mean_micros", "pending", "shape", "spec", "streams", "taught",
+        "timed",
     )  # fmt: skip
 
     def __init__(self, spec: Spec, code: Code | None, shape: Shape) -> None:
@@ -95,6 +99,8 @@ class SpecRecord:
         self.max_retries = spec.max_retries
         #: Its calls have deadlines.
         self.timed = spec.timeout > 0 or spec.run_timeout > 0
+        #: Its calls are generators whose items go to their caller as they come.
+        self.streams = streams(spec)
         #: Exponential mean of run times; -1: nothing ran yet.
         self.mean_micros = -1.0
         #: Tasks that are not over.
@@ -158,13 +164,37 @@ class Limits:
         self.how = ""
 
 
+class Stream:
+    """What comes of a task that is a generator, item by item; see ``core.head.streams``."""
+
+    __slots__ = ("at", "bound", "count", "state", "taken")
+
+    # Invariant: self.at <= self.count and self.taken <= self.count
+
+    def __init__(self, bound: int) -> None:
+        self.state: StreamState = StreamState.OPEN
+        #: So many items may be unread before it waits; -1: any number.
+        self.bound = bound
+        #: Items that there are, or were: what an attempt has yielded stays when another one follows it.
+        self.count = 0
+        #: How many of them the attempt that runs has yielded, again or for the first time.
+        self.at = 0
+        #: How many its reader has taken.
+        self.taken = 0
+
+    @property
+    def full(self) -> bool:
+        """It is so far ahead of its reader that it must wait."""
+        return 0 <= self.bound <= self.at - self.taken
+
+
 class Task:
     """A task, an actor's creation, or a call of an actor."""
 
     __slots__ = (
         "actor", "attempt", "attempts", "blocked", "cancelled", "children", "client", "depth", "failures", "forced",
         "hopeless", "job", "limits", "made", "message", "missing", "oom", "order", "parent", "replayed", "retries",
-        "since", "spec", "starved", "state", "strikes", "waits", "worker",
+        "since", "spec", "starved", "state", "stream", "strikes", "waits", "worker",
     )  # fmt: skip
 
     def __init__(self, message: Submit, spec: SpecRecord, client: int, order: int) -> None:
@@ -209,6 +239,8 @@ class Task:
         self.made: dict[int, Made] | None = None
         #: The call that it repeats to bring its actor back to where it was.
         self.replayed: Entry | None = None
+        #: None if it is no generator whose items go to its caller as they come.
+        self.stream: Stream | None = None
 
 
 class Worker:

@@ -48,7 +48,9 @@ class Tasks:
         promise = self.head.objects.promise
         for index in range(spec.spec.num_returns):
             promise(peer, ident + index, task)
-        if task.parent is not None and task.parent.made is not None:
+        if spec.streams:
+            self.head.streams.open(peer, task)
+        elif task.parent is not None and task.parent.made is not None:
             self.submitted(task, spec.spec.num_returns)
         if spec.kind is Kind.METHOD:
             self.head.actors.call(task)
@@ -102,6 +104,8 @@ class Tasks:
             for ident in task.message.deps:
                 held = objects[ident]
                 if isinstance(held, Object) and held.value is None:
+                    if held.task is not None and held.task.stream is not None:
+                        self.head.streams.lift(held.task)
                     task.missing += 1
                     if held.waiters is None:
                         held.waiters = [task]
@@ -162,8 +166,11 @@ class Tasks:
     def _unread(self, task: Task, error: Value, count: int) -> None:
         """Tell whoever called of an error that no reference leads to."""
         table = self.head.objects.table
-        if any(task.message.task + index in table for index in range(count)):
-            return
+        if not any(task.message.task + index in table for index in range(count)):
+            self.tell_unread(task, error)
+
+    def tell_unread(self, task: Task, error: Value) -> None:
+        """Tell whoever called of an error that nobody will ask for."""
         peer = self.head.peers.get(task.client)
         if peer is None or not peer.alive:
             peer = self.head.drivers.get(task.job)
@@ -195,6 +202,8 @@ class Tasks:
         if task.limits is not None:
             self.head.deadlines.over(task)
         del self.table[ident]
+        if task.stream is not None:
+            values = self.head.streams.over(task, values, owner)
         fulfil, client = self.head.objects.fulfil, task.client
         if values and values[0].status is not Status.OK:
             self._unread(task, values[0], len(values))
@@ -238,8 +247,11 @@ class Tasks:
         if isinstance(held, Object) and held.task is not None:
             self.cancel_task(held.task, force=message.force, recursive=message.recursive)
 
-    def cancel_task(self, task: Task, *, force: bool, recursive: bool) -> None:
-        """Cancel a task and, if ``recursive``, what it submitted, the youngest first."""
+    def cancel_task(self, task: Task, *, force: bool, recursive: bool, gently: bool = False) -> None:
+        """Cancel a task and, if ``recursive``, what it submitted, the youngest first.
+
+        ``gently``: it is a stream, which ends where it next yields.
+        """
         if recursive and task.children:
             for child in reversed(_descendants(task)):
                 if self.table.get(child.message.task) is child:
@@ -253,7 +265,7 @@ class Tasks:
         elif force and next(iter(task.worker.assigned)) == task.message.task:
             self.head.workers.kill_call(task)
         else:
-            self.head.reply(task.worker.peer, Interrupt(task.message.task, task.attempt))
+            self.head.reply(task.worker.peer, Interrupt(task.message.task, task.attempt, gently=gently))
 
     def end_job(self, job: int) -> None:
         """The driver is gone for which these tasks are done: nobody will ask for their results."""

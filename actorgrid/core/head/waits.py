@@ -5,8 +5,9 @@ every call that is not over needs before it can go on: all of some other calls, 
 that can never be: the stuck calls are the greatest set in which each needs more calls outside of it than there are.
 (A deadlock of the AND-OR model: Knapp, "Deadlock detection in distributed databases", ACM Computing Surveys 1987.)
 
-It is looked for when a call blocks, from that call: whoever closes a circle by blocking finds it. Only what the head
-can prove counts: a call that runs, has a deadline, waits with a timeout, or waits for what an actor holds may go on.
+It is looked for when a call blocks, from that call: whoever closes a circle by blocking finds it. If part of it is a
+stream that waits to be read, that one runs on, beyond its bound, and nobody is stuck. Only what the head can prove
+counts: a call that runs, has a deadline, waits with a timeout, or waits for what an actor holds may go on.
 
 This file may not know how a call is told.
 """
@@ -17,8 +18,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from actorgrid.core.head import groups
 from actorgrid.core.head.records import Actor, Object, Task
-from actorgrid.core.messages import Blocked, Deadlock, Kind
-from actorgrid.core.states import ActorState, TaskState
+from actorgrid.core.messages import YIELD, Blocked, Deadlock, Kind
+from actorgrid.core.states import ActorState, StreamState, TaskState
 
 if TYPE_CHECKING:
     from actorgrid.core.head.machine import Head
@@ -50,10 +51,14 @@ class Waits:
     def blocked(self, task: Task, message: Blocked) -> None:
         """``task`` waits from now on."""
         task.waits = message
-        if not self.head.config.prove_deadlocks or message.finite or task.worker is None:
+        proves = self.head.config.prove_deadlocks
+        if message.finite or task.worker is None or not (proves or self.head.streams.waiting):
             return
         circle = self.circle(task)
-        if circle:
+        while (stream := next((call for call, _ in circle if is_full(call)), None)) is not None:
+            self.head.streams.lift(stream)  # without a bound it would not be in the circle
+            circle = self.circle(task)
+        if circle and proves:
             self.head.note(message.task, task.state, "it waits in a circle")
             self.head.reply(task.worker.peer, Deadlock(message.task, self.told(circle)))
 
@@ -94,7 +99,7 @@ class Waits:
         if task.limits is not None:
             return NOTHING  # it ends by itself
         if task.waits is not None:
-            return self._objects(task.waits)
+            return self._reader(task) if task.waits.call == YIELD else self._objects(task.waits)
         if task.state is TaskState.WAITING:
             return self._arguments(task)
         actor = task.actor
@@ -120,6 +125,21 @@ class Waits:
         if message.finite or count <= 0:
             return NOTHING
         return Need(count, makers, f"waits in {message.call}() for")
+
+    @staticmethod
+    def _reader(task: Task) -> Need:
+        """Return what a stream needs that waits to be read: the call that reads it, if nobody else can.
+
+        One that waits for the stream itself is about to read what is on its way.
+        """
+        reader = task.parent
+        if reader is None or reader.waits is None or not is_full(task):
+            return NOTHING
+        if task.message.task in reader.waits.oids or reader.waits.finite:
+            return NOTHING
+        if reader.actor is not None and not reader.actor.fifo:
+            return NOTHING
+        return Need(1, [reader], "waits for its items to be read by")
 
     def _arguments(self, task: Task) -> Need:
         makers, _ = self._makers(task.message.deps)
@@ -152,6 +172,11 @@ class Waits:
                     return NOTHING
                 holders.append(next(iter(worker.assigned.values())))
         return Need(1, holders, f"waits for {', '.join(lacking)} held by") if holders else NOTHING
+
+
+def is_full(task: Task) -> bool:
+    """Return whether a call is a stream that waits for its reader."""
+    return task.stream is not None and task.stream.state is StreamState.FULL
 
 
 def _stuck(needs: dict[Task, Need]) -> dict[Task, None]:

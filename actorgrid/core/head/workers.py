@@ -17,6 +17,7 @@ from actorgrid.core.head.pressure import BY_SYSTEM
 from actorgrid.core.head.records import Actor, Peer, Task, Worker
 from actorgrid.core.messages import (
     NO_THREAD,
+    YIELD,
     Blocked,
     Exit,
     Exited,
@@ -195,13 +196,18 @@ class Workers:
         if task is None or task.state not in (TaskState.ASSIGNED, TaskState.BLOCKED):
             return
         if task.actor is not None and not task.actor.fifo:
-            self.head.waits.blocked(task, message)
+            self._waits(task, message)
             return  # other calls of the actor go on: its CPUs are in use
         self.head.dispatch.block(worker, task)
         if len(worker.assigned) > 1 and worker.actor is None:  # sent ahead while it said so: they come back too
             self.head.reply(peer, Revoke(tuple(ident for ident in worker.assigned if ident != message.task)))
-        self.head.waits.blocked(task, message)
+        self._waits(task, message)
         self._check_room()
+
+    def _waits(self, task: Task, message: Blocked) -> None:
+        if message.call == YIELD and task.stream is not None:
+            self.head.streams.fill(task)
+        self.head.waits.blocked(task, message)
 
     def resumed(self, peer: Peer, message: Resumed) -> None:
         """The task goes on."""
@@ -232,9 +238,7 @@ class Workers:
         """The pool is full and every worker in it waits: nothing would ever move again."""
         if self.may_spawn() or not self.head.ready.active or self._held_back:
             return
-        if any(
-            worker.state in (WorkerState.IDLE, WorkerState.BUSY, WorkerState.LEAVING) for worker in self.table.values()
-        ):
+        if any(self._may_go_on(worker) for worker in self.table.values()):
             return
         chain = ", ".join(dict.fromkeys(t.spec.spec.name for w in self.table.values() for t in w.assigned.values()))
         shape = next(iter(self.head.ready.active))
@@ -250,6 +254,14 @@ class Workers:
         else:
             self.head.ready.pop(shape)
             self.head.tasks.fail(task, self.head.failure(Failed.TOO_MANY_WORKERS, text, task=task))
+
+    @staticmethod
+    def _may_go_on(worker: Worker) -> bool:
+        """Return whether a worker does not wait for other tasks: it runs, or waits for a driver that reads a stream."""
+        if worker.state in (WorkerState.IDLE, WorkerState.BUSY, WorkerState.LEAVING):
+            return True
+        tasks = worker.assigned.values()
+        return any(task.stream is not None and task.stream.full and task.parent is None for task in tasks)
 
     # -- death
 
@@ -372,6 +384,7 @@ class Workers:
         peer.alive = False
         del self.head.peers[peer.number]
         self.head.objects.drop_client(peer)
+        self.head.streams.drop_client(peer)
         self.head.memory.drop_client(peer)
         self.head.library.drop_client(peer)
         self.head.vigils.over(peer.number)
