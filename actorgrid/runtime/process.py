@@ -168,9 +168,7 @@ class ProcessEngine(LocalEngine):
         try:
             while True:
                 patience = self.patience()
-                if self._rest_at:
-                    patience = MOMENT if patience is None else min(patience, MOMENT)
-                found = listen(patience)
+                found = listen(min(patience or MOMENT, MOMENT) if self._rest_at else patience)
                 if not found and patience is not None:
                     self.patience_is_over()
                 if self._rest_at and monotonic() >= self._rest_at:

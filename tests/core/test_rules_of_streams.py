@@ -228,6 +228,22 @@ def test_reader_that_is_done_with_a_stream_stops_it(play: Play) -> None:
     assert not play.head.objects.table
 
 
+def test_stream_that_waits_when_it_is_told_to_stop_is_not_told_to_go_on(play: Play) -> None:
+    task = play.stream(1)
+    play.yields(task)
+    play.say(m.Dismiss(task, stop=True))
+    play.waits(task)
+    assert play.told(task) == [m.Interrupt(task, 0, gently=True)]
+
+
+def test_stream_that_waits_when_only_its_end_is_wanted_goes_on(play: Play) -> None:
+    task = play.stream(1)
+    play.yields(task)
+    play.say(m.Dismiss(task, stop=False))
+    play.waits(task)
+    assert play.told(task) == [m.Credit(task, 0, m.UNBOUNDED)]
+
+
 def test_stream_that_is_dismissed_before_it_starts_never_does(play: Play) -> None:
     running = [play.submit(play.spec()) for _ in range(2)]
     task = play.stream()

@@ -180,3 +180,14 @@ def test_reader_that_waits_behind_the_stream_it_does_not_read_is_found() -> None
 
     proof = sim.prove(program)
     assert isinstance(proof.failures[0].error, DeadlockError)
+
+
+def test_every_order_of_messages_gives_the_same_items() -> None:
+    seen: set[Any] = set()
+
+    def program() -> None:
+        seen.add(read(letters.options(**{BOUND: 1}).remote("ab")))
+
+    found = sim.explore(program, level="links", runs=200, faults=sim.Faults(kill=1), checks=True)
+    assert not found.failures
+    assert seen == {("a", "b")}

@@ -106,7 +106,7 @@ class Streams:
         if stream.state is StreamState.OPEN:
             self._step(task, StreamInput.FILL)
             self._grant(task)
-        elif stream.state is StreamState.DISMISSED:
+        elif stream.state is StreamState.DISMISSED and not task.cancelled:  # else it is told to stop, not to go on
             self._credit(task, UNBOUNDED)
 
     def taken(self, peer: Peer, message: Taken) -> None:
