@@ -252,6 +252,15 @@ def test_what_the_constructor_made_is_held_until_the_actor_is_dead_for_good() ->
     assert [each.pins for each in held] == [pins - 1 for pins in before]
 
 
+def test_call_whose_caller_has_forgotten_what_it_calls_runs_again_all_the_same() -> None:
+    play = Play()
+    task = play.call()
+    play.over(task)
+    play.say(m.Release((task,)), m.Forget(play.method))
+    play.dies()
+    assert [run.again for run in play.given()] == [task]
+
+
 def test_dead_actor_holds_nothing() -> None:
     play = Play()
     argument = play.id()

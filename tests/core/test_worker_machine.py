@@ -1,0 +1,28 @@
+"""The worker machine by hand: what was given, and what goes back."""
+
+from __future__ import annotations
+
+from actorgrid.core.messages import Kind, Run, Spec
+from actorgrid.core.worker import WorkerMachine
+
+
+def given(*tasks: int) -> WorkerMachine:
+    machine = WorkerMachine()
+    machine.specs[1] = Spec(1, Kind.TASK, "f")
+    for task in tasks:
+        machine.given(Run(task, 1, 1, b""))
+    return machine
+
+
+def test_only_what_is_revoked_goes_back_and_the_rest_runs_in_order() -> None:
+    machine = given(1, 2, 3)
+    assert [run.task for run in machine.revoke((2, 9))] == [2]
+    assert [run.task for run in machine.queue] == [1, 3]
+
+
+def test_what_has_started_is_not_revoked() -> None:
+    machine = given(1, 2)
+    running = machine.start()
+    assert running is not None
+    assert [run.task for run in machine.revoke((1, 2))] == [2]
+    assert list(machine.running) == [1]
