@@ -33,12 +33,25 @@ def check(head: Head) -> None:
     check_memory(head)
     check_places(head)
     check_streams(head)
+    check_specs(head)
 
 
 def _require(head: Head, truth: bool, ident: int, text: str) -> None:
     if not truth:
         story = "\n  ".join(head.story(ident)) or "no story"
         raise AssertionError(f"{text} (id {ident})\n  {story}")
+
+
+def check_specs(head: Head) -> None:
+    """Each spec counts the calls that need it: those that are not over, and those that may run again."""
+    pending = Counter(task.spec for task in head.tasks.table.values())
+    for held in head.objects.table.values():
+        if isinstance(held, Actor) and held.journal is not None:
+            pending.update(entry.spec for entry in held.journal.entries)
+    known = [spec for peer in head.peers.values() for spec in peer.specs.values()]
+    for spec in {id(spec): spec for spec in (*known, *pending)}.values():
+        count = pending[spec]
+        _require(head, spec.pending == count, spec.spec.spec, f"{spec.pending} calls counted, {count} there")
 
 
 def check_resources(head: Head) -> None:
