@@ -31,7 +31,7 @@ def batches(words: list[str]) -> Iterator[list[str]]:
 def main() -> None:
     words = [f"{'spam' * (number % 3)}egg{number}" for number in range(1000)]
     with ag.init(num_cpus=2):
-        pool: ActorPool[list[str]] = ActorPool([RemoteModel.remote("m") for _ in range(2)])
+        pool: ActorPool = ActorPool([RemoteModel.remote("m") for _ in range(2)])
         scores: list[int] = []
         for scored in pool.map(lambda model, batch: model.predict.remote(batch), batches(words)):
             scores += scored

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import uuid
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from actorgrid.api.basics import get, put
 from actorgrid.engine.current import current
@@ -107,7 +107,7 @@ class Semaphore(_Named):
         """Return how many permits nobody has at this moment."""
         return int(get(self._keeper.free.remote(self._key, self.max_leases)))
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Self:
         self.acquire()
         return self
 
@@ -116,7 +116,7 @@ class Semaphore(_Named):
     ) -> None:
         self.release()
 
-    async def __aenter__(self) -> Any:
+    async def __aenter__(self) -> Self:
         await self.acquire_async()
         return self
 
