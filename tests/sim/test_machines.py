@@ -1,7 +1,5 @@
 """The machines of head, workers and driver under random programs, schedules and deaths: what must always hold.
 
-pytestmark = pytest.mark.search
-
 Safety: every invariant after every message. Liveness: every program ends. Conservation: nothing is left. And by the
 ledger of each program: whose process did not die under it is not blamed, nothing runs more often than it may, and the
 calls of one caller run in their order.
@@ -24,6 +22,8 @@ from actorgrid.sim import grid, worker
 from actorgrid.sim.choices import Forced
 from actorgrid.testing.programs import LARGE, Act, play
 from actorgrid.testing.strategies import faults, programs, schedules
+
+pytestmark = pytest.mark.search
 
 LEVELS = ["calls", "links"]
 #: To explain a failure costs minutes of tracing, and the note that the world leaves says more.
