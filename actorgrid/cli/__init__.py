@@ -75,6 +75,8 @@ def _add_sim(sim: argparse.ArgumentParser) -> None:
     sim.add_argument("--clock-jumps", type=int, default=0, help="how often the wall clock may jump (default: 0)")
     sim.add_argument("--spawn-errors", type=int, default=0, help="how often a process may not start (default: 0)")
     sim.add_argument("--store-full", type=int, default=0, help="how often a large value finds no room (default: 0)")
+    sim.add_argument("--spill-errors", type=int, default=0, help="how often a copy to or from disk fails (default: 0)")
+    sim.add_argument("--low-memory", type=int, default=0, help="how often memory may run short (default: 0)")
     sim.add_argument("--head", action="store_true", help="the head may die")
     sim.add_argument("--driver", action="store_true", help="the driver may die")
     sim.add_argument(

@@ -88,7 +88,8 @@ def faults_of(asked: argparse.Namespace) -> sim.Faults:
     points = sim.Faults().kill_points if asked.kill_points is None else frozenset(asked.kill_points.split(","))
     return sim.Faults(
         kill=asked.kill, actors=not asked.tasks_only, kill_points=points, clock_jumps=asked.clock_jumps,
-        spawn_errors=asked.spawn_errors, store_full=asked.store_full, head=asked.head, driver=asked.driver,
+        spawn_errors=asked.spawn_errors, store_full=asked.store_full, spill_errors=asked.spill_errors,
+        low_memory=asked.low_memory, head=asked.head, driver=asked.driver,
     )  # fmt: skip
 
 

@@ -35,6 +35,11 @@ class Faults:
     spawn_errors: int = 0
     #: How often a large value may find the object store full.
     store_full: int = 0
+    #: How often a copy of an object to the disk or back may fail: the disk is full, what is read is not what was
+    #: written, or the process that copies dies.
+    spill_errors: int = 0
+    #: How often memory may run short while something runs: the head kills a worker, or the system does.
+    low_memory: int = 0
     #: The head may die: whoever waits gets HeadDiedError, and everything else ends.
     head: bool = False
     #: The driver may die. The run ends there, and is no failure; what it left must come to rest.
@@ -50,7 +55,8 @@ class Faults:
         """Return what differs from no faults at all, as plain data."""
         plain = {
             "kill": self.kill, "actors": self.actors, "points": sorted(self.kill_points), "jumps": self.clock_jumps,
-            "spawn": self.spawn_errors, "store": self.store_full, "head": self.head, "driver": self.driver,
+            "spawn": self.spawn_errors, "store": self.store_full, "spill": self.spill_errors,
+            "memory": self.low_memory, "head": self.head, "driver": self.driver,
         }  # fmt: skip
         return {name: value for name, value in plain.items() if value != _NOTHING[name]}
 
@@ -59,12 +65,12 @@ class Faults:
         """Return what ``settings`` made plain data of. Raises ValueError."""
         of = {**_NOTHING, **settings}
         return cls(
-            of["kill"], of["actors"], frozenset(of["points"]), of["jumps"], of["spawn"], of["store"], of["head"],
-            of["driver"],
+            of["kill"], of["actors"], frozenset(of["points"]), of["jumps"], of["spawn"], of["store"],
+            of["spill"], of["memory"], of["head"], of["driver"],
         )  # fmt: skip
 
 
 _NOTHING: Final[dict[str, Any]] = {
-    "kill": 0, "actors": True, "points": sorted(KILL_POINTS), "jumps": 0, "spawn": 0, "store": 0, "head": False,
-    "driver": False,
+    "kill": 0, "actors": True, "points": sorted(KILL_POINTS), "jumps": 0, "spawn": 0, "store": 0, "spill": 0,
+    "memory": 0, "head": False, "driver": False,
 }  # fmt: skip

@@ -28,7 +28,7 @@ from actorgrid.exceptions import HeadDiedError
 from actorgrid.sim.choices import Chain, Event
 from actorgrid.sim.footprint import ALL
 from actorgrid.sim.host import SimDriver, SimHost
-from actorgrid.sim.memory import Memory
+from actorgrid.sim.memory import DIES, Memory
 from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.worker import Worker
 from actorgrid.wire.codec import Decoder, encode_message
@@ -111,6 +111,8 @@ class Grid:
         self.workers: dict[int, Worker] = {}
         #: Engines that have something to say to the head, in the order in which they began.
         self.talking: dict[SimHost, None] = {}
+        #: How many of the processes that copy to the disk and back have died.
+        self.copiers = 0
         self.calls: dict[int, Call] = {}
         self.by_path: dict[str, Call] = {}
         #: How many calls each call has made.
@@ -294,7 +296,7 @@ class Grid:
 
     def _carry_out(self, effect: e.Effect) -> None:
         if isinstance(effect, e.SpawnWorker):
-            if self.world.breaks("spawn", f"worker {effect.number} does not start"):
+            if self.world.harm.breaks("spawn", f"worker {effect.number} does not start"):
                 self.report(m.SpawnFailed(effect.number, "no memory for another process"))
                 return
             worker = Worker(self, effect.number, FIRST_PID + effect.number)
@@ -310,20 +312,39 @@ class Grid:
             if isinstance(effect.order, m.SpillFree):
                 self.memory.disk.pop(effect.order.offset, None)
             else:
-                self.world.later(partial(self._copy, effect.order))
+                self.world.later(partial(self._copy, effect.order, self.copiers))
         elif isinstance(effect, e.Stop):
             self.lost(effect.reason)
 
-    def _copy(self, order: m.SpillOut | m.SpillIn) -> None:
-        """Copy an object to the disk or back; its process tells the head."""
-        for message in self.memory.copy(order):
+    def _copy(self, order: m.SpillOut | m.SpillIn, copier: int) -> None:
+        """Copy an object to the disk or back, unless the process that was to do so is dead; it tells the head."""
+        if copier != self.copiers:
+            return
+        label, is_out = f"of {order.extent.size} bytes", isinstance(order, m.SpillOut)
+        if is_out:
+            ways = f"the disk is full for a copy {label}", f"the copying process dies before a copy {label}"
+        else:
+            ways = f"a copy {label} is damaged on the disk", f"the copying process dies before it reads a copy {label}"
+        way = self.world.harm.breaks("spill", *ways, *[f"the copying process dies after a copy {label}"][: int(is_out)])
+        messages = self.memory.copy(order) if not way else self.memory.fail(order, way)
+        for message in messages:
             self.head.hear_spiller(message, self.world.clock.now)
+        if way >= DIES:
+            self.copiers += 1
+            self.head.hear_spiller(None, self.world.clock.now)
+        self.turn()
+
+    def memory_runs_short(self) -> None:
+        """Tell the head that memory is used up, and that every process has the same part of it."""
+        limit = int(self.capacity["memory"])
+        resident = {number: limit // len(self.workers) for number in self.workers}
+        self.head.pressure.seen(limit, limit, resident)
         self.turn()
 
     # -- processes come and go
 
-    def died(self, worker: Worker, status: int) -> None:
-        """A worker's process ends now; what it has said stays said."""
+    def died(self, worker: Worker, status: int, *, oom: bool = False) -> None:
+        """A worker's process ends now; what it has said stays said. ``oom``: the system has killed for memory."""
         engine = worker.engine
         if not engine.alive:
             return
@@ -339,7 +360,8 @@ class Grid:
         for fiber in list(self.world.fibers.alive):
             if fiber.home is engine and fiber is not here:
                 self.world.fibers.kill(fiber)
-        self.world.later(lambda: self.bury(worker, last, m.Exited(worker.number, engine.pid, status, current)))
+        exited = m.Exited(worker.number, engine.pid, status, current, oom=oom)
+        self.world.later(lambda: self.bury(worker, last, exited))
         if here is not None and here.home is engine:
             self.world.fibers.kill(here)
             self.world.fibers.park("for ever: its process is dead")
@@ -411,7 +433,7 @@ class Grid:
         a constructor is about to run again.
         """
         world, actor = self.world, worker.machine.actor
-        if not world.may_kill(point) or not (world.faults.actors or actor is None):
+        if not world.harm.may_kill(point) or not (world.harm.faults.actors or actor is None):
             return True
         name = running.spec.name
         when = {
@@ -427,6 +449,6 @@ class Grid:
             call = self.calls[running.run.task].path
         elif point == "send":
             call = next((self._path(lost) for lost in worker.engine.unsay() if isinstance(lost, _SUBMISSIONS)), "")
-        world.killed(label, worker, point, call)
+        world.harm.killed(label, worker, point, call)
         self.died(worker, -SIGKILL)
         return False

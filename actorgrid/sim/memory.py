@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from actorgrid.sim.host import SimHost
 
 SEGMENT: Final = 1 << 46
+#: How a copy fails (see ``Memory.fail``): from here on the process that makes it dies.
+DIES: Final = 2
 
 
 class _Pin:
@@ -89,6 +91,20 @@ class Memory:
             return [m.SpillFailed(order.job, "what was read is not what was written")]
         return [m.Restored(order.job)]
 
+    def fail(self, order: m.SpillOut | m.SpillIn, way: int) -> list[m.Written | m.Emptied | m.Restored | m.SpillFailed]:
+        """Fail to copy: the disk does (1), or its process dies before (``DIES``) or after it has written.
+
+        Returns what that process would say until then.
+        """
+        if way == DIES:
+            return []
+        if isinstance(order, m.SpillIn):
+            return [m.SpillFailed(order.job, "what was read is not what was written")]
+        if way < DIES:
+            return [m.SpillFailed(order.job, "No space left on device")]
+        payload = self.disk[order.offset] = self._payloads[order.extent.segment, order.extent.offset]
+        return [m.Written(order.job, zlib.crc32(payload.data))]
+
 
 class Store:
     """One process's part of it: its segment and its lease."""
@@ -106,7 +122,7 @@ class Store:
     def write(self, pickled: Pickled) -> m.Extent:
         """Put a payload into shared memory. Raises ObjectStoreFullError."""
         size = reserved(pickled.size)
-        if self._host.world.breaks("store", f"the store has no room for {pickled.size} bytes"):
+        if self._host.world.harm.breaks("store", f"the store has no room for {pickled.size} bytes"):
             raise ObjectStoreFullError(f"the object store has no room for {pickled.size} bytes (a simulated fault)")
         while self._spare < size:
             self._lease(size)

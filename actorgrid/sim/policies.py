@@ -17,7 +17,7 @@ from actorgrid.sim.choices import Event, Policy
 #: How likely a random policy is to take a fault, or to let time pass, where it may: they would drown all else.
 FAULT_RATE: Final = 0.1
 TIME_RATE: Final = 0.1
-RARE: Final = frozenset({"time", "poll", "kill", "jump"})
+RARE: Final = frozenset({"time", "poll", "kill", "jump", "memory"})
 
 
 def split(events: Sequence[Event]) -> int:

@@ -200,7 +200,7 @@ def _last_of(made: World) -> str:
 
 
 def _note(made: World, seed: int) -> str:
-    settings = settings_of(made.faults, made.level, made.onlookers.holds)
+    settings = settings_of(made.harm.faults, made.level, made.onlookers.holds)
     schedule = Schedule(seed, tuple(made.choices.deviations.items()), settings)
     steps = [f"  {step.when:10.6f}  {step.what:40}  {step.site}".rstrip() for step in (made.story or [])[-20:]]
     return "\n".join([f"schedule {schedule.dumps()}, {schedule.weight} deviations; the last steps:", *steps])

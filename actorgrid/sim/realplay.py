@@ -48,6 +48,8 @@ _UNENFORCED: Final = {
     "buggify": "buggify() says yes in simulations only",
     "spawn": "the system starts a process whenever it can",
     "store": "the store has the room that it has",
+    "spill": "the disk has the room that it has",
+    "memory": "memory runs short when it does",
     "kill the driver": "the driver is the process that plays this",
 }
 

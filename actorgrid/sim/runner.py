@@ -159,7 +159,7 @@ class Program:
         run.waits = world.last_waits
         run.lengths = world.lengths
         run.orders = world.orders
-        run.deaths = world.deaths
+        run.deaths = world.harm.deaths
         run.reached = world.promises.reached
         run.needs = world.onlookers.needs
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from greenlet import getcurrent, greenlet
 
-from actorgrid.core.messages import HEAD, Kill
-from actorgrid.core.signals import SIGKILL
 from actorgrid.engine import current
 from actorgrid.exceptions import DeadlockError, LivelockError, SharedStateLeak
 from actorgrid.sim.choices import Chain, Choices, Event
@@ -24,6 +22,7 @@ from actorgrid.sim.clock import Clock, Timer
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled, Fiber, Fibers, WorldOver
 from actorgrid.sim.footprint import ALL, Footprint, touch
+from actorgrid.sim.harm import Harm
 from actorgrid.sim.isolation import Isolation
 from actorgrid.sim.onlookers import Holds, Onlookers
 from actorgrid.sim.parts import Parts
@@ -35,16 +34,13 @@ if TYPE_CHECKING:
     from actorgrid.sim.async_actor import SimLoop
     from actorgrid.sim.grid import Grid
     from actorgrid.sim.host import SimDriver
-    from actorgrid.sim.worker import Worker
 
 #: Identifiers of simulated threads count from here.
 FIRST_IDENT: Final = 1 << 40
 #: After so many events of one chain in a row another one is next.
 FAIR: Final = 100
 #: Draws whose consequences are steps of the story.
-TOLD_APART: Final = frozenset({"kill", "spawn", "store"})
-#: How far a wall clock jumps (seconds).
-HOUR: Final = 3600
+TOLD_APART: Final = frozenset({"kill", "spawn", "store", "spill"})
 
 
 class Step(NamedTuple):
@@ -75,7 +71,7 @@ class World(Parts):
         self.level = level
         self.choices = choices
         self.isolation = Isolation()
-        self.faults = faults or Faults()
+        self.harm = Harm(self, faults or Faults())
         self.onlookers = Onlookers(self, holds if level == "calls" else Holds.NOTHING)
         self.clock = Clock(self.onlookers.glance)
         self.fibers = Fibers(self._enter)
@@ -85,10 +81,6 @@ class World(Parts):
         self.events = 0
         #: Messages that machines handled.
         self.messages = 0
-        self.kills = 0
-        self.jumps = 0
-        #: How often what has broken: "spawn", "store"; "driver" if it has died.
-        self.broken: Counter[str] = Counter()
         self.age = 0
         self._idents = self._chains = 0
         self.root_chain = self.chain("main")
@@ -116,9 +108,8 @@ class World(Parts):
         #: How many calls each chain made; which calls each actor started, in order.
         self.lengths: dict[str, int] = {}
         self.orders: dict[str, list[str]] = {}
-        #: How many calls each actor has finished; the deaths of processes, as ``core.head.stage`` plays them again.
+        #: How many calls each actor has finished.
         self.finished: dict[str, int] = {}
-        self.deaths: list[Kill] = []
         #: Who waited for what when nothing could happen any more.
         self.last_waits = ""
         #: Where random numbers were drawn first.
@@ -360,18 +351,8 @@ class World(Parts):
                 what = f"{fiber.name} looks again"
                 events.append(Event("poll", fiber.name, what, what, partial(self.fibers.wake, fiber)))
         self._offer_time(events)
-        if self.may_kill("blocked") and events:
-            events += self._kills()
-        if events and not self.choices.calm and self.grid is not None and self.grid.open:
-            if self.faults.head:
-                events.append(Event("kill", "head", "", "kill the head", self._kill_head))
-            if self.faults.driver and not self.broken["driver"]:
-                events.append(Event("kill", "driver", "", "kill the driver", self._kill_driver))
-        if self.jumps < self.faults.clock_jumps and events and not self.choices.calm:
-            events += [
-                Event("jump", "", str(by), f"the wall clock jumps by {by} s", partial(self._jump, by))
-                for by in (-HOUR, HOUR)
-            ]
+        if events:
+            events += self.harm.events()
         return events
 
     def _offer_time(self, events: list[Event]) -> None:
@@ -390,6 +371,17 @@ class World(Parts):
             if decided:
                 self.decided[len(self.story)] = self.choices.count - 1
             self.story.append(step)
+
+    def happened(self, kind: str, label: str) -> None:
+        """Tell of something that broke just now because the last decision was that it should."""
+        self.tell(Step(self.clock.now, kind, "", label))
+
+    def end_driver(self) -> None:
+        """The program's process is dead: nothing of it happens any more."""
+        main = self._main
+        assert main is not None
+        main.parked = main.parked or "the hub"
+        self.fibers.wake(main, DriverKilled())
 
     def _told(self, event: Event) -> Step:
         if event.kind != "call" or self.grid is None:
@@ -503,73 +495,6 @@ class World(Parts):
         if self.promises.eventually:
             self.touch(ALL)
         self.promises.at_rest()
-
-    # -- faults
-
-    def may_kill(self, point: str) -> bool:
-        """Return whether a process may be killed at such a point now."""
-        faults = self.faults
-        return self.kills < faults.kill and point in faults.kill_points and not self.choices.calm
-
-    def breaks(self, kind: str, label: str) -> bool:
-        """Return whether something breaks here: the search decides, as often as ``faults`` allow."""
-        most = self.faults.spawn_errors if kind == "spawn" else self.faults.store_full
-        if self.broken[kind] >= most or not self.draw(kind, 2, label):
-            return False
-        self.broken[kind] += 1
-        self.tell(Step(self.clock.now, kind, "", label))
-        return True
-
-    def _kill_head(self) -> None:
-        assert self.grid is not None
-        calls = self.grid.calls
-        said = {calls[task].path if task else "": count for task, count in self.grid.said.items()}
-        started = {where: len(order) for where, order in self.orders.items()}
-        self.deaths.append(Kill(HEAD, "blocked", "", started, dict(self.finished), said))
-        self.grid.lost()
-
-    def _kill_driver(self) -> None:
-        """The program's process dies: nothing of it happens any more, and the head ends what was its."""
-        self.broken["driver"] += 1
-        main = self._main
-        assert main is not None
-        assert self.grid is not None
-        self.grid.close()
-        main.parked = main.parked or "the hub"
-        self.fibers.wake(main, DriverKilled())
-
-    def killed(self, label: str, victim: Worker, point: str = "blocked", call: str = "") -> None:
-        """The process of a task or actor is being killed."""
-        self.kills += 1
-        assert self.grid is not None
-        calls, count = self.grid.calls, self.grid.said
-        said = {calls[task].path: count[task] for task in victim.machine.running if count[task]}
-        started = {where: len(order) for where, order in self.orders.items()}
-        self.deaths.append(Kill(victim.path, point, call, started, dict(self.finished), said))
-        if label:
-            self.tell(Step(self.clock.now, "kill", "", label))
-
-    def _jump(self, by: int) -> None:
-        self.jumps += 1
-        self.clock.jump += by
-
-    def _kills(self) -> list[Event]:
-        assert self.grid is not None
-        return [
-            Event("kill", worker.title, "", f"kill {worker.title}", partial(self._kill, worker))
-            for worker in self.grid.workers.values()
-            if worker.engine.alive and self._killable(worker)
-        ]
-
-    def _killable(self, worker: Worker) -> bool:
-        if worker.machine.actor is not None:
-            return self.faults.actors and worker.engine.actor_spec is not None
-        return bool(worker.machine.running)
-
-    def _kill(self, worker: Worker) -> None:
-        self.killed("", worker)
-        assert self.grid is not None
-        self.grid.died(worker, -SIGKILL)
 
 
 def _shared(path: str, other: str) -> int:

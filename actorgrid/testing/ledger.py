@@ -54,13 +54,50 @@ class Ledger:
     in_turn: set[str] = field(default_factory=set)
     #: Actors that run them in a few threads: if those wait for others of them, nobody may be left to run these.
     threaded: set[str] = field(default_factory=set)
+    #: Actors with a concurrency group.
+    grouped: set[str] = field(default_factory=set)
+    #: Actors that save their state.
+    saving: set[str] = field(default_factory=set)
+    #: Actor and place in its life -> the call there, as somebody was told.
+    lives: dict[tuple[str, int], int] = field(default_factory=dict)
+    #: Items of streams that were not those of their place: (read, is).
+    misplaced: list[tuple[int, int]] = field(default_factory=list)
+    #: The calls that a body made whose runs are repeated, and those of its latest run.
+    _repeated: dict[int, list[int]] = field(default_factory=dict)
+    _run: dict[int, tuple[int, int]] = field(default_factory=dict)
 
-    def made(self, caller: int, retries: int, argument: str, actor: str = "") -> int:
-        """A call is being made; return its number."""
+    def made(self, caller: int, retries: int, argument: str, actor: str = "", again: int = 0) -> int:
+        """A call is being made; return its number.
+
+        ``again``: made by that call, whose runs all make the same calls: the n-th of each run is one call.
+        """
+        if again:
+            run, nth = self._run.get(again, (caller, 0))
+            nth = nth if run == caller else 0
+            self._run[again] = caller, nth + 1
+            known = self._repeated.setdefault(again, [])
+            if nth < len(known):
+                return known[nth]
+        number = self._add(caller, retries, argument, actor)
+        if again:
+            self._repeated[again].append(number)
+        return number
+
+    def _add(self, caller: int, retries: int, argument: str, actor: str) -> int:
         number = len(self.calls) + 1
         most = retries + 1 if retries >= 0 else None
         self.calls[number] = Entry(number, caller, most, actor, actor in self.in_turn, argument)
         return number
+
+    def told(self, actor: str, place: int, number: int) -> None:
+        """Somebody was told that this call is the ``place``-th of its actor's life."""
+        if self.lives.setdefault((actor, place), number) != number:
+            self.lives[actor, place] = -1
+
+    def read(self, place: int, item: int) -> None:
+        """Somebody has read the ``place``-th item of a stream, and that is the ``item``-th."""
+        if place != item:
+            self.misplaced.append((place, item))
 
     def begins(self, number: int) -> int:
         """The body of a call begins; return the number of this run of it."""
@@ -82,7 +119,14 @@ class Ledger:
         for begun in self.begun:
             runs[begun.call].append(begun)
         found = [words for call in self.calls.values() for words in _wrong_with(call, runs[call.number])]
-        return found + self._out_of_turn()
+        return found + self._out_of_turn() + self._contradicted()
+
+    def _contradicted(self) -> list[str]:
+        """What an actor with a saved state has told stays so; and items are read in the order of the generator."""
+        twice = [
+            f"two calls are number {place} of actor {actor}" for (actor, place), who in self.lives.items() if who < 0
+        ]
+        return twice + [f"item {item} of a stream was read as number {place}" for place, item in self.misplaced]
 
     def _out_of_turn(self) -> list[str]:
         """Calls of one caller begin in the order in which it made them, in an actor that runs them one by one."""

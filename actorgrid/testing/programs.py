@@ -11,6 +11,8 @@ What came of each call is in the ledger (``Outcome.ledger``), which also says wh
 from __future__ import annotations
 
 import contextlib
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -31,8 +33,12 @@ class Act:
     ``flag``), "many" (five such tasks at once, without a reference), "put" (``flag``: something that holds one),
     "large" (put 200 kB; ``flag``: return them), "get" (``flag``: and keep the references that came), "wait", "drop",
     "cancel" (``flag``: by force), "actor" (``number`` restarts, concurrent if ``flag``), "coroutines" (such an actor,
-    asynchronous), "named" (an actor of one of two names, or the one that has it), "find" (get it by its name), "call"
-    (run ``body`` in an actor, with ``number`` retries), "kill" (``flag``: it may restart), "lose" (a handle), "raise".
+    asynchronous), "saving" (one with a checkpoint every ``number`` + 1 calls, which restarts as often as need be),
+    "grouped" (one with a concurrency group), "named" (an actor of one of two names, or the one that has it), "find"
+    (get it by its name), "call" (run ``body`` in an actor, with ``number`` retries; in its group if ``flag``), "kill"
+    (``flag``: it may restart), "lose" (a handle), "stream" (run ``body`` as a generator that yields after each act,
+    with ``number`` retries; at most one item ahead if ``flag``), "next" (read a stream; to its end if ``flag``),
+    "close" (one), "raise".
     """
 
     what: str
@@ -62,11 +68,17 @@ def _ledger() -> Ledger:
 class Player:
     """Plays acts with the references and handles that it holds."""
 
-    def __init__(self, refs: list[Any], run: int, *, may_call: bool) -> None:
-        """``run``: which run of which body this is, by the ledger."""
+    def __init__(self, refs: list[Any], run: int, *, may_call: bool, again: int = 0) -> None:
+        """``run``: which run of which body this is, by the ledger.
+
+        ``again``: the call whose body this is, if every run of it does the same, and what it calls is called once.
+        """
         self.refs = refs
         self.run = run
+        self.again = again
         self.actors: list[Any] = []
+        #: Streams, and how many items of each were read.
+        self.streams: list[tuple[Any, list[Any]]] = []
         self.may_call = may_call
         self.outcome = Outcome()
         #: What it returns beside references.
@@ -86,16 +98,19 @@ class Player:
         ref = self._one(self.refs, act.which)
         argument = [ref] if act.flag and ref is not None else ref
         passed = argument.hex() if isinstance(argument, ag.ObjectRef) else ""
-        number = _ledger().made(self.run, act.number, passed)
+        number = self._made(act.number, passed)
         self._hold(
             number, task.options(max_retries=act.number).remote(number, act.body, argument, may_call=self.may_call)
         )
 
     def _many(self, act: Act) -> None:
         for _ in range(5):
-            number = _ledger().made(self.run, act.number, "")
+            number = self._made(act.number)
             ref = task.options(max_retries=act.number).remote(number, act.body, may_call=self.may_call)
             self._hold(number, ref)
+
+    def _made(self, retries: int, passed: str = "") -> int:
+        return _ledger().made(self.run, retries, passed, again=self.again)
 
     def _hold(self, number: int, ref: Any) -> None:
         _ledger().of_reference[ref.hex()] = number
@@ -124,6 +139,8 @@ class Player:
     def _got(self, act: Act, ref: Any, value: Any) -> None:
         self.outcome.values += 1
         _ledger().ended(ref.hex(), None)
+        if isinstance(value, Told):
+            _ledger().told(*value.told)
         if act.flag:
             self.refs += _inside(value)
 
@@ -167,6 +184,15 @@ class Player:
     def _coroutines(self, act: Act) -> None:
         self._keep(AsyncActor.options(max_restarts=act.number), in_turn=False)
 
+    def _saving(self, act: Act) -> None:
+        actor = self._keep(SavingActor.options(checkpoint=act.number + 1), in_turn=True)
+        _ledger().saving.add(_name_of(actor))
+
+    def _grouped(self, act: Act) -> None:
+        actor = self._keep(GroupedActor.options(max_restarts=act.number), in_turn=False)
+        _ledger().in_turn |= {_name_of(actor), f"{_name_of(actor)}: other"}
+        _ledger().grouped.add(_name_of(actor))
+
     def _keep(self, options: Any, *, in_turn: bool) -> Any:
         actor = options.remote()
         self.actors.append(actor)
@@ -186,10 +212,42 @@ class Player:
         actor = self._one(self.actors, act.which)
         if actor is not None and self.may_call:
             name = _name_of(actor)
-            number = _ledger().made(self.run, act.number, "", name)
-            method = actor.do.options(max_task_retries=act.number)
-            argument = [self._one(self.refs, act.which)] if act.flag and name not in _ledger().threaded else None
-            self._hold(number, method.remote(number, act.body, argument))
+            alone = name in _ledger().threaded | _ledger().grouped
+            argument = [self._one(self.refs, act.which)] if act.flag and not alone else None
+            if name in _ledger().grouped and act.flag:
+                method, name = actor.other, f"{name}: other"
+            else:
+                method = actor.do
+            retries = -1 if name in _ledger().saving else act.number
+            number = _ledger().made(self.run, retries, "", name)
+            self._hold(number, method.options(max_task_retries=retries).remote(number, act.body, argument))
+
+    def _stream(self, act: Act) -> None:
+        number = self._made(act.number)
+        options: dict[str, Any] = {"_generator_backpressure_num_objects": 1} if act.flag else {}
+        items = stream.options(max_retries=act.number, **options).remote(number, act.body, may_call=self.may_call)
+        self.streams.append((items, []))
+
+    def _next(self, act: Act) -> None:
+        found = self._one(self.streams, act.which)
+        if found is None:
+            return
+        items, read = found
+        for ref in items if act.flag else itertools.islice(items, 1):
+            try:
+                read.append(ag.get(ref))
+            except EXPECTED as error:
+                self.outcome.errors.append(type(error).__name__)
+                read.append(None)
+            else:
+                _ledger().read(len(read), read[-1][0])
+                self.refs += _inside(read[-1])
+
+    def _close(self, act: Act) -> None:
+        found = self._one(self.streams, act.which)
+        if found is not None:
+            found[0].close()
+            self.streams.remove(found)
 
     def _kill(self, act: Act) -> None:
         actor = self._one(self.actors, act.which)
@@ -210,13 +268,23 @@ def _name_of(actor: Any) -> str:
     return str(actor._actor_id.hex())  # noqa: SLF001  # a name for the ledger
 
 
-def _begin(number: int, argument: Any, *, may_call: bool) -> Player:
-    return Player(_inside(argument), _ledger().begins(number), may_call=may_call)
+def _begin(number: int, argument: Any, *, may_call: bool, again: int = 0) -> Player:
+    return Player(_inside(argument), _ledger().begins(number), may_call=may_call, again=again)
 
 
 def _result_of(player: Player) -> Any:
     held = player.refs[-2:]
     return held if player.result is None else [*held, player.result]
+
+
+class Told(list[Any]):
+    """The result of a call of an actor that saves its state, and which call of its life that was."""
+
+    told: tuple[str, int, int]
+
+    def __reduce__(self) -> Any:
+        """Like a list's, with what it was told."""
+        return Told, (), self.__dict__, iter(self)
 
 
 @ag.remote
@@ -225,6 +293,15 @@ def task(number: int, acts: tuple[Act, ...], argument: Any = None, *, may_call: 
     player = _begin(number, argument, may_call=may_call)
     player.play(acts)
     return _result_of(player)
+
+
+@ag.remote
+def stream(number: int, acts: tuple[Act, ...], *, may_call: bool = True) -> Iterator[list[Any]]:
+    """Play ``acts`` and yield after each of them its place, and the reference that was held last."""
+    player = _begin(number, None, may_call=may_call)
+    for place, act in enumerate(acts, 1):
+        player.play((act,))
+        yield [place, *player.refs[-1:]]
 
 
 class _Actor:
@@ -251,7 +328,40 @@ class _AsyncActor:
         return _result_of(player)
 
 
+class _GroupedActor(_Actor):
+    """The same with a group of its own for some calls."""
+
+    @ag.method(concurrency_group="other")
+    def other(self, number: int, acts: tuple[Act, ...], argument: Any = None) -> Any:
+        """Play ``acts`` beside what else goes on."""
+        return self.do(number, acts, argument)
+
+
+class _SavingActor:
+    """Keeps the calls of its life, over deaths, and returns the place of each."""
+
+    def __init__(self) -> None:
+        self.life: list[int] = []
+
+    def __actorgrid_save__(self) -> list[int]:
+        return self.life
+
+    def __actorgrid_restore__(self, state: list[int]) -> None:
+        self.life = state
+
+    def do(self, number: int, acts: tuple[Act, ...], argument: Any = None) -> Told:
+        """Play ``acts``; return what is held in the end."""
+        self.life.append(number)
+        player = _begin(number, argument, may_call=False, again=number)
+        player.play(acts)
+        result = Told(player.refs[-2:])
+        result.told = ag.get_runtime_context().get_actor_id() or "", len(self.life), number
+        return result
+
+
 Actor: Final = ag.remote(_Actor)
+GroupedActor: Final = ag.remote(concurrency_groups={"other": 1})(_GroupedActor)
+SavingActor: Final = ag.remote(max_restarts=-1, max_task_retries=-1)(_SavingActor)
 AsyncActor: Final = ag.remote(_AsyncActor)
 
 

@@ -13,7 +13,7 @@ from actorgrid.testing.programs import Act
 _OFTEN: Final = ("task", "call", "get")
 _KINDS: Final = (
     *_OFTEN, *_OFTEN, *_OFTEN, "put", "wait", "actor", "drop", "cancel", "kill", "lose", "large", "raise",
-    "coroutines", "named", "find", "many",
+    "coroutines", "named", "find", "many", "saving", "grouped", "stream", "next", "next", "close",
 )  # fmt: skip
 
 
@@ -34,6 +34,7 @@ def programs(depth: int = 2, longest: int = 10, shortest: int = 0) -> st.SearchS
             (Act("actor"),),
             (Act("actor", number=1), Act("actor", flag=True)),
             (Act("named", number=1), Act("coroutines", number=1)),
+            (Act("saving", number=1), Act("grouped", number=1)),
         )
     )
     return st.builds(
@@ -52,6 +53,8 @@ def faults(most_kills: int = 2, *, ends: bool = False) -> st.SearchStrategy[Faul
         clock_jumps=st.integers(0, 1),
         spawn_errors=st.integers(0, 1),
         store_full=st.integers(0, 1),
+        spill_errors=st.integers(0, 2),
+        low_memory=st.integers(0, 2),
         head=st.booleans() if ends else st.just(False),
         driver=st.booleans() if ends else st.just(False),
     )

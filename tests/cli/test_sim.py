@@ -141,6 +141,8 @@ def test_progress_is_one_line_on_a_terminal(
         (["--clock-jumps", "1"], sim.Faults(clock_jumps=1)),
         (["--spawn-errors", "1"], sim.Faults(spawn_errors=1)),
         (["--store-full", "1"], sim.Faults(store_full=1)),
+        (["--spill-errors", "1"], sim.Faults(spill_errors=1)),
+        (["--low-memory", "1"], sim.Faults(low_memory=1)),
         (["--head"], sim.Faults(head=True)),
         (["--driver"], sim.Faults(driver=True)),
     ],

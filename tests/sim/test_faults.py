@@ -8,13 +8,24 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 from typing import Any
 
 import pytest
 
 import actorgrid as ag
 from actorgrid import sim
-from actorgrid.exceptions import ActorDiedError, HeadDiedError, ObjectStoreFullError, WorkerCrashedError
+from actorgrid.engine import current
+from actorgrid.exceptions import (
+    ActorDiedError,
+    HeadDiedError,
+    ObjectLostError,
+    ObjectStoreFullError,
+    OutOfDiskError,
+    OutOfMemoryError,
+    WorkerCrashedError,
+)
+from actorgrid.sim.host import SimDriver
 from tests.zoo import shared_state
 from tests.zoo.shared_state import Cell, read_then_write
 
@@ -183,6 +194,58 @@ def test_large_value_may_find_the_store_full() -> None:
     assert outcomes(program, sim.Faults(store_full=1)) == {True, False}
 
 
+def read_back_from_disk() -> tuple[str, int]:
+    """Put two values of which the store holds one, and read the one that went to disk; and how many copiers died."""
+    ag.init(num_cpus=1, object_store_memory=300_000)
+    first = ag.put(bytes(200_000))
+    try:
+        second = ag.put(bytes(200_000))
+        told = str(len(ag.get(first)))
+        del second
+    except (OutOfDiskError, ObjectLostError) as error:
+        told = type(error).__name__
+    engine = current.current()
+    assert isinstance(engine, SimDriver)
+    return told, engine.grid.copiers
+
+
+def test_disk_may_be_full_or_damage_what_it_holds_and_who_copies_may_die_which_costs_nothing() -> None:
+    found = outcomes(read_back_from_disk, sim.Faults(spill_errors=1))
+    assert found == {("200000", 0), ("200000", 1), ("OutOfDiskError", 0), ("ObjectLostError", 0)}
+
+
+def test_process_that_copies_may_die_time_and_again_until_the_object_is_lost_or_finds_no_room() -> None:
+    found = outcomes(read_back_from_disk, sim.Faults(spill_errors=3))
+    assert {told for told, deaths in found if deaths == 3} == {"200000", "OutOfDiskError", "ObjectLostError"}
+
+
+def test_memory_may_run_short_and_whoever_is_killed_for_it_runs_again() -> None:
+    @ag.remote(max_retries=1)
+    def work(other: Any) -> None:
+        ag.get(other.add.remote(1))
+
+    def program() -> int:
+        cell = Cell.options(max_restarts=0).remote()
+        ag.get(work.remote(cell))
+        return int(ag.get(cell.get.remote()))
+
+    assert outcomes(program, sim.Faults(low_memory=1, actors=False)) == {1, 2}
+
+
+def test_task_that_runs_alone_when_memory_runs_short_fails_and_says_so() -> None:
+    @ag.remote(max_retries=3)
+    def rest() -> None:
+        time.sleep(1)
+
+    def program() -> str:
+        try:
+            return str(ag.get(rest.remote()))
+        except OutOfMemoryError as error:
+            return "alone" if "nothing else was running" in str(error) else str(error)
+
+    assert outcomes(program, sim.Faults(low_memory=1)) == {"None", "alone"}
+
+
 def test_head_may_die_and_whoever_waits_is_told() -> None:
     def program() -> bool:
         cell = Cell.remote()
@@ -212,7 +275,9 @@ def test_driver_that_dies_ends_the_run_without_a_failure() -> None:
 
 
 def test_faults_are_written_into_the_schedule() -> None:
-    faults = sim.Faults(kill=2, spawn_errors=1, head=True, kill_points=frozenset({"send"}))
+    faults = sim.Faults(
+        kill=2, spawn_errors=1, spill_errors=2, low_memory=3, head=True, kill_points=frozenset({"send"})
+    )
     assert sim.Faults.of(faults.settings()) == faults
     assert sim.Faults().settings() == {}
 
