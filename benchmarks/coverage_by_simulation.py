@@ -1,10 +1,10 @@
 """Which lines of ``core`` and ``wire`` does the simulation suite execute?
 
-    python benchmarks/coverage_by_simulation.py [--missing] [TESTS ...]
+    python benchmarks/coverage_by_simulation.py [--missing] [--by-test FILE] [TESTS ...]
 
 Runs the simulation suite (or TESTS) in this process and prints a row per file. Lines are noted by ``sys.monitoring``
-(Python 3.12 or later): each is reported once, so that it costs next to nothing, and it knows nothing of threads, which
-a tracer would have to tell from greenlets.
+(Python 3.12 or later): each is reported once for each test, so that it costs little, and it knows nothing of threads,
+which a tracer would have to tell from greenlets.
 
 What is no line to execute: blocks for type checkers, and the bodies of protocols.
 """
@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import argparse
 import ast
+import json
 import sys
+import time
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType
@@ -22,9 +25,11 @@ from typing import Any, Final
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 ASKED: Final = 95.0
-#: Tests that start processes are none of the simulation: "process" is in the name of those that have a twin there.
+#: The simulation suite: the machines alone under random programs, then whole programs. Tests that start processes are
+#: none of it: "process" is in the name of those that have a twin there.
 SUITE: Final = [
-    "tests/sim", "tests/zoo", "tests/contract", "--ignore=tests/sim/test_realplay.py", "-k", "not process and not real",
+    "tests/core/test_programs.py", "tests/sim", "tests/zoo", "tests/contract", "--ignore=tests/sim/test_realplay.py",
+    "--ignore=tests/sim/test_differential.py", "-k", "not process and not real",
 ]  # fmt: skip
 #: Not counted, and why.
 EXCLUDED: Final = {
@@ -33,11 +38,15 @@ EXCLUDED: Final = {
 
 
 class Recorder:
-    """Notes the lines of some files that are executed."""
+    """Notes the lines of some files that are executed, by test. A plug-in of pytest."""
 
     def __init__(self, folders: tuple[str, ...]) -> None:
         self._folders = folders
-        self.lines: set[tuple[str, int]] = set()
+        #: Test ("": what is executed on import) -> file and line.
+        self.lines: defaultdict[str, set[tuple[str, int]]] = defaultdict(set)
+        #: Test -> how long it took (seconds).
+        self.seconds: dict[str, float] = {}
+        self._now = self.lines[""]
         #: What says that a line need not be reported again.
         self._enough: Any = None
 
@@ -45,14 +54,35 @@ class Recorder:
         """Begin: what was imported before has run unseen."""
         watch: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]  # Python 3.12
         self._enough = watch.DISABLE
+        self._again = watch.restart_events
         watch.use_tool_id(watch.COVERAGE_ID, "coverage by simulation")
         watch.register_callback(watch.COVERAGE_ID, watch.events.LINE, self._line)
         watch.set_events(watch.COVERAGE_ID, watch.events.LINE)
 
     def _line(self, code: CodeType, line: int) -> Any:
         if code.co_filename.startswith(self._folders):
-            self.lines.add((code.co_filename, line))
+            self._now.add((code.co_filename, line))
         return self._enough
+
+    def pytest_runtest_protocol(self, item: Any) -> None:
+        """What is executed from here on is of this test."""
+        self._now = self.lines[item.nodeid]
+        self._again()
+        self.seconds[item.nodeid] = time.perf_counter()
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """The test is over."""
+        self.seconds[nodeid] = time.perf_counter() - self.seconds[nodeid]
+
+    def save(self, path: Path) -> None:
+        """Write, for each test, how long it took and which lines of which files it executed."""
+        tests = {}
+        for test, lines in self.lines.items():
+            files: defaultdict[str, list[int]] = defaultdict(list)
+            for file, line in sorted(lines):
+                files[Path(file).relative_to(ROOT).as_posix()].append(line)
+            tests[test] = {"seconds": self.seconds.get(test, 0.0), "lines": files}
+        path.write_text(json.dumps(tests), encoding="utf-8")
 
 
 def executable(path: Path) -> set[int]:
@@ -106,14 +136,18 @@ def main() -> int:
         sys.exit("sys.monitoring needs Python 3.12 or later")
     parser = argparse.ArgumentParser()
     parser.add_argument("--missing", action="store_true", help="print the numbers of the lines that were not executed")
+    parser.add_argument("--by-test", type=Path, help="write which test executed what, as JSON")
     parser.add_argument("tests", nargs="*")
     asked = parser.parse_args()
     recorder = Recorder(tuple(str(ROOT / "actorgrid" / part) for part in ("core", "wire")))
     recorder.start()
     import pytest  # the plug-in imports actorgrid: only from here on is it seen
 
-    status = pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT), *(asked.tests or SUITE)])
-    share = report(recorder.lines, missing=asked.missing)
+    options = ["-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT), *(asked.tests or SUITE)]
+    status = pytest.main(options, plugins=[recorder])
+    if asked.by_test:
+        recorder.save(asked.by_test)
+    share = report(set().union(*recorder.lines.values()), missing=asked.missing)
     print(f"\nlines of core and wire executed: {share:.1f} %   (asked: at least {ASKED:.0f} %)")
     return int(status)
 

@@ -1,19 +1,23 @@
 """How many small mistakes in ``core`` does the simulation suite notice?
 
-    python benchmarks/mutate.py [--mutants N] [--minutes M] [--seed N] [--jobs N]
+    python benchmarks/coverage_by_simulation.py --by-test FILE
+    python benchmarks/mutate.py --by-test FILE [--mutants N] [--minutes M] [--seed N] [--jobs N] [--each SECONDS]
 
 Plants one mutation at a time into a copy of the package (a condition negated, a comparison turned, a statement or a
-transition dropped, a number off by one) and runs tests until one fails. First those of the simulation: whole programs,
-the ones that notice most first. What they do not notice is given to the tests of the machines by hand. Prints the share
-that each of the two noticed, and what was not.
+transition dropped, a number off by one) and runs those tests of the simulation suite that execute the line, by the
+records in FILE, until one fails: what has noticed most in a second so far comes first, and a mutant is given so many
+seconds. What they do not notice is given to the tests of the machines by hand. Prints the share that each of the two
+noticed, and what was not.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -31,16 +35,10 @@ ROOT = Path(__file__).parents[1]
 SKIPPED = {"messages.py", "signals.py", "check.py", "stage.py"}
 #: The tables of transitions; what else is in their file describes.
 TABLES = {"TASK", "ACTOR", "WORKER"}
-#: Whole programs in the simulator, the stages in the order in which they notice most in a second.
-SIMULATION = [
-    ["tests/contract/test_tasks.py", "tests/contract/test_actors_sync.py", "tests/sim/test_found.py"],
-    ["tests/contract"],
-    ["tests/sim/test_machines.py", "tests/sim/test_faults.py"],
-]
 #: The machines, message by message.
-BY_HAND = [["tests/core"]]
-#: A stage that takes longer than this (seconds) hangs: noticed.
-LIMIT = 120
+BY_HAND = ["tests/core"]
+#: Tests that take longer than this (seconds) hang: noticed.
+LIMIT = 240
 TURNED = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq}
 TURNED |= {ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In}  # type: ignore[dict-item]
 
@@ -131,46 +129,81 @@ def mutants() -> Iterator[Mutant]:
             yield Mutant(file.relative_to(ROOT), index, line, what)
 
 
+class Suite:
+    """The tests of the simulation: what each executes, how long it takes, and how much it has noticed."""
+
+    def __init__(self, path: Path, each: float) -> None:
+        """``each``: how long the tests for one mutant may take together, by what is on record (seconds)."""
+        tests = json.loads(path.read_text(encoding="utf-8"))
+        self.on_import: dict[str, list[int]] = tests.pop("", {"lines": {}})["lines"]
+        self.seconds: dict[str, float] = {name: test["seconds"] for name, test in tests.items()}
+        self.lines = {name: {file: set(at) for file, at in test["lines"].items()} for name, test in tests.items()}
+        self.noticed: Counter[str] = Counter()
+        self.each = each
+
+    def chosen(self, mutant: Mutant) -> list[str]:
+        """Return the tests that may notice this mutant, the best ones first."""
+        file, line = mutant.file.as_posix(), mutant.line
+        may = [name for name, lines in self.lines.items() if line in lines.get(file, ())]
+        if not may and line in self.on_import.get(file, ()):
+            may = list(self.lines)
+        may.sort(key=lambda name: -(1 + 10 * self.noticed[name]) / (0.02 + self.seconds[name]))
+        some, total = [], 0.0
+        for name in may:
+            total += self.seconds[name]
+            if total <= self.each or not some:
+                some.append(name)
+        return some
+
+
 class Bench:
     """A copy of the repository in which one mistake at a time is planted."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, suite: Suite) -> None:
         self.folder = folder
+        self.suite = suite
         for name in ("actorgrid", "tests", "docs"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", folder)
 
-    def notices(self, mutant: Mutant | None) -> str:
-        """Return who notices this mistake (None: none): "simulation", "by hand" or ""."""
-        if mutant is None:
-            return self._who()
+    def notices(self, mutant: Mutant) -> str:
+        """Return who notices this mistake: "simulation", "by hand" or ""."""
         original = (ROOT / mutant.file).read_text(encoding="utf-8")
         changed = ast.fix_missing_locations(planter(mutant.file, mutant.index).visit(ast.parse(original)))
         (self.folder / mutant.file).write_text(ast.unparse(changed), encoding="utf-8")
         try:
-            return self._who()
+            return self._who(mutant)
         finally:
             (self.folder / mutant.file).write_text(original, encoding="utf-8")
 
-    def _who(self) -> str:
-        for who, stages in (("simulation", SIMULATION), ("by hand", BY_HAND)):
-            if not all(self._passes(stage) for stage in stages):
-                return who
-        return ""
+    def _who(self, mutant: Mutant) -> str:
+        some = self.suite.chosen(mutant)
+        if some:
+            (self.folder / "order.json").write_text(json.dumps(some), encoding="utf-8")
+            files = sorted({name.partition("::")[0] for name in some})
+            if by := self._fails(["-p", "in_order", "--in-order", "order.json", *files]):
+                self.suite.noticed[by] += 1
+                return "simulation"
+        return "by hand" if self._fails(["--ignore=tests/core/test_programs.py", *BY_HAND]) else ""
 
-    def _passes(self, tests: list[str]) -> bool:
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-k", "not process", *tests]
-        environment = os.environ | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    def _fails(self, arguments: list[str]) -> str:
+        """Return the test that fails ("?": none, and yet it does not pass), or ""."""
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *arguments]
+        path = os.pathsep.join([str(self.folder), str(Path(__file__).parent)])
+        environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
         try:
             done = subprocess.run(
-                command, cwd=self.folder, env=environment, capture_output=True, timeout=LIMIT, check=False
+                command, cwd=self.folder, env=environment, capture_output=True, timeout=LIMIT, check=False, text=True
             )
         except subprocess.TimeoutExpired:
-            return False
-        return done.returncode == 0
+            return "?"
+        if done.returncode == 0:
+            return ""
+        failed = re.search(r"^(?:FAILED|ERROR) (\S+::.*?)(?: - |$)", done.stdout, re.MULTILINE)
+        return failed[1] if failed else "?"
 
 
-def tried(chosen: list[Mutant], jobs: int, seconds: float) -> Iterator[tuple[Mutant, str]]:
+def tried(chosen: list[Mutant], suite: Suite, jobs: int, seconds: float) -> Iterator[tuple[Mutant, str]]:
     """Yield each mutant and who noticed it, until the time is over."""
     until = time.monotonic() + seconds
     free: SimpleQueue[Bench] = SimpleQueue()
@@ -186,11 +219,7 @@ def tried(chosen: list[Mutant], jobs: int, seconds: float) -> Iterator[tuple[Mut
 
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(jobs) as pool:
         for number in range(jobs):
-            free.put(Bench(Path(folder) / str(number)))
-        bench = free.get()
-        if bench.notices(None):
-            sys.exit("the tests fail without any mistake: nothing can be said")
-        free.put(bench)
+            free.put(Bench(Path(folder) / str(number), suite))
         for mutant, who in zip(chosen, pool.map(look, chosen), strict=True):
             if who is not None:
                 yield mutant, who
@@ -199,16 +228,19 @@ def tried(chosen: list[Mutant], jobs: int, seconds: float) -> Iterator[tuple[Mut
 def main() -> None:
     """Print the share of mutants that were noticed, and the others."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("--by-test", type=Path, required=True, help="what coverage_by_simulation.py has written")
     parser.add_argument("--mutants", type=int, default=100)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--each", type=float, default=60.0, help="seconds of tests for one mutant")
     asked = parser.parse_args()
+    suite = Suite(asked.by_test, asked.each)
     every = list(mutants())
     chosen = random.Random(asked.seed).sample(every, min(asked.mutants, len(every)))
     counts: Counter[str] = Counter()
     began = time.monotonic()
-    for mutant, who in tried(chosen, asked.jobs, 60 * asked.minutes):
+    for mutant, who in tried(chosen, suite, asked.jobs, 60 * asked.minutes):
         counts[who] += 1
         if who != "simulation":
             print(f"{who or 'not noticed':12} {mutant.file}:{mutant.line} {mutant.what}", flush=True)
