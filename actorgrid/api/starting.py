@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +11,8 @@ from typing import Any, Final
 from actorgrid.api.options import did_you_mean, quantity, seconds, whole
 from actorgrid.engine.current import host
 
+#: What makes ``import ray`` mean actorgrid, if the driver has imported it.
+_AS_RAY: Final = "actorgrid.as_ray"
 #: Arguments of ``ray.init`` that are about clusters, dashboards and logging: accepted, without effect.
 _WITHOUT_EFFECT: Final = frozenset(
     {
@@ -119,7 +122,8 @@ def check_preload(preload: Any) -> tuple[str, ...]:
     """Check names of modules. Raises TypeError."""
     if isinstance(preload, str) or not all(isinstance(module, str) for module in preload):
         raise TypeError(f"'preload' must be a list of names of modules: {preload!r:.100}")
-    return tuple(preload)
+    # Workers import what the driver imports, and it must mean the same there.
+    return (*([_AS_RAY] if _AS_RAY in sys.modules else []), *preload)
 
 
 def check_env(runtime_env: Mapping[str, Any]) -> dict[str, str]:

@@ -23,6 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             hash_as_found(asked)
         return _carry_out(asked)
     except KeyboardInterrupt:
+        if asked.command == "ray":
+            raise  # where it was is the program's to say
         print("actorgrid: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `actorgrid demo | head`: nobody reads on, and the interpreter's last flush must not fail
@@ -35,6 +37,10 @@ def _carry_out(asked: argparse.Namespace) -> int:
         from actorgrid.cli.sim import run_command
 
         return run_command(asked)
+    if asked.command == "ray":
+        from actorgrid.cli.ray import run_program
+
+        return run_program(asked.program, asked.arguments)
     from actorgrid.cli.demo import run
 
     return run(asked.path, asked.workers)
@@ -53,6 +59,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("path", nargs="?", type=Path, help="a folder (default: Python's standard library)")
     demo.add_argument("--workers", type=_count, help="how many tasks at a time (default: one per CPU, 2 to 8)")
+    ray = commands.add_parser(
+        "ray",
+        help="run a program that was written for Ray, as it is",
+        description="Run a Python program in which `import ray` is actorgrid.",
+    )
+    ray.add_argument("program", help="FILE.py")
+    ray.add_argument("arguments", nargs=argparse.REMAINDER, help="what the program finds in sys.argv[1:]")
     _add_sim(commands.add_parser("sim", help="run a program under every schedule and every crash, in one thread"))
     return parser
 

@@ -1,0 +1,112 @@
+"""``import actorgrid.as_ray`` makes ``import ray`` mean actorgrid, here and in workers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def run(code: str, cwd: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run a program as a file of its own."""
+    (cwd / "program.py").write_text(code, encoding="utf-8")
+    command = [sys.executable, "-W", "error", *(options or ("program.py",))]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=50, check=False)
+
+
+def said(code: str, cwd: Path, *options: str) -> str:
+    """Return what a program prints; nothing may go wrong."""
+    done = run(code, cwd, *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_modules_of_ray_are_those_of_actorgrid(tmp_path: Path) -> None:
+    code = """
+import actorgrid.as_ray
+import actorgrid, ray, ray.util.queue
+from ray.exceptions import RayTaskError
+from ray.util import ActorPool
+assert ray is actorgrid and ray.util.queue is actorgrid.util.queue
+assert ActorPool is actorgrid.util.ActorPool and RayTaskError is actorgrid.exceptions.TaskError
+assert actorgrid.__spec__.name == "actorgrid" and actorgrid.util.queue.__spec__.name == "actorgrid.util.queue"
+print("well")
+"""
+    assert said(code, tmp_path) == "well\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("ray.data", "there is no ray.data: actorgrid is Ray Core for one machine, without ray.data"),
+        ("ray.train.torch", "there is no ray.train: actorgrid is Ray Core for one machine, without ray.train"),
+        ("ray._private.utils", "there is no ray._private in actorgrid"),
+        ("ray.core", "there is no ray.core in actorgrid"),
+        ("ray.util.spark", "there is no ray.util.spark in actorgrid"),
+    ],
+)
+def test_what_there_is_not_is_no_module(tmp_path: Path, name: str, told: str) -> None:
+    code = f"""
+import actorgrid.as_ray
+try:
+    import {name}
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    assert said(code, tmp_path) == f"{told}\n"
+
+
+def test_ray_that_is_imported_already_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "ray.py").write_text("", encoding="utf-8")
+    done = run("import ray\nimport actorgrid.as_ray", tmp_path)
+    assert done.returncode == 1
+    told = f"ImportError: ray is imported already (from {tmp_path / 'ray.py'}): import actorgrid.as_ray before"
+    assert told in done.stderr
+
+
+def test_modules_that_workers_import_see_the_same(tmp_path: Path) -> None:
+    helper = "import ray\n\n@ray.remote\ndef nested():\n    return ray.__name__\n"
+    (tmp_path / "helper.py").write_text(helper, encoding="utf-8")
+    code = """
+import actorgrid.as_ray
+import ray
+
+@ray.remote
+def task():
+    import helper
+    return ray.get(helper.nested.remote())
+
+ray.init(num_cpus=2)
+print(ray.get(task.remote()))
+"""
+    assert said(code, tmp_path) == "actorgrid\n"
+
+
+def test_command_runs_a_program_as_it_is(tmp_path: Path) -> None:
+    code = """
+import sys, ray, beside
+assert __name__ == "__main__"
+
+@ray.remote
+def double(text):
+    return 2 * text
+
+print(ray.get([double.remote(word) for word in sys.argv[1:]]), beside.HERE)
+"""
+    (tmp_path / "beside.py").write_text("import ray\nHERE = ray.__name__\n", encoding="utf-8")
+    printed = said(code, tmp_path, "-m", "actorgrid", "ray", "program.py", "a", "--b")
+    assert printed == "['aa', '--b--b'] actorgrid\n"
+
+
+def test_command_ends_as_the_program_does(tmp_path: Path) -> None:
+    assert run("raise SystemExit(7)", tmp_path, "-m", "actorgrid", "ray", "program.py").returncode == 7
+    failed = run("import ray\nray.get(1)", tmp_path, "-m", "actorgrid", "ray", "program.py")
+    assert failed.returncode == 1
+    assert 'program.py", line 2' in failed.stderr
+
+
+def test_command_refuses_what_is_no_file(tmp_path: Path) -> None:
+    done = run("", tmp_path, "-m", "actorgrid", "ray", "nothing.py")
+    assert (done.returncode, done.stderr) == (2, "actorgrid: there is no file 'nothing.py'\n")
