@@ -1,0 +1,93 @@
+"""Does what the contract suite says of actorgrid hold on Ray itself? Needs the extra ``ray``, and pytest.
+
+    python benchmarks/agreement.py [--results FILE] [tests/contract/test_tasks.py ...]
+
+Runs every contract test that is one for real processes on real Ray, a process per file, and prints a row for each file:
+how many hold there too. What does not is on the page of differences (``tests/contract/differences.py``), or printed.
+Results are kept in FILE and not asked for again, so that a run that was interrupted goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+HERE = ROOT / "benchmarks" / "on_ray"
+#: A file of tests that takes longer hangs beyond help (seconds).
+LIMIT = 3600
+#: What Ray has nothing to compare with.
+BEYOND = {
+    "test_checkpoints": "actors that resume from their saved state",
+    "test_coordination": "locks and their kind by name",
+    "test_executor": "concurrent.futures' interface",
+    "test_explain": "explain()",
+    "test_pending_tasks": "init(max_pending_tasks=)",
+    "test_timeouts": "time limits of tasks and calls",
+}
+
+
+def run(file: Path, results: Path, done: set[str]) -> None:
+    """Run the tests of a file on Ray; add what comes of them to ``results``."""
+    name = str(file.relative_to(ROOT))
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(HERE), str(ROOT)]), "PYTHONSAFEPATH": "1", "ON_RAY_RESULTS": str(results),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    }  # fmt: skip
+    command = [
+        sys.executable, "-P", "-m", "pytest", "-p", "on_ray", "-p", "no:cacheprovider", "--import-mode=importlib",
+        "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), "-o", "addopts=", "-o", "filterwarnings=ignore",
+        "-q", "-k", "process", "-m", "not slow", str(file),
+        *(f"--deselect={test}" for test in done if test.startswith(f"{name}::")),
+    ]  # fmt: skip
+    try:
+        subprocess.run(command, cwd=HERE, env=environment, check=False, timeout=LIMIT, stdout=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired:
+        print(f"{file.name}: not ended after {LIMIT} s", file=sys.stderr)
+    finally:
+        subprocess.run([Path(sys.executable).parent / "ray", "stop", "--force"], check=False, capture_output=True)
+
+
+def read(results: Path) -> dict[str, dict[str, str]]:
+    """Return what is known: test -> what came of it."""
+    if not results.exists():
+        return {}
+    lines = results.read_text(encoding="utf-8").splitlines()
+    return {row["test"]: row for row in map(json.loads, lines)}
+
+
+def report(known: dict[str, dict[str, str]]) -> None:
+    """Print a row per file, and what does not hold on Ray."""
+    files: dict[str, Counter[str]] = {}
+    for test, row in known.items():
+        files.setdefault(test.partition("::")[0], Counter())[row["outcome"]] += 1
+    for name, what in BEYOND.items():
+        print(f"{name.removeprefix('test_'):24} beyond Ray: {what}")
+    for file, counts in sorted(files.items()):
+        total = counts["passed"] + counts["failed"]
+        print(f"{Path(file).stem.removeprefix('test_'):24} {counts['passed']:4} of {total:4} hold on Ray")
+    for test, row in known.items():
+        if row["outcome"] == "failed":
+            print(f"{test}: {row['why'].splitlines()[0] if row['why'] else '?'}")
+
+
+def main() -> None:
+    """Run what is not known yet, and print what is."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--results", type=Path, default=Path("agreement.jsonl"))
+    parser.add_argument("files", nargs="*", type=Path)
+    asked = parser.parse_args()
+    for file in asked.files or sorted((ROOT / "tests" / "contract").glob("test_*.py")):
+        if not asked.files and file.stem in BEYOND:
+            continue
+        run(file.resolve(), asked.results.resolve(), set(read(asked.results)))
+    report(read(asked.results))
+
+
+if __name__ == "__main__":
+    main()
