@@ -113,12 +113,15 @@ class Ledger:
             # Without its traceback, which would hold the references of whoever got it.
             call.error = error.with_traceback(None) if error is not None else None
 
-    def wrong(self) -> list[str]:
-        """Return every promise that was not kept, in words."""
+    def wrong(self, starved: int = 0) -> list[str]:
+        """Return every promise that was not kept, in words. ``starved``: how often memory may have run short.
+
+        A task that was killed for memory, and may be tried again at all, is tried again without a charge.
+        """
         runs: dict[int, list[Begun]] = {number: [] for number in self.calls}
         for begun in self.begun:
             runs[begun.call].append(begun)
-        found = [words for call in self.calls.values() for words in _wrong_with(call, runs[call.number])]
+        found = [words for call in self.calls.values() for words in _wrong_with(call, runs[call.number], starved)]
         return found + self._out_of_turn() + self._contradicted()
 
     def _contradicted(self) -> list[str]:
@@ -145,16 +148,17 @@ class Ledger:
         return found
 
 
-def _wrong_with(call: Entry, runs: list[Begun]) -> list[str]:
+def _wrong_with(call: Entry, runs: list[Begun], starved: int) -> list[str]:
     what, count, error = f"call {call.number} ({call.end or 'not asked for'})", len(runs), call.error
     found = []
-    if call.most is not None and count > call.most:
+    free = 0 if call.actor or call.most in {None, 1} else starved
+    if call.most is not None and count > call.most + free:
         found.append(f"{what} began {count} times, and may {call.most} times")
     if not runs and call.argument:
         return found
     # Retries are spent on nothing but deaths under its own body; the death that ended it was such a one, too.
     if type(error) is WorkerCrashedError:
-        if count != call.most:
+        if call.most is None or not call.most <= count <= call.most + free:
             found.append(f"{what} began {count} times and is blamed for {call.most} deaths")
         elif runs[-1].pid != error.pid:
             found.append(f"{what} ran last in process {runs[-1].pid}, and the error names {error.pid}")
