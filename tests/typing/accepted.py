@@ -51,7 +51,7 @@ def functions() -> None:
     assert_type(ag.get(ref), float)
     assert_type(ag.get([ref, ref]), list[float])
     assert_type(ag.get(ref, timeout=1), float)
-    number = ag.put(1)
+    number = ag.put(int("1"))
     assert_type(number, ag.ObjectRef[int])
     assert_type(add.remote(number), ag.ObjectRef[float])
     assert_type(add.remote(1, number, scale=3.0), ag.ObjectRef[float])
