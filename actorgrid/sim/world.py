@@ -24,6 +24,7 @@ from actorgrid.sim.clock import Clock, Timer
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled, Fiber, Fibers, WorldOver
 from actorgrid.sim.footprint import ALL, Footprint, touch
+from actorgrid.sim.homes import Homes
 from actorgrid.sim.isolation import Isolation
 from actorgrid.sim.onlookers import Holds, Onlookers
 from actorgrid.sim.parts import Parts
@@ -85,8 +86,7 @@ class World(Parts):
         self.events = 0
         #: Messages that machines handled.
         self.messages = 0
-        self.kills = 0
-        self.jumps = 0
+        self.kills = self.jumps = 0
         #: How often what has broken: "spawn", "store"; "driver" if it has died.
         self.broken: Counter[str] = Counter()
         self.age = 0
@@ -136,6 +136,8 @@ class World(Parts):
         self.over = False
         #: The program's environment variables.
         self.environment: dict[Any, Any] = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
+        #: Where processes with folders and modules of their own find these.
+        self.homes = Homes()
         #: The interpreter's own record of classes defined in functions (see ``SimHost.enter``).
         self.real_trackers: tuple[Any, Any] | None = None
         #: Event loops that were made, to be closed at the end.
@@ -170,6 +172,7 @@ class World(Parts):
         if not self.over:
             self.over = True
             self.fibers.unwind()
+            self.homes.close()
             os.environ._data = self.environment  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
             for loop in self.loops:
                 loop.bury()

@@ -53,7 +53,7 @@ def pack_exception(error: BaseException, function_name: str, pid: int) -> bytes:
     of another task keeps its innermost cause; its story is part of the traceback. What cannot be pickled, or is too
     large, is replaced by text; a note on the exception says what and why.
     """
-    told = _format(error)
+    told = format_error(error)
     cause = error.cause if isinstance(error, TaskError) else error
     if _is_cancellation(cause):
         cause = TaskCancelledError(None, f"{function_name} was interrupted")
@@ -124,7 +124,8 @@ def _is_cancellation(error: BaseException) -> bool:
 # ----------------------------------------------------------------------------------------------------- the traceback
 
 
-def _format(error: BaseException) -> str:
+def format_error(error: BaseException) -> str:
+    """Return the traceback of ``error`` as text, without frames of ours on its top. Never raises."""
     try:
         frames = error.__traceback__
         while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_PACKAGE):
