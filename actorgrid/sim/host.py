@@ -31,6 +31,7 @@ from actorgrid.sim.homes import Home
 from actorgrid.sim.memory import Store
 from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.places import call_site
+from actorgrid.wire import custom
 
 if TYPE_CHECKING:
     from actorgrid.core.worker import Running
@@ -121,6 +122,8 @@ class SimHost(LocalEngine):
         self.plain = grid.plain
         #: Its folder and modules, if it has any of its own.
         self.home: Home | None = None
+        #: What it has registered for its classes; the program has the interpreter's own.
+        self.serializers: dict[type[Any], custom.Reducer] = {}
 
     def current_task(self) -> tuple[int, int]:
         """See ``EngineBase``; notes the line that makes the call if the story is to be told."""
@@ -200,6 +203,7 @@ class SimHost(LocalEngine):
         """Code of this process runs from now on."""
         current.install(self if self.alive else None)
         os.environ._data = self.environment or self.world.environment  # type: ignore[attr-defined]  # noqa: SLF001  # where it keeps them
+        custom.use(self.serializers)
         if self.world.homes.here is not self.home:
             self.world.homes.go(self.home)
         module = sys.modules.get("cloudpickle.cloudpickle")
@@ -454,6 +458,7 @@ class SimDriver(SimHost):
         """See ``SimHost``."""
         super().__init__(grid, number, pid)
         self.setup = grid.setup
+        self.serializers = grid.world.serializers
 
     def class_trackers(self, module: Any) -> tuple[Any, Any]:
         """See ``SimHost``: the program has the interpreter's own."""

@@ -30,6 +30,7 @@ from actorgrid.sim.onlookers import Holds, Onlookers
 from actorgrid.sim.parts import Parts
 from actorgrid.sim.places import call_site, places_of
 from actorgrid.sim.promises import Promises
+from actorgrid.wire import custom
 
 if TYPE_CHECKING:
     from actorgrid.engine.definitions import StartConfig
@@ -137,7 +138,7 @@ class World(Parts):
         #: The program's environment variables.
         self.environment: dict[Any, Any] = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
         #: Where processes with folders and modules of their own find these.
-        self.homes = Homes()
+        self.homes, self.serializers = Homes(), custom.current
         #: The interpreter's own record of classes defined in functions (see ``SimHost.enter``).
         self.real_trackers: tuple[Any, Any] | None = None
         #: Event loops that were made, to be closed at the end.
@@ -173,6 +174,7 @@ class World(Parts):
             self.over = True
             self.fibers.unwind()
             self.homes.close()
+            custom.use(self.serializers)
             os.environ._data = self.environment  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
             for loop in self.loops:
                 loop.bury()
