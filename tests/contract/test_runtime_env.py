@@ -19,6 +19,7 @@ import pytest
 
 import actorgrid as ag
 from actorgrid.runtime_env import RuntimeEnv
+from actorgrid.testing.waiting import wait_until
 from tests.contract.tools import DEADLINE, Gate, count_run, runs
 
 
@@ -305,6 +306,26 @@ class TestFolders:
         get(gate.open.remote())
         assert get(refs) == [[str(folder)] * 2 for folder in folders]
 
+    def test_folder_stays_when_the_driver_goes_elsewhere_and_its_path_grows(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("home", "later"):
+            (tmp_path / name).mkdir()
+        env = {"working_dir": tmp_path / "home"}
+        get(where.options(runtime_env=env).remote())
+        write_module(tmp_path / "later", "ag_test_later", 3)
+        monkeypatch.syspath_prepend(str(tmp_path / "later"))
+        monkeypatch.chdir(tmp_path)
+
+        @ag.remote
+        def both() -> tuple[str, Any]:
+            return str(Path.cwd()), importlib.import_module("ag_test_later").ANSWER
+
+        try:
+            assert get(both.options(runtime_env=env).remote()) == (str(tmp_path / "home"), 3)
+        finally:
+            sys.modules.pop("ag_test_later", None)
+
     def test_relative_folder_is_one_of_the_caller(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "sub").mkdir()
         monkeypatch.chdir(tmp_path)
@@ -477,6 +498,22 @@ class TestHooks:
         hung = process.options(runtime_env={"worker_process_setup_hook": hang}, run_timeout=0.2)
         with pytest.raises(ag.exceptions.TaskTimeoutError):
             get(hung.remote())
+
+    def test_task_that_is_cancelled_during_its_hook_takes_the_process_with_it(self, tmp_path: Path) -> None:
+        path = tmp_path / "tries"
+
+        def hang_first() -> None:
+            if count_run(path) == 1:
+                time.sleep(3600)
+
+        look = process.options(runtime_env={"worker_process_setup_hook": hang_first})
+        ref = look.remote()
+        assert wait_until(lambda: runs(path) == 1)
+        ag.cancel(ref)
+        with pytest.raises(ag.exceptions.TaskCancelledError):
+            get(ref)
+        get(look.remote())
+        assert runs(path) == 2
 
     def test_hook_cannot_make_calls(self) -> None:
         def call() -> None:

@@ -78,6 +78,16 @@ def test_tasks_are_not_sent_ahead_to_a_worker_with_another_setup() -> None:
     assert bench.worker_of(behind).setup == b""
 
 
+def test_idle_worker_of_another_setup_does_not_keep_tasks_from_being_sent_ahead() -> None:
+    bench = Bench(CPU=1)
+    other, spec = ran(bench, b"a"), bench.spec()
+    bench.done(bench.submit(spec), micros=1)
+    first, *tasks = [bench.submit(spec) for _ in range(4)]
+    bench.done(first, micros=1)
+    assert other in bench.head.dispatch.idle
+    assert list(bench.worker_of(tasks[0]).assigned) == tasks
+
+
 def test_worker_passes_on_to_the_next_task_of_its_setup_alone() -> None:
     bench = Bench(CPU=1)
     first, other = bench.submit(bench.spec(setup=b"a")), bench.submit(bench.spec(setup=b"b"))
