@@ -314,15 +314,17 @@ class TestFolders:
         env = {"working_dir": tmp_path / "home"}
         get(where.options(runtime_env=env).remote())
         write_module(tmp_path / "later", "ag_test_later", 3)
+        write_module(tmp_path / "home", "ag_test_at_home", 4)
         monkeypatch.syspath_prepend(str(tmp_path / "later"))
         monkeypatch.chdir(tmp_path)
 
         @ag.remote
-        def both() -> tuple[str, Any]:
-            return str(Path.cwd()), importlib.import_module("ag_test_later").ANSWER
+        def both() -> tuple[str, list[int]]:
+            names = ("ag_test_later", "ag_test_at_home")
+            return str(Path.cwd()), [importlib.import_module(name).ANSWER for name in names]
 
         try:
-            assert get(both.options(runtime_env=env).remote()) == (str(tmp_path / "home"), 3)
+            assert get(both.options(runtime_env=env).remote()) == (str(tmp_path / "home"), [3, 4])
         finally:
             sys.modules.pop("ag_test_later", None)
 

@@ -46,19 +46,22 @@ class Dispatch:
     def run(self) -> None:
         """Start everything that can start now."""
         ready, idle = self.head.ready, self.idle
-        held_up: dict[bytes, None] = {}
+        held_up: tuple[bytes, ...] = ()
         while ready.active:
             if not idle and not self.head.workers.may_spawn():
                 return
             shape = ready.choose(held_up)
             if shape is None:
                 return
-            if not idle.may_have(shape.setup):
-                held_up[shape.setup] = None
+            worker = idle.take(shape.setup)
+            if worker is None and not idle.may_start_another():
+                held_up = (*held_up, shape.setup)
                 continue
             task = ready.pop(shape)
             if task is not None:
-                self.start(idle.take(shape.setup) or self.head.workers.spawn(), task, shape)
+                self.start(worker or self.head.workers.spawn(), task, shape)
+            elif worker is not None:
+                idle.add(worker)
 
     def start(self, worker: Worker, task: Task, shape: Shape) -> None:
         """Give an idle worker a task, or turn it into an actor."""

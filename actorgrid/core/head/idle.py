@@ -77,10 +77,12 @@ class Idle:
 
     def take(self, setup: bytes) -> Worker | None:
         """Take out the worker that should run a task with this setup: the newest that has it, else a fresh one."""
-        key = setup if setup in self._setups else None
-        group = self._setups.get(key)
+        key: bytes | None = setup
+        group = self._setups.get(setup)
         if group is None:
-            return None
+            key, group = None, self._setups.get(None)
+            if group is None:
+                return None
         worker = group.popitem()[0]
         if not group:
             del self._setups[key]
@@ -89,13 +91,11 @@ class Idle:
 
     # -- room for another setup
 
-    def may_have(self, setup: bytes) -> bool:
-        """Return whether a worker for a task with this setup can be had now.
+    def may_start_another(self) -> bool:
+        """No worker here has the setup that is needed: return whether one can be started now.
 
         If not, one that is idle leaves, unless another one does so already: its place is free when it is gone.
         """
-        if self.serves(setup):
-            return True
         workers = self.head.workers
         if workers.may_spawn():
             if len(self) >= max(workers.keep, SPARE):
