@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +19,9 @@ _INSTALL: Final = (
     "starts"
 )
 _FORKED: Final = "workers are forked, they are not started by a command that could be another one"
+
+#: Modules that cannot be others for some tasks.
+_NEEDED: Final = frozenset({*sys.stdlib_module_names, __name__.partition(".")[0]})
 
 #: What Ray has and we have not, and why.
 _REFUSED: Final = {
@@ -98,8 +102,11 @@ def _modules(value: Any) -> list[str]:
 
 def _module(item: Any) -> str:
     path = _path("py_modules", _source(item) if isinstance(item, ModuleType) else item)
-    if not name_of(str(Path(path).absolute())).isidentifier():
+    name = name_of(str(Path(path).absolute()))
+    if not name.isidentifier():
         raise ValueError(f"'py_modules' has what cannot be imported by its name: {path!r:.200}")
+    if name in _NEEDED:
+        raise ValueError(f"'py_modules' has {name!r}, a module that workers need themselves: give it another name")
     return path
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
@@ -122,6 +123,13 @@ class Finder:
         """See ``importlib.abc.MetaPathFinder``."""
         place = self.places.get(fullname) if path is None else None
         return None if place is None else PathFinder.find_spec(fullname, [place], target)
+
+
+def is_loaded(name: str, place: str) -> bool:
+    """Return whether the module called so is loaded, and from the folder ``place``."""
+    module = sys.modules.get(name)
+    source = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), "")
+    return str(source).startswith(os.path.join(place, name))
 
 
 def belongs(key: str, names: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ import warnings
 import msgspec
 
 from actorgrid.engine.definitions import Setup
-from actorgrid.engine.setups import Finder, belongs
+from actorgrid.engine.setups import Finder, belongs, is_loaded
 
 
 class Surroundings(msgspec.Struct):
@@ -63,8 +63,9 @@ def settle_in(setup: Setup) -> None:
         sys.path.insert(0, setup.working_dir)
     if setup.py_modules:
         finder = Finder(setup.py_modules)
-        for name in [name for name in sys.modules if belongs(name, finder.places)]:
-            del sys.modules[name]  # preloaded, from elsewhere
+        elsewhere = {name: place for name, place in finder.places.items() if not is_loaded(name, place)}
+        for name in [name for name in sys.modules if belongs(name, elsewhere)]:
+            del sys.modules[name]  # preloaded
         sys.meta_path.insert(0, finder)
 
 

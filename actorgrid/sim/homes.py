@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Final
 
 from actorgrid.engine.definitions import Setup
-from actorgrid.engine.setups import Finder, belongs
+from actorgrid.engine.setups import Finder, belongs, is_loaded
 
 #: What is loaded once for all: our own package, and Python's.
 _COMMON: Final = frozenset({*sys.stdlib_module_names, *sys.builtin_module_names, __name__.partition(".")[0]})
@@ -31,9 +31,7 @@ class Home:
         self.finder = Finder(setup.py_modules)
         found = _modules_in(self.folder) if self.folder else {}
         #: The names of its own modules, and where they lie. One that is loaded from there already is everybody's.
-        self.names = {
-            name: place for name, place in (found | self.finder.places).items() if not _is_loaded(name, place)
-        }
+        self.names = {name: place for name, place in (found | self.finder.places).items() if not is_loaded(name, place)}
         #: Those that it has loaded, while another process runs.
         self.modules: dict[str, ModuleType] = {}
 
@@ -43,12 +41,14 @@ class Homes:
 
     def __init__(self) -> None:
         self.here: Home | None = None
+        self._used = False
         #: The working directory of whoever has no home, and modules of theirs that are called like those of ``here``.
         self._outside = ""
         self._hidden: dict[str, ModuleType] = {}
 
     def go(self, home: Home | None) -> None:
         """A process with this home, or without one, goes on."""
+        self._used = True
         if self.here is not None:
             self._leave(self.here)
         self.here = home
@@ -74,8 +74,9 @@ class Homes:
 
     def close(self) -> None:
         """The world ends."""
-        self.go(None)
-        importlib.invalidate_caches()
+        if self._used:
+            self.go(None)
+            importlib.invalidate_caches()
 
 
 def _where() -> str:
@@ -96,13 +97,6 @@ def _modules_in(folder: str) -> dict[str, str]:
     with os.scandir(folder) as entries:
         names = [entry.name.removesuffix(".py") for entry in entries if entry.name.endswith(".py") or entry.is_dir()]
     return {name: folder for name in sorted(names) if name.isidentifier() and name not in _COMMON}
-
-
-def _is_loaded(name: str, place: str) -> bool:
-    """Return whether the module called so is loaded, and from there."""
-    module = sys.modules.get(name)
-    source = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), "")
-    return source.startswith(str(Path(place, name)))
 
 
 def _taken_out(home: Home) -> dict[str, ModuleType]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email
 import json
 import pickle
 import sys
@@ -66,6 +65,8 @@ def test_unknown_key_is_refused_with_a_hint() -> None:
         ({"py_modules": ["https://example.org/m.zip"]}, ValueError, "not downloaded"),
         ({"py_modules": ["package-1.0.whl"]}, ValueError, "not unpacked"),
         ({"py_modules": ["not-a-name"]}, ValueError, "cannot be imported"),
+        ({"py_modules": ["lib/json.py"]}, ValueError, "need themselves"),
+        ({"py_modules": [ag]}, ValueError, "need themselves"),
         ({"py_modules": [sys]}, ValueError, "not made of Python files"),
         ({"worker_process_setup_hook": 3}, TypeError, "function"),
         ({"worker_process_setup_hook": "function"}, ValueError, "module.function"),
@@ -84,10 +85,12 @@ def test_module_inside_a_package_is_refused() -> None:
         check_runtime_env("runtime_env", {"py_modules": [json.decoder]})
 
 
-def test_package_is_its_folder_and_a_module_its_file() -> None:
-    folder = str(Path(email.__file__).parent)
-    assert check_runtime_env("runtime_env", {"py_modules": [email]}) == {"py_modules": [folder]}
-    assert check_runtime_env("runtime_env", {"py_modules": [pickle]}) == {"py_modules": [pickle.__file__]}
+def test_package_is_its_folder_and_a_module_its_file(tmp_path: Path) -> None:
+    folder = str(Path(pytest.__file__).parent)
+    assert check_runtime_env("runtime_env", {"py_modules": [pytest]}) == {"py_modules": [folder]}
+    alone = ModuleType("alone")
+    alone.__file__ = str(tmp_path / "alone.py")
+    assert check_runtime_env("runtime_env", {"py_modules": [alone]}) == {"py_modules": [alone.__file__]}
 
 
 def test_module_made_by_hand_is_refused() -> None:

@@ -395,6 +395,20 @@ class TestModules:
             missing.remote("nowhere")
 
 
+def test_module_of_the_environment_goes_before_a_preloaded_one(
+    fresh_grid: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_module(tmp_path / "program", "ag_test_preloaded", 1)
+    module = write_module(tmp_path / "environment", "ag_test_preloaded", 2)
+    monkeypatch.syspath_prepend(str(tmp_path / "program"))
+    try:
+        fresh_grid(num_cpus=1, preload=["ag_test_preloaded"])
+        looks = [load, load.options(runtime_env={"py_modules": [module]})]
+        assert [get(look.remote("ag_test_preloaded")) for look in looks] == [1, 2]
+    finally:
+        sys.modules.pop("ag_test_preloaded", None)
+
+
 # ------------------------------------------------------------------------------------------------------------- hooks
 
 
