@@ -4,6 +4,7 @@ The map of the house; each line may use the lines below it::
 
     cli/            the ``actorgrid`` command
     actor.py        the names of ``ray.actor``
+    runtime_env.py  the names of ``ray.runtime_env``
     util/           the names of ``ray.util``, and interfaces of other libraries
     api/            what users call: remote functions, actors, get, put, wait, init
     runtime/        how it really runs: driver, head, launcher, workers, pipes, shared memory
@@ -23,7 +24,7 @@ TYPE_CHECKING = False  # type checkers take it for true; importing typing would 
 if TYPE_CHECKING:
     from typing import Any
 
-    from actorgrid import actor, exceptions, sim, util
+    from actorgrid import actor, exceptions, runtime_env, sim, util
     from actorgrid.api.actor import method
     from actorgrid.api.basics import cancel, explain, get, get_actor, get_gpu_ids, kill, put, wait
     from actorgrid.api.context import RuntimeContext, get_runtime_context
@@ -70,6 +71,7 @@ __all__ = [
     "nodes",
     "put",
     "remote",
+    "runtime_env",
     "shutdown",
     "sim",
     "util",
@@ -90,7 +92,7 @@ _HOMES = {
     "engine.generators": ("DynamicObjectRefGenerator", "ObjectRefGenerator"),
     "engine.refs": ("ObjectRef",),
 }  # fmt: skip
-_SUBMODULES = ("actor", "exceptions", "sim", "util")
+_SUBMODULES = ("actor", "exceptions", "runtime_env", "sim", "util")
 
 
 if not TYPE_CHECKING:  # else type checkers would take any name for a public one

@@ -67,7 +67,7 @@ class ActorClass(Generic[T]):
         """Start an actor in a process of its own and return its handle at once; the arguments go to its constructor.
 
         Raises TypeError for arguments that the constructor does not take or that cannot be pickled,
-        InfeasibleResourcesError, ActorAlreadyExistsError.
+        InfeasibleResourcesError, ActorAlreadyExistsError, ValueError for a ``runtime_env`` whose folders are not there.
         """
         return self._create(self._options, args, kwargs)
 

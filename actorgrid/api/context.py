@@ -6,10 +6,12 @@ import sys
 import tempfile
 from typing import Any
 
+from actorgrid.api.environments import RuntimeEnv
 from actorgrid.api.handle import ActorHandle, rebuild
 from actorgrid.core.ids import render
 from actorgrid.engine.current import current
 from actorgrid.engine.definitions import Context
+from actorgrid.engine.setups import as_given
 
 
 class RuntimeContext:
@@ -73,8 +75,8 @@ class RuntimeContext:
         return dict(current().nodes()[0].get("Labels", {}))
 
     def get_runtime_env_string(self) -> str:
-        """Return "{}": tasks have no environments of their own."""
-        return "{}"
+        """Return ``runtime_env`` as JSON."""
+        return self.runtime_env.serialize()
 
     def get_session_name(self) -> str:
         """Return a name of the running grid."""
@@ -111,9 +113,9 @@ class RuntimeContext:
         return here.incarnation > 0
 
     @property
-    def runtime_env(self) -> dict[str, Any]:
-        """Empty: tasks have no environments of their own."""
-        return {}
+    def runtime_env(self) -> RuntimeEnv:
+        """The runtime environment that the calling code runs in; in a driver, what its tasks and actors inherit."""
+        return RuntimeEnv(_validate=False, **as_given(self._here.setup))
 
     @property
     def gcs_address(self) -> str:

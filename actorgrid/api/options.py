@@ -15,6 +15,8 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from actorgrid.api.environments import check_runtime_env
+from actorgrid.api.hints import did_you_mean
 from actorgrid.engine.definitions import DYNAMIC, STREAMING, ActorOptions, MethodOptions, TaskOptions
 
 Check = Callable[[str, Any], Any]
@@ -233,7 +235,7 @@ _COMMON: Final[dict[str, Check]] = {
     "scheduling_strategy": _later("DEFAULT", "SPREAD"),
     "label_selector": _later({}),
     "fallback_strategy": _later([]),
-    "runtime_env": _later({}),
+    "runtime_env": check_runtime_env,
     "placement_group": _later("default"),
     "placement_group_bundle_index": _later(-1),
     "placement_group_capture_child_tasks": _later(False),  # a value, not a flag
@@ -285,14 +287,6 @@ METHOD: Final[dict[str, Check]] = {
     "_generator_backpressure_num_objects": _backpressure,
     "_num_objects_per_yield": _later(1),
 }
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a hint at the name that looks most like ``name``, with a blank before it; "" if none does."""
-    import difflib  # for mistakes alone
-
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def checked(table: Mapping[str, Check], given: Mapping[str, Any], what: str) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class TaskCaller(Generic[P, Out_co]):
         References among the arguments are replaced by their values before the function runs. With
         ``num_returns=0`` the result is None, with ``num_returns=n`` a list of ``n`` references; a generator function
         returns an ObjectRefGenerator. Raises TypeError for arguments that the function does not take or that cannot be
-        pickled, InfeasibleResourcesError.
+        pickled, InfeasibleResourcesError, ValueError for a ``runtime_env`` whose folders are not there.
         """
         engine = installed()
         if engine is None:

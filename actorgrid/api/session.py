@@ -20,11 +20,11 @@ from actorgrid.api.options import not_empty, quantity, seconds, whole
 from actorgrid.api.options import resources as check_resources
 from actorgrid.api.starting import (
     check_engine,
-    check_env,
     check_preload,
     check_unsupported,
     default_logging,
     interval_of,
+    job_setup,
     one_of,
     or_none,
     seconds_of,
@@ -112,10 +112,10 @@ def init(  # Ray's signature
     over, or gets a PendingCallsLimitExceeded (``on_max_pending="raise"``; always where an event loop would have to
     wait). When more than ``memory_usage_threshold`` (0.95) of the memory of the machine, or of a control group, is in
     use, a worker is killed (``OutOfMemoryError``); one that has more than ``max_worker_memory`` bytes of its own when
-    a task is over is replaced. Of ``runtime_env`` only ``env_vars`` is supported. ``engine`` is "process" (the
-    default, unless the environment variable ``ACTORGRID_ENGINE`` says otherwise) or "sim": everything in this thread,
-    on virtual time, deterministically, in the order that ``seed`` stands for. Arguments of ``ray.init`` that are about
-    dashboards, logging and clusters are accepted without effect.
+    a task is over is replaced. ``runtime_env`` is what tasks and actors inherit (``runtime_env.RuntimeEnv``).
+    ``engine`` is "process" (the default, unless the environment variable ``ACTORGRID_ENGINE`` says otherwise) or "sim":
+    everything in this thread, on virtual time, deterministically, in the order that ``seed`` stands for. Arguments of
+    ``ray.init`` that are about dashboards, logging and clusters are accepted without effect.
 
     Inside a task it returns the context of the grid that runs the task. A grid that has died is replaced. Raises
     RuntimeError if there is a grid already (unless ``ignore_reinit_error``), for unknown arguments and for
@@ -131,7 +131,7 @@ def init(  # Ray's signature
         namespace=or_none(not_empty, "namespace", namespace or os.environ.get("ACTORGRID_NAMESPACE")),
         preload=check_preload(preload),
         log_to_driver=default_logging() if log_to_driver is None else bool(log_to_driver),
-        env_vars=check_env(runtime_env or {}),
+        setup=job_setup(runtime_env),
         max_workers=or_none(whole(1), "max_workers", max_workers),
         restart_intensity=whole(0)("restart_intensity", restart_intensity),
         restart_period=seconds("restart_period", restart_period),

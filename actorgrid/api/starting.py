@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from actorgrid.api.options import did_you_mean, quantity, seconds, whole
+from actorgrid.api.environments import check_runtime_env
+from actorgrid.api.hints import did_you_mean
+from actorgrid.api.options import quantity, seconds, whole
 from actorgrid.engine.current import host
+from actorgrid.engine.definitions import Setup
+from actorgrid.engine.setups import merge
 
 #: What makes ``import ray`` mean actorgrid, if the driver has imported it.
 _AS_RAY: Final = "actorgrid.as_ray"
@@ -126,18 +130,10 @@ def check_preload(preload: Any) -> tuple[str, ...]:
     return (*([_AS_RAY] if _AS_RAY in sys.modules else []), *preload)
 
 
-def check_env(runtime_env: Mapping[str, Any]) -> dict[str, str]:
-    """Return the environment variables that ``runtime_env`` asks for. Raises TypeError, ValueError."""
-    if not isinstance(runtime_env, Mapping):
-        raise TypeError(f"'runtime_env' must be a dictionary, not {type(runtime_env).__name__}")
-    unsupported = sorted(name for name, value in runtime_env.items() if name != "env_vars" and value)
-    if unsupported:
-        raise ValueError(f"of 'runtime_env' only 'env_vars' is supported yet, not {', '.join(unsupported)}")
-    variables = dict(runtime_env.get("env_vars") or {})
-    for name, value in variables.items():
-        if not (isinstance(name, str) and isinstance(value, str)):
-            raise TypeError(f"'env_vars' must map str to str: {name!r}: {value!r:.100}")
-    return variables
+def job_setup(runtime_env: Any) -> Setup:
+    """Return what the calls of this program inherit. Raises TypeError, ValueError."""
+    own = check_runtime_env("runtime_env", runtime_env or {})
+    return merge(Setup(), own) if own else Setup()
 
 
 def default_logging() -> bool:

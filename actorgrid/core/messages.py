@@ -46,6 +46,7 @@ class FailureKind(enum.StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     RESOURCE_LIMIT = "resource_limit"
     REPLAY = "replay"
+    SETUP_FAILED = "setup_failed"
 
 
 class Struct(msgspec.Struct, array_like=True, gc=False):
@@ -167,6 +168,8 @@ class Spec(Struct, tag=2):
     #: TASK and METHOD: it is a generator whose items go to the caller as they come, and so many of them may be there
     #: unread. Its one object says when it is over. 0: no stream; or UNBOUNDED, or DYNAMIC.
     yields: int = 0
+    #: TASK and ACTOR: the runtime environment in which it runs, opaque to the head; b"": what every worker has anyway.
+    setup: bytes = b""
 
 
 class Submit(Struct, tag=3):

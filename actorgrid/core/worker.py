@@ -51,7 +51,7 @@ class Running:
 class WorkerMachine:
     """The state of a worker."""
 
-    __slots__ = ("actor", "counts", "early", "free", "leaving", "limit", "queue", "running", "specs")
+    __slots__ = ("actor", "counts", "early", "free", "leaving", "limit", "queue", "running", "specs", "spoiled")
 
     # Invariant: len(self.running) <= self.limit
     # Invariant: self.free is None or all(places >= 0 for places in self.free.values())
@@ -70,6 +70,8 @@ class WorkerMachine:
         self.actor: Restarted | None = None
         #: Executions of functions with ``max_calls``, by digest.
         self.counts: dict[bytes, int] = {}
+        #: It could not be set up for the runtime environment of its first call: nothing else may run here.
+        self.spoiled = False
         #: Why it will leave when it has nothing to do; "" if it stays.
         self.leaving = ""
 
@@ -125,10 +127,12 @@ class WorkerMachine:
         return self.free is None or self.free[self._group(run)] > 0
 
     def finished(self, running: Running) -> bool:
-        """A call is over. Returns whether the process must be replaced now (``max_calls``)."""
+        """A call is over. Returns whether the process must be replaced now (``max_calls``, or a setup that failed)."""
         del self.running[running.run.task]
         if self.free is not None:
             self.free[self._group(running.run)] += 1
+        if self.spoiled:
+            return self.actor is None  # an actor's process ends with the actor
         most = running.spec.max_calls
         if not most:
             return False

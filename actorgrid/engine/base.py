@@ -25,7 +25,7 @@ from actorgrid.core.client import Client, Entry
 from actorgrid.core.ids import render
 from actorgrid.core.resources import Pool, demand
 from actorgrid.engine import current
-from actorgrid.engine.definitions import Context
+from actorgrid.engine.definitions import Context, Setup
 from actorgrid.engine.errors import failure_to_exception
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.refs import ActorRef, ObjectRef
@@ -49,6 +49,8 @@ class EngineBase:
         self.capacity = capacity
         self.namespace = namespace
         self.client = Client(client_number, self, lambda oid: render(oid, session, 56), self._reduce)
+        #: What this process is set up with, or lets others inherit; and what every process of the grid is from birth.
+        self.setup = self.plain = Setup()
         self.lock = threading.RLock()
         self._pool = Pool(demand(capacity))
         #: How many calls the program itself has submitted.
@@ -139,7 +141,7 @@ class EngineBase:
 
     def context(self) -> Context:
         """Return where the calling code runs."""
-        return Context(namespace=self.namespace, session=self.session)
+        return Context(namespace=self.namespace, session=self.session, setup=self.setup)
 
     # ------------------------------------------------------------------------------------ values
 

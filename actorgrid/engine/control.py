@@ -30,6 +30,7 @@ class LocalEngine(CallingEngine):
         """See ``Engine``."""
         spec = actor_spec(definition, options)
         self._check_feasible(spec, spec.name)
+        spec.setup = self.setup_for(options.runtime_env)
         prepared = self._prepare(spec, definition.cls)
         namespace = self.namespace if options.namespace is None else options.namespace
         call, keep = self._with_arguments(spec, args, kwargs, 0) if args or kwargs else (m.Submit(0, spec.spec), None)

@@ -22,6 +22,18 @@ BACKPRESSURE: Final = 64
 RetryExceptions = bool | tuple[type[BaseException], ...]
 
 
+class Setup(msgspec.Struct, frozen=True):
+    """A runtime environment: what a process is set up with before it runs anything (see ``engine.setups``)."""
+
+    #: Sorted by name.
+    env_vars: dict[str, str] = msgspec.field(default_factory=dict)
+    #: Absolute paths; "": the driver's own folder.
+    working_dir: str = ""
+    py_modules: tuple[str, ...] = ()
+    #: A function that is called first, or its name, pickled; b"": none.
+    hook: bytes = b""
+
+
 class TaskOptions(msgspec.Struct, frozen=True):
     """Options of a remote function (names, units and defaults are Ray's; see ``docs/reference``)."""
 
@@ -40,6 +52,8 @@ class TaskOptions(msgspec.Struct, frozen=True):
     run_timeout: float = 0.0
     #: STREAMING: unread items before the generator waits; -1: any number.
     backpressure: int = BACKPRESSURE
+    #: What it asks for on top of the environment of whoever calls it.
+    runtime_env: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
 class ActorOptions(msgspec.Struct, frozen=True):
@@ -66,6 +80,8 @@ class ActorOptions(msgspec.Struct, frozen=True):
     checkpoint_seconds: float = 0.0
     #: Name of a concurrency group -> how many of its calls run at once, beside those that name no group.
     concurrency_groups: Mapping[str, int] = msgspec.field(default_factory=dict)
+    #: As for tasks.
+    runtime_env: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
 class MethodOptions(NamedTuple):
@@ -121,6 +137,8 @@ class Context(msgspec.Struct, frozen=True):
     assigned_resources: Mapping[str, float] = msgspec.field(default_factory=dict)
     incarnation: int = 0
     cancelled: bool = False
+    #: What it is set up with; of a driver, what it lets others inherit.
+    setup: Setup = Setup()
 
 
 class StartConfig(msgspec.Struct, frozen=True):
@@ -134,7 +152,8 @@ class StartConfig(msgspec.Struct, frozen=True):
     namespace: str | None = None
     preload: tuple[str, ...] = ()
     log_to_driver: bool = True
-    env_vars: dict[str, str] = msgspec.field(default_factory=dict)
+    #: What the driver's calls inherit. Its environment variables are those of every process of the grid.
+    setup: Setup = Setup()
     max_workers: int | None = None
     #: An actor that dies more than so many times in so many seconds, without serving a call in between, stays dead.
     restart_intensity: int = 10

@@ -36,6 +36,10 @@ def failure_to_exception(failure: Failure, render: Callable[[int, int], str]) ->
     if kind in _PLAIN:
         return _PLAIN[kind](message)
     cause = unpack_exception(failure.cause) if failure.cause else None
+    if kind is FailureKind.SETUP_FAILED:
+        failed = e.RuntimeEnvSetupError(message)
+        failed.__cause__ = cause
+        return failed
     cls = e.ActorDiedError if kind is FailureKind.ACTOR_DIED else e.ActorUnavailableError
     actor = render(failure.actor, 32) if failure.actor else None
     told = f"{message}\n{cause}" if cause is not None else message

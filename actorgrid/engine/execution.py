@@ -16,9 +16,10 @@ from actorgrid.core.messages import Failure, FailureKind, Status, Value
 from actorgrid.core.stream import streams
 from actorgrid.core.worker import Running
 from actorgrid.engine.serialize import NONE, loads
+from actorgrid.engine.setups import SetupFailed
 from actorgrid.exceptions import ObjectStoreFullError
 from actorgrid.wire.codec import encode_failure
-from actorgrid.wire.errors import pack_exception
+from actorgrid.wire.errors import format_error, pack_exception
 
 if TYPE_CHECKING:
     from actorgrid.engine.worker_side import WorkerSide
@@ -99,10 +100,19 @@ def failure(running: Running, error: BaseException) -> tuple[Value, ...]:
     if isinstance(error, ObjectStoreFullError):
         text = f"{name}: {error}"
         return (Value(Status.FAILURE, encode_failure(Failure(FailureKind.STORE_FULL, text, name=name))),) * count
+    if isinstance(error, SetupFailed):
+        return (_not_set_up(error.__cause__ or error, name),) * count
     value = Value(Status.ERROR, pack_exception(error, name, os.getpid()))
     if streams(running.spec):  # it is the last item; the stream itself has come to its end
         return NONE_VALUE, value
     return (value,) * count
+
+
+def _not_set_up(why: BaseException, name: str) -> Value:
+    pid = os.getpid()
+    text = f"process {pid} could not be set up with the runtime environment of {name}\n{format_error(why)}"
+    cause = pack_exception(why, "the setup", pid)
+    return Value(Status.FAILURE, encode_failure(Failure(FailureKind.SETUP_FAILED, text, pid, name=name, cause=cause)))
 
 
 def cancelled(running: Running) -> tuple[Value, ...]:

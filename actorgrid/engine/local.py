@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec.structs import replace
 
 from actorgrid.core import messages as m
 from actorgrid.core.resources import UNIT
+from actorgrid.engine import setups
 from actorgrid.engine.calls import PreparedCall, method_spec, task_spec
 from actorgrid.engine.definitions import FunctionDefinition, MethodOptions, TaskOptions
 from actorgrid.engine.generators import ObjectRefGenerator
@@ -51,7 +53,13 @@ class CallingEngine(ReadingEngine):
         """See ``Engine``."""
         spec = task_spec(definition, options)
         self._check_feasible(spec, spec.name)
+        spec.setup = self.setup_for(options.runtime_env)
         return self._prepare(spec, definition.function)
+
+    def setup_for(self, own: Mapping[str, Any]) -> bytes:
+        """Return the setup of a call that is made here: inherited, with what it asks for itself. Raises ValueError."""
+        wanted = setups.merge(self.setup, own) if own else self.setup
+        return b"" if wanted == self.plain else setups.encode(wanted)
 
     def prepare_method(self, method: str, display_name: str, options: MethodOptions) -> PreparedCall:
         """See ``Engine``."""

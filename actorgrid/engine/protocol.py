@@ -41,7 +41,10 @@ class Engine(Protocol):
     # -- calls
 
     def prepare_task(self, definition: FunctionDefinition, options: TaskOptions) -> Any:
-        """Return the engine's form of a function with options. Raises TypeError if it cannot be pickled."""
+        """Return the engine's form of a function with options.
+
+        Raises TypeError if it cannot be pickled, ValueError if its ``runtime_env`` asks for what is not there.
+        """
 
     def submit(self, prepared: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
         """Run a task. Raises InfeasibleResourcesError, TypeError (unpicklable argument, named by its path)."""

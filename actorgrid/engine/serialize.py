@@ -17,8 +17,8 @@ from pickle import loads as pickle_loads
 from typing import Any, Final
 
 from actorgrid.exceptions import SerializationError
-from actorgrid.wire import by_value, layout
-from actorgrid.wire.errors import explain_unpicklable
+from actorgrid.wire import by_value, custom, layout
+from actorgrid.wire.unpicklable import explain_unpicklable
 
 #: Payloads up to this many bytes travel inside messages, larger ones in shared memory.
 INLINE_LIMIT: Final = 100 << 10
@@ -63,7 +63,10 @@ def dumps(value: Any, what: str) -> Pickled:
     buffers: list[pickle.PickleBuffer] = []
     try:
         try:
-            data = pickle_dumps(value, protocol=5, buffer_callback=buffers.append)
+            if custom.current:
+                data = custom.dumps(value, buffers.append)
+            else:
+                data = pickle_dumps(value, protocol=5, buffer_callback=buffers.append)
             again = _must_go_by_value(data)
         except (Exception, SystemExit):  # noqa: BLE001  # whatever the C pickler cannot do, cloudpickle tries
             again = True

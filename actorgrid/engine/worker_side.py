@@ -14,10 +14,10 @@ from actorgrid.core import messages as m
 from actorgrid.core.messages import Kind
 from actorgrid.core.resources import amounts
 from actorgrid.core.worker import Running, WorkerMachine
-from actorgrid.engine import checkpoints, yielding
+from actorgrid.engine import checkpoints, setups, yielding
 from actorgrid.engine.checkpoints import Checkpoints
 from actorgrid.engine.code import CodeShelf
-from actorgrid.engine.definitions import Context
+from actorgrid.engine.definitions import Context, Setup
 from actorgrid.engine.execution import arguments
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.protocol import Handle
@@ -48,6 +48,9 @@ class WorkerSide(YieldingEngine):
     clock: Callable[[], float]
     #: What saves its state, if it has checkpoints.
     checkpoints: Checkpoints | None = None
+    #: It is set up for whatever it runs, for good; and it is being set up, by user code that may not make calls.
+    is_set_up = False
+    sets_up = False
 
     def running(self) -> Running | None:
         """Return the call that the calling code belongs to."""
@@ -58,6 +61,8 @@ class WorkerSide(YieldingEngine):
         running = self.running()
         if running is None:
             return 0, 0
+        if self.sets_up:
+            raise RuntimeError(f"a {setups.HOOK!r} cannot make calls: each process runs it, in the midst of some task")
         running.children += 1
         return running.run.task, running.children - 1
 
@@ -115,8 +120,9 @@ class WorkerSide(YieldingEngine):
     def perform(self, running: Running) -> Any:
         """Run a call's user code and return what it returns: for a generator, the values of the call.
 
-        A constructor's instance is kept in ``instance``.
+        A constructor's instance is kept in ``instance``. Raises SetupFailed.
         """
+        self.set_up(running.spec)
         args, kwargs = arguments(self, running.run)
         kind = running.spec.kind
         if kind is not Kind.ACTOR:
@@ -130,6 +136,31 @@ class WorkerSide(YieldingEngine):
             checkpoints.restore(self, running.run)
             self.checkpoints = checkpoints.Checkpoints(self, spec)
         return None
+
+    def set_up(self, spec: m.Spec) -> None:
+        """Become what the first call needs; the head sends none that needs anything else.
+
+        Raises SetupFailed; whatever it raises, this process is of no more use.
+        """
+        if self.is_set_up:
+            return
+        self.is_set_up = True
+        if not spec.setup:
+            return
+        self.machine.spoiled = self.sets_up = True
+        self.setup = setups.decode(spec.setup)
+        try:
+            self.settle_in(self.setup)
+            setups.call_hook(self.setup)
+        except (Exception, SystemExit) as error:
+            raise setups.SetupFailed from error
+        finally:
+            self.sets_up = False
+        self.machine.spoiled = False
+
+    def settle_in(self, setup: Setup) -> None:
+        """Take over the variables, the folder and the modules of ``setup``. Raises OSError."""
+        raise AssertionError("a host must define this", setup)
 
     def method(self, name: str) -> Any:
         """Return a method of the actor."""
@@ -193,7 +224,7 @@ class WorkerSide(YieldingEngine):
         base = Context(
             worker=self.client.number, namespace=self.namespace, session=self.session,
             actor=actor.actor if actor else 0, actor_name=actor.name if actor else "",
-            incarnation=actor.incarnation if actor else 0,
+            incarnation=actor.incarnation if actor else 0, setup=self.setup,
         )  # fmt: skip
         if running is None:
             return base
@@ -203,6 +234,7 @@ class WorkerSide(YieldingEngine):
             worker=base.worker, namespace=base.namespace, session=base.session, actor=base.actor,
             actor_name=base.actor_name, incarnation=base.incarnation, task=running.run.task,
             task_name=running.spec.name, assigned_resources=amounts(demand), cancelled=running.cancelled,
+            setup=self.setup,
         )  # fmt: skip
 
     def current_actor(self) -> Handle:

@@ -21,7 +21,7 @@ from actorgrid.core import ids
 from actorgrid.core import messages as m
 from actorgrid.core.messages import ToClient
 from actorgrid.core.signals import describe
-from actorgrid.engine.definitions import StartConfig
+from actorgrid.engine.definitions import Setup, StartConfig
 from actorgrid.engine.interrupts import Interrupts, protected
 from actorgrid.exceptions import HeadDiedError
 from actorgrid.runtime import lifetime, machine, surroundings
@@ -43,6 +43,7 @@ class DriverEngine(ProcessEngine):
         capacity = machine.capacity(start)
         namespace = start.namespace if start.namespace is not None else os.urandom(8).hex()
         super().__init__(ids.DRIVER, head.session, capacity, namespace, Link(head.link, ToClient))
+        self.setup, self.plain = start.setup, Setup(start.setup.env_vars)
         self._surroundings = surroundings.look_around()
         self._version = 0
         #: ``sys.path`` as the workers have it.
@@ -72,7 +73,7 @@ class DriverEngine(ProcessEngine):
             session=self.session, driver_pid=self.pid, capacity=capacity,
             store_budget=int(capacity["object_store_memory"]), keep_workers=max(1, int(cpus)),
             max_workers=start.max_workers or max(256, 32 * int(cpus)), namespace=namespace,
-            preload=list(start.preload), log_to_driver=start.log_to_driver, env_vars=start.env_vars,
+            preload=list(start.preload), log_to_driver=start.log_to_driver, env_vars=start.setup.env_vars,
             surroundings=self._surroundings, script=start.script, restart_intensity=start.restart_intensity,
             restart_period=start.restart_period, stopped_limit=start.stopped_limit, seed=int.from_bytes(os.urandom(7)),
             spill_directory=machine.spill_directory(start), store_patience=start.store_patience,

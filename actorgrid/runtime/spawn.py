@@ -37,7 +37,7 @@ class Spawned:
         self.link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
             try:
-                self.pid = _exec(theirs.fileno(), start.env_vars, self.session)
+                self.pid = _exec(theirs.fileno(), start.setup.env_vars, self.session)
             except BaseException:
                 self.link.close()
                 raise

@@ -6,9 +6,13 @@ import contextlib
 import os
 import pickle
 import sys
+import time
 import warnings
 
 import msgspec
+
+from actorgrid.engine.definitions import Setup
+from actorgrid.engine.setups import Finder, belongs, is_loaded
 
 
 class Surroundings(msgspec.Struct):
@@ -20,12 +24,12 @@ class Surroundings(msgspec.Struct):
     #: Pickled ``warnings.filters``.
     filters: bytes = b""
 
-    def apply(self) -> None:
-        """Make this process look like that."""
-        sys.path[:] = self.path
+    def apply(self, folder: str = "") -> None:
+        """Make this process look like that. ``folder``: it has one of its own, in which it stays."""
+        sys.path[:] = [folder, *self.path] if folder else self.path
         sys.argv[:] = self.argv
         with contextlib.suppress(OSError):
-            if os.getcwd() != self.cwd:
+            if not folder and os.getcwd() != self.cwd:
                 os.chdir(self.cwd)
         if self.filters:
             try:
@@ -47,6 +51,22 @@ def look_around() -> Surroundings:
     except FileNotFoundError:
         cwd = "/"
     return Surroundings(first + sys.path[1:], list(sys.argv), cwd, filters)
+
+
+def settle_in(setup: Setup) -> None:
+    """Take over the variables, the folder and the modules of a runtime environment. Raises OSError."""
+    os.environ.update(setup.env_vars)
+    if "TZ" in setup.env_vars:
+        time.tzset()
+    if setup.working_dir:
+        os.chdir(setup.working_dir)
+        sys.path.insert(0, setup.working_dir)
+    if setup.py_modules:
+        finder = Finder(setup.py_modules)
+        elsewhere = {name: place for name, place in finder.places.items() if not is_loaded(name, place)}
+        for name in [name for name in sys.modules if belongs(name, elsewhere)]:
+            del sys.modules[name]  # preloaded
+        sys.meta_path.insert(0, finder)
 
 
 def encode(surroundings: Surroundings) -> bytes:

@@ -148,7 +148,7 @@ class Worker:
         elif isinstance(message, m.Restarted):
             self.machine.become_actor(message)
         elif isinstance(message, m.Environment):
-            surroundings.decode(message.blob).apply()
+            surroundings.decode(message.blob).apply(self.engine.setup.working_dir)
         elif isinstance(message, m.Unlearn):
             for spec in message.specs:
                 self.machine.specs.pop(spec, None)

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
 from actorgrid.core.messages import ToClient
+from actorgrid.engine.definitions import Setup
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.waits import Sleeper
 from actorgrid.engine.worker_side import WorkerSide
 from actorgrid.exceptions import DeadlockError, HeadDiedError
+from actorgrid.runtime import surroundings
 from actorgrid.runtime.links import Link
 from actorgrid.runtime.process import ProcessEngine
 
@@ -57,6 +59,7 @@ class WorkerEngine(WorkerSide, ProcessEngine):
         self.limit_pending(config.max_pending_tasks, refuses=config.refuse_pending_tasks)
         self.worker = worker
         self.machine = worker.machine
+        self.setup = self.plain = Setup(config.env_vars)
         self.stalled = {}
         self._outside[m.Revoke] = worker.revoke
         self._outside[m.Interrupt] = worker.interrupt
@@ -66,6 +69,11 @@ class WorkerEngine(WorkerSide, ProcessEngine):
         self._sent = 0.0
         #: Who sleeps for which call, the newest: several threads of a call may.
         self._sleepers: dict[int, Sleeper] = {}
+
+    def settle_in(self, setup: Setup) -> None:
+        """See ``WorkerSide``. The reader thread may be told of the driver's folder and path meanwhile."""
+        with self.lock:
+            surroundings.settle_in(setup)
 
     def start(self) -> None:
         """Start listening."""

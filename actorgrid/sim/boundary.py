@@ -79,7 +79,17 @@ _ROWS: Final = (
     Row("files and folders", "real", "all processes see the same ones, as on real processes"),
     Row("os.listdir, os.scandir", "real", "their order is the file system's"),
     Row("pipes, socketpairs", "real", "a simulated thread that waits for one stops everything"),
-    Row("os.chdir, os.umask", "real", "all simulated processes share one working directory and one mask"),
+    Row(
+        "os.chdir, os.umask",
+        "real",
+        "all simulated processes share one working directory and one mask, but for those with a working_dir",
+    ),
+    Row(
+        "runtime_env: working_dir, py_modules",
+        "simulated",
+        "working directory, sys.path and sys.modules change with the process that runs; a module that the program has "
+        "loaded from there is everybody's",
+    ),
     Row("os.uname, os.cpu_count, os.getlogin, resource", "real", "those of the machine"),
     Row(
         "module globals, class attributes, default arguments, variables of closures",

@@ -24,6 +24,7 @@ from actorgrid.core.head.stage import path_of_repetition
 from actorgrid.core.messages import Kind
 from actorgrid.core.resources import demand
 from actorgrid.core.signals import SIGKILL
+from actorgrid.engine.definitions import Setup
 from actorgrid.exceptions import HeadDiedError
 from actorgrid.sim.choices import Chain, Event
 from actorgrid.sim.footprint import ALL
@@ -95,7 +96,7 @@ class Grid:
         self.capacity = {name: amount for name, amount in have.items() if amount}
         self.session = f"{world.tag}{world.grids:08x}".zfill(32)
         self.namespace = start.namespace if start.namespace is not None else self.session[-16:]
-        self.env_vars = start.env_vars
+        self.setup, self.plain = start.setup, Setup(start.setup.env_vars)
         #: Unfinished tasks that a process may have, and whether one more is an error.
         self.pending_limit = start.max_pending_tasks, start.refuse_pending_tasks
         for module in start.preload:

@@ -17,7 +17,7 @@ from actorgrid.core.stream import Inflow
 from actorgrid.engine import current
 from actorgrid.engine.calls import PreparedCall
 from actorgrid.engine.control import LocalEngine
-from actorgrid.engine.definitions import FunctionDefinition, MethodOptions, TaskOptions
+from actorgrid.engine.definitions import FunctionDefinition, MethodOptions, Setup, TaskOptions
 from actorgrid.engine.generators import ObjectRefGenerator
 from actorgrid.engine.protocol import Returns, Waitable
 from actorgrid.engine.refs import ActorRef, ObjectRef
@@ -27,9 +27,11 @@ from actorgrid.engine.waits import Sleeper
 from actorgrid.engine.worker_side import WorkerSide
 from actorgrid.exceptions import ActorGridError, HeadDiedError
 from actorgrid.sim.fibers import Fiber
+from actorgrid.sim.homes import Home
 from actorgrid.sim.memory import Store
 from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.places import call_site
+from actorgrid.wire import custom
 
 if TYPE_CHECKING:
     from actorgrid.core.worker import Running
@@ -117,6 +119,11 @@ class SimHost(LocalEngine):
         self.noticed: set[Any] = set()
         self._unread = UnreadErrors()
         self.limit_pending(grid.pending_limit[0], refuses=grid.pending_limit[1])
+        self.plain = grid.plain
+        #: Its folder and modules, if it has any of its own.
+        self.home: Home | None = None
+        #: What it has registered for its classes; the program has the interpreter's own.
+        self.serializers: dict[type[Any], custom.Reducer] = {}
 
     def current_task(self) -> tuple[int, int]:
         """See ``EngineBase``; notes the line that makes the call if the story is to be told."""
@@ -196,6 +203,9 @@ class SimHost(LocalEngine):
         """Code of this process runs from now on."""
         current.install(self if self.alive else None)
         os.environ._data = self.environment or self.world.environment  # type: ignore[attr-defined]  # noqa: SLF001  # where it keeps them
+        custom.use(self.serializers)
+        if self.world.homes.here is not self.home:
+            self.world.homes.go(self.home)
         module = sys.modules.get("cloudpickle.cloudpickle")
         if module is not None:
             if self._classes is None:
@@ -444,6 +454,12 @@ def _what(ref: Waitable) -> Any:
 class SimDriver(SimHost):
     """The engine of the program itself."""
 
+    def __init__(self, grid: Grid, number: int, pid: int) -> None:
+        """See ``SimHost``."""
+        super().__init__(grid, number, pid)
+        self.setup = grid.setup
+        self.serializers = grid.world.serializers
+
     def class_trackers(self, module: Any) -> tuple[Any, Any]:
         """See ``SimHost``: the program has the interpreter's own."""
         if self.world.real_trackers is None:
@@ -485,13 +501,26 @@ class SimWorker(SimHost, WorkerSide):
         self.machine = worker.machine
         self.clock = lambda: self.world.clock.now
         self.stalled = {}
-        encode = os.environ.encodekey  # there since Python 3.2
         self.environment = dict(self.world.environment)
-        self.environment.update({encode(name): encode(value) for name, value in grid.env_vars.items()})
+        self.setup = self.plain
+        self._take_over(self.setup)
+
+    def _take_over(self, setup: Setup) -> None:
+        encode = os.environ.encodekey  # there since Python 3.2
+        assert self.environment is not None
+        self.environment.update({encode(name): encode(value) for name, value in setup.env_vars.items()})
+
+    def settle_in(self, setup: Setup) -> None:
+        """See ``WorkerSide``."""
+        self._take_over(setup)
+        if setup.working_dir or setup.py_modules:
+            self.home = Home(setup)
+            self.enter()
 
     def perform(self, running: Running) -> Any:
         """See ``WorkerSide``."""
         spec = running.spec
+        self.set_up(spec)
         target = type(self.instance) if spec.kind is m.Kind.METHOD else self.code.load(spec.digest)
         self.world.calls(self, target, spec.name)
         return super().perform(running)

@@ -23,11 +23,13 @@ from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled, Fiber, Fibers, WorldOver
 from actorgrid.sim.footprint import ALL, Footprint, touch
 from actorgrid.sim.harm import Harm
+from actorgrid.sim.homes import Homes
 from actorgrid.sim.isolation import Isolation
 from actorgrid.sim.onlookers import Holds, Onlookers
 from actorgrid.sim.parts import Parts
 from actorgrid.sim.places import call_site, places_of
 from actorgrid.sim.promises import Promises
+from actorgrid.wire import custom
 
 if TYPE_CHECKING:
     from actorgrid.engine.definitions import StartConfig
@@ -127,6 +129,8 @@ class World(Parts):
         self.over = False
         #: The program's environment variables.
         self.environment: dict[Any, Any] = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
+        #: Where processes with folders and modules of their own find these.
+        self.homes, self.serializers = Homes(), custom.current
         #: The interpreter's own record of classes defined in functions (see ``SimHost.enter``).
         self.real_trackers: tuple[Any, Any] | None = None
         #: Event loops that were made, to be closed at the end.
@@ -161,6 +165,8 @@ class World(Parts):
         if not self.over:
             self.over = True
             self.fibers.unwind()
+            self.homes.close()
+            custom.use(self.serializers)
             os.environ._data = self.environment  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
             for loop in self.loops:
                 loop.bury()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from actorgrid.util.coordination import Barrier, Event, Lock, Semaphore, Variable
     from actorgrid.util.executor import ActorGridExecutor
     from actorgrid.util.names import list_named_actors
+    from actorgrid.util.serialization import deregister_serializer, inspect_serializability, register_serializer
     from actorgrid.util.unordered import as_completed, map_unordered
 
 __all__ = [
@@ -25,9 +26,12 @@ __all__ = [
     "Semaphore",
     "Variable",
     "as_completed",
+    "deregister_serializer",
+    "inspect_serializability",
     "list_named_actors",
     "map_unordered",
     "queue",
+    "register_serializer",
 ]
 
 #: Module -> the public names that it defines.
@@ -36,6 +40,7 @@ _HOMES = {
     "coordination": ("Barrier", "Event", "Lock", "Semaphore", "Variable"),
     "executor": ("ActorGridExecutor",),
     "names": ("list_named_actors",),
+    "serialization": ("deregister_serializer", "inspect_serializability", "register_serializer"),
     "unordered": ("as_completed", "map_unordered"),
 }
 _SUBMODULES = ("queue",)

@@ -15,6 +15,8 @@ from collections import ChainMap
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from actorgrid.wire import custom
+
 #: What cloudpickle writes instead of a file name.
 _NOWHERE = "<dynamic-code>"
 
@@ -24,8 +26,10 @@ def dumps(value: Any, buffer_callback: Callable[[pickle.PickleBuffer], Any] | No
 
     Raises whatever the methods of its parts raise; PicklingError and TypeError are the usual ones.
     """
+    pickler = _pickler()
+    pickler.dispatch_table.maps[0] = custom.current
     with io.BytesIO() as file:
-        _pickler()(file, protocol=5, buffer_callback=buffer_callback).dump(value)
+        pickler(file, protocol=5, buffer_callback=buffer_callback).dump(value)
         return file.getvalue()
 
 
@@ -43,6 +47,6 @@ def _pickler() -> Any:
         return constructor, tuple([place if isinstance(part, str) and part == _NOWHERE else part for part in arguments])
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle is untyped
-        dispatch_table: ClassVar[Any] = ChainMap({types.CodeType: reduce_with_file}, table)
+        dispatch_table: ClassVar[Any] = ChainMap(custom.current, {types.CodeType: reduce_with_file}, table)
 
     return Pickler

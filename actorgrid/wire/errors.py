@@ -1,4 +1,4 @@
-"""Exceptions of user code to bytes and back, and what to say about a value that cannot be pickled.
+"""Exceptions of user code to bytes and back.
 
 An exception is pickled where it was raised, and unpickled there to see that it survives: what breaks on the way would
 otherwise break where nobody can tell any more what was raised. If it does not survive as it is (a constructor with
@@ -8,11 +8,10 @@ constructor. The traceback travels beside it, as text.
 
 from __future__ import annotations
 
-import functools
 import sys
 import traceback
 import types
-from pickle import PickleBuffer, dumps, loads  # by name: user code may replace those of the module
+from pickle import dumps, loads  # by name: user code may replace those of the module
 from typing import Any, Final
 
 import msgspec
@@ -26,11 +25,12 @@ from actorgrid.exceptions import (
     get_state,
     set_state,
 )
-from actorgrid.wire import by_value
+from actorgrid.wire import by_value, custom
+from actorgrid.wire.text import MEMBER_LIMIT, safe_repr, shorten
+from actorgrid.wire.unpicklable import explain_unpicklable, problem_of
 
 #: A remote traceback, and any text that stands in for a value, is cut in its middle beyond this many characters.
 TEXT_LIMIT: Final = 64 << 10
-_MEMBER_LIMIT: Final = 4 << 10
 #: An exception that pickles to more (bytes) is sent with its long parts cut.
 LARGEST_ERROR: Final = 1 << 20
 #: Of a deeper traceback only the last frames are shown.
@@ -53,7 +53,7 @@ def pack_exception(error: BaseException, function_name: str, pid: int) -> bytes:
     of another task keeps its innermost cause; its story is part of the traceback. What cannot be pickled, or is too
     large, is replaced by text; a note on the exception says what and why.
     """
-    told = _format(error)
+    told = format_error(error)
     cause = error.cause if isinstance(error, TaskError) else error
     if _is_cancellation(cause):
         cause = TaskCancelledError(None, f"{function_name} was interrupted")
@@ -65,7 +65,7 @@ def pack_exception(error: BaseException, function_name: str, pid: int) -> bytes:
         known = getattr(cause, "__notes__", ())
         told = "\n".join([told, *(note for note in getattr(arrives, "__notes__", ()) if note not in known)])
     except BaseException:  # noqa: BLE001  # the methods of user classes
-        data = dumps(ActorGridError(_safe_repr(cause)))
+        data = dumps(ActorGridError(safe_repr(cause)))
     return msgspec.msgpack.encode(_Packed(function_name, told, pid, data))
 
 
@@ -124,7 +124,8 @@ def _is_cancellation(error: BaseException) -> bool:
 # ----------------------------------------------------------------------------------------------------- the traceback
 
 
-def _format(error: BaseException) -> str:
+def format_error(error: BaseException) -> str:
+    """Return the traceback of ``error`` as text, without frames of ours on its top. Never raises."""
     try:
         frames = error.__traceback__
         while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_PACKAGE):
@@ -138,7 +139,7 @@ def _format(error: BaseException) -> str:
     left_out = _depth(frames) - _FRAME_LIMIT
     if left_out > 0:
         text = f"[{left_out} outer frames are left out]\n{text}"
-    return _shorten(text, TEXT_LIMIT)
+    return shorten(text, TEXT_LIMIT)
 
 
 def _depth(frames: types.TracebackType | None) -> int:
@@ -147,21 +148,6 @@ def _depth(frames: types.TracebackType | None) -> int:
         depth += 1
         frames = frames.tb_next
     return depth
-
-
-def _shorten(text: str, limit: int) -> str:
-    """Return ``text`` as text that can be encoded, at most about ``limit`` characters of it."""
-    if len(text) > limit:
-        half = limit // 2
-        text = f"{text[:half]}\n[{len(text) - 2 * half} characters are left out]\n{text[-half:]}"
-    return text.encode(errors="backslashreplace").decode()  # lone surrogates
-
-
-def _safe_repr(value: Any) -> str:
-    try:
-        return _shorten(repr(value), _MEMBER_LIMIT)
-    except BaseException:  # noqa: BLE001  # the methods of user classes
-        return f"<{type(value).__name__} object, whose repr failed>"
 
 
 # --------------------------------------------------------------------------------------------------------- the cause
@@ -196,7 +182,7 @@ def _portable(error: BaseException) -> Any:
     parts = _Parts(type(error), arguments, state, notes)
     if type(_round_trip(parts)) is type(error):
         return parts
-    return ActorGridError(_safe_repr(error))
+    return ActorGridError(safe_repr(error))
 
 
 def _restore(cls: type[BaseException], arguments: tuple[Any, ...], state: dict[str, Any], notes: list[Any]) -> Any:
@@ -237,11 +223,11 @@ def _shortened(error: BaseException, size: int) -> Any:
 
 def _short(value: Any) -> Any:
     if isinstance(value, str):
-        return _shorten(value, _MEMBER_LIMIT)
+        return shorten(value, MEMBER_LIMIT)
     if isinstance(value, bytes):
-        return value[:_MEMBER_LIMIT]
+        return value[:MEMBER_LIMIT]
     value = _member(value)
-    return value if len(_dumps(value)) <= _MEMBER_LIMIT else _safe_repr(value)
+    return value if len(_dumps(value)) <= MEMBER_LIMIT else safe_repr(value)
 
 
 def _member(value: Any, path: str = "", said: list[str] | None = None) -> Any:
@@ -250,10 +236,10 @@ def _member(value: Any, path: str = "", said: list[str] | None = None) -> Any:
         return value
     if type(_round_trip(value)) is type(value):
         return value
-    problem = _problem(value) if said is not None else None
+    problem = problem_of(value) if said is not None else None
     if problem is not None and said is not None:
         said.append(f"sent as text: {explain_unpicklable(value, problem, path)}")
-    return _safe_repr(value)
+    return safe_repr(value)
 
 
 def _round_trip(value: Any) -> Any:
@@ -266,7 +252,7 @@ def _round_trip(value: Any) -> Any:
 
 def _dumps(value: Any) -> bytes:
     try:
-        data = dumps(value, protocol=5)
+        data = custom.dumps(value)
         if b"__main__" not in data and not _by_value_somewhere(data):
             return data
     except Exception:  # noqa: BLE001, S110  # whatever the C pickler cannot do, cloudpickle tries
@@ -279,130 +265,3 @@ def _by_value_somewhere(data: bytes) -> bool:
     return cloudpickle is not None and any(
         name.encode() in data for name in cloudpickle.list_registry_pickle_by_value()
     )
-
-
-# ------------------------------------------------------------------------------------------------ unpicklable values
-
-#: Bounds of the search: values tried, and how deep it looks.
-_TRIES: Final = 500
-_LEVELS: Final = 12
-
-
-def explain_unpicklable(value: Any, error: BaseException, root: str) -> str:
-    """Say which member of ``value`` cannot be pickled: ``args[0].cfg.lock: cannot pickle '_thread.lock' object``.
-
-    ``error`` is what pickling ``value`` raised; ``root`` is how the caller calls ``value``. Never raises.
-    """
-    search = _Search()
-    try:
-        found = search.find(value, root, 0)
-    except BaseException:  # noqa: BLE001  # the methods of user classes
-        found = None
-    path, problem = found or (root, error)
-    text = _safe_str(problem)
-    return f"{path}: {text}"
-
-
-def _safe_str(error: BaseException) -> str:
-    try:
-        return _shorten(str(error), _MEMBER_LIMIT) or type(error).__name__
-    except BaseException:  # noqa: BLE001  # the methods of user classes
-        return type(error).__name__
-
-
-class _Search:
-    """A depth-first search for the innermost value that cannot be pickled."""
-
-    def __init__(self) -> None:
-        self.tries = _TRIES
-        self.seen: dict[int, Any] = {}  # the values are kept, so that their ids stay theirs
-
-    def find(self, value: Any, path: str, level: int) -> tuple[str, BaseException] | None:
-        if id(value) in self.seen or self.tries <= 0:
-            return None
-        self.seen[id(value)] = value
-        self.tries -= 1
-        problem = _problem(value)
-        if problem is None:
-            return None
-        if level < _LEVELS and not _refuses(value):
-            for name, child in _members(value):
-                found = self.find(child, path + name, level + 1)
-                if found is not None:
-                    return found
-        return path, problem
-
-
-def _refuses(value: Any) -> bool:
-    """Return whether it is ``value`` itself that says no, and not something in it."""
-    if isinstance(value, type) or not any("__reduce__" in vars(cls) for cls in type(value).__mro__[:-1]):
-        return False
-    try:
-        value.__reduce__()
-    except BaseException:  # noqa: BLE001  # the methods of user classes
-        return True
-    return False
-
-
-def _problem(value: Any) -> BaseException | None:
-    try:
-        by_value.dumps(value, _drop)
-    except BaseException as error:  # noqa: BLE001  # the methods of user classes may raise even SystemExit
-        return error
-    return None
-
-
-def _drop(buffer: PickleBuffer) -> None:
-    buffer.release()
-
-
-def _members(value: Any) -> list[tuple[str, Any]]:
-    """Return what pickling ``value`` pickles too, each with the end of its path."""
-    if isinstance(value, dict):
-        keys = [(f"<key {_name(key)}>", key) for key in value]
-        return [(f"[{_name(key)}]", item) for key, item in value.items()] + keys
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [(f"[{index}]", item) for index, item in enumerate(value)]
-    if isinstance(value, (functools.partial, types.MethodType)):
-        names = ("func", "args", "keywords", "__self__", "__func__")
-        return [(f".{name}", getattr(value, name)) for name in names if name in dir(type(value))]
-    if isinstance(value, types.FunctionType):
-        return _members_of_function(value)
-    found = [(f".{name}", item) for name, item in getattr(value, "__dict__", {}).items()]
-    if isinstance(value, type):
-        return [(name, item) for name, item in found if not isinstance(item, (types.GetSetDescriptorType, classmethod))]
-    if isinstance(value, BaseException):
-        found.append((".args", value.args))
-    slots = [name for cls in type(value).__mro__ for name in _slots(cls) if hasattr(value, name)]
-    return found + [(f".{name}", getattr(value, name)) for name in slots]
-
-
-def _slots(cls: type[Any]) -> list[str]:
-    names = vars(cls).get("__slots__", ())
-    return [name for name in ((names,) if isinstance(names, str) else names) if not name.startswith("__")]
-
-
-def _members_of_function(function: types.FunctionType) -> list[tuple[str, Any]]:
-    code = function.__code__
-    found: list[tuple[str, Any]] = []
-    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
-        try:
-            found.append((f".<closure>.{name}", cell.cell_contents))
-        except ValueError:
-            pass  # an empty cell
-    found += [(f".<global>.{name}", item) for name, item in _globals_of(function, code).items()]
-    found += [(f".<default>[{index}]", item) for index, item in enumerate(function.__defaults__ or ())]
-    found += [(f".<default>.{name}", item) for name, item in (function.__kwdefaults__ or {}).items()]
-    return found + [(f".{name}", item) for name, item in vars(function).items()]
-
-
-def _globals_of(function: types.FunctionType, code: types.CodeType) -> dict[str, Any]:
-    used = {name: function.__globals__[name] for name in code.co_names if name in function.__globals__}
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            used.update(_globals_of(function, constant))
-    return used
-
-
-def _name(key: Any) -> str:
-    return _safe_repr(key)[:60]

@@ -94,7 +94,7 @@ def test_a_gpu_task_leaves_its_worker() -> None:
         ({"enable_task_events": 1}, TypeError),
         ({"timeout": "3"}, TypeError),
         ({"run_timeout": 0}, ValueError),
-        ({"runtime_env": {"pip": []}}, ValueError),
+        ({"runtime_env": {"pip": ["x"]}}, ValueError),
         ({"scheduling_strategy": object()}, ValueError),
         ({"accelerator_type": "A100"}, ValueError),
         ({"label_selector": {"a": "b"}}, ValueError),

@@ -12,7 +12,7 @@ import pytest
 import actorgrid as ag
 from actorgrid.api import session
 from actorgrid.engine import current
-from actorgrid.engine.definitions import Context, StartConfig
+from actorgrid.engine.definitions import Context, Setup, StartConfig
 
 if TYPE_CHECKING:
     from tests.api.fake_engine import FakeEngine
@@ -93,7 +93,7 @@ def test_config(started: list[StartConfig], monkeypatch: pytest.MonkeyPatch) -> 
     )  # fmt: skip
     assert started == [
         StartConfig(
-            0, 1.0, {"x": 2.0}, 1000, "from env", ("json",), log_to_driver=False, env_vars={"A": "1"}, max_workers=4
+            0, 1.0, {"x": 2.0}, 1000, "from env", ("json",), log_to_driver=False, setup=Setup({"A": "1"}), max_workers=4
         )
     ]
     ag.shutdown()

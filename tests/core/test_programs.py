@@ -33,7 +33,7 @@ def scripts(depth: int) -> st.SearchStrategy[Script]:
     )
     steps = leaf
     if depth:
-        child = st.builds(Step, st.just("task"), numbers, st.integers(0, 3), scripts(depth - 1))
+        child = st.builds(Step, st.just("task"), numbers, st.integers(0, 7), scripts(depth - 1))
         stream = st.builds(Step, st.just("stream"), numbers, st.integers(0, 7), generators())
         steps = st.one_of(leaf, child, stream, reading, st.builds(Step, st.just("cancel"), numbers, numbers))
     return st.builds(lambda body, end: (*body, *end), st.lists(steps, max_size=3).map(tuple), ends)
@@ -61,7 +61,7 @@ def generators() -> st.SearchStrategy[Script]:
 def programs() -> st.SearchStrategy[Script]:
     """What a driver does: tasks, actors, and everything between."""
     step = st.one_of(
-        st.builds(Step, st.just("task"), numbers, st.integers(0, 3), scripts(1)),
+        st.builds(Step, st.just("task"), numbers, st.integers(0, 7), scripts(1)),
         st.builds(Step, st.just("actor"), numbers, st.integers(0, 1)),
         st.builds(Step, st.just("call"), numbers, st.integers(0, 7), ends),
         st.builds(Step, st.just("stream"), numbers, st.integers(0, 7), generators()),
@@ -239,6 +239,24 @@ def test_calls_of_one_caller_start_in_order(calls: list[Step], data: st.DataObje
     world, main = run(program, choices, 0)
     assert_all_is_well(world, main)
     fifo(world)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(
+    st.lists(st.builds(Step, st.just("task"), numbers, st.sampled_from([0, 3, 4, 7]), ends), max_size=15).map(tuple),
+    st.lists(st.integers(0, 30), max_size=120),
+    st.integers(0, 3),
+    st.integers(1, 3),
+)
+def test_tasks_of_several_setups_all_end_however_few_processes_there_may_be(
+    program: Script, choices: list[int], deaths: int, most: int
+) -> None:
+    world = World(cpus=3, deaths=deaths, most=most)
+    stream = itertools.chain(choices, itertools.repeat(0))
+    main = world.run(program, lambda count: next(stream) % count, len(choices))
+    assert_all_is_well(world, main)
+    assert FailureKind.TOO_MANY_WORKERS not in failure(main)
+    assert_nothing_is_left(world, main)
 
 
 def test_records_of_the_head_hold_no_cycles() -> None:

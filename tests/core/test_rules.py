@@ -166,7 +166,7 @@ def test_forced_cancel_kills_the_worker_and_fails_the_task_as_cancelled() -> Non
     assert SignalWorker(worker.number, 9, task) in bench.head.effects
     bench.die(worker, current=task)
     (ready,) = (message for message in bench.sent() if isinstance(message, m.Ready))
-    assert "cancelled" in Head.failure_text(ready.value)
+    assert "cancelled" in Head.failure_of(ready.value).message
 
 
 def test_forced_cancel_hits_nobody_else_and_is_tried_again_until_the_task_is_over() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actorgrid.core.messages import Kind, Run, Spec
+from actorgrid.core.messages import Kind, Restarted, Run, Spec
 from actorgrid.core.worker import WorkerMachine
 
 
@@ -26,3 +26,20 @@ def test_what_has_started_is_not_revoked() -> None:
     assert running is not None
     assert [run.task for run in machine.revoke((1, 2))] == [2]
     assert list(machine.running) == [1]
+
+
+def test_process_whose_setup_failed_is_replaced_after_that_call() -> None:
+    machine = given(1)
+    running = machine.start()
+    assert running is not None
+    machine.spoiled = True
+    assert machine.finished(running)
+
+
+def test_process_of_an_actor_whose_setup_failed_ends_with_the_actor() -> None:
+    machine = given(1)
+    machine.become_actor(Restarted(1, 0, "", ""))
+    running = machine.start()
+    assert running is not None
+    machine.spoiled = True
+    assert not machine.finished(running)

@@ -33,6 +33,8 @@ from actorgrid.core.stream import Inflow
 from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.wire.codec import Decoder, encode_frame
 
+#: The setup that always fails.
+BAD = b"bad"
 ONE_CPU = demand({"CPU": 1})
 #: Concurrency groups of some actors.
 GROUPS = (("", 1), ("g", 2))
@@ -44,12 +46,13 @@ LIMITS = ((0.02, 0.0), (0.0, 0.01), (0.03, 0.02))
 class Step:
     """One thing that a body does.
 
-    ``task``: submit ``script`` with retries ``a``; ``b`` 0: no arguments, 1: a local reference as an argument, 2:
-    inside an argument, 3: none, and a deadline. ``put``. ``get``: wait for local reference ``a``. ``drop``: forget it.
-    ``cancel``: cancel it (``b`` & 1: force, ``b`` & 2: recursive). ``actor``: create one (``a`` restarts, ``b`` 1:
-    concurrent). ``call``: call actor ``a``, whose method runs ``script``, with ``b`` & 1 retries (``b`` & 2: an
-    argument, ``b`` & 4: a deadline). ``kill``: kill actor ``a`` (``b``: no restart). ``lose``: drop the handle of actor
-    ``a``. ``raise``, ``retry`` (raise something retryable), ``crash``: the end.
+    ``task``: submit ``script`` with retries ``a``; ``b`` & 3 is 0: no arguments, 1: a local reference as an argument,
+    2: inside an argument, 3: none, and a deadline; ``b`` & 4: with a setup, which fails if ``a`` is 3. ``put``.
+    ``get``: wait for local reference ``a``. ``drop``: forget it. ``cancel``: cancel it (``b`` & 1: force, ``b`` & 2:
+    recursive). ``actor``: create one (``a`` restarts, ``b`` 1: concurrent; ``a`` 3: with a setup). ``call``: call actor
+    ``a``, whose method runs ``script``, with ``b`` & 1 retries (``b`` & 2: an argument, ``b`` & 4: a deadline).
+    ``kill``: kill actor ``a`` (``b``: no restart). ``lose``: drop the handle of actor ``a``. ``raise``, ``retry``
+    (raise something retryable), ``crash``: the end.
 
     ``stream``: run ``script`` as a generator with ``a`` retries, ``b`` & 3 says how far it may be ahead (``b`` & 4: as
     a method of an actor, as far as it likes). ``yield``: an item, which mentions a local reference. ``next``: read
@@ -121,9 +124,10 @@ class Process:
         checkpoint: int = 0,
         grouped: bool = False,
         yields: int = 0,
+        setup: bytes = b"",
     ) -> int:
         """Return the number of a spec, registering it the first time."""
-        key = (kind, retries, restarts, concurrency, limits, checkpoint, grouped, yields)
+        key = (kind, retries, restarts, concurrency, limits, checkpoint, grouped, yields, setup)
         if key not in self.specs:
             number = self.specs[key] = self.client.take_ids(1)
             digest = b"" if kind is Kind.METHOD else b"code"
@@ -135,7 +139,7 @@ class Process:
                     max_retries=retries, max_restarts=restarts, max_concurrency=concurrency,
                     num_returns=0 if kind is Kind.ACTOR else 1, timeout=limits[0], run_timeout=limits[1],
                     checkpoint_calls=checkpoint, groups=GROUPS if grouped and kind is Kind.ACTOR else (),
-                    group="g" if grouped and kind is Kind.METHOD else "", yields=yields,
+                    group="g" if grouped and kind is Kind.METHOD else "", yields=yields, setup=setup,
                 )
             )  # fmt: skip
         return self.specs[key]
@@ -216,13 +220,16 @@ class Body:
 
     def _task(self, step: Step) -> None:
         client, world = self.process.client, self.process.world
-        argument = self._pick(step.a + step.b, self.locals) if step.b in (1, 2) else None
-        spec = self.process.spec(Kind.TASK, step.a % 3, limits=LIMITS[step.a % 3] if step.b == 3 else (0, 0))
+        how = step.b & 3
+        argument = self._pick(step.a + how, self.locals) if how in (1, 2) else None
+        setup = b"" if not step.b & 4 else b"s" if step.a < 3 else BAD
+        limits = LIMITS[step.a % 3] if how == 3 else (0, 0)
+        spec = self.process.spec(Kind.TASK, step.a % 3, limits=limits, setup=setup)
         script = world.remember(step.script)
         parent, nth = self.ids()
         task = client.take_ids(1)
         oid = (argument.entry.oid,) if argument else ()
-        deps, refs = (oid, ()) if step.b == 1 else ((), oid)
+        deps, refs = (oid, ()) if how == 1 else ((), oid)
         slots: tuple[int | str, ...] = (0,) if deps else ()
         handles = tuple(actor.entry.oid for actor in self.actors[:1])
         self.locals.append(Local(client.promise(task)))
@@ -267,8 +274,9 @@ class Body:
             return
         checkpoint = step.a if step.a > 1 and not step.b else 0
         spec = self.process.spec(
-            Kind.ACTOR, 0, step.a % 3 + bool(checkpoint), 3 if step.b else 1, checkpoint=checkpoint, grouped=step.b > 1
-        )
+            Kind.ACTOR, 0, step.a % 3 + bool(checkpoint), 3 if step.b else 1, checkpoint=checkpoint, grouped=step.b > 1,
+            setup=b"s" if step.a == 3 else b"",
+        )  # fmt: skip
         ident = client.take_ids(1)
         if checkpoint:
             self.process.world.journaled.add(ident)
@@ -405,6 +413,8 @@ class FakeWorker(Process):
         self.task_link: deque[list[Any]] = deque()
         self.bodies: dict[int, Body] = {}
         self.current = 0
+        #: What it is set up with; None: it has run nothing.
+        self.setup: bytes | None = None
         self.dying = False
         #: As an actor: the calls that it has run, which is all its state; how many of them since it was saved.
         self.state: list[int] = []
@@ -479,6 +489,12 @@ class FakeWorker(Process):
         running = self.machine.start()
         if running is None:
             return False
+        if running.spec.kind is not Kind.METHOD:
+            assert self.setup in (None, running.spec.setup), f"set up with {self.setup!r}, not {running.spec.setup!r}"
+            self.setup = running.spec.setup
+            if self.setup == BAD:
+                self._is_spoiled(running)
+                return True
         self.current = running.run.task
         self.world.started.append((running.run.task, running.run.attempt, running.run.actor))
         if m.STATE in running.run.slots:
@@ -492,6 +508,15 @@ class FakeWorker(Process):
             (body.actors if self.world.is_actor(ref) else body.locals).append(Local(entry))
         self.bodies[running.run.task] = body
         return True
+
+    def _is_spoiled(self, running: Running) -> None:
+        """It cannot be set up: it says so and leaves."""
+        self.machine.spoiled = True
+        assert self.machine.finished(running)
+        self.say(m.Revoked(self.handed_back(self.machine.leave("spoiled"))))
+        run, values = running.run, (Value(Status.FAILURE, SPOILED if not running.cancelled else CANCELLED),)
+        self.say(m.Done(run.task, run.attempt, values, 5, leaving=True))
+        self.let_go(run)
 
     def step(self, task: int) -> bool:
         """Let a body go on. Returns whether it did."""
@@ -564,6 +589,7 @@ class FakeWorker(Process):
 #: What a call waits for that only a kill can end.
 DEAF: Any = Entry(Client(1, None, str, lambda _: ()), 0)  # type: ignore[arg-type]  # nobody wakes it
 
+SPOILED = msgspec.msgpack.encode(m.Failure(m.FailureKind.SETUP_FAILED, "spoiled"))
 CANCELLED = msgspec.msgpack.encode(m.Failure(m.FailureKind.CANCELLED, "cancelled"))
 
 
@@ -586,6 +612,8 @@ class World:
     cpus: int = 2
     deaths: int = 0
     drivers: int = 1
+    #: How many processes there may be.
+    most: int = 500
     #: How often a link fills up because its client reads slowly.
     jams: int = 0
     scripts: list[Script] = field(default_factory=list)
@@ -606,7 +634,7 @@ class World:
         self.states: dict[int, TaskState] = {}
         #: Who is to blame: the task that ran when a worker died, the task that raised what is retried.
         self.blame: Counter[int] = Counter()
-        self.head = Head(HeadConfig(demand({"CPU": self.cpus}), 1 << 30, self.cpus, 500))
+        self.head = Head(HeadConfig(demand({"CPU": self.cpus}), 1 << 30, min(self.cpus, self.most), self.most))
         self.workers: dict[int, FakeWorker] = {}
         self.launcher: deque[tuple[int, int]] = deque()
         self.buried: deque[m.Exited] = deque()
@@ -615,7 +643,7 @@ class World:
             number = self.head.add_driver().number
             self.hosts[number] = Process(self, number)
         self.mains: dict[int, Body] = {}
-        self.head.workers.prestart(self.cpus)
+        self.head.workers.prestart(min(self.cpus, self.most))
         self._turn()
 
     def remember(self, script: Script) -> bytes:

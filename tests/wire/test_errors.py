@@ -19,7 +19,8 @@ from actorgrid.exceptions import (
     UnserializableException,
 )
 from actorgrid.wire import errors
-from actorgrid.wire.errors import explain_unpicklable, pack_exception, unpack_exception
+from actorgrid.wire.errors import pack_exception, unpack_exception
+from actorgrid.wire.unpicklable import explain_unpicklable
 
 
 def raised(error: BaseException) -> BaseException:

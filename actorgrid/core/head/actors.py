@@ -128,12 +128,16 @@ class Actors:
         self.pump(actor)
         self.maybe_stop(actor)
 
-    def constructor_failed(self, actor: Actor, error: Value) -> None:
-        """The constructor raised, or one of its arguments is an error."""
+    def constructor_failed(self, actor: Actor, error: Value, *, began: bool = False) -> None:
+        """The constructor raised, or one of its arguments is an error; or (``began``) its process is not set up."""
         text = f"the constructor of {actor.spec.spec.name} failed"
         cause = error.data if error.status is Status.ERROR else b""
         if error.status is Status.FAILURE:
-            text += ": " + self.head.failure_text(error)
+            failure = self.head.failure_of(error)
+            if began and failure.kind is Failed.SETUP_FAILED:
+                self.die(actor, failure.message, kind=failure.kind, cause=failure.cause)
+                return
+            text += ": " + failure.message
         self.die(actor, text, init_failed=True, cause=cause)
 
     # -- calls
@@ -217,7 +221,7 @@ class Actors:
         """The worker ended a call, or the constructor."""
         if task.spec.kind is Kind.ACTOR:
             if message.values and message.values[0].status is not Status.OK:
-                self.constructor_failed(actor, message.values[0])
+                self.constructor_failed(actor, message.values[0], began=True)
             else:
                 self._constructed(actor, worker, task)
             return
@@ -310,7 +314,9 @@ class Actors:
             return
         self.die(actor, f"{actor.spec.spec.name} went out of scope: its last handle is gone", graceful=True)
 
-    def die(self, actor: Actor, text: str, *, graceful: bool = False, **details: Any) -> None:
+    def die(
+        self, actor: Actor, text: str, *, graceful: bool = False, kind: Failed = Failed.ACTOR_DIED, **details: Any
+    ) -> None:
         """The actor is dead from now on: answer every call, let its process go. ``details`` are fields of Failure."""
         self.step(actor, ActorInput.DIE)
         worker, actor.worker = actor.worker, None
@@ -319,7 +325,7 @@ class Actors:
         if worker is not None:
             details.setdefault("pid", worker.pid)
         name = actor.spec.spec.name
-        actor.death = death = self.head.failure(Failed.ACTOR_DIED, text, actor=actor.ident, name=name, **details)
+        actor.death = death = self.head.failure(kind, text, actor=actor.ident, name=name, **details)
         if actor.key:
             self.names.pop(actor.key, None)
         calls: list[Task] = []

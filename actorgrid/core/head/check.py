@@ -207,6 +207,11 @@ def check_workers(head: Head) -> None:
         _check_worker(head, worker)
     for worker in head.dispatch.idle:
         _require(head, worker.state is WorkerState.IDLE, worker.number, f"idle and {worker.state}")
+    groups = head.dispatch.idle.groups()
+    known = sorted(worker.number for group in groups.values() for worker in group)
+    _require(head, known == sorted(worker.number for worker in head.dispatch.idle), 0, "idle, but with no setup")
+    for setup, group in groups.items():
+        _require(head, bool(group) and all(worker.setup == setup for worker in group), 0, "idle with another setup")
     leaving = sum(worker.state is WorkerState.LEAVING for worker in head.workers.table.values())
     _require(head, leaving == head.workers.leaving, 0, f"{leaving} leave, {head.workers.leaving} counted")
 
@@ -225,6 +230,8 @@ def _check_worker(head: Head, worker: Worker) -> None:
     for ident, task in worker.assigned.items():
         known = task.worker is worker and head.tasks.table.get(ident) is task
         _require(head, known, ident, f"worker {number} has a task that is elsewhere")
+        same = task.spec.kind is Kind.METHOD or task.spec.shape.setup == worker.setup
+        _require(head, same, ident, f"worker {number} is set up for something else")
     for spec in worker.specs:
         _require(head, worker in spec.taught, number, "it was taught what does not know it")
 

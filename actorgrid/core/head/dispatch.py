@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from actorgrid.core.head.backoff import LONGEST
+from actorgrid.core.head.idle import Idle
 from actorgrid.core.head.records import Object, SpecRecord, Task, Worker
 from actorgrid.core.messages import Done, Kind, Revoke, Revoked, Run, Status, Value
 from actorgrid.core.messages import FailureKind as Failed
@@ -38,25 +39,29 @@ class Dispatch:
 
     def __init__(self, head: Head) -> None:
         self.head = head
-        #: Idle workers, the longest idle first. Invariant: all(w.state is IDLE and not w.assigned for w in self.idle)
-        self.idle: dict[Worker, None] = {}
+        self.idle = Idle(head)
         #: Workers that may have something ahead or buffered.
         self.pipelined: dict[Worker, None] = {}
 
     def run(self) -> None:
         """Start everything that can start now."""
         ready, idle = self.head.ready, self.idle
+        held_up: tuple[bytes, ...] = ()
         while ready.active:
             if not idle and not self.head.workers.may_spawn():
                 return
-            shape = ready.choose()
+            shape = ready.choose(held_up)
             if shape is None:
                 return
-            task = ready.pop(shape)
-            if task is None:
+            worker = idle.take(shape.setup)
+            if worker is None and not idle.may_start_another():
+                held_up = (*held_up, shape.setup)
                 continue
-            worker = idle.popitem()[0] if idle else self.head.workers.spawn()
-            self.start(worker, task, shape)
+            task = ready.pop(shape)
+            if task is not None:
+                self.start(worker or self.head.workers.spawn(), task, shape)
+            elif worker is not None:
+                idle.add(worker)
 
     def start(self, worker: Worker, task: Task, shape: Shape) -> None:
         """Give an idle worker a task, or turn it into an actor."""
@@ -64,6 +69,7 @@ class Dispatch:
             self.head.ready.pool.take(shape.demand)
         worker.held = shape.demand
         worker.shape = shape
+        worker.setup = shape.setup
         worker.heard, worker.nudged = self.head.now, False
         if task.spec.kind is Kind.ACTOR:
             assert task.actor is not None
@@ -252,12 +258,12 @@ class Dispatch:
         if worker.state is WorkerState.BUSY:
             worker.state = WorkerState.IDLE
             worker.idle_since = self.head.now
-            self.idle[worker] = None
+            self.idle.add(worker)
 
     def _refill(self, worker: Worker) -> None:
         """Hand ``worker`` tasks ahead, as many as their run times and the others' share allow."""
         shape, ready = worker.shape, self.head.ready
-        if shape is None or not shape.waiting or len(ready.active) != 1 or self.idle:
+        if shape is None or not shape.waiting or len(ready.active) != 1 or self.idle.serves(shape.setup):
             return
         if worker.state is not WorkerState.BUSY:
             return

@@ -50,7 +50,7 @@ class Library:
             del peer.exports[message.digest]  # the spec takes the place of the export
         elif code is not None:
             code.uses += 1
-        peer.specs[message.spec] = SpecRecord(message, code, self.head.ready.shape(message.demand))
+        peer.specs[message.spec] = SpecRecord(message, code, self.head.ready.shape(message.demand, message.setup))
 
     def forget(self, peer: Peer, message: Forget) -> None:
         """A client will not use a spec again."""

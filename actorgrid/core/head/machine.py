@@ -341,9 +341,9 @@ class Head:
         return Value(Status.FAILURE, _encode(Failure(kind, text, **details)))
 
     @staticmethod
-    def failure_text(value: Value) -> str:
-        """Return the message of a failure."""
-        return _decode(value.data).message
+    def failure_of(value: Value) -> Failure:
+        """Return why there is no value."""
+        return _decode(value.data)
 
     def step_task(self, task: Task, given: TaskInput) -> None:
         """Move a task along its table."""

@@ -2,7 +2,7 @@
 
 Order is (priority, deeper nesting first, submission). Deeper first is what keeps the pool small: with plain FIFO a
 thousand outer tasks that each wait for an inner one would need a thousand and two processes; depth first they need
-four. Tasks of equal demand wait in one shape; a shape whose first task does not fit is passed over at most
+four. Tasks of equal demand and setup wait in one shape; a shape whose first task does not fit is passed over at most
 ``PATIENCE`` times, then nothing else that uses its resources starts before it, as long as the tasks that run now will
 make room for it.
 
@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import deque
+from collections.abc import Container
 from typing import Final
+from weakref import WeakValueDictionary
 
 from actorgrid.core.head.records import Shape, Task
 from actorgrid.core.resources import Demand, Pool, cpus_of
@@ -32,16 +34,16 @@ class Ready:
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
-        #: Every demand seen. Demands are few: they come from options, not from calls.
-        self.shapes: dict[Demand, Shape] = {}
+        #: The shapes that specs use, by demand and setup: environments may be many, one after the other.
+        self.shapes: WeakValueDictionary[tuple[Demand, bytes], Shape] = WeakValueDictionary()
         #: Shapes with waiting tasks.
         self.active: dict[Shape, None] = {}
 
-    def shape(self, demand: Demand) -> Shape:
-        """Return the one shape of ``demand``."""
-        shape = self.shapes.get(demand)
+    def shape(self, demand: Demand, setup: bytes = b"") -> Shape:
+        """Return the one shape of ``demand`` and ``setup``."""
+        shape = self.shapes.get((demand, setup))
         if shape is None:
-            shape = self.shapes[demand] = Shape(demand, cpus_of(demand))
+            shape = self.shapes[demand, setup] = Shape(demand, cpus_of(demand), setup)
         return shape
 
     def push(self, task: Task, *, front: bool = False) -> None:
@@ -91,14 +93,19 @@ class Ready:
             shape.queues.clear()
             shape.keys.clear()
 
-    def choose(self) -> Shape | None:
-        """Return the shape whose first task should start now, None if nothing that waits fits."""
+    def choose(self, held_up: Container[bytes] = ()) -> Shape | None:
+        """Return the shape whose first task should start now, None if nothing that waits fits.
+
+        ``held_up``: setups for which there is no process just now.
+        """
         if len(self.active) == 1:
             shape = next(iter(self.active))
-            return shape if self.pool.fits(shape.demand) else None
+            return shape if shape.setup not in held_up and self.pool.fits(shape.demand) else None
         reserved: list[Shape] = []
         overtaken: list[Shape] = []
         for shape in self._by_rank():
+            if shape.setup in held_up:
+                continue
             if any(_share(shape.demand, other.demand) for other in reserved):
                 continue
             if self.pool.fits(shape.demand):

@@ -68,13 +68,15 @@ class Code:
 
 
 class Shape:
-    """Tasks with equal demand wait together."""
+    """Tasks with equal demand and the same setup wait together."""
 
-    __slots__ = ("cpus", "demand", "keys", "passed_over", "queues", "waiting")
+    __slots__ = ("__weakref__", "cpus", "demand", "keys", "passed_over", "queues", "setup", "waiting")
 
-    def __init__(self, demand: Demand, cpus: Demand) -> None:
+    def __init__(self, demand: Demand, cpus: Demand, setup: bytes = b"") -> None:
         self.demand = demand
         self.cpus = cpus
+        #: What a worker must be set up with; see ``core.head.idle``.
+        self.setup = setup
         #: Ready tasks by (priority, -depth), each first in, first out; ``keys`` is the sorted list of those in use.
         self.queues: dict[tuple[int, int], deque[Task]] = {}
         self.keys: list[tuple[int, int]] = []
@@ -248,7 +250,8 @@ class Worker:
 
     __slots__ = (
         "actor", "assigned", "codes", "doomed", "ended_by", "farewell", "heard", "held", "idle_since", "lent", "nudged",
-        "number", "outbox", "passing", "peer", "pid", "segments", "shape", "specs", "spoke", "state", "stopped",
+        "number", "outbox", "passing", "peer", "pid", "segments", "setup", "shape", "specs", "spoke", "state",
+        "stopped",
     )  # fmt: skip
 
     def __init__(self, peer: Peer) -> None:
@@ -284,6 +287,8 @@ class Worker:
         self.lent: Demand = ()
         #: What it holds comes back by itself: it runs a task that does not wait. Counted in ``Pool.passing``.
         self.passing = False
+        #: What it is set up with, for good: what its first task needs. None: it has had none.
+        self.setup: bytes | None = None
         #: The shape of the tasks it has. Invariant: all(t.spec.shape is self.shape for t in self.assigned.values())
         self.shape: Shape | None = None
 

@@ -347,7 +347,7 @@ class Spilling:
             self._answer(peer.number, message.request, "", {})
         else:
             failed = isinstance(made, Object) and made.value is not None and made.value.status is Status.FAILURE
-            text = self.head.failure_text(made.value) if failed else "the object was freed"  # type: ignore[union-attr]  # see the line above
+            text = self.head.failure_of(made.value).message if failed else "the object was freed"  # type: ignore[union-attr]  # see the line above
             self._answer(peer.number, message.request, text, {"kind": FailureKind.OBJECT_LOST})
 
     def _want(self, place: Place) -> None:

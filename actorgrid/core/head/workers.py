@@ -100,7 +100,7 @@ class Workers:
         for _ in range(count):
             worker = self.spawn()
             worker.idle_since = self.head.now
-            self.head.dispatch.idle[worker] = None
+            self.head.dispatch.idle.add(worker)
 
     def replenish(self) -> None:
         """Bring the pool back to ``keep`` workers, unless they die as soon as they start."""
@@ -177,7 +177,7 @@ class Workers:
             self.leaving -= 1
         if state is WorkerState.LEAVING:
             self.leaving += 1
-            self.head.dispatch.idle.pop(worker, None)
+            self.head.dispatch.idle.discard(worker)
         worker.state = state
 
     # -- what it says of itself
@@ -365,7 +365,7 @@ class Workers:
         if worker.pid:
             self.head.tell(Group(worker.pid, alive=False))
         self.stillborn = 0 if worker.spoke else self.stillborn + 1
-        dispatch.idle.pop(worker, None)
+        dispatch.idle.discard(worker)
         dispatch.pipelined.pop(worker, None)
         dispatch.vacate(worker)
         assigned, worker.assigned = worker.assigned, {}
@@ -433,16 +433,15 @@ class Workers:
         """Let idle workers beyond ``keep`` go once they have been idle for long."""
         idle = self.head.dispatch.idle
         while self._surplus() > 0 and idle:
-            worker = next(iter(idle))
+            worker = idle.oldest()
             if now - worker.idle_since < KEEP_IDLE:
                 return
-            del idle[worker]
             self.leave(worker, "idle")
 
     def retire_at(self) -> float | None:
         """Return when the next worker may go, None if none will."""
         idle = self.head.dispatch.idle
-        return next(iter(idle)).idle_since + KEEP_IDLE if idle and self._surplus() > 0 else None
+        return idle.oldest().idle_since + KEEP_IDLE if idle and self._surplus() > 0 else None
 
     def _surplus(self) -> int:
         return len(self.table) - self.head.actors.placed_count - self.keep - self.leaving
