@@ -19,6 +19,7 @@ import actorgrid
 from actorgrid.api.options import not_empty, quantity, seconds, whole
 from actorgrid.api.options import resources as check_resources
 from actorgrid.api.starting import (
+    check_address,
     check_engine,
     check_preload,
     check_unsupported,
@@ -121,8 +122,13 @@ def init(  # Ray's signature
     RuntimeError if there is a grid already (unless ``ignore_reinit_error``), for unknown arguments and for
     ``local_mode``; ConnectionError for the address of a grid elsewhere; ValueError and TypeError for bad values.
     """
-    check_unsupported(address, local_mode, job_config, kwargs, inspect.signature(init).parameters)
+    check_unsupported(local_mode, job_config, kwargs, inspect.signature(init).parameters)
     engine = check_engine(engine, seed)
+    own = {
+        "num_cpus": num_cpus, "num_gpus": num_gpus, "resources": resources, "object_store_memory": object_store_memory,
+        "preload": preload or None, "max_workers": max_workers, "memory_usage_threshold": memory_usage_threshold,
+        "max_worker_memory": max_worker_memory, "object_spilling_directory": object_spilling_directory,
+    }  # fmt: skip
     config = StartConfig(
         num_cpus=or_none(whole(0), "num_cpus", num_cpus),
         num_gpus=quantity("num_gpus", num_gpus or 0),
@@ -144,6 +150,7 @@ def init(  # Ray's signature
         stopped_limit=seconds_of("ACTORGRID_STOPPED_LIMIT", "30"),
         object_spilling_directory=spill_directory(object_spilling_directory),
         store_patience=seconds_of("ACTORGRID_STORE_PATIENCE", "10"),
+        address=check_address(address, own),
     )
     with _lock:
         running = installed()
@@ -191,6 +198,10 @@ def _start(config: StartConfig, engine: str, seed: int | None) -> None:
 
 
 def _processes(config: StartConfig) -> Engine:
+    if config.address:
+        from actorgrid.runtime.joined import JoinedEngine
+
+        return JoinedEngine(config)
     from actorgrid.runtime.spawn import Spawned
 
     try:
