@@ -103,6 +103,10 @@ def init(  # Ray's signature
 ) -> GridContext:
     """Start a grid for this process. The first call that needs one does so with defaults.
 
+    ``address`` joins a persistent grid instead (``actorgrid start``): the path of its socket, or "auto" for
+    ``ACTORGRID_ADDRESS`` or the default one. That variable alone does so too; "local" does not. What follows up to
+    ``object_store_memory``, ``preload`` and the limits on processes and memory are for grids of one's own.
+
     ``num_cpus`` (default: what this process may use), ``num_gpus`` and ``resources`` are what tasks are counted
     against; ``object_store_memory`` is a limit in bytes, beyond which the least recently used objects go to a file in
     ``object_spilling_directory`` (default: ``ACTORGRID_SPILL_DIRECTORY``, else the temporary directory; an empty text:
@@ -120,7 +124,8 @@ def init(  # Ray's signature
 
     Inside a task it returns the context of the grid that runs the task. A grid that has died is replaced. Raises
     RuntimeError if there is a grid already (unless ``ignore_reinit_error``), for unknown arguments and for
-    ``local_mode``; ConnectionError for the address of a grid elsewhere; ValueError and TypeError for bad values.
+    ``local_mode``; ConnectionError where no grid is at ``address``, PermissionError where one is that is not this
+    user's; ValueError and TypeError for bad values.
     """
     check_unsupported(local_mode, job_config, kwargs, inspect.signature(init).parameters)
     engine = check_engine(engine, seed)

@@ -62,7 +62,9 @@ def default_address() -> str:
 
 def resolve(address: str) -> str:
     """Return the path that ``address`` means ("auto": the variable, else the default). Raises ValueError."""
-    path = os.environ.get(ADDRESS_VARIABLE) or default_address() if address == "auto" else address
+    if address == "auto":
+        address = os.environ.get(ADDRESS_VARIABLE, "auto")
+    path = default_address() if address in {"auto", ""} else address
     path = os.path.abspath(path)
     if len(os.fsencode(path)) > LONGEST:
         raise ValueError(f"the path of a socket has at most {LONGEST} bytes: {path}")

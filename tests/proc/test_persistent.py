@@ -375,6 +375,11 @@ def test_address_comes_from_the_environment(grid: Grid, monkeypatch: pytest.Monk
     assert ag.cluster_resources()["CPU"] == 1
 
 
+def test_auto_in_the_environment_is_the_default_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTORGRID_ADDRESS", "auto")
+    assert door.resolve("auto") == door.default_address()
+
+
 def test_default_address_is_in_a_folder_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/7")
     assert door.default_address() == "/run/user/7/actorgrid/grid.sock"
