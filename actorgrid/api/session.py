@@ -19,6 +19,7 @@ import actorgrid
 from actorgrid.api.options import not_empty, quantity, seconds, whole
 from actorgrid.api.options import resources as check_resources
 from actorgrid.api.starting import (
+    check_address,
     check_engine,
     check_preload,
     check_unsupported,
@@ -102,6 +103,10 @@ def init(  # Ray's signature
 ) -> GridContext:
     """Start a grid for this process. The first call that needs one does so with defaults.
 
+    ``address`` joins a persistent grid instead (``actorgrid start``): the path of its socket, or "auto" for
+    ``ACTORGRID_ADDRESS`` or the default one. That variable alone does so too; "local" does not. What follows up to
+    ``object_store_memory``, ``preload`` and the limits on processes and memory are for grids of one's own.
+
     ``num_cpus`` (default: what this process may use), ``num_gpus`` and ``resources`` are what tasks are counted
     against; ``object_store_memory`` is a limit in bytes, beyond which the least recently used objects go to a file in
     ``object_spilling_directory`` (default: ``ACTORGRID_SPILL_DIRECTORY``, else the temporary directory; an empty text:
@@ -119,10 +124,16 @@ def init(  # Ray's signature
 
     Inside a task it returns the context of the grid that runs the task. A grid that has died is replaced. Raises
     RuntimeError if there is a grid already (unless ``ignore_reinit_error``), for unknown arguments and for
-    ``local_mode``; ConnectionError for the address of a grid elsewhere; ValueError and TypeError for bad values.
+    ``local_mode``; ConnectionError where no grid is at ``address``, PermissionError where one is that is not this
+    user's; ValueError and TypeError for bad values.
     """
-    check_unsupported(address, local_mode, job_config, kwargs, inspect.signature(init).parameters)
+    check_unsupported(local_mode, job_config, kwargs, inspect.signature(init).parameters)
     engine = check_engine(engine, seed)
+    own = {
+        "num_cpus": num_cpus, "num_gpus": num_gpus, "resources": resources, "object_store_memory": object_store_memory,
+        "preload": preload or None, "max_workers": max_workers, "memory_usage_threshold": memory_usage_threshold,
+        "max_worker_memory": max_worker_memory, "object_spilling_directory": object_spilling_directory,
+    }  # fmt: skip
     config = StartConfig(
         num_cpus=or_none(whole(0), "num_cpus", num_cpus),
         num_gpus=quantity("num_gpus", num_gpus or 0),
@@ -144,6 +155,7 @@ def init(  # Ray's signature
         stopped_limit=seconds_of("ACTORGRID_STOPPED_LIMIT", "30"),
         object_spilling_directory=spill_directory(object_spilling_directory),
         store_patience=seconds_of("ACTORGRID_STORE_PATIENCE", "10"),
+        address=check_address(address, own),
     )
     with _lock:
         running = installed()
@@ -191,6 +203,10 @@ def _start(config: StartConfig, engine: str, seed: int | None) -> None:
 
 
 def _processes(config: StartConfig) -> Engine:
+    if config.address:
+        from actorgrid.runtime.joined import JoinedEngine
+
+        return JoinedEngine(config)
     from actorgrid.runtime.spawn import Spawned
 
     try:

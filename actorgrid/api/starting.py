@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from actorgrid.api.environments import check_runtime_env
 from actorgrid.api.hints import did_you_mean
 from actorgrid.api.options import quantity, seconds, whole
+from actorgrid.api.options import resources as check_resources
 from actorgrid.engine.current import host
-from actorgrid.engine.definitions import Setup
+from actorgrid.engine.definitions import Setup, StartConfig
 from actorgrid.engine.setups import merge
 
 #: What makes ``import ray`` mean actorgrid, if the driver has imported it.
@@ -73,9 +74,55 @@ def spill_directory(given: Any) -> str | None:
     return str(path)
 
 
-def check_unsupported(
-    address: Any, local_mode: bool, job_config: Any, rest: dict[str, Any], known: Iterable[str]
-) -> None:
+def resolve_address(address: str) -> str:
+    """Return the path of a socket: see ``runtime.door.resolve``. Raises ValueError, ConnectionError."""
+    from actorgrid.runtime import door  # few programs join anything
+
+    if address != "auto" and (os.sep not in address or "://" in address):
+        raise ConnectionError(f"there is no grid at {address!r}: grids are on this machine, and addresses are paths")
+    return door.resolve(address)
+
+
+def check_resources_of_grid(
+    address: str, num_cpus: Any, num_gpus: Any, resources: Any, object_store_memory: Any, max_workers: Any
+) -> StartConfig:
+    """Return what a persistent grid is started with. Raises ValueError, TypeError."""
+    return StartConfig(
+        num_cpus=or_none(whole(0), "num_cpus", num_cpus),
+        num_gpus=quantity("num_gpus", num_gpus or 0),
+        resources=check_resources("resources", resources),
+        object_store_memory=or_none(whole_bytes, "object_store_memory", object_store_memory),
+        max_workers=or_none(whole(1), "max_workers", max_workers),
+        memory_interval=interval_of("ACTORGRID_MEMORY_MONITOR_REFRESH_MS", "250"),
+        memory_threshold=threshold(None),
+        stopped_limit=seconds_of("ACTORGRID_STOPPED_LIMIT", "30"),
+        object_spilling_directory=spill_directory(None),
+        store_patience=seconds_of("ACTORGRID_STORE_PATIENCE", "10"),
+        farewell=seconds_of("ACTORGRID_ACTOR_GRACEFUL_SHUTDOWN_TIMEOUT_MS", "30000") / 1000,
+        address=address,
+    )
+
+
+def check_address(address: Any, own: Mapping[str, Any]) -> str:
+    """Return the socket of the persistent grid to join, "" for a grid of its own. Raises ValueError, TypeError.
+
+    ``own``: arguments of ``init`` that are for grids of one's own; None: not given.
+    """
+    if address is None and os.environ.get("ACTORGRID_ADDRESS"):
+        address = "auto"
+    if address is None or address == "local":
+        return ""
+    if not isinstance(address, str):
+        raise TypeError(f"'address' must be a path, 'auto' or 'local': {address!r:.100}")
+    given = [name for name, value in own.items() if value is not None]
+    if given:
+        raise ValueError(
+            f"{', '.join(given)} must not be given to join a grid that runs already: say it to `actorgrid start`"
+        )
+    return resolve_address(address)
+
+
+def check_unsupported(local_mode: bool, job_config: Any, rest: dict[str, Any], known: Iterable[str]) -> None:
     """Refuse what we do not have. Raises RuntimeError, ConnectionError, ValueError."""
     unknown = sorted(set(rest) - _WITHOUT_EFFECT)
     if unknown:
@@ -83,10 +130,6 @@ def check_unsupported(
         raise RuntimeError(f"Unknown keyword argument(s): {', '.join(unknown)}.{hints}")
     if local_mode:
         raise RuntimeError("`local_mode` is no longer supported. Tests of your own run fast on real processes here.")
-    if address not in {None, "local"}:
-        raise ConnectionError(
-            f"there is no grid at {address!r} to connect to: a grid belongs to the process that starts it"
-        )
     if job_config is not None:
         raise ValueError("'job_config' is not supported; use 'namespace' and 'runtime_env'")
 

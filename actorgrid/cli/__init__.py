@@ -33,6 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _carry_out(asked: argparse.Namespace) -> int:
+    if asked.command in {"start", "stop", "status"}:
+        from actorgrid.cli.grid import run_command as run_grid
+
+        return run_grid(asked)
     if asked.command == "sim":
         from actorgrid.cli.sim import run_command
 
@@ -48,6 +52,7 @@ def _carry_out(asked: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     import actorgrid
+    from actorgrid.cli.grid import add_parsers as add_grid
 
     parser = argparse.ArgumentParser(prog="actorgrid", description="Ray's programming model for one machine.")
     parser.add_argument("--version", action="version", version=f"actorgrid {actorgrid.__version__}")
@@ -59,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("path", nargs="?", type=Path, help="a folder (default: Python's standard library)")
     demo.add_argument("--workers", type=_count, help="how many tasks at a time (default: one per CPU, 2 to 8)")
+    add_grid(commands)
     ray = commands.add_parser(
         "ray",
         help="run a program that was written for Ray, as it is",

@@ -141,7 +141,7 @@ class EngineBase:
 
     def context(self) -> Context:
         """Return where the calling code runs."""
-        return Context(namespace=self.namespace, session=self.session, setup=self.setup)
+        return Context(job=self.setup.job or 1, namespace=self.namespace, session=self.session, setup=self.setup)
 
     # ------------------------------------------------------------------------------------ values
 

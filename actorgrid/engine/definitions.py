@@ -32,6 +32,10 @@ class Setup(msgspec.Struct, frozen=True):
     py_modules: tuple[str, ...] = ()
     #: A function that is called first, or its name, pickled; b"": none.
     hook: bytes = b""
+    #: In a persistent grid: the driver whose calls these are, where it looks for names, and what it had around it.
+    job: int = 0
+    namespace: str = ""
+    surroundings: bytes = b""
 
 
 class TaskOptions(msgspec.Struct, frozen=True):
@@ -176,3 +180,5 @@ class StartConfig(msgspec.Struct, frozen=True):
     max_worker_memory: int = 0
     #: Seconds that a request for memory may wait for others to leave it.
     store_patience: float = 10.0
+    #: The socket of a persistent grid to join; "": a grid of its own.
+    address: str = ""

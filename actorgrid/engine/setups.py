@@ -47,7 +47,8 @@ def merge(parent: Setup, own: Mapping[str, Any]) -> Setup:
         working_dir=_folder(directory) if directory else parent.working_dir,
         py_modules=tuple(_module(path) for path in modules) if modules else parent.py_modules,
         hook=_pickled(hook) if hook else parent.hook,
-    )
+        job=parent.job, namespace=parent.namespace, surroundings=parent.surroundings,
+    )  # fmt: skip
 
 
 def expanded(value: str, known: Mapping[str, str]) -> str:

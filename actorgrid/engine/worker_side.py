@@ -149,6 +149,7 @@ class WorkerSide(YieldingEngine):
             return
         self.machine.spoiled = self.sets_up = True
         self.setup = setups.decode(spec.setup)
+        self.namespace = self.setup.namespace or self.namespace
         try:
             self.settle_in(self.setup)
             setups.call_hook(self.setup)
@@ -222,7 +223,7 @@ class WorkerSide(YieldingEngine):
         running = self.running()
         actor = self.machine.actor
         base = Context(
-            worker=self.client.number, namespace=self.namespace, session=self.session,
+            job=self.setup.job or 1, worker=self.client.number, namespace=self.namespace, session=self.session,
             actor=actor.actor if actor else 0, actor_name=actor.name if actor else "",
             incarnation=actor.incarnation if actor else 0, setup=self.setup,
         )  # fmt: skip
@@ -231,7 +232,7 @@ class WorkerSide(YieldingEngine):
         spec = self.actor_spec or running.spec
         demand = spec.lifetime_demand if spec.kind is Kind.ACTOR else spec.demand
         return Context(
-            worker=base.worker, namespace=base.namespace, session=base.session, actor=base.actor,
+            job=base.job, worker=base.worker, namespace=base.namespace, session=base.session, actor=base.actor,
             actor_name=base.actor_name, incarnation=base.incarnation, task=running.run.task,
             task_name=running.spec.name, assigned_resources=amounts(demand), cancelled=running.cancelled,
             setup=self.setup,

@@ -41,7 +41,22 @@ def main(fd: int) -> None:
     from actorgrid.runtime.head import HeadProcess  # the launcher does not need it
 
     config = BootConfig.receive(link)
+    entrance = receive_door(link) if config.door else None
     with contextlib.suppress(OSError):  # a launcher that is dead is noticed by the loop
         config.send(end)
     sys.path[:] = config.surroundings.path
-    HeadProcess(link, end, launcher_pid, lifetime.watch_process(config.driver_pid), config).run()
+    if entrance is None:
+        HeadProcess(end, launcher_pid, config, driver=link).run()
+    else:
+        os.chdir("/")  # whose folder that was need not keep it for us
+        head = HeadProcess(end, launcher_pid, config, entrance=entrance)
+        link.close()  # whoever has started the grid need not wait any longer
+        head.run()
+
+
+def receive_door(link: socket.socket) -> socket.socket:
+    """Return the socket through which drivers come, as whoever starts a persistent grid has opened it."""
+    _, descriptors, _, _ = socket.recv_fds(link, 1, 1)
+    if not descriptors:
+        os._exit(0)
+    return socket.socket(fileno=descriptors[0])

@@ -42,15 +42,24 @@ class DriverEngine(ProcessEngine):
         """Make ``head``, whose interpreter is starting, the head of a grid."""
         capacity = machine.capacity(start)
         namespace = start.namespace if start.namespace is not None else os.urandom(8).hex()
-        super().__init__(ids.DRIVER, head.session, capacity, namespace, Link(head.link, ToClient))
+        self._become(start, ids.DRIVER, head.session, capacity, namespace, head.link, head.pid)
+        config = BootConfig.of(start, self.session, capacity, namespace, self._surroundings)
+        config.send(head.link)
+        self._begin()
+
+    def _become(
+        self, start: StartConfig, number: int, session: str, capacity: dict[str, float], namespace: str,
+        link: socket.socket, head_pid: int,
+    ) -> None:  # fmt: skip
+        """Be client ``number`` of the grid at the other end of ``link``."""
+        super().__init__(number, session, capacity, namespace, Link(link, ToClient))
         self.setup, self.plain = start.setup, Setup(start.setup.env_vars)
         self._surroundings = surroundings.look_around()
         self._version = 0
         #: ``sys.path`` as the workers have it.
         self._path = list(sys.path)
-        self.config = self._boot_config(start, capacity, namespace)
         self.limit_pending(start.max_pending_tasks, refuses=start.refuse_pending_tasks)
-        self.head_pid = head.pid
+        self.head_pid = head_pid
         self.printer = Printer(hold=lambda hold: self.tell_quietly(m.HoldOutput(hold)))
         #: Process groups of the workers, in case head and launcher die together.
         self.groups: dict[int, None] = {}
@@ -61,26 +70,12 @@ class DriverEngine(ProcessEngine):
         self._outside[m.Notice] = lambda message: self.printer.say(f"{message.text}\n")
         self._ended = threading.Event()
         self._reaped: int | None = None
-        self.config.send(head.link)
+
+    def _begin(self) -> None:
         self.interrupts = Interrupts(self.wake, self.ear.give_back_here)
         self.interrupts.install()
         _drivers.add(self)
         self._thread.start()
-
-    def _boot_config(self, start: StartConfig, capacity: dict[str, float], namespace: str) -> BootConfig:
-        cpus = capacity.get("CPU", 1.0)
-        return BootConfig(
-            session=self.session, driver_pid=self.pid, capacity=capacity,
-            store_budget=int(capacity["object_store_memory"]), keep_workers=max(1, int(cpus)),
-            max_workers=start.max_workers or max(256, 32 * int(cpus)), namespace=namespace,
-            preload=list(start.preload), log_to_driver=start.log_to_driver, env_vars=start.setup.env_vars,
-            surroundings=self._surroundings, script=start.script, restart_intensity=start.restart_intensity,
-            restart_period=start.restart_period, stopped_limit=start.stopped_limit, seed=int.from_bytes(os.urandom(7)),
-            spill_directory=machine.spill_directory(start), store_patience=start.store_patience,
-            max_pending_tasks=start.max_pending_tasks, refuse_pending_tasks=start.refuse_pending_tasks,
-            memory_interval=start.memory_interval, memory_threshold=start.memory_threshold,
-            max_worker_memory=start.max_worker_memory, farewell=start.farewell,
-        )  # fmt: skip
 
     def refresh_environment(self) -> None:
         """Send ``sys.path`` and the like again if they changed since the last time."""
@@ -145,14 +140,18 @@ class DriverEngine(ProcessEngine):
         """The link ended: by our own shutdown, or because the head died."""
         self.printer.finish()
         if not self.ending:
-            for pid in self.groups:
-                lifetime.signal_group(pid, signal.SIGKILL)
             how = self._how_head_ended()
             why = reason or self.reason or f"the head process (pid {self.head_pid}) {how}"
             self.end_waits(HeadDiedError(f"{why}. Call actorgrid.init() to start a new grid."))
         self._ended.set()
 
+    def sweep(self) -> None:
+        """Kill what workers may have left: head and launcher may have died together."""
+        for pid in self.groups:
+            lifetime.signal_group(pid, signal.SIGKILL)
+
     def _how_head_ended(self) -> str:
+        self.sweep()
         self._head_ends()
         return describe(self._reaped) if self._reaped is not None else "closed its link"
 
@@ -196,10 +195,7 @@ class DriverEngine(ProcessEngine):
         elif self.is_reader() or not self._ended.wait(PATIENCE) or self.client.dead is not None:
             with contextlib.suppress(OSError):
                 self.link.socket.shutdown(socket.SHUT_RDWR)  # a head that did not hear Bye sees the end of the stream
-        if self._reaped is None and not self._head_ends():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.head_pid, signal.SIGKILL)
-            self._reap(block=True)
+        self._bury_head()
         self.end_waits(HeadDiedError("the grid was shut down"))
         if self.descriptors_are_others:
             self.link.socket.detach()
@@ -208,6 +204,13 @@ class DriverEngine(ProcessEngine):
                 self._thread.join(PATIENCE)
             self._close_descriptors()
         _drivers.discard(self)
+
+    def _bury_head(self) -> None:
+        """The head has heard that this is the end: wait for its own."""
+        if self._reaped is None and not self._head_ends():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.head_pid, signal.SIGKILL)
+            self._reap(block=True)
 
     def _close_descriptors(self) -> None:
         self.link.close()

@@ -37,6 +37,8 @@ from actorgrid.exceptions import InternalError
 from actorgrid.runtime import cgroups, lifetime, memory_watch
 from actorgrid.runtime.arenas import SegmentTable
 from actorgrid.runtime.config import BootConfig
+from actorgrid.runtime.door import close_door
+from actorgrid.runtime.drivers import Drivers
 from actorgrid.runtime.links import Link, pair
 from actorgrid.runtime.spill_link import SpillLink
 
@@ -66,9 +68,10 @@ class HeadProcess:
     """The head process."""
 
     def __init__(
-        self, driver: socket.socket, launcher: socket.socket, launcher_pid: int, watch: int | None, config: BootConfig
-    ) -> None:
-        """``watch`` is a descriptor that becomes readable when the driver's process ends."""
+        self, launcher: socket.socket, launcher_pid: int, config: BootConfig, *, driver: socket.socket | None = None,
+        entrance: socket.socket | None = None,
+    ) -> None:  # fmt: skip
+        """``driver`` is the link of the one driver, or ``entrance`` the socket through which drivers come and go."""
         gc.disable()
         self.config = config
         room = (lifetime.raise_descriptor_limit() - OWN_DESCRIPTORS) // PER_WORKER
@@ -80,11 +83,9 @@ class HeadProcess:
                 intensity=config.restart_intensity, period=config.restart_period, stopped_limit=config.stopped_limit,
                 spills=bool(config.spill_directory), store_patience=config.store_patience,
                 farewell=config.farewell, memory_interval=config.memory_interval,
-                memory_threshold=config.memory_threshold,
+                memory_threshold=config.memory_threshold, persistent=bool(config.door),
             )
         )  # fmt: skip
-        driver.setblocking(False)
-        self.driver: Link[Any] = Link(driver, ToHead)
         launcher.setblocking(False)
         self.launcher: Link[Any] = Link(launcher, FromLauncher)
         self.launcher_pid = launcher_pid
@@ -93,18 +94,14 @@ class HeadProcess:
         self.spiller = SpillLink(self)
         self.epoll = select.epoll()
         self.handlers: dict[int, Callable[[int], None]] = {}
-        self.listen(self.driver.fileno(), self._from_driver)
+        self.drivers = Drivers(self)
         self.listen(self.launcher.fileno(), self._from_launcher)
-        if watch is not None:
-            self.listen(watch, lambda _: self.stop(""))
         #: It dies at the end of this turn.
         self.doomed = False
         #: Links with unsent bytes, by descriptor.
         self.unsent: dict[int, tuple[Link[Any], int]] = {}
         #: Output pipes that are not read until the driver has read more.
         self.muted: list[int] = []
-        #: The driver has more to print than it can.
-        self.held = False
         #: How often the system has killed somebody here for want of memory.
         self.oom_kills = cgroups.oom_kills()
         #: Workers that could not be started, and why.
@@ -112,25 +109,31 @@ class HeadProcess:
         #: Workers whose last frame asked for an acknowledgement.
         self.want_ack: list[_Worker] = []
         self.running = True
+        if driver is not None:
+            watch = lifetime.watch_process(config.driver_pid)
+            self.drivers.add(ids.DRIVER, driver, -1 if watch is None else watch)
+        if entrance is not None:
+            self.drivers.open(entrance)
 
     def listen(self, fd: int, handler: Callable[[int], None]) -> None:
         """Have ``handler`` called with the mask of what happens there."""
         self.handlers[fd] = handler
         self.epoll.register(fd, IN)
 
-    def _deafen(self, fd: int) -> None:
+    def deafen_descriptor(self, fd: int) -> None:
+        """Hear no more of a descriptor."""
         if self.handlers.pop(fd, None) is not None:
             with contextlib.suppress(OSError):
                 self.epoll.unregister(fd)
 
     def post(self, link: Link[Any], batch: list[Any], fds: list[int] | None = None) -> None:
         """Send to a process that is no client. ``fds`` are closed once sent."""
-        self._post(link, batch, 0, fds)
+        self.post_to(link, batch, 0, fds)
 
     def deafen(self, link: Link[Any]) -> None:
         """Hear, and send, no more on a link that is to be closed."""
         self.unsent.pop(link.fileno(), None)
-        self._deafen(link.fileno())
+        self.deafen_descriptor(link.fileno())
 
     # -- the loop
 
@@ -170,15 +173,6 @@ class HeadProcess:
 
     # -- reading
 
-    def _from_driver(self, mask: int) -> None:
-        del mask
-        batch = self._read(self.driver)
-        if batch is None:
-            self.stop("")
-        elif batch:
-            self._adopt_segments(self.driver, batch)
-            self.head.handle(ids.DRIVER, batch, time.monotonic())
-
     def _read(self, link: Link[Any]) -> list[Any] | None:
         try:
             return link.receive()
@@ -190,14 +184,14 @@ class HeadProcess:
         try:
             batch = worker.task.receive()
             if batch:
-                self._adopt_segments(worker.task, batch)
+                self.adopt_segments(worker.task, batch)
         except BlockingIOError:
             return False
         except (InternalError, IndexError, ValueError) as error:  # user code wrote to this descriptor, or closed it
             self._condemn(worker, error)
             return False
         if batch is None:
-            self._deafen(worker.task.fileno())
+            self.deafen_descriptor(worker.task.fileno())
             self.head.hear_launcher(m.LinkLost(worker.number), time.monotonic())
             return False
         if worker.task.decoder.ack_wanted:
@@ -208,12 +202,13 @@ class HeadProcess:
 
     def _condemn(self, worker: _Worker, error: Exception) -> None:
         """Kill a worker whose link no longer carries messages: it would never be understood again."""
-        self._deafen(worker.task.fileno())
-        self._post(self.launcher, [m.KillProcess(worker.number, signal.SIGKILL)], 0)
+        self.deafen_descriptor(worker.task.fileno())
+        self.post_to(self.launcher, [m.KillProcess(worker.number, signal.SIGKILL)], 0)
         text = f"actorgrid: worker {worker.pid} is killed: what came over its link is no message ({error})"
-        self.head.reply(self.head.driver, m.Notice(text))
+        self.head.tell(m.Notice(text))
 
-    def _adopt_segments(self, link: Link[Any], batch: list[Any]) -> None:
+    def adopt_segments(self, link: Link[Any], batch: list[Any]) -> None:
+        """Keep the descriptors of new segments that came along."""
         if link.fds:
             for message in batch:
                 if isinstance(message, m.NewSegment):
@@ -263,16 +258,30 @@ class HeadProcess:
         except BlockingIOError:
             return False
         if not data:
-            self._deafen(worker.output)
+            self.deafen_descriptor(worker.output)
             os.close(worker.output)
             worker.output = -1
             return False
         if self.config.log_to_driver:
-            self.head.reply(self.head.driver, m.Output(worker.pid, data))
+            for driver in self.drivers.audience(self._job_of(worker)):
+                if driver.listens:
+                    self.head.reply(self.head.peers[driver.number], m.Output(worker.pid, data))
         return True
 
+    def _job_of(self, worker: _Worker) -> int:
+        """Return the driver for whom a worker works, 0: for nobody in particular."""
+        known = self.head.workers.table.get(worker.number)
+        return known.peer.job if known is not None else 0
+
+    def drain_output(self) -> None:
+        """Forward what workers have written so far: somebody is about to leave."""
+        with contextlib.suppress(OSError):
+            for worker in list(self.workers.values()):
+                while self._output(worker):
+                    pass
+
     def _output_event(self, worker: _Worker) -> None:
-        if (self.held or self.driver.pending_bytes > CONGESTED) and worker.output >= 0:
+        if worker.output >= 0 and not self.drivers.can_take(self._job_of(worker), CONGESTED):
             self.epoll.modify(worker.output, 0)  # whoever writes waits until the driver has read
             self.muted.append(worker.output)
         else:
@@ -293,7 +302,7 @@ class HeadProcess:
                 batch, worker.outbox = worker.outbox, []
                 shell = self.workers.get(worker.number)
                 if shell is not None:
-                    self._post(shell.task, batch, worker.number)
+                    self.post_to(shell.task, batch, worker.number)
         if head.dirty:
             dirty, head.dirty = head.dirty, []
             for peer in dirty:
@@ -304,27 +313,27 @@ class HeadProcess:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def _reply(self, peer: Peer, batch: list[object]) -> None:
-        if peer.number == ids.DRIVER:
-            self.driver.decoder.ack_wanted = False
-            self._post(self.driver, batch, peer.number)
+        driver = self.drivers.table.get(peer.number)
+        if driver is not None:
+            driver.link.decoder.ack_wanted = False
+            self.post_to(driver.link, batch, peer.number)
         else:
             shell = self.workers.get(peer.number)
             if shell is not None:
                 shell.task.decoder.ack_wanted = False
-                self._post(shell.control, batch, peer.number)
+                self.post_to(shell.control, batch, peer.number)
 
     def _acknowledge(self) -> None:
-        if self.driver.decoder.ack_wanted:
-            self.driver.decoder.ack_wanted = False
-            self._post(self.driver, [], ids.DRIVER)
+        self.drivers.acknowledge()
         if self.want_ack:
             for shell in self.want_ack:
                 if shell.task.decoder.ack_wanted and shell.number in self.workers:
                     shell.task.decoder.ack_wanted = False
-                    self._post(shell.control, [], shell.number)
+                    self.post_to(shell.control, [], shell.number)
             self.want_ack.clear()
 
-    def _post(self, link: Link[Any], batch: list[Any], number: int, fds: list[int] | None = None) -> None:
+    def post_to(self, link: Link[Any], batch: list[Any], number: int, fds: list[int] | None = None) -> None:
+        """Send to client ``number`` (0: to no client). ``fds`` are closed once sent."""
         if not link.post(batch, fds):
             fd = link.fileno()
             if fd not in self.unsent:
@@ -349,17 +358,15 @@ class HeadProcess:
         peer = self.head.peers.get(number)
         if peer is not None and peer.congested and link.pending_bytes < CONGESTED // 2:
             self.head.objects.drained(peer)
-        if number == ids.DRIVER and link.pending_bytes < CONGESTED // 2:
-            self._unmute()
+        if number in self.drivers.table and link.pending_bytes < CONGESTED // 2:
+            self.unmute()
 
-    def _unmute(self) -> None:
-        """Read again what workers write, if the driver can take it."""
-        if self.held:
-            return
-        for output in self.muted:
+    def unmute(self) -> None:
+        """Read again what workers write; it is left where it is once more if its driver cannot take it."""
+        muted, self.muted = self.muted, []
+        for output in muted:
             if output in self.handlers:
                 self.epoll.modify(output, IN)
-        self.muted.clear()
 
     def _look_at_memory(self) -> None:
         used, limit = memory_watch.usage()
@@ -373,7 +380,7 @@ class HeadProcess:
         if isinstance(effect, e.SpawnWorker):
             self._spawn(effect.number)
         elif isinstance(effect, e.SignalWorker):
-            self._post(self.launcher, [m.KillProcess(effect.number, effect.signal, effect.task)], 0)
+            self.post_to(self.launcher, [m.KillProcess(effect.number, effect.signal, effect.task)], 0)
         elif isinstance(effect, e.CloseWorker):
             self._close(self.workers.pop(effect.number, None))
         elif isinstance(effect, e.ShowSegment):
@@ -388,8 +395,8 @@ class HeadProcess:
         elif isinstance(effect, e.LookAtMemory):
             self._look_at_memory()
         elif isinstance(effect, e.MuteOutput):
-            self.held = effect.mute
-            self._unmute()
+            self.drivers.hold(effect.number, held=effect.mute)
+            self.unmute()
         elif isinstance(effect, e.Die):
             self.doomed = True
         else:
@@ -413,7 +420,7 @@ class HeadProcess:
         self.listen(task.fileno(), lambda _: self._worker_event(worker))
         self.listen(output, lambda _: self._output_event(worker))
         theirs = [task_theirs.detach(), control_theirs.detach(), output_theirs]
-        self._post(self.launcher, [m.Spawn(number)], 0, theirs)
+        self.post_to(self.launcher, [m.Spawn(number)], 0, theirs)
 
     def _worker_event(self, worker: _Worker) -> None:
         self._from_worker(worker)
@@ -424,7 +431,7 @@ class HeadProcess:
         for fd in (worker.task.fileno(), worker.control.fileno(), worker.output):
             self.unsent.pop(fd, None)
             if fd >= 0:
-                self._deafen(fd)
+                self.deafen_descriptor(fd)
         worker.task.close()
         worker.control.close()
         if worker.output >= 0:
@@ -432,20 +439,21 @@ class HeadProcess:
 
     def _show(self, effect: e.ShowSegment) -> None:
         fd = self.segments.reader_descriptor(effect.segment.segment)  # read-only: readers cannot write
-        if effect.number == ids.DRIVER:
-            link = self.driver
+        driver = self.drivers.table.get(effect.number)
+        if driver is not None:
+            link = driver.link
         else:
             worker = self.workers.get(effect.number)
             if worker is None:
                 os.close(fd)
                 return
             link = worker.control if effect.reply_link else worker.task
-        self._post(link, [effect.segment], effect.number, [fd])
+        self.post_to(link, [effect.segment], effect.number, [fd])
 
     # -- the end
 
     def stop(self, reason: str) -> None:
-        """End the grid: last words to the driver, then every process, then this one."""
+        """End the grid: last words to the drivers, then every process, then this one."""
         if not self.running:
             return
         self.running = False
@@ -453,14 +461,9 @@ class HeadProcess:
             for worker in list(self.workers.values()):
                 while self._output(worker):
                     pass
-            last: list[Any] = [message for message in self.head.driver.outbox if isinstance(message, m.Output)]
-            if reason:
-                last.append(m.GridDied(reason))
-            self.driver.socket.settimeout(0.5)
-            while not self.driver.flush():
-                select.select([], [self.driver.socket], [], 0.5)
-            if last:
-                self.driver.send(last)
+            self.drivers.last_words(reason)
+        if self.config.door:
+            close_door(self.config.door, self.config.door_inode)
         self.launcher.socket.close()
         _, status = os.waitpid(self.launcher_pid, 0)
         if status:  # it did not bury the workers: the kernel has killed them, but not what they started

@@ -29,6 +29,7 @@ from actorgrid.core.messages import ToLauncher
 from actorgrid.engine.current import belongs_to_a_grid
 from actorgrid.runtime import lifetime
 from actorgrid.runtime.config import BootConfig
+from actorgrid.runtime.door import close_door
 from actorgrid.runtime.links import Link, pair
 
 #: Shared with each worker: [current task (8 bytes)][length of unsent frame body (4)][body ...]. See ``runtime.outbox``.
@@ -270,7 +271,9 @@ class Launcher:
                     os.waitpid(pid, 0)
 
     def bury(self) -> None:
-        """The head is gone: kill every worker's group, then whatever else descends from us."""
+        """The head is gone: nobody comes in any more; kill every worker's group, and what else descends from us."""
+        if self.config.door:
+            close_door(self.config.door, self.config.door_inode)
         signal.set_wakeup_fd(-1)
         for child in self.by_pid.values():
             lifetime.signal_group(child.pid, signal.SIGKILL)

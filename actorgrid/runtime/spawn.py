@@ -30,14 +30,14 @@ _PADDING: Final = "-" * 160
 class Spawned:
     """A head that has not been told yet what it is for."""
 
-    def __init__(self, start: StartConfig) -> None:
-        """Start it. Raises OSError."""
+    def __init__(self, start: StartConfig, *, quiet: bool = False) -> None:
+        """Start it. ``quiet``: it prints nothing, and keeps nothing of ours open. Raises OSError."""
         _open_standard_descriptors()
         self.session = os.urandom(16).hex()
         self.link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
             try:
-                self.pid = _exec(theirs.fileno(), start.setup.env_vars, self.session)
+                self.pid = _exec(theirs.fileno(), start.setup.env_vars, self.session, quiet=quiet)
             except BaseException:
                 self.link.close()
                 raise
@@ -50,7 +50,7 @@ class Spawned:
             os.waitpid(self.pid, 0)
 
 
-def _exec(fd: int, env_vars: dict[str, str], session: str) -> int:
+def _exec(fd: int, env_vars: dict[str, str], session: str, *, quiet: bool) -> int:
     """Start a fresh interpreter with the user's flags; it gets ``fd`` and nothing else of ours. Returns its pid."""
     home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001  # as multiprocessing does
@@ -62,6 +62,8 @@ def _exec(fd: int, env_vars: dict[str, str], session: str) -> int:
     argv = [sys.executable, *flags, "-c", _COMMAND, str(target), home, _PADDING]
     environment = {**os.environ, **env_vars, SESSION_VARIABLE: session}
     actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, fd, target)]
+    if quiet:
+        actions += [(os.POSIX_SPAWN_OPEN, output, os.devnull, os.O_WRONLY, 0) for output in (1, 2)]
     return os.posix_spawn(sys.executable, argv, environment, file_actions=actions)
 
 

@@ -55,6 +55,8 @@ def look_around() -> Surroundings:
 
 def settle_in(setup: Setup) -> None:
     """Take over the variables, the folder and the modules of a runtime environment. Raises OSError."""
+    if setup.surroundings:
+        decode(setup.surroundings).apply(setup.working_dir)
     os.environ.update(setup.env_vars)
     if "TZ" in setup.env_vars:
         time.tzset()

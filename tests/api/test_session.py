@@ -106,7 +106,6 @@ def test_config(started: list[StartConfig], monkeypatch: pytest.MonkeyPatch) -> 
     [
         ({"nonsense": 1}, RuntimeError),
         ({"local_mode": True}, RuntimeError),
-        ({"address": "auto"}, ConnectionError),
         ({"address": "ray://host:1"}, ConnectionError),
         ({"engine": "nowhere"}, ValueError),
         ({"job_config": object()}, ValueError),

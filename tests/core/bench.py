@@ -7,6 +7,7 @@ from typing import Any
 from actorgrid.core import messages as m
 from actorgrid.core.head.check import check
 from actorgrid.core.head.machine import Head, HeadConfig
+from actorgrid.core.head.records import Peer
 from actorgrid.core.ids import DRIVER, first_id
 from actorgrid.core.messages import Kind, Status, Value
 from actorgrid.core.resources import demand
@@ -58,10 +59,15 @@ class Bench:
     def worker_of(self, task: int) -> Any:
         return self.head.tasks.table[task].worker
 
+    @property
+    def driver(self) -> Peer:
+        """The first driver."""
+        return self.head.drivers[DRIVER]
+
     def sent(self) -> list[Any]:
         """Take what waits for the driver."""
-        batch, self.head.driver.outbox = self.head.driver.outbox, []
-        self.head.dirty = [peer for peer in self.head.dirty if peer is not self.head.driver]
+        batch, self.driver.outbox = self.driver.outbox, []
+        self.head.dirty = [peer for peer in self.head.dirty if peer is not self.driver]
         return batch
 
     def die(self, worker: Any, current: int = 0) -> None:

@@ -6,6 +6,7 @@ import msgspec
 
 from actorgrid.core import messages as m
 from actorgrid.core.head.effects import SignalWorker, Stop
+from actorgrid.core.head.machine import Head, HeadConfig
 from actorgrid.core.head.records import Actor
 from actorgrid.core.ids import DRIVER, first_id
 from actorgrid.core.messages import FailureKind, Kind, Status, Value
@@ -90,7 +91,7 @@ def test_calls_to_an_actor_whose_driver_left_fail_with_actor_died() -> None:
     bench = TwoDrivers()
     actor = bench.create(FIRST_OF_SECOND + 10, bench.actor, name="theirs")
     bench.say(m.Query(1, "get_actor", {"namespace": "here", "name": "theirs"}))
-    bench.head.objects.grant(bench.head.driver, actor)
+    bench.head.objects.grant(bench.driver, actor)
     method = bench.id()
     bench.say(m.Spec(method, Kind.METHOD, "f"))
     running = bench.submit(method, actor=actor)
@@ -109,7 +110,7 @@ def test_detached_actor_outlives_its_driver_and_answers_the_others() -> None:
     held = bench.head.objects.table[actor]
     assert isinstance(held, Actor)
     assert held.death is None
-    bench.head.objects.grant(bench.head.driver, actor)
+    bench.head.objects.grant(bench.driver, actor)
     method = bench.id()
     bench.say(m.Spec(method, Kind.METHOD, "f"))
     call = bench.submit(method, actor=actor)
@@ -139,7 +140,7 @@ def test_objects_of_a_driver_that_left_stay_while_another_refers_to_them() -> No
     bench = TwoDrivers()
     put = FIRST_OF_SECOND + 10
     bench.from_other(m.Put(put, Value(Status.OK, b"1")))
-    bench.head.objects.grant(bench.head.driver, put)
+    bench.head.objects.grant(bench.driver, put)
     bench.leave()
     assert put in bench.head.objects.table
     bench.say(m.Release((put,)))
@@ -197,3 +198,51 @@ def test_code_that_was_exported_and_never_used_goes_with_its_driver() -> None:
     bench.from_other(m.Export(b"new", "h", Value(Status.OK, b"y")))
     bench.leave()
     assert b"new" not in bench.head.library.codes
+
+
+# ----------------------------------------------------------------------------------------------------- persistent grids
+
+
+def persistent(**capacity: float) -> Head:
+    return Head(HeadConfig(demand(capacity), 1 << 20, 1, 4, persistent=True))
+
+
+def test_persistent_grid_has_no_driver_at_first_and_stays_without_one() -> None:
+    head = persistent(CPU=1)
+    assert not head.drivers
+    head.leave(head.add_driver().number)
+    assert not head.drivers
+    assert not [effect for effect in head.effects if isinstance(effect, Stop)]
+
+
+def test_driver_that_joins_learns_of_the_processes_that_there_are() -> None:
+    head = persistent(CPU=1)
+    head.workers.prestart(1)
+    (number,) = head.workers.table
+    head.hear_launcher(m.Spawned(number, 4711), 0.0)
+    assert m.Group(4711, alive=True) in head.add_driver().outbox
+
+
+def test_idle_processes_that_are_set_up_for_a_driver_go_with_it() -> None:
+    head = persistent(CPU=2)
+    mine, other = head.add_driver().number, head.add_driver().number
+    for driver in (mine, other):
+        spec, task = first_id(driver) + 1, first_id(driver) + 2
+        head.handle(
+            driver,
+            [
+                m.Export(b"code", "f", Value(Status.OK, b"x")),
+                m.Spec(spec, Kind.TASK, "f", b"code", demand({"CPU": 1}), setup=b"of %d" % driver),
+                m.Submit(task, spec),
+            ],
+            0.0,
+        )
+        head.turn(0.0)
+        worker = head.tasks.table[task].worker
+        assert worker is not None
+        head.handle(worker.number, [m.Done(task, 0, OK)], 0.0)
+        head.turn(0.0)
+    ours, theirs = ([each for each in head.workers.table.values() if each.peer.job == job] for job in (mine, other))
+    head.leave(mine)
+    assert [worker.state for worker in ours] == ["leaving"]
+    assert [worker.state for worker in theirs] == ["idle"]

@@ -102,24 +102,24 @@ def test_release_that_crosses_a_value_in_flight_frees_nothing() -> None:
 
 def test_client_that_reads_slowly_is_owed_its_results_and_gets_them_when_it_reads() -> None:
     bench = Bench()
-    bench.head.driver.congested = True
+    bench.driver.congested = True
     tasks = [bench.submit(bench.spec()) for _ in range(2)]
     large = (Value(Status.OK, b"x" * 10_000),)
     bench.done(tasks[0], large)
     bench.done(tasks[1], OK)
     assert [message.oid for message in bench.sent() if isinstance(message, m.Ready)] == [tasks[1]], "only tiny ones go"
-    bench.head.objects.drained(bench.head.driver)
+    bench.head.objects.drained(bench.driver)
     assert [message.oid for message in bench.sent() if isinstance(message, m.Ready)] == [tasks[0]]
-    assert not bench.head.driver.congested
+    assert not bench.driver.congested
 
 
 def test_owed_result_that_was_released_meanwhile_is_not_sent() -> None:
     bench = Bench()
-    bench.head.driver.congested = True
+    bench.driver.congested = True
     task = bench.submit(bench.spec())
     bench.done(task, (Value(Status.OK, b"x" * 10_000),))
     bench.say(m.Release((task,)))
-    bench.head.objects.drained(bench.head.driver)
+    bench.head.objects.drained(bench.driver)
     assert not [message for message in bench.sent() if isinstance(message, m.Ready)]
 
 

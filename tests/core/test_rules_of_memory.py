@@ -61,10 +61,10 @@ def test_segment_that_is_gone_is_forgotten_by_everybody_who_was_shown_it() -> No
     bench.say(m.Done(task, 0, (Value(Status.OK, b"", Extent(99, 0, 1000)),), 5000), source=worker.number)
     reader = bench.submit(bench.spec(max_retries=0), deps=(task,), slots=(0,))
     other = bench.worker_of(reader)
-    assert 99 in bench.head.driver.segments
+    assert 99 in bench.driver.segments
     bench.done(reader)
     bench.die(worker)
     bench.say(m.Release((task,)))
     assert 99 not in bench.head.memory.segments
-    assert 99 not in bench.head.driver.segments
+    assert 99 not in bench.driver.segments
     assert 99 not in other.segments

@@ -79,7 +79,7 @@ def test_end_comes_behind_the_items(play: Play) -> None:
     play.yields(task)
     play.done(task, NONE)
     assert [type(message) for message in play.sent()] == [m.Item, m.Ready]
-    assert task not in play.head.driver.streams
+    assert task not in play.driver.streams
 
 
 def test_what_user_code_raises_is_the_last_item(play: Play) -> None:
@@ -309,11 +309,11 @@ def test_explain_says_how_many_items_are_unread(play: Play) -> None:
 
 def test_item_that_does_not_fit_the_link_is_announced_and_follows(play: Play) -> None:
     task = play.stream(-1)
-    play.head.driver.congested = True
+    play.driver.congested = True
     play.yields(task, value=Value(Status.OK, b"x" * 1000))
     (item,) = play.sent()
     assert item.value is None
-    play.head.objects.drained(play.head.driver)
+    play.head.objects.drained(play.driver)
     (ready,) = play.sent()
     assert (ready.oid, len(ready.value.data)) == (item.oid, 1000)
 

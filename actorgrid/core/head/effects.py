@@ -52,8 +52,9 @@ class DropSegment(msgspec.Struct, frozen=True):
 
 
 class MuteOutput(msgspec.Struct, frozen=True):
-    """Leave what workers write in their pipes (``mute``), or read it again."""
+    """Leave what the workers of driver ``number`` write in their pipes (``mute``), or read it again."""
 
+    number: int
     mute: bool
 
 

@@ -90,13 +90,15 @@ class HeadConfig(msgspec.Struct, frozen=True):
     #: Objects go to disk when memory is short, and how long a request for memory may wait for that (seconds).
     spills: bool = False
     store_patience: float = 10.0
+    #: Drivers come and go, and the grid stays: there is none at first, and the last one to leave does not end it.
+    persistent: bool = False
 
 
 class Head:
     """The state of a grid."""
 
     def __init__(self, config: HeadConfig) -> None:
-        """Make an empty grid with one driver, client number ``ids.DRIVER``; more may join."""
+        """Make an empty grid with one driver, client number ``ids.DRIVER`` (persistent: none); more may join."""
         self.config = config
         self.now = 0.0
         self.effects: list[Effect] = []
@@ -129,7 +131,8 @@ class Head:
         self.actors = Actors(self)
         self.stage = None if config.script is None else Stage(self, config.script)
         self._handlers = self._table()
-        self.driver = self.add_driver()
+        if not config.persistent:
+            self.add_driver()
 
     def _table(self) -> dict[type, Callable[[Peer, Any], None]]:
         m = messages
@@ -259,17 +262,20 @@ class Head:
         """Let a driver join. The first one has number ``ids.DRIVER``."""
         peer = Peer(self.next_peer())
         self.peers[peer.number] = self.drivers[peer.number] = peer
+        for worker in self.workers.table.values():
+            if worker.pid:
+                self.reply(peer, messages.Group(worker.pid, alive=True))
         return peer
 
     def leave(self, number: int) -> None:
         """Driver ``number`` is gone, and with it whatever was done for it; detached actors stay.
 
-        The last one to leave ends the grid.
+        The last one to leave ends the grid, unless that is persistent.
         """
         peer = self.drivers.pop(number, None)
         if peer is None:
             return
-        if not self.drivers:
+        if not self.drivers and not self.config.persistent:
             self.stop("")
             return
         peer.alive = False
@@ -281,6 +287,7 @@ class Head:
         self.memory.drop_client(peer)
         self.library.drop_client(peer)
         self.vigils.over(number)
+        self.workers.end_job(number)
 
     def tell(self, message: object) -> None:
         """Send ``message`` to every driver."""
@@ -319,8 +326,7 @@ class Head:
         self.leave(peer.number)
 
     def _hold_output(self, peer: Peer, message: messages.HoldOutput) -> None:
-        del peer
-        self.effects.append(MuteOutput(message.hold))
+        self.effects.append(MuteOutput(peer.number, message.hold))
 
     def _ignore(self, peer: Peer, message: object) -> None:
         """Reserved."""

@@ -304,6 +304,11 @@ class Workers:
             self.head.now + self.head.config.farewell, self._said_enough, worker.number
         )
 
+    def end_job(self, job: int) -> None:
+        """A driver is gone: what is set up for its calls alone is of no more use."""
+        for worker in [each for each in self.head.dispatch.idle if each.peer.job == job and each.setup]:
+            self.leave(worker, "its driver is gone")
+
     def _said_enough(self, number: int) -> None:
         worker = self.table.get(number)
         if worker is not None and not worker.assigned:

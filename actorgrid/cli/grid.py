@@ -1,0 +1,78 @@
+"""``actorgrid start``, ``stop`` and ``status``: a grid that outlives the programs that use it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+
+import actorgrid as ag
+from actorgrid.api.starting import check_resources_of_grid, resolve_address
+
+
+def run_command(asked: argparse.Namespace) -> int:
+    """Do what was asked; return an exit status: 1 if that cannot be done, 2 for bad arguments."""
+    try:
+        address = resolve_address(asked.address or "auto")
+        return {"start": _start, "stop": _stop, "status": _status}[asked.command](asked, address)
+    except (ConnectionError, FileExistsError, PermissionError, ag.exceptions.ActorGridError) as error:
+        print(f"actorgrid: {error}", file=sys.stderr)
+        return 1
+    except (TypeError, ValueError) as error:
+        print(f"actorgrid: {error}", file=sys.stderr)
+        return 2
+
+
+def _start(asked: argparse.Namespace, address: str) -> int:
+    from actorgrid.runtime import persistent
+
+    resources = json.loads(asked.resources) if asked.resources else {}
+    config = check_resources_of_grid(
+        address, asked.num_cpus, asked.num_gpus, resources, asked.object_store_memory, asked.max_workers
+    )
+    pid = persistent.start(config)
+    print(f"a grid runs at {address} (pid {pid})")
+    shown = "auto" if address == resolve_address("auto") else address
+    print(f"join it: actorgrid.init(address={shown!r}); end it: actorgrid stop{_option(asked)}")
+    return 0
+
+
+def _option(asked: argparse.Namespace) -> str:
+    return f" --address {asked.address}" if asked.address else ""
+
+
+def _stop(asked: argparse.Namespace, address: str) -> int:
+    del asked
+    from actorgrid.runtime import persistent
+
+    print(f"the grid at {address} has ended (pid {persistent.stop(address)})")
+    return 0
+
+
+def _status(asked: argparse.Namespace, address: str) -> int:
+    del asked
+    with ag.init(address=address, namespace="", log_to_driver=False):
+        free, have = ag.available_resources(), ag.cluster_resources()
+        print(f"a grid runs at {address}")
+        for name, amount in sorted(have.items()):
+            if not name.startswith("node:"):
+                print(f"  {name:20} {free.get(name, 0):g} of {amount:g} free")
+    return 0
+
+
+def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # its only name
+    """Add the commands."""
+    default = "ACTORGRID_ADDRESS, else a folder of your own"
+    start = commands.add_parser("start", help="start a grid that programs join with init(address='auto')")
+    start.add_argument("--num-cpus", type=int, help=f"what tasks are counted against (default: {os.cpu_count()} here)")
+    start.add_argument("--num-gpus", type=float, help="... and GPUs (default: 0)")
+    start.add_argument("--resources", metavar="JSON", help="... and others: '{\"disk\": 2}'")
+    start.add_argument("--object-store-memory", type=int, metavar="BYTES", help="how much large objects may take")
+    start.add_argument("--max-workers", type=int, help="the most processes")
+    for parser in (
+        start,
+        commands.add_parser("stop", help="end such a grid"),
+        commands.add_parser("status", help="say what such a grid has"),
+    ):
+        parser.add_argument("--address", metavar="PATH", help=f"its socket (default: {default})")

@@ -1,0 +1,393 @@
+"""A grid that programs join and leave: what is shared, what ends with whom, who may come in, and what is left."""
+
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+import actorgrid as ag
+from actorgrid.exceptions import HeadDiedError
+from actorgrid.runtime import door
+from actorgrid.testing.waiting import wait_until
+
+#: Nothing here takes longer (seconds).
+LIMIT = 30
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "actorgrid", *arguments], capture_output=True, text=True, timeout=LIMIT, check=False
+    )
+
+
+class Grid:
+    """A persistent grid with two CPUs, and programs that join it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.address = str(folder / "door" / "grid.sock")
+        done = command("start", "--num-cpus", "2", "--address", self.address)
+        assert (done.returncode, done.stderr) == (0, "")
+        self.head = psutil.Process(int(done.stdout.split("(pid ")[1].split(")")[0]))
+        self.processes = [self.head, *self.head.children(recursive=True)]
+
+    def program(self, code: str, *, cwd: Path | None = None) -> subprocess.Popen[str]:
+        """Start a program that has joined the grid before its first line."""
+        begin = f"import actorgrid as ag, os, sys, time\nag.init(address={self.address!r}, namespace='tests')\n"
+        return subprocess.Popen(
+            [sys.executable, "-c", begin + code], cwd=cwd or self.folder, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def says(self, code: str, *, cwd: Path | None = None) -> str:
+        """Run such a program to its end; return what it prints."""
+        out, err = self.program(code, cwd=cwd).communicate(timeout=LIMIT)
+        assert err == ""
+        return out
+
+    def join(self, **options: Any) -> None:
+        """Join with this process."""
+        ag.init(address=self.address, **{"namespace": "tests"} | options)
+
+    def is_gone(self) -> bool:
+        """Return whether nothing is left of it."""
+        return not Path(self.address).exists() and not any(process.is_running() for process in self.processes)
+
+
+@pytest.fixture
+def grid(tmp_path: Path) -> Iterator[Grid]:
+    made = Grid(tmp_path)
+    yield made
+    ag.shutdown()
+    if made.head.is_running():
+        done = command("stop", "--address", made.address)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert wait_until(made.is_gone)
+
+
+@ag.remote
+def where() -> int:
+    return os.getpid()
+
+
+@ag.remote
+def pause() -> None:
+    signal.pause()
+
+
+@ag.remote(num_cpus=0)
+class Counter:
+    def __init__(self) -> None:
+        self.value = 0
+
+    def add(self, by: int = 1) -> int:
+        self.value += by
+        return self.value
+
+
+COUNTER = """
+@ag.remote(num_cpus=0)
+class Counter:
+    def __init__(self): self.value = 0
+    def add(self): self.value += 1; return self.value
+"""
+
+
+# ------------------------------------------------------------------------------------------- what is shared, and ends
+
+
+def test_detached_actor_outlives_the_program_that_made_it(grid: Grid) -> None:
+    code = (
+        COUNTER
+        + "print(ag.get(Counter.options(name='c', lifetime='detached', get_if_exists=True).remote().add.remote()))"
+    )
+    assert [grid.says(code) for _ in range(3)] == ["1\n", "2\n", "3\n"]
+
+
+def test_actor_ends_with_the_program_that_made_it_and_its_name_is_free(grid: Grid) -> None:
+    assert grid.says(COUNTER + "c = Counter.options(name='c').remote(); print(ag.get(c.add.remote()))") == "1\n"
+    assert grid.says("try: ag.get_actor('c')\nexcept ValueError: print('none')") == "none\n"
+    grid.join()
+    assert ag.available_resources()["CPU"] == 2
+
+
+def test_names_are_found_in_their_namespace_alone(grid: Grid) -> None:
+    grid.join()
+    made = Counter.options(name="c", lifetime="detached").remote()
+    ag.get(made.add.remote())
+    ask = f"ag.shutdown(); ag.init(address={grid.address!r}"
+    found = "\ntry: print(ag.get(ag.get_actor('c'{}).add.remote()))\nexcept ValueError: print('none')"
+    assert grid.says(ask + ")" + found.format("")) == "none\n"
+    assert grid.says(ask + ")" + found.format(", namespace='tests'")) == "2\n"
+    assert grid.says(ask + ", namespace='tests')" + found.format("")) == "3\n"
+
+
+def test_objects_pass_from_program_to_program_through_a_detached_actor(grid: Grid) -> None:
+    code = """
+import numpy as np
+class Keeper:
+    def keep(self, refs): self.refs = refs
+    def give(self): return self.refs
+k = ag.remote(Keeper).options(name='k', lifetime='detached').remote()
+ag.get(k.keep.remote([np.arange(300_000)]))
+"""
+    assert grid.says(code) == ""
+    grid.join()
+    (array,) = ag.get(ag.get_actor("k").give.remote())
+    assert int(array.sum()) == 299_999 * 150_000
+
+
+def test_killed_program_costs_the_others_nothing(grid: Grid) -> None:
+    code = "f = ag.remote(time.sleep); refs = [f.remote(60) for _ in range(9)]; print('on', flush=True); ag.get(refs)"
+    other = grid.program(code.replace("time.sleep)", "lambda s: time.sleep(s))"))
+    assert other.stdout is not None
+    assert other.stdout.readline() == "on\n"
+    grid.join()
+    counter = Counter.remote()
+    assert ag.get(counter.add.remote()) == 1
+    other.kill()
+    other.communicate()
+    assert ag.get(ag.remote(lambda: "ran").remote(), timeout=LIMIT) == "ran"
+    assert ag.get(counter.add.remote()) == 2
+    assert wait_until(lambda: ag.available_resources()["CPU"] == 2)
+
+
+def test_programs_share_the_resources(grid: Grid) -> None:
+    holder = grid.program(
+        "h = ag.remote(lambda: input).options(num_cpus=2)\n"
+        "class H:\n    def ready(self): return 1\n"
+        "h = ag.remote(H).options(num_cpus=2).remote(); ag.get(h.ready.remote()); print('has', flush=True); input()"
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "has\n"
+    grid.join()
+    ref = ag.remote(lambda: "ran").remote()
+    assert ag.wait([ref], timeout=0) == ([], [ref])
+    holder.communicate("go", timeout=LIMIT)
+    assert ag.get(ref, timeout=LIMIT) == "ran"
+
+
+def test_each_program_has_its_own_modules_folder_and_arguments(grid: Grid, tmp_path: Path) -> None:
+    code = """
+import helper
+@ag.remote
+def look():
+    import helper
+    return helper.WHO, os.path.basename(os.getcwd())
+print(ag.get(look.remote()), helper.WHO, flush=True); input()
+"""
+    programs = []
+    for who in ("one", "two"):
+        folder = tmp_path / who
+        folder.mkdir()
+        (folder / "helper.py").write_text(f"WHO = {who!r}", encoding="utf-8")
+        programs.append(grid.program(code, cwd=folder))
+    for who, program in zip(("one", "two"), programs, strict=True):
+        assert program.stdout is not None
+        assert program.stdout.readline() == f"('{who}', '{who}') {who}\n"
+        program.communicate("", timeout=LIMIT)
+
+
+def test_output_is_printed_where_it_belongs(grid: Grid) -> None:
+    talker = grid.program("ag.get(ag.remote(lambda: print('from the task')).remote()); time.sleep(0)")
+    listener = grid.program("print(ag.get(ag.remote(lambda: 1).remote()))")
+    _, err = talker.communicate(timeout=LIMIT)
+    assert "from the task" in err
+    assert listener.communicate(timeout=LIMIT) == ("1\n", "")
+
+
+def test_program_that_wants_no_output_gets_none(grid: Grid) -> None:
+    code = f"ag.shutdown(); ag.init(address={grid.address!r}, log_to_driver=False)\n"
+    assert grid.says(code + "ag.get(ag.remote(lambda: print('unheard')).remote())") == ""
+
+
+def test_program_may_leave_and_join_again(grid: Grid) -> None:
+    jobs = set()
+    for _ in range(3):
+        grid.join()
+        assert ag.get(ag.remote(lambda: ag.get_runtime_context().namespace).remote()) == "tests"
+        here = ag.get_runtime_context().get_job_id()
+        assert ag.get(ag.remote(lambda: ag.get_runtime_context().get_job_id()).remote()) == here
+        jobs.add(here)
+        ag.shutdown()
+    assert len(jobs) == 3
+
+
+def test_processes_that_served_a_program_go_with_it(grid: Grid) -> None:
+    grid.join()
+    served = [psutil.Process(pid) for pid in set(ag.get([where.remote() for _ in range(20)]))]
+    ag.shutdown()
+    assert wait_until(lambda: not any(process.is_running() for process in served))
+
+
+# ------------------------------------------------------------------------------------------------------------ the ends
+
+
+def test_stop_tells_everybody_who_waits(grid: Grid) -> None:
+    grid.join()
+    ref = pause.remote()
+    done = command("stop", "--address", grid.address)
+    assert done.returncode == 0
+    assert done.stdout == f"the grid at {grid.address} has ended (pid {grid.head.pid})\n"
+    with pytest.raises(HeadDiedError, match=r"the grid was stopped \(actorgrid stop\)"):
+        ag.get(ref, timeout=LIMIT)
+    assert wait_until(grid.is_gone)
+
+
+@pytest.mark.parametrize("which", ["head", "launcher"])
+def test_grid_that_is_killed_leaves_nothing_and_everybody_is_told(grid: Grid, which: str) -> None:
+    grid.join()
+    ref = pause.remote()
+    victim = grid.head if which == "head" else grid.head.children()[0]
+    victim.kill()
+    with pytest.raises(HeadDiedError):
+        ag.get(ref, timeout=LIMIT)
+    assert wait_until(grid.is_gone)
+
+
+def test_socket_that_a_dead_grid_has_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    folder = tmp_path / "door"
+    folder.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(folder / "grid.sock"))
+    grid = Grid(tmp_path)
+    assert grid.says("print(ag.get(ag.put(1)))") == "1\n"
+    assert command("stop", "--address", grid.address).returncode == 0
+    assert wait_until(grid.is_gone)
+
+
+# ------------------------------------------------------------------------------------------------------- who may enter
+
+
+def test_one_address_is_one_grid(grid: Grid) -> None:
+    done = command("start", "--address", grid.address)
+    assert (done.returncode, done.stderr) == (1, f"actorgrid: a grid is there already: {grid.address}\n")
+
+
+def test_where_no_grid_is_there_is_none_to_join(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    with pytest.raises(ConnectionError, match=r"no grid runs at .*: start one with `actorgrid start`"):
+        ag.init(address=str(tmp_path / "grid.sock"))
+    assert not ag.is_initialized()
+
+
+@pytest.mark.parametrize("address", ["ray://host:10001", "127.0.0.1:6379", "somewhere"])
+def test_addresses_are_paths(address: str) -> None:
+    with pytest.raises(ConnectionError, match="grids are on this machine, and addresses are paths"):
+        ag.init(address=address)
+
+
+def test_path_that_is_too_long_for_a_socket_is_refused() -> None:
+    with pytest.raises(ValueError, match="the path of a socket has at most 107 bytes"):
+        ag.init(address=f"/tmp/{'x' * 120}")
+
+
+@pytest.mark.parametrize("option", [{"num_cpus": 2}, {"object_store_memory": 1 << 20}, {"preload": ["json"]}])
+def test_what_a_grid_has_is_said_to_start_and_not_to_join(grid: Grid, option: dict[str, Any]) -> None:
+    name = next(iter(option))
+    with pytest.raises(ValueError, match=f"{name} must not be given to join a grid that runs already"):
+        grid.join(**option)
+
+
+def test_folder_that_others_may_enter_is_refused_on_both_sides(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    address = str(tmp_path / "grid.sock")
+    done = command("start", "--address", address)
+    told = f"{tmp_path} is open to others (mode 755): a grid's socket must lie in one of mode 700"
+    assert (done.returncode, done.stderr) == (1, f"actorgrid: {told}\n")
+    with pytest.raises(PermissionError, match="is open to others"):
+        ag.init(address=address)
+
+
+def test_link_to_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(PermissionError, match="is no folder"):
+        door.check_folder(str(tmp_path / "link"))
+
+
+def test_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 4242)
+    with pytest.raises(PermissionError, match=r"belongs to another user \(uid"):
+        door.check_folder(str(tmp_path))
+
+
+def test_process_of_another_user_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        assert door.check_peer(one) == os.getpid()
+        monkeypatch.setattr(os, "geteuid", lambda: 4242)
+        with pytest.raises(PermissionError, match=f"pid {os.getpid()}"):
+            door.check_peer(one)
+
+
+@pytest.mark.parametrize("words", [b"", b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 5000, b"\x05\x00\x00\x00hello"])
+def test_whoever_says_something_else_is_shown_out_and_the_grid_goes_on(grid: Grid, words: bytes) -> None:
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.connect(grid.address)
+        stranger.sendall(words)
+        stranger.shutdown(socket.SHUT_WR)
+        stranger.settimeout(LIMIT)
+        with contextlib.suppress(ConnectionResetError):  # there was more than anybody wanted to read
+            assert stranger.recv(1) == b""
+    assert grid.says("print(ag.get(ag.put(1)))") == "1\n"
+
+
+def test_other_version_is_refused(grid: Grid) -> None:
+    with pytest.raises(ConnectionError, match=r"refuses: it runs actorgrid .*, and you have 0.0.0"):
+        door.knock(grid.address, door.Hello("join", "0.0.0"))
+
+
+def test_driver_that_says_what_is_no_message_ends_alone(grid: Grid) -> None:
+    grid.join()
+    link, _ = door.knock(grid.address, door.Hello("join", ag.__version__))
+    with link:
+        link.sendall(b"\x08\x00\x00\x00notamsg!" * 3)
+        link.settimeout(LIMIT)
+        while link.recv(4096):
+            pass
+    assert ag.get(ag.remote(lambda: "goes on").remote(), timeout=LIMIT) == "goes on"
+
+
+# --------------------------------------------------------------------------------------------------------- the address
+
+
+def test_address_comes_from_the_environment(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTORGRID_ADDRESS", grid.address)
+    for address in ("auto", None):
+        ag.init(address=address, namespace="tests")
+        assert ag.cluster_resources()["CPU"] == 2
+        ag.shutdown()
+    ag.init(address="local", num_cpus=1)
+    assert ag.cluster_resources()["CPU"] == 1
+
+
+def test_auto_in_the_environment_is_the_default_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTORGRID_ADDRESS", "auto")
+    assert door.resolve("auto") == door.default_address()
+
+
+def test_default_address_is_in_a_folder_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/7")
+    assert door.default_address() == "/run/user/7/actorgrid/grid.sock"
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    assert door.default_address().endswith(f"/actorgrid-{os.geteuid()}/grid.sock")
+
+
+def test_status_says_what_there_is(grid: Grid) -> None:
+    done = command("status", "--address", grid.address)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[:2] == [f"a grid runs at {grid.address}", "  CPU                  2 of 2 free"]
