@@ -6,6 +6,7 @@ The map of the house; each line may use the lines below it::
     actor.py        the names of ``ray.actor``
     util/           the names of ``ray.util``, and interfaces of other libraries
     api/            what users call: remote functions, actors, get, put, wait, init
+    dag/            graphs of calls, and pipelines of actors over shared memory
     runtime/        how it really runs: driver, head, launcher, workers, pipes, shared memory
     sim/            the same without processes: one thread, virtual time, every schedule and every crash
     engine/         the protocol between ``api`` and whatever runs the program; references
@@ -23,7 +24,7 @@ TYPE_CHECKING = False  # type checkers take it for true; importing typing would 
 if TYPE_CHECKING:
     from typing import Any
 
-    from actorgrid import actor, exceptions, sim, util
+    from actorgrid import actor, dag, exceptions, sim, util
     from actorgrid.api.actor import method
     from actorgrid.api.basics import cancel, explain, get, get_actor, get_gpu_ids, kill, put, wait
     from actorgrid.api.context import RuntimeContext, get_runtime_context
@@ -57,6 +58,7 @@ __all__ = [
     "available_resources",
     "cancel",
     "cluster_resources",
+    "dag",
     "exceptions",
     "explain",
     "get",
@@ -90,7 +92,7 @@ _HOMES = {
     "engine.generators": ("DynamicObjectRefGenerator", "ObjectRefGenerator"),
     "engine.refs": ("ObjectRef",),
 }  # fmt: skip
-_SUBMODULES = ("actor", "exceptions", "sim", "util")
+_SUBMODULES = ("actor", "dag", "exceptions", "sim", "util")
 
 
 if not TYPE_CHECKING:  # else type checkers would take any name for a public one
