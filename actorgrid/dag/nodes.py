@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from actorgrid.dag.graph import Node, Role, ordered
+from actorgrid.dag.inputs import GraphInput, input_of
+from actorgrid.engine.current import current
+
+if TYPE_CHECKING:
+    from actorgrid.dag.compiled import CompiledDAG
 
 
 class DAGNode(Node):
@@ -20,11 +25,51 @@ class DAGNode(Node):
         what ``remote`` raises.
         """
         order = ordered(self)
-        given = GraphInput(args, kwargs, order)
+        given = GraphInput(args, kwargs, wanted=input_of(order) is not None)
         results: dict[Node, Any] = {}
         for node in order:
             results[node] = node._make(results, given)
         return results[self]
+
+    def experimental_compile(
+        self,
+        _submit_timeout: float | None = None,
+        _buffer_size_bytes: int | None = None,
+        enable_asyncio: bool = False,
+        _max_inflight_executions: int | None = None,
+        _max_buffered_results: int | None = None,
+        _overlap_gpu_communication: bool | None = None,
+        _default_communicator: Any = None,
+    ) -> CompiledDAG:
+        """Turn the graph into a pipeline of its actors, which do nothing else from now on, until ``teardown``.
+
+        It must consist of methods of actors that are there (``handle.method.bind``), begin with one InputNode, and
+        each method must be given it or another node. Values go through shared memory, not through the head.
+
+        ``_submit_timeout``: seconds that ``execute`` may wait for an execution whose result nobody wants (10).
+        ``_buffer_size_bytes``: the largest value between two steps (64 MiB; memory is taken as it is used).
+        ``enable_asyncio``: for ``execute_async``. ``_max_inflight_executions``: whose results have not come (10).
+        ``_max_buffered_results``: that have come before others which were asked for first (1000). The last two are for
+        GPUs, and anything but their defaults is refused.
+
+        Raises ValueError for a graph that cannot be compiled, TypeError and ValueError for bad options, ActorDiedError.
+        """
+        from actorgrid.dag.compiling import Limits, Plan  # for programs that compile
+
+        if _overlap_gpu_communication or _default_communicator not in (None, "create"):
+            raise ValueError("'_overlap_gpu_communication' and '_default_communicator' are for GPUs: leave them out")
+        limits = Limits.checked(
+            submit_timeout=_submit_timeout, buffer_size=_buffer_size_bytes, enable_asyncio=enable_asyncio,
+            inflight=_max_inflight_executions, buffered=_max_buffered_results,
+        )  # fmt: skip
+        plan = Plan(self)
+        if current().name == "process":
+            from actorgrid.dag.pipeline import PipelinedDAG
+
+            return PipelinedDAG(plan, limits)
+        from actorgrid.dag.ordinary import OrdinaryDAG
+
+        return OrdinaryDAG(plan, limits)
 
 
 class FunctionNode(DAGNode):
@@ -181,56 +226,6 @@ def outputs_of(node: ClassMethodNode, num_returns: object) -> Any:
 
 
 # ---------------------------------------------------------------------------------------------- input and output
-
-
-class DAGInputData:
-    """What an InputNode stands for when ``execute`` is given several arguments: ``data[0]``, ``data["name"]``."""
-
-    def __init__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        self._args = args
-        self._kwargs = dict(kwargs)
-
-    def __getitem__(self, key: int | str) -> Any:
-        try:
-            return self._kwargs[key] if isinstance(key, str) else self._args[key]
-        except (IndexError, KeyError):
-            raise _missing(key) from None
-
-
-def _missing(key: object) -> ValueError:
-    kind = f"keyword argument {key!r}" if isinstance(key, str) else f"argument number {key}"
-    return ValueError(f"the graph takes a {kind}, which execute() was not given")
-
-
-class GraphInput:
-    """The arguments of one execution, checked against the graph."""
-
-    __slots__ = ("args", "kwargs")
-
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], order: Sequence[Node]) -> None:
-        """``order``: the nodes of the graph. Raises TypeError if there is an input and no InputNode, or vice versa."""
-        inputs = [node for node in order if node._role is Role.INPUT]  # noqa: SLF001  # our own class
-        if len(inputs) > 1:
-            raise ValueError(f"a graph has one InputNode, and this one has {len(inputs)}")
-        if inputs and not (args or kwargs):
-            raise TypeError("the graph begins with an InputNode: execute() must be given what it stands for")
-        if (args or kwargs) and not inputs:
-            raise TypeError("the graph has no InputNode: execute() takes no arguments")
-        self.args = args
-        self.kwargs = kwargs
-
-    def whole(self) -> Any:
-        """Return what the InputNode itself stands for."""
-        if len(self.args) == 1 and not self.kwargs:
-            return self.args[0]
-        return DAGInputData(self.args, self.kwargs)
-
-    def part(self, key: Any, *, is_attribute: bool) -> Any:
-        """Return what ``input[key]`` or ``input.key`` stands for. Raises what looking it up raises."""
-        whole = self.whole()
-        if isinstance(whole, DAGInputData):
-            return whole[key]
-        return getattr(whole, key) if is_attribute else whole[key]
 
 
 class InputNode(DAGNode):
