@@ -159,15 +159,13 @@ class CompiledDAG:
     def _execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[CompiledDAGRef]:
         self._check()
         prepared = self._prepare(self._plan.inputs(args, kwargs))
-        while True:
-            execution = self._submit(prepared)
-            if execution is not None:
-                return [CompiledDAGRef(Output(self, execution, n)) for n in range(len(self._plan.outputs))]
+        while (refs := self._submit(prepared)) is None:
             self._make_room()
+        return refs
 
     @protected
-    def _submit(self, prepared: Any) -> Execution | None:
-        """Start an execution; return None if as many are under way as may be."""
+    def _submit(self, prepared: Any) -> list[CompiledDAGRef] | None:
+        """Start an execution and return its references; None if as many are under way as may be."""
         with self._lock:
             self._check()
             if not self._free:
@@ -176,7 +174,7 @@ class CompiledDAG:
             execution = Execution(self._free.pop(), len(self._plan.outputs))
             self._begin(execution, prepared)
             self._inflight.append(execution)
-            return execution
+            return [CompiledDAGRef(Output(self, execution, number)) for number in range(len(self._plan.outputs))]
 
     def _make_room(self) -> None:
         """Wait for the oldest execution if nobody will ever ask for its results. Raises RayCgraphCapacityExceeded."""

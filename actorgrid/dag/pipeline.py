@@ -16,10 +16,13 @@ import contextlib
 import os
 import select
 import weakref
+from collections.abc import Iterator
 from time import monotonic  # by name: user code may replace that of the module
 from typing import Any, Final
 from uuid import uuid4
 
+from actorgrid.core import ids
+from actorgrid.core import messages as m
 from actorgrid.dag import loop
 from actorgrid.dag.arrivals import Arrivals
 from actorgrid.dag.channels import (
@@ -41,11 +44,14 @@ from actorgrid.dag.compiling import Limits, Plan
 from actorgrid.dag.plan import INPUT, PROGRAM, Part, channels
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.serialize import Pickled, loads
+from actorgrid.engine.waits import BlockingWaiter
 from actorgrid.exceptions import ActorGridError, RayChannelTimeoutError, ResourceLimitError
 from actorgrid.wire.errors import unpack_exception
 
 #: The longest single sleep (milliseconds): what poll() takes fits a C int.
 _LONGEST: Final = 1e9
+#: After so long (seconds) a wait is not a brief one.
+_BRIEF: Final = 0.01
 #: What those read who ask what an actor does.
 _NAMES: Final = {
     loop.prepare: "the beginning of a compiled graph",
@@ -142,11 +148,34 @@ class PipelinedDAG(CompiledDAG):
             os.write(fd, token)
 
     def _receive(self, execution: Execution, step: int, timeout: float | None) -> None:
-        events = self._pollers[step].poll(None if timeout is None else min(timeout * 1000, _LONGEST))
+        poll = self._pollers[step].poll
+        brief = _BRIEF if timeout is None else min(timeout, _BRIEF)
+        events = poll(brief * 1000)
+        if not events and brief != timeout:
+            with self._lending():
+                events = poll(None if timeout is None else min((timeout - brief) * 1000, _LONGEST))
         self._check()
         if not events:
             raise RayChannelTimeoutError(f"the result has not come within {timeout:.3g} s")
         self._take(execution, step)
+
+    @contextlib.contextmanager
+    def _lending(self) -> Iterator[None]:
+        """While a task waits, its CPUs are for others, as in any ``get``: a step may need one."""
+        engine = self._engine
+        if engine.process() == ids.DRIVER:
+            yield
+            return
+        oids = tuple(ref._entry.oid for ref in self._loops)  # noqa: SLF001  # our own class
+        with engine.lock:
+            resume = engine.blocking(m.Blocked(0, "get", oids, finite=True), BlockingWaiter(1, eager=False))
+            engine.send(force=True)
+        try:
+            yield
+        finally:
+            with engine.lock:
+                if resume is not None:
+                    resume()
 
     @protected
     def _take(self, execution: Execution, step: int) -> None:

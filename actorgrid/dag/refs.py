@@ -82,12 +82,18 @@ class CompiledDAGFuture:
 
 
 def get_all(refs: list[Any], timeout: float | None) -> list[Any]:
-    """Return the values of several references. Raises TypeError if there is anything else among them."""
+    """Return the values of several references, all of them or none. Raises TypeError, ValueError."""
     for ref in refs:
         if not isinstance(ref, CompiledDAGRef):
-            raise TypeError(
-                f"get() takes a list of one kind of references, and this one also has a {type(ref).__name__}"
-            )
+            kind = type(ref).__name__
+            raise TypeError(f"get() takes a list of one kind of references, and this one also has a {kind}")
+    if len(set(refs)) != len(refs):
+        raise ValueError(
+            "get() can be called once on a reference to a result of a compiled graph, and one is there twice"
+        )
     clock = refs[0]._result.clock  # noqa: SLF001  # a class of this module
     deadline = None if timeout is None else clock() + timeout
-    return [ref._get(None if deadline is None else max(0.0, deadline - clock())) for ref in refs]  # noqa: SLF001  # as above
+    for ref in refs:
+        if not ref._taken:  # noqa: SLF001  # as above
+            ref._result.wait(None if deadline is None else max(0.0, deadline - clock()))  # noqa: SLF001  # as above
+    return [ref._get(None) for ref in refs]  # noqa: SLF001  # as above

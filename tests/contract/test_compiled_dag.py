@@ -207,6 +207,26 @@ class TestResults:
         assert [int(array[-1]) for array in results] == [0, 1, 2, 3]
         assert not results[0].flags.writeable
 
+    def test_a_task_that_waits_lends_its_cpus_to_what_a_step_needs(self) -> None:
+        @ag.remote(num_cpus=2)
+        def other() -> int:
+            return 7
+
+        @ag.remote(num_cpus=0)
+        class Asker:
+            def ask(self, value: int) -> int:
+                return value + ag.get(other.remote())
+
+        @ag.remote(num_cpus=2)
+        def work() -> int:
+            with InputNode() as value:
+                graph = Asker.remote().ask.bind(value).experimental_compile()
+            result: int = ag.get(graph.execute(1))
+            graph.teardown()
+            return result
+
+        assert get(work.remote()) == 8
+
     def test_a_task_may_compile_too(self) -> None:
         @ag.remote(num_cpus=0)
         def work() -> list[int]:
@@ -313,6 +333,18 @@ class TestReferences:
             ag.get([ref], timeout=0)
         get(gate.open.remote())
         assert get(ref) == 1
+
+    def test_of_a_list_all_come_or_none(self, compiled: Any) -> None:
+        gate, stage = Gate.remote(), Stage.remote()
+        with InputNode() as value:
+            graph = compiled(MultiOutputNode([Stage.remote(1).add.bind(value), stage.wait_at.bind(value, gate)]))
+        refs = graph.execute(1)
+        with pytest.raises(TimeoutError):
+            ag.get(refs, timeout=0.02)
+        with pytest.raises(ValueError, match="twice"):
+            ag.get([refs[0], refs[0]])
+        get(gate.open.remote())
+        assert get(refs) == [2, 1]
 
     def test_they_cannot_be_sent_or_mixed(self, compiled: Any) -> None:
         graph = pipeline(compiled, Stage.remote(1))
