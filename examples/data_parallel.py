@@ -10,8 +10,8 @@ import actorgrid as ag
 from actorgrid.util import collective
 
 WORKERS = 2
-STEPS = 200
-RATE = 0.1
+STEPS = 40
+RATE = 1.0
 
 
 @ag.remote(num_cpus=0)

@@ -17,7 +17,7 @@ from typing import Any
 from actorgrid.api.basics import get
 from actorgrid.api.handle import ActorHandle
 from actorgrid.util.collective import rooms
-from actorgrid.util.collective.arrays import array_of, arrays_of, looks, reduced
+from actorgrid.util.collective.arrays import array_of, arrays_of, looks, reduced, unpacked
 from actorgrid.util.collective.groups import Group, check_name, find, member, mine
 from actorgrid.util.collective.types import Backend, ReduceOp
 
@@ -135,7 +135,7 @@ def allreduce(tensor: Any, group_name: str = "default", op: ReduceOp = ReduceOp.
     group, op = member(group_name), _operation(op)
     array = array_of(tensor, changes=True)
     brought = group.meet("allreduce", [array], op)
-    array[...] = reduced(get([refs[0] for refs in brought]), op)
+    array[...] = reduced(unpacked([each[0] for each in brought], array), op)
 
 
 def reduce(tensor: Any, dst_rank: int = 0, group_name: str = "default", op: ReduceOp = ReduceOp.SUM) -> None:
@@ -145,7 +145,7 @@ def reduce(tensor: Any, dst_rank: int = 0, group_name: str = "default", op: Redu
     array = array_of(tensor, changes=group.rank == target)
     brought = group.meet("reduce", [array], op, target)
     if group.rank == target:
-        array[...] = reduced(get([refs[0] for refs in brought]), op)
+        array[...] = reduced(unpacked([each[0] for each in brought], array), op)
 
 
 def broadcast(tensor: Any, src_rank: int = 0, group_name: str = "default") -> None:
@@ -156,7 +156,7 @@ def broadcast(tensor: Any, src_rank: int = 0, group_name: str = "default") -> No
     array = array_of(tensor, changes=not gives)
     brought = group.meet("broadcast", [array], source, brings=[array] if gives else [])
     if not gives:
-        array[...] = get(brought[source][0])
+        array[...] = unpacked(brought[source], array)[0]
 
 
 def allgather(tensor_list: list[Any], tensor: Any, group_name: str = "default") -> None:
@@ -166,7 +166,7 @@ def allgather(tensor_list: list[Any], tensor: Any, group_name: str = "default") 
     targets = arrays_of(tensor_list, group.size, "tensor_list", changes=True)
     _check_alike([array, *targets], "tensor and the members of tensor_list")
     brought = group.meet("allgather", [array])
-    for target, found in zip(targets, get([refs[0] for refs in brought]), strict=True):
+    for target, found in zip(targets, unpacked([each[0] for each in brought], array), strict=True):
         target[...] = found
 
 
@@ -179,7 +179,7 @@ def reducescatter(
     parts = arrays_of(tensor_list, group.size, "tensor_list")
     _check_alike([array, *parts], "tensor and the members of tensor_list")
     brought = group.meet("reducescatter", parts, op)
-    array[...] = reduced(get([refs[group.rank] for refs in brought]), op)
+    array[...] = reduced(unpacked([each[group.rank] for each in brought], array), op)
 
 
 def barrier(group_name: str = "default") -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from actorgrid.api.basics import get, put
 from actorgrid.util.collective.types import ReduceOp
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
+
+#: Up to so many bytes an array travels inside of messages.
+SMALL: Final = 32 << 10
 
 
 def array_of(tensor: Any, what: str = "tensor", *, changes: bool = False) -> Array:
@@ -56,6 +60,21 @@ def arrays_of(tensors: Any, count: int, what: str, *, changes: bool = False) -> 
 def looks(arrays: list[Array]) -> tuple[str, ...]:
     """Return what all members must have in common: shapes and types, in words."""
     return tuple(f"{array.dtype}{list(array.shape)}" for array in arrays)
+
+
+def packed(array: Array) -> Any:
+    """Return an array in the form in which it goes to others: the bytes of a small one, a reference to a large one."""
+    return array.tobytes() if array.nbytes <= SMALL else put(array)
+
+
+def unpacked(found: list[Any], like: Array) -> list[Array]:
+    """Return the arrays that were packed, which have the shape and type of ``like``."""
+    import numpy as np  # whoever has an array has it
+
+    if like.nbytes > SMALL:
+        arrays: list[Array] = get(found)
+        return arrays
+    return [np.frombuffer(each, like.dtype).reshape(like.shape) for each in found]
 
 
 def reduced(arrays: list[Array], op: ReduceOp) -> Array:

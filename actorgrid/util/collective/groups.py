@@ -5,11 +5,11 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
-from actorgrid.api.basics import get, put
+from actorgrid.api.basics import get
 from actorgrid.engine.current import current
 from actorgrid.exceptions import ActorDiedError
 from actorgrid.util.collective import rooms
-from actorgrid.util.collective.arrays import looks
+from actorgrid.util.collective.arrays import looks, packed, unpacked
 
 if TYPE_CHECKING:
     from actorgrid.util.collective.arrays import Array
@@ -37,31 +37,28 @@ class Group:
         return rank
 
     def meet(self, name: str, arrays: list[Array], *details: Any, brings: list[Array] | None = None) -> list[list[Any]]:
-        """Wait until all members call the same with arrays alike; return references to what each brings, by rank.
+        """Wait until all members call the same with arrays alike; return what each brings, by rank, packed.
 
         ``arrays``: what must be alike; ``brings``: what the others may want of it, all unless told otherwise.
         """
-        refs = [put(array) for array in (arrays if brings is None else brings)]
+        mine = [packed(array) for array in (arrays if brings is None else brings)]
         turn, self._turn = self._turn, self._turn + 1
         what = (name, *details, *looks(arrays))
-        answer = get(self._rooms.meet.remote(self._room, turn, self.rank, what, refs, self._patience))
+        answer = get(self._rooms.meet.remote(self._room, turn, self.rank, what, mine, self._patience))
         brought: list[list[Any]] = self._checked(answer)
-        brought[self.rank] = refs
         return brought
 
     def send(self, array: Array, target: int) -> None:
         """Leave an array for a member."""
-        refs = [put(array)]
-        self._checked(get(self._rooms.send.remote(self._room, self.rank, target, refs, looks([array]))))
+        self._checked(get(self._rooms.send.remote(self._room, self.rank, target, packed(array), looks([array]))))
 
     def receive(self, array: Array, source: int) -> Array:
         """Take what a member has sent, which must look like ``array``; wait for it."""
         answer = get(self._rooms.receive.remote(self._room, source, self.rank, self._patience))
-        refs, look = self._checked(answer)
+        found, look = self._checked(answer)
         if look != looks([array]):
             raise ValueError(f"rank {source} has sent {look[0]}, and recv() was given {looks([array])[0]} to put it in")
-        found: Array = get(refs[0])
-        return found
+        return unpacked([found], array)[0]
 
     def _checked(self, answer: rooms.Answer) -> Any:
         how, rest = answer

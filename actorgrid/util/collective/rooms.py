@@ -1,7 +1,7 @@
-"""The actor where the members of groups meet: it brings references from each to all, and learns who has died.
+"""The actor where the members of groups meet: it brings what each has to all, and learns who has died.
 
-One per namespace, made when it is first needed. It never looks at an array: what it hands on are references to objects
-in shared memory, which whoever needs them maps.
+One per namespace, made when it is first needed. It never looks at an array: what it hands on are the bytes of small
+ones, and references to objects in shared memory, which whoever needs them maps.
 
 A *room* is one life of a group, from its first member's coming to its last member's end. As soon as a member leaves,
 dies, or does not come in time, the room is closed: whoever waits there, or comes back to it, is told why, and who joins
@@ -185,7 +185,7 @@ class Rooms:
             return future.result()
         return self._shut(number, (LATE, self._rooms[number].missing(here)))  # its members are here: one of them asks
 
-    async def send(self, number: int, source: int, target: int, brings: list[Any], what: tuple[Any, ...]) -> Answer:
+    async def send(self, number: int, source: int, target: int, brings: Any, what: tuple[Any, ...]) -> Answer:
         """Leave something for a member, which may come for it later."""
         room = self._rooms[number]
         if room.closed is not None:
