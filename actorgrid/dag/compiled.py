@@ -171,8 +171,9 @@ class CompiledDAG:
             if not self._free:
                 return None
             # The one that was used last: its memory is there already.
-            execution = Execution(self._free.pop(), len(self._plan.outputs))
+            execution = Execution(self._free[-1], len(self._plan.outputs))
             self._begin(execution, prepared)
+            self._free.pop()
             self._inflight.append(execution)
             return [CompiledDAGRef(Output(self, execution, number)) for number in range(len(self._plan.outputs))]
 
@@ -202,6 +203,8 @@ class CompiledDAG:
             raise RuntimeError(
                 "a finalizer or signal handler that has interrupted get() cannot wait for the same graph"
             )
+        if not execution.done and timeout != 0:
+            self._engine.check_may_wait("get()")
         deadline = None if timeout is None else self._clock() + timeout
         while not execution.done:
             left = self._left(deadline)

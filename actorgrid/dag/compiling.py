@@ -98,6 +98,12 @@ class Plan:
             raise ValueError(
                 f"{node!r} has no single result (num_returns), and a step of a compiled graph must have one"
             )
+        options = node._caller._call.options
+        if options.timeout or options.run_timeout or options.retry_exceptions:
+            raise ValueError(
+                f"{node!r} has a timeout, or is to be called again after an exception, and a step of a compiled graph "
+                "can have neither: give get() a timeout, and execute the graph again"
+            )
         args = tuple(self._source(node, value) for value in node._bound_args)
         kwargs = {name: self._source(node, value) for name, value in node._bound_kwargs.items()}
         if node._actor not in self.actors:

@@ -26,6 +26,7 @@ from actorgrid.dag.channels import (
 )
 from actorgrid.dag.plan import Given, Part, Source, Step
 from actorgrid.engine.current import current
+from actorgrid.engine.refs import ObjectRef
 from actorgrid.engine.serialize import Pickled, dumps, loads
 from actorgrid.exceptions import ActorGridError
 from actorgrid.wire.errors import pack_exception
@@ -51,7 +52,7 @@ class Loop:
         """Open what it needs. Raises OSError; AttributeError if there is no such method."""
         self._part = part
         self._methods = {step.number: getattr(instance, step.method) for step in part.steps}
-        self._steps = [(step, step.needs()) for step in part.steps]
+        self._steps = [(_resolved(step), step.needs()) for step in part.steps]
         self._slot = 0
         self._pid = os.getpid()
         #: Guards the descriptors: whoever writes must know that they are still ours.
@@ -170,6 +171,18 @@ class Loop:
         for fd in pipes:
             os.write(fd, token)
         return result
+
+
+def _resolved(step: Step) -> Step:
+    """Return a step with values in the places of references, as a call would have it. Raises what ``get`` raises."""
+    args = tuple(_value(source) for source in step.args)
+    return step._replace(args=args, kwargs={name: _value(source) for name, source in step.kwargs.items()})
+
+
+def _value(source: Source) -> Source:
+    if isinstance(source, Given) and isinstance(source.value, ObjectRef):
+        return Given(current().get([source.value], None)[0])
+    return source
 
 
 def _argument(source: Source, heard: dict[int, Any]) -> Any:

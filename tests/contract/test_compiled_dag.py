@@ -185,6 +185,12 @@ class TestResults:
             graph.execute()
         assert get(graph.execute(2, 3, more="y")) == [5, ("y", 7)]
 
+    def test_references_that_are_bound_are_values(self, compiled: Any) -> None:
+        stage = Stage.remote()
+        with InputNode() as value:
+            graph = compiled(stage.sum.bind(value, right=ag.put(10)))
+        assert [get(graph.execute(value)) for value in (1, 2)] == [11, 12]
+
     def test_any_value_may_pass(self, compiled: Any) -> None:
         first, second = Stage.remote(), Stage.remote()
         with InputNode() as value:
@@ -333,6 +339,20 @@ class TestReferences:
             ag.get([ref], timeout=0)
         get(gate.open.remote())
         assert get(ref) == 1
+
+    def test_threads_may_execute_and_get_at_once(self, compiled: Any) -> None:
+        graph = pipeline(compiled, Stage.remote(1), Stage.remote(10), _max_inflight_executions=8)
+        found: list[list[int]] = [[], [], []]
+
+        def work(number: int) -> None:
+            found[number] += [get(graph.execute(value)) for value in range(20)]
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(DEADLINE)
+        assert found == [[11 + value for value in range(20)]] * 3
 
     def test_of_a_list_all_come_or_none(self, compiled: Any) -> None:
         gate, stage = Gate.remote(), Stage.remote()
@@ -556,6 +576,9 @@ class TestRefusals:
                 stage.echo.bind(MultiOutputNode([value])).experimental_compile()
             with pytest.raises(ValueError, match="no single result"):
                 stage.stream.bind(value).experimental_compile()
+            for option in ({"timeout": 1.0}, {"run_timeout": 1.0}, {"retry_exceptions": True}):
+                with pytest.raises(ValueError, match="can have neither"):
+                    stage.echo.options(**option).bind(value).experimental_compile()
 
     def test_an_actor_works_for_one_graph_at_a_time(self, compiled: Any) -> None:
         stage = Stage.remote(1)

@@ -97,26 +97,6 @@ def test_nothing_is_left_open(grid: RealGrid) -> None:
     assert before[-1] == before[1]
 
 
-def test_threads_may_execute_and_get_at_once(grid: RealGrid) -> None:
-    graph, _ = compiled("echo", "echo", _max_inflight_executions=8)
-    wrong: list[Any] = []
-
-    def work(number: int) -> None:
-        for turn in range(50):
-            found = get(graph.execute((number, turn)))
-            if found != (number, turn):
-                wrong.append(found)  # readable
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(DEADLINE)
-    assert not any(thread.is_alive() for thread in threads)
-    assert wrong == []
-    graph.teardown()
-
-
 def test_a_method_that_forks_goes_on_alone(grid: RealGrid) -> None:
     graph, _ = compiled("fork")
     assert [get(graph.execute(value)) for value in range(3)] == [(0, False), (1, False), (2, False)]
