@@ -184,15 +184,22 @@ class TestOperations:
         get([joined, ref])
         col.destroy_collective_group("with the program")
 
-    def test_tensors_of_torch(self) -> None:
+    def test_tensors_of_torch(self, fresh_grid: Callable[..., Any]) -> None:
         torch = pytest.importorskip("torch")
+        fresh_grid(num_cpus=2, preload=["torch"])  # it takes seconds to import
 
         def work(rank: int) -> Any:
             tensor = torch.full((2,), float(rank + 1))
             col.allreduce(tensor)
-            return tensor.tolist()
+            parts = [torch.zeros(1) for _ in range(2)]
+            col.allgather(parts, tensor[:1] + rank)
+            large = torch.full((100_000,), rank)
+            col.broadcast(large, 1)
+            with pytest.raises(TypeError, match="cannot be seen as an array"):
+                col.allreduce(torch.zeros(1, dtype=torch.bfloat16))
+            return tensor.tolist(), [float(part) for part in parts], int(large[-1])
 
-        assert all_do(group(2), work) == [[3.0, 3.0]] * 2
+        assert all_do(group(2), work) == [([3.0, 3.0], [3.0, 4.0], 1)] * 2
 
 
 class TestGroups:
