@@ -7,6 +7,7 @@ The map of the house; each line may use the lines below it::
     runtime_env.py  the names of ``ray.runtime_env``
     util/           the names of ``ray.util``, and interfaces of other libraries
     api/            what users call: remote functions, actors, get, put, wait, init
+    dag/            graphs of calls, and pipelines of actors over shared memory
     runtime/        how it really runs: driver, head, launcher, workers, pipes, shared memory
     sim/            the same without processes: one thread, virtual time, every schedule and every crash
     engine/         the protocol between ``api`` and whatever runs the program; references
@@ -24,7 +25,7 @@ TYPE_CHECKING = False  # type checkers take it for true; importing typing would 
 if TYPE_CHECKING:
     from typing import Any
 
-    from actorgrid import actor, exceptions, runtime_env, sim, util
+    from actorgrid import actor, dag, exceptions, runtime_env, sim, util
     from actorgrid.api.actor import method
     from actorgrid.api.basics import cancel, explain, get, get_actor, get_gpu_ids, kill, put, wait
     from actorgrid.api.context import RuntimeContext, get_runtime_context
@@ -58,6 +59,7 @@ __all__ = [
     "available_resources",
     "cancel",
     "cluster_resources",
+    "dag",
     "exceptions",
     "explain",
     "get",
@@ -92,7 +94,7 @@ _HOMES = {
     "engine.generators": ("DynamicObjectRefGenerator", "ObjectRefGenerator"),
     "engine.refs": ("ObjectRef",),
 }  # fmt: skip
-_SUBMODULES = ("actor", "exceptions", "runtime_env", "sim", "util")
+_SUBMODULES = ("actor", "dag", "exceptions", "runtime_env", "sim", "util")
 
 
 if not TYPE_CHECKING:  # else type checkers would take any name for a public one

@@ -88,6 +88,10 @@ class System:
         del count
         return False
 
+    def pipeline(self, actors: list[Any], *, compiled: bool) -> tuple[Callable[[], Any], Callable[[], Any]] | None:
+        """Return what sends a small value through ``actors`` and waits for it, and what ends that; None: it cannot."""
+        del actors, compiled
+
 
 class RayLike(System):
     """Ray and actorgrid: one program."""
@@ -161,6 +165,24 @@ class RayLike(System):
 
     def stream(self, count: int) -> bool:
         return sum(self.api.get(ref) for ref in self.remote[tasks.count_up].remote(count)) >= 0
+
+    def pipeline(self, actors: list[Any], *, compiled: bool) -> tuple[Callable[[], Any], Callable[[], Any]] | None:
+        api = self.api
+        if not compiled:
+
+            def ordinary() -> Any:
+                value: Any = 1
+                for actor in actors:
+                    value = actor.echo.remote(value)
+                return api.get(value)
+
+            return ordinary, lambda: None
+        with importlib.import_module(f"{self.needs}.dag").InputNode() as node:
+            step = node
+            for actor in actors:
+                step = actor.echo.bind(step)
+        graph = step.experimental_compile()
+        return lambda: api.get(graph.execute(1)), graph.teardown
 
 
 class Actorgrid(RayLike):

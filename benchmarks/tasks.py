@@ -64,3 +64,7 @@ class Counter:
         """Return one more than the last time."""
         self.value += 1
         return self.value
+
+    def echo(self, value: Any) -> Any:
+        """Return the argument."""
+        return value

@@ -22,6 +22,10 @@ ROWS: dict[str, tuple[str, str]] = {
     "idle memory, 2 workers": ("MB", "lower"),
     "sync task": ("us", "lower"),
     "sync actor call": ("us", "lower"),
+    "sync pipeline, 2 actors": ("us", "lower"),
+    "sync compiled pipeline, 2 actors": ("us", "lower"),
+    "compiled against ordinary, 1 actor": ("x", "higher"),
+    "compiled against ordinary, 2 actors": ("x", "higher"),
     "async tasks": ("/s", "higher"),
     "async actor calls": ("/s", "higher"),
     "2 callers x 2 actors": ("/s", "higher"),
@@ -93,6 +97,29 @@ def actor_calls(system: System, scale: float) -> Rows:
     if system.callers(actors, 10):
         rows["2 callers x 2 actors"] = 2 * burst / median_of(3, lambda: system.callers(actors, burst))
     system.drop_actors(actors)
+    return rows
+
+
+def pipelines(system: System, scale: float) -> Rows:
+    """One value at a time through one and two actors: by ordinary calls, compiled, and by ordinary calls again."""
+    if not system.has_actors:
+        return {}
+    rows: Rows = {}
+    count = max(int(500 * scale), 20)
+    for length in (1, 2):
+        actors = [system.actor() for _ in range(length)]
+        took: list[float] = []
+        for compiled in (False, True, False):
+            made = system.pipeline(actors, compiled=compiled)
+            if made is None:
+                return {}
+            send, end = made
+            took.append(median_of(3, lambda send=send: [send() for _ in range(count)]) / count * 1e6)
+            end()
+        system.drop_actors(actors)
+        ordinary = (took[0] + took[2]) / 2
+        rows[f"compiled against ordinary, {length} actor{'s' * (length > 1)}"] = ordinary / took[1]
+    rows["sync pipeline, 2 actors"], rows["sync compiled pipeline, 2 actors"] = ordinary, took[1]
     return rows
 
 
@@ -220,7 +247,7 @@ def monte_carlo(system: System, scale: float) -> Rows:
 WORKLOADS: dict[str, Callable[[System, float], Rows]] = {
     work.__name__: work
     for work in (
-        sync_task, async_tasks, actor_calls, actor_creation, graphs, wait_loop, stream, small_objects,
+        sync_task, async_tasks, actor_calls, pipelines, actor_creation, graphs, wait_loop, stream, small_objects,
         large_objects, monte_carlo,
     )
 }  # fmt: skip

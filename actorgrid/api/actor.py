@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, Generic, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar, overload
 
 from actorgrid.api.handle import SPECIAL, ActorHandle, ActorMethod, Methods
 from actorgrid.api.options import (
@@ -22,6 +22,9 @@ from actorgrid.api.signature import Signature, of_callable
 from actorgrid.engine.checkpoints import RESTORE, SAVE
 from actorgrid.engine.current import current
 from actorgrid.engine.definitions import STREAMING, ActorDefinition, MethodOptions
+
+if TYPE_CHECKING:
+    from actorgrid.dag.nodes import ClassNode
 
 __all__ = ["ActorClass", "ActorClassInheritanceException", "ActorHandle", "ActorMethod", "exit_actor", "method"]
 
@@ -79,6 +82,19 @@ class ActorClass(Generic[T]):
         merged = {**self._options, **check_actor_options(options, at_use=True)}
         actor_options(merged, is_async=self._definition.is_async)  # options that exclude each other fail here
         return ConfiguredActorClass(self, merged)
+
+    def bind(self, *args: Any, **kwargs: Any) -> ClassNode:
+        """Note an actor as a step of a graph (see ``actorgrid.dag``): each execution makes one of its own.
+
+        Raises TypeError for arguments that the constructor does not take.
+        """
+        return self._bind(self, args, kwargs)
+
+    def _bind(self, maker: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ClassNode:
+        from actorgrid.dag.nodes import ClassNode  # for programs with graphs
+
+        self._checks.check(args, kwargs, self._definition.name)
+        return ClassNode(maker, self._definition.name, self._methods.find, args, kwargs)
 
     def _create(self, options: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorHandle[T]:
         final = actor_options(options, is_async=self._definition.is_async)
@@ -140,6 +156,10 @@ class ConfiguredActorClass(Generic[T]):
     def remote(self, *args: Any, **kwargs: Any) -> ActorHandle[T]:
         """Start an actor. See ``ActorClass.remote``."""
         return self._actor_class._create(self._options, args, kwargs)  # noqa: SLF001  # a class of this module
+
+    def bind(self, *args: Any, **kwargs: Any) -> ClassNode:
+        """Note an actor as a step of a graph. See ``ActorClass.bind``."""
+        return self._actor_class._bind(self, args, kwargs)  # noqa: SLF001  # a class of this module
 
 
 def _defaults(cls: type[Any], name: str, function: Any) -> MethodOptions:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, overload
 
 from actorgrid.api.handle import ActorHandle, rebuild
 from actorgrid.api.options import not_empty
+from actorgrid.dag.refs import CompiledDAGRef, get_all
 from actorgrid.engine.current import current
 from actorgrid.engine.generators import ObjectRefGenerator
 from actorgrid.engine.protocol import Waitable
@@ -44,7 +45,8 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
 def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bool = False) -> Any:
     """Wait for an object, or a list of objects, and return the value or the list of values.
 
-    An ObjectRefGenerator is returned unchanged: iterate over it.
+    An ObjectRefGenerator is returned unchanged: iterate over it. References to results of compiled graphs
+    (``CompiledDAGRef``) are good for one ``get``, which raises RayChannelTimeoutError after ``timeout`` seconds.
 
     ``timeout`` is in seconds: 0 does not wait, None and negative numbers wait for ever. Raises what the task raised
     (as an instance of the same class and of ``TaskError``), a system error such as WorkerCrashedError,
@@ -59,11 +61,15 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
         return current().get((object_refs,), timeout)[0]
     if isinstance(object_refs, ObjectRefGenerator):
         return object_refs
+    if isinstance(object_refs, CompiledDAGRef):
+        return object_refs._get(timeout)  # noqa: SLF001  # our own class
     if not isinstance(object_refs, list):
         raise ValueError(  # noqa: TRY004  # Ray's type
             f"Invalid type of object refs, {type(object_refs)}, is given. "
             f"'object_refs' must either be an ObjectRef or a list of ObjectRefs.{_hint(object_refs)}"
         )
+    if object_refs and isinstance(object_refs[0], CompiledDAGRef):
+        return get_all(object_refs, timeout)
     for ref in object_refs:
         if not isinstance(ref, ObjectRef):
             raise TypeError(

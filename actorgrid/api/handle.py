@@ -117,6 +117,23 @@ class ActorMethod:
             checks.check(args, kwargs, call.display_name)
         return engine.call(self._handle._ref, call.prepared, args, kwargs)  # noqa: SLF001  # a class of this module
 
+    def bind(self, *args: Any, **kwargs: Any) -> Any:
+        """Note a call as a step of a graph (see ``actorgrid.dag``) instead of making it; arguments may be steps, too.
+
+        Returns its node; with ``num_returns=n`` a tuple of ``n`` nodes, one for each result. Raises TypeError for
+        arguments that the method does not take.
+        """
+        from actorgrid.dag.nodes import ClassMethodNode, outputs_of  # for programs with graphs
+
+        call = self._call
+        call.checks.check(args, kwargs, call.display_name)
+        count = call.options.num_returns
+        node = ClassMethodNode(
+            self._handle, call.method, {}, args, kwargs,
+            caller=self, display_name=call.display_name, num_returns=count,
+        )  # fmt: skip
+        return outputs_of(node, count)
+
     def options(self, **options: Any) -> ActorMethod:
         """Return the method with other options for one call. Raises ValueError, TypeError."""
         given = checked(METHOD, options, "an actor method")

@@ -14,6 +14,7 @@ from actorgrid.engine.current import current, installed
 from actorgrid.engine.definitions import FunctionDefinition
 
 if TYPE_CHECKING:
+    from actorgrid.dag.nodes import FunctionNode
     from actorgrid.engine.generators import ObjectRefGenerator
     from actorgrid.engine.protocol import Engine
     from actorgrid.engine.refs import ObjectRef
@@ -85,6 +86,16 @@ class TaskCaller(Generic[P, Out_co]):
         if kwargs or not checks.low <= len(args) <= checks.high:
             checks.check(args, kwargs, self._definition.name)
         return engine.submit(self._prepared, args, kwargs)
+
+    def bind(self, *args: Any, **kwargs: Any) -> FunctionNode:
+        """Note a call as a step of a graph (see ``actorgrid.dag``) instead of making it; arguments may be steps, too.
+
+        Raises TypeError for arguments that the function does not take.
+        """
+        from actorgrid.dag.nodes import FunctionNode  # for programs with graphs
+
+        self._checks.check(args, kwargs, self._definition.name)
+        return FunctionNode(self, self._definition.name, args, kwargs)
 
     def _prepare(self, engine: Engine) -> None:
         definition = self._definition

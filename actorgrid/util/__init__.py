@@ -9,7 +9,7 @@ TYPE_CHECKING = False  # as in the package itself
 if TYPE_CHECKING:
     from typing import Any
 
-    from actorgrid.util import queue
+    from actorgrid.util import collective, queue
     from actorgrid.util.actor_pool import ActorPool
     from actorgrid.util.coordination import Barrier, Event, Lock, Semaphore, Variable
     from actorgrid.util.executor import ActorGridExecutor
@@ -26,6 +26,7 @@ __all__ = [
     "Semaphore",
     "Variable",
     "as_completed",
+    "collective",
     "deregister_serializer",
     "inspect_serializability",
     "list_named_actors",
@@ -43,7 +44,7 @@ _HOMES = {
     "serialization": ("deregister_serializer", "inspect_serializability", "register_serializer"),
     "unordered": ("as_completed", "map_unordered"),
 }
-_SUBMODULES = ("queue",)
+_SUBMODULES = ("collective", "queue")
 
 
 if not TYPE_CHECKING:  # else type checkers would take any name for a public one

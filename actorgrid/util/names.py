@@ -8,6 +8,8 @@ from actorgrid.engine.current import current
 
 #: The actor behind ``coordination``, which nobody has named.
 KEEPER: Final = "_actorgrid_keeper"
+#: The actor behind ``collective``.
+ROOMS: Final = "_actorgrid_rooms"
 
 
 @overload
@@ -20,7 +22,7 @@ def list_named_actors(all_namespaces: bool = False) -> list[str] | list[dict[str
     With ``all_namespaces`` return ``{"name": …, "namespace": …}`` of those of every namespace.
     """
     engine = current()
-    names = [(namespace, name) for namespace, name in engine.named_actors() if name != KEEPER]
+    names = [(namespace, name) for namespace, name in engine.named_actors() if name not in {KEEPER, ROOMS}]
     if all_namespaces:
         return [{"name": name, "namespace": namespace} for namespace, name in names]
     here = engine.context().namespace

@@ -23,7 +23,9 @@ PAGES = [
     ROOT / "docs" / "how-to" / "prove-a-lock.md",
     ROOT / "docs" / "how-to" / "make-a-program-survive-crashes.md",
     ROOT / "docs" / "how-to" / "give-tasks-an-environment.md",
+    ROOT / "docs" / "how-to" / "run-a-pipeline-again-and-again.md",
     ROOT / "docs" / "reference" / "util.md",
+    ROOT / "docs" / "reference" / "dag.md",
 ]
 
 

@@ -1,0 +1,37 @@
+"""The names of ``ray.util.collective.types``: what can be done with arrays, and through what."""
+
+from __future__ import annotations
+
+from enum import Enum, StrEnum
+
+__all__ = ["Backend", "ReduceOp"]
+
+
+class ReduceOp(Enum):
+    """How the arrays of all members become one."""
+
+    SUM = 0
+    PRODUCT = 1
+    MIN = 2
+    MAX = 3
+
+
+class Backend(StrEnum):
+    """What carries arrays from process to process. Here all of them mean shared memory."""
+
+    SHM = "shm"
+    GLOO = "gloo"
+    TORCH_GLOO = "torch_gloo"
+
+    @classmethod
+    def of(cls, name: object) -> Backend:
+        """Return the backend called ``name``. Raises TypeError, ValueError."""
+        if not isinstance(name, str):
+            raise TypeError(f"backend must be a str, not {type(name).__name__}")
+        try:
+            return cls(name.lower())
+        except ValueError:
+            raise ValueError(
+                f"backend {name!r} is not there: arrays go through the memory of this machine, whichever of "
+                f"{', '.join(map(repr, map(str, cls)))} you say"
+            ) from None
