@@ -23,6 +23,7 @@ from actorgrid.api.starting import (
     check_env,
     check_preload,
     check_unsupported,
+    count_of,
     default_logging,
     interval_of,
     one_of,
@@ -144,15 +145,16 @@ def init(  # Ray's signature
         stopped_limit=seconds_of("ACTORGRID_STOPPED_LIMIT", "30"),
         object_spilling_directory=spill_directory(object_spilling_directory),
         store_patience=seconds_of("ACTORGRID_STORE_PATIENCE", "10"),
+        task_events=count_of("ACTORGRID_TASK_EVENTS", "10000"),
     )
     with _lock:
-        running = installed()
-        if running is not None and running.has_ended():
+        there = installed()
+        if there is not None and there.has_ended():
             shutdown()
-            running = installed()
-        if running is None:
+            there = installed()
+        if there is None:
             _start(config, engine, seed)
-        elif running.context().worker == 0 and not ignore_reinit_error:
+        elif there.context().worker == 0 and not ignore_reinit_error:
             raise RuntimeError(
                 "Maybe you called actorgrid.init twice by accident? This error can be suppressed by passing in "
                 "'ignore_reinit_error=True' or by calling 'actorgrid.shutdown()' prior to 'actorgrid.init()'."
@@ -289,7 +291,8 @@ def is_initialized() -> bool:
     return installed() is not None
 
 
-def _running() -> Engine:
+def running() -> Engine:
+    """Return the engine of this process. Raises RuntimeError if there is no grid."""
     engine = installed()
     if engine is None:
         raise RuntimeError("actorgrid has not been started yet: call actorgrid.init()")
@@ -298,14 +301,14 @@ def _running() -> Engine:
 
 def nodes() -> list[dict[str, Any]]:
     """Return one record for this machine, with Ray's keys. Raises RuntimeError if there is no grid."""
-    return _running().nodes()
+    return running().nodes()
 
 
 def cluster_resources() -> dict[str, float]:
     """Return what the grid has, by name. Raises RuntimeError if there is no grid."""
-    return _running().cluster_resources()
+    return running().cluster_resources()
 
 
 def available_resources() -> dict[str, float]:
     """Return what is free now; what is used up is absent. Raises RuntimeError if there is no grid."""
-    return _running().available_resources()
+    return running().available_resources()

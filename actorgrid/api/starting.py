@@ -31,6 +31,14 @@ def seconds_of(variable: str, default: str) -> float:
         raise ValueError(f"the environment variable {variable} is no number of seconds: {error}") from None
 
 
+def count_of(variable: str, default: str) -> int:
+    """Return the whole number that an environment variable says. Raises ValueError."""
+    text = os.environ.get(variable, default)
+    if not text.strip().isdecimal():
+        raise ValueError(f"the environment variable {variable} is no whole number: {text!r:.100}")
+    return int(text)
+
+
 def interval_of(variable: str, default: str) -> float:
     """Return the seconds that an environment variable says in milliseconds; 0: never. Raises ValueError."""
     text = os.environ.get(variable, default)

@@ -89,6 +89,14 @@ class Value(Struct):
     not_run: tuple[str, ...] = ()
 
 
+_failure = msgspec.msgpack.Decoder(Failure)
+
+
+def failure_kind(value: Value) -> FailureKind:
+    """Return why there is no value. ``value`` stands for a failure of the grid."""
+    return _failure.decode(value.data).kind
+
+
 # ------------------------------------------------------------------------------------------- C>H: code and calls
 
 
@@ -167,6 +175,8 @@ class Spec(Struct, tag=2):
     #: TASK and METHOD: it is a generator whose items go to the caller as they come, and so many of them may be there
     #: unread. Its one object says when it is over. 0: no stream; or UNBOUNDED, or DYNAMIC.
     yields: int = 0
+    #: TASK and METHOD: the name of the function if the call goes by another one (for people).
+    function: str = ""
 
 
 class Submit(Struct, tag=3):

@@ -157,3 +157,5 @@ class StartConfig(msgspec.Struct, frozen=True):
     max_worker_memory: int = 0
     #: Seconds that a request for memory may wait for others to leave it.
     store_patience: float = 10.0
+    #: So many tasks are remembered once they are over; 0: none.
+    task_events: int = 10_000

@@ -134,6 +134,12 @@ class Engine(Protocol):
     def nodes(self) -> list[dict[str, Any]]:
         """Return one record per machine with Ray's keys."""
 
+    def inspect(self, what: str, body: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:
+        """Return what the head answers to a question about the grid; all that the caller has said before is in it.
+
+        Ids are integers, times those of the head (``epoch`` is what to add to them). Raises GetTimeoutError.
+        """
+
     def has_ended(self) -> bool:
         """Return whether the grid has died, so that no call can succeed any more."""
 

@@ -46,6 +46,8 @@ class BootConfig(msgspec.Struct):
     farewell: float = 30.0
     #: Bytes of its own beyond which a worker is replaced once its task is over; 0: any number.
     max_worker_memory: int = 0
+    #: So many tasks are remembered once they are over; 0: none.
+    task_events: int = 10_000
 
     def send(self, link: socket.socket) -> None:
         """Send this as the first bytes of a head's link."""

@@ -78,7 +78,7 @@ class DriverEngine(ProcessEngine):
             spill_directory=machine.spill_directory(start), store_patience=start.store_patience,
             max_pending_tasks=start.max_pending_tasks, refuse_pending_tasks=start.refuse_pending_tasks,
             memory_interval=start.memory_interval, memory_threshold=start.memory_threshold,
-            max_worker_memory=start.max_worker_memory, farewell=start.farewell,
+            max_worker_memory=start.max_worker_memory, farewell=start.farewell, task_events=start.task_events,
         )  # fmt: skip
 
     def refresh_environment(self) -> None:

@@ -80,7 +80,8 @@ class HeadProcess:
                 intensity=config.restart_intensity, period=config.restart_period, stopped_limit=config.stopped_limit,
                 spills=bool(config.spill_directory), store_patience=config.store_patience,
                 farewell=config.farewell, memory_interval=config.memory_interval,
-                memory_threshold=config.memory_threshold,
+                memory_threshold=config.memory_threshold, task_events=config.task_events, driver_pid=config.driver_pid,
+                began=time.monotonic(), epoch=time.time() - time.monotonic(),
             )
         )  # fmt: skip
         driver.setblocking(False)

@@ -26,6 +26,7 @@ from actorgrid.core.resources import demand
 from actorgrid.core.signals import SIGKILL
 from actorgrid.exceptions import HeadDiedError
 from actorgrid.sim.choices import Chain, Event
+from actorgrid.sim.clock import EPOCH
 from actorgrid.sim.footprint import ALL
 from actorgrid.sim.host import SimDriver, SimHost
 from actorgrid.sim.memory import Memory
@@ -106,6 +107,7 @@ class Grid:
             demand(self.capacity), int(self.capacity["object_store_memory"]), 0, start.max_workers or 256,
             prove_deadlocks=False, intensity=start.restart_intensity, period=start.restart_period,
             spills=start.object_spilling_directory != "", store_patience=start.store_patience,
+            task_events=start.task_events, driver_pid=FIRST_PID, began=world.clock.now, epoch=EPOCH,
         )  # fmt: skip
         self.head = Head(config)
         self.workers: dict[int, Worker] = {}

@@ -191,6 +191,9 @@ class FakeEngine:
     def nodes(self) -> list[dict[str, Any]]:
         return [{"NodeID": SESSION[:28] * 2, "Labels": {"zone": "here"}}]
 
+    def inspect(self, what: str, body: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:
+        raise NotImplementedError(what, body, timeout)
+
     def has_ended(self) -> bool:
         return False
 

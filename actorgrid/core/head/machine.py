@@ -41,6 +41,7 @@ from actorgrid.core.head.journals import Journals
 from actorgrid.core.head.library import Library
 from actorgrid.core.head.memory import Memory
 from actorgrid.core.head.objects import Objects
+from actorgrid.core.head.past import Past
 from actorgrid.core.head.pressure import Pressure
 from actorgrid.core.head.queries import answer
 from actorgrid.core.head.ready import Ready
@@ -90,6 +91,12 @@ class HeadConfig(msgspec.Struct, frozen=True):
     #: Objects go to disk when memory is short, and how long a request for memory may wait for that (seconds).
     spills: bool = False
     store_patience: float = 10.0
+    #: So many tasks are remembered once they are over.
+    task_events: int = 10_000
+    #: When the grid began, what to add to the head's times to have those of the wall clock, and the driver's process.
+    began: float = 0.0
+    epoch: float = 0.0
+    driver_pid: int = 0
 
 
 class Head:
@@ -97,8 +104,8 @@ class Head:
 
     def __init__(self, config: HeadConfig) -> None:
         """Make an empty grid with one driver, client number ``ids.DRIVER``; more may join."""
-        self.config = config
-        self.now = 0.0
+        self.config: HeadConfig = config
+        self.now = config.began
         self.effects: list[Effect] = []
         #: Peers whose reply outbox, and workers whose task outbox, has something to send.
         self.dirty: list[Peer] = []
@@ -110,6 +117,7 @@ class Head:
         self.stopped = False
 
         self.alarms = Alarms()
+        self.past = Past(config.task_events)
         self.backoff = Backoff(config.seed)
         self.deadlines = Deadlines(self)
         self.waits = Waits(self)

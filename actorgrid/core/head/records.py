@@ -192,12 +192,13 @@ class Task:
     """A task, an actor's creation, or a call of an actor."""
 
     __slots__ = (
-        "actor", "attempt", "attempts", "blocked", "cancelled", "children", "client", "depth", "failures", "forced",
-        "hopeless", "job", "limits", "made", "message", "missing", "oom", "order", "parent", "replayed", "retries",
-        "since", "spec", "starved", "state", "stream", "strikes", "waits", "worker",
+        "actor", "attempt", "attempts", "blocked", "born", "cancelled", "children", "client", "depth",
+        "failures", "forced", "hopeless", "job", "limits", "made", "message", "micros", "missing", "oom",
+        "order", "parent", "replayed", "retries", "since", "spec", "starved", "state", "stream", "strikes",
+        "waits", "worker",
     )  # fmt: skip
 
-    def __init__(self, message: Submit, spec: SpecRecord, client: int, order: int) -> None:
+    def __init__(self, message: Submit, spec: SpecRecord, client: int, order: int, born: float = 0.0) -> None:
         self.message = message
         self.spec = spec
         self.client = client
@@ -205,6 +206,9 @@ class Task:
         self.job = 0
         #: Position in the order of submission, over all clients.
         self.order = order
+        #: When it was submitted, and how long the user code of the attempt that ended it ran.
+        self.born = born
+        self.micros = 0
         self.depth = 0
         self.state: TaskState = TaskState.WAITING
         self.attempt = 0
@@ -247,14 +251,17 @@ class Worker:
     """A worker process."""
 
     __slots__ = (
-        "actor", "assigned", "codes", "doomed", "ended_by", "farewell", "heard", "held", "idle_since", "lent", "nudged",
-        "number", "outbox", "passing", "peer", "pid", "segments", "shape", "specs", "spoke", "state", "stopped",
+        "actor", "assigned", "born", "codes", "doomed", "ended_by", "farewell", "heard", "held", "idle_since",
+        "lent", "nudged", "number", "outbox", "passing", "peer", "pid", "segments", "shape", "specs", "spoke",
+        "state", "stopped",
     )  # fmt: skip
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Peer, born: float = 0.0) -> None:
         self.number = peer.number
         self.peer = peer
         self.pid = 0
+        #: When its process was ordered.
+        self.born = born
         self.state: WorkerState = WorkerState.IDLE
         #: Messages for its task link, sent at the end of the turn.
         self.outbox: list[object] = []
