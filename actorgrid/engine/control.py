@@ -165,6 +165,13 @@ class LocalEngine(CallingEngine):
             raise RuntimeError(f"query {what!r}: {answer.error}")
         return answer
 
+    @protected
+    def measure(self, metric: m.Metric, tags: tuple[tuple[str, str], ...], value: float) -> None:
+        """See ``Engine``. When the grid is gone there is nobody left to tell."""
+        with self.lock:
+            if self.client.dead is None and self.measures.record(metric, tags, value):
+                self.soon()
+
     def inspect(self, what: str, body: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:
         """See ``Engine``."""
         self.saw_chance()

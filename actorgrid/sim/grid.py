@@ -48,8 +48,8 @@ _SUBMISSIONS: Final = (m.Submit, m.CreateActor)
 #: Words to the head that say nothing about anybody else's business (see ``footprint``).
 COMMUTING: Final = frozenset(
     {
-        m.Export, m.Spec, m.Submit, m.Release, m.Subscribe, m.Blocked, m.Resumed, m.Forget, m.Revoked, m.ActorReady,
-        m.NewSegment, m.Taken,
+        m.Export, m.Spec, m.Submit, m.CreateActor, m.Release, m.Subscribe, m.Blocked, m.Resumed, m.Forget, m.Revoked,
+        m.ActorReady, m.NewSegment, m.Taken,
     }
 )  # fmt: skip
 
@@ -204,9 +204,8 @@ class Grid:
         touch = self.world.touch
         for message in batch:
             kind = type(message)
-            if kind is m.CreateActor:
-                if message.name:
-                    touch("names")
+            if kind is m.CreateActor and message.name:
+                touch("names")
             elif kind is m.Query and message.what == "get_actor":
                 touch("names", writes=False)
             elif kind is m.Put:
@@ -218,8 +217,16 @@ class Grid:
                 touch(("made", message.task))
             elif kind is m.LeaseRequest or kind is m.LeaseReturn:
                 touch("store")
+            elif kind is m.Measured:
+                self._measured(message)
             elif kind not in COMMUTING:
                 touch(ALL)
+
+    def _measured(self, message: m.Measured) -> None:
+        """Note which gauges are set: of two the last one counts, while it does not matter who counts up first."""
+        for sample in message.samples:
+            if sample.kind is m.MetricKind.GAUGE:
+                self.world.touch(("gauge", sample.name, sample.tags))
 
     def _made(self, done: m.Done) -> None:
         """Note which objects a call has made: whoever looks for one with a timeout sees it from now on."""

@@ -164,6 +164,11 @@ class SimHost(LocalEngine):
         """See ``EngineBase``."""
         self.grid.says(self)
 
+    def soon(self) -> None:
+        """See ``EngineBase``."""
+        self.world.check_over()
+        self.grid.says(self)
+
     def write_extent(self, pickled: Pickled) -> m.Extent:
         """See ``EngineBase``."""
         return self.arenas.write(pickled)

@@ -20,6 +20,7 @@ Who owns what::
     Spilling  what goes to disk and back      Room       who waits for memory
     Alarms    what must happen at a time      Deadlines  tasks that may take only so long
     Waits     who waits for whom                  Streams   generators and their readers
+    Past      what is over                        Metrics   what programs measure
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from actorgrid.core.head.effects import Effect, MuteOutput, Stop
 from actorgrid.core.head.journals import Journals
 from actorgrid.core.head.library import Library
 from actorgrid.core.head.memory import Memory
+from actorgrid.core.head.metrics import Metrics
 from actorgrid.core.head.objects import Objects
 from actorgrid.core.head.past import Past
 from actorgrid.core.head.pressure import Pressure
@@ -118,6 +120,7 @@ class Head:
 
         self.alarms = Alarms()
         self.past = Past(config.task_events)
+        self.metrics = Metrics(self)
         self.backoff = Backoff(config.seed)
         self.deadlines = Deadlines(self)
         self.waits = Waits(self)
@@ -169,6 +172,7 @@ class Head:
             m.Yield: self.streams.yielded,
             m.Taken: self.streams.taken,
             m.Dismiss: self.streams.dismiss,
+            m.Measured: self.metrics.measured,
             m.Revoked: self.dispatch.revoked,
             m.Exiting: self.workers.exiting,
             m.ActorReady: self._ignore,
@@ -225,6 +229,8 @@ class Head:
             return message.oid <= peer.last_id
         if isinstance(message, messages.Yield):
             return self.streams.known(peer, message)
+        if isinstance(message, messages.Measured):
+            return message.number <= peer.measured
         if isinstance(message, messages.Done):  # what it left in shared memory may be an object by now
             return peer.worker is None or message.task not in peer.worker.assigned
         if isinstance(message, messages.Spec):

@@ -79,6 +79,12 @@ def _missing(head: Head, body: dict[str, Any]) -> dict[str, Any] | None:
     )
 
 
+def _metrics(head: Head, body: dict[str, Any]) -> dict[str, Any]:
+    """What programs have measured."""
+    del body
+    return head.metrics.told()
+
+
 _ANSWERS: dict[str, Callable[[Head, dict[str, Any]], dict[str, Any] | None]] = {
     "get_actor": _get_actor,
     "available": _available,
@@ -90,6 +96,7 @@ _ANSWERS: dict[str, Callable[[Head, dict[str, Any]], dict[str, Any] | None]] = {
     "list": listed,
     "count": counted,
     "ran": ran,
+    "metrics": _metrics,
 }
 
 

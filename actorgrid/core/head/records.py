@@ -22,8 +22,8 @@ class Peer:
     """A process at the other end of a link: a driver, or a worker (which is also a client)."""
 
     __slots__ = (
-        "alive", "congested", "exports", "held", "job", "last_id", "leased", "live_bytes", "number", "outbox", "owed",
-        "segments", "specs", "streams", "worker",
+        "alive", "congested", "exports", "held", "job", "last_id", "leased", "live_bytes", "measured", "number",
+        "outbox", "owed", "segments", "specs", "streams", "worker",
     )  # fmt: skip
 
     def __init__(self, number: int) -> None:
@@ -35,6 +35,8 @@ class Peer:
         self.held: dict[int, None] = {}
         #: The newest id it chose: ids of one client only grow, so a repeated message is recognised.
         self.last_id = 0
+        #: The number of the last message in which it said what it has measured.
+        self.measured = 0
         #: Code that it exported for a spec which is still on its way.
         self.exports: dict[bytes, None] = {}
         #: Spec ids that this client registered.
