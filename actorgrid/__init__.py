@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from actorgrid.api.context import RuntimeContext, get_runtime_context
     from actorgrid.api.decorators import remote
     from actorgrid.api.handle import ActorHandle
+    from actorgrid.api.observing import timeline
     from actorgrid.api.remote_function import RemoteFunction
     from actorgrid.api.session import (
         GridContext,
@@ -72,6 +73,7 @@ __all__ = [
     "remote",
     "shutdown",
     "sim",
+    "timeline",
     "util",
     "wait",
 ]
@@ -83,6 +85,7 @@ _HOMES = {
     "api.context": ("RuntimeContext", "get_runtime_context"),
     "api.decorators": ("remote",),
     "api.handle": ("ActorHandle",),
+    "api.observing": ("timeline",),
     "api.remote_function": ("RemoteFunction",),
     "api.session": (
         "GridContext", "available_resources", "cluster_resources", "init", "is_initialized", "nodes", "shutdown",

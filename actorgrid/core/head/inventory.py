@@ -117,9 +117,11 @@ def ran(head: Head, body: dict[str, Any]) -> dict[str, Any]:
     """Return what has run, in the order in which it ended, and what runs: one row per task.
 
     A row: task, name, kind, worker, its pid, attempt, when it was submitted, when it ended (or now), microseconds in
-    user code, state.
+    user code, state, and whether others may have run in its process at the same time.
     """
     del body
+    side_by_side = {over.ident: over.spec.max_concurrency > 1 for over in head.past.actors}
+    side_by_side.update({ident: actor.concurrency > 1 for ident, actor in head.actors.alive.items()})
     pids = {over.number: over.pid for over in head.past.workers}
     pids.update({worker.number: worker.pid for worker in head.workers.table.values()})
     rows: list[list[Any]] = []
@@ -128,7 +130,7 @@ def ran(head: Head, body: dict[str, Any]) -> dict[str, Any]:
             state = listings.OVER_TASKS["state"](head, over)
             rows.append(
                 [over.task, over.spec.name, int(over.spec.kind), over.worker, pids.get(over.worker, 0), over.attempt,
-                 over.born, over.ended, over.micros, state]
+                 over.born, over.ended, over.micros, state, side_by_side.get(over.actor, False)]
             )  # fmt: skip
     for task in head.tasks.table.values():
         if task.worker is not None and listings.task_state(head, task).startswith("RUNNING"):
@@ -136,6 +138,6 @@ def ran(head: Head, body: dict[str, Any]) -> dict[str, Any]:
             micros = int((head.now - task.since) * 1e6)
             rows.append(
                 [task.message.task, spec.name, int(spec.kind), worker.number, worker.pid, task.attempt,
-                 task.born, head.now, micros, "RUNNING"]
+                 task.born, head.now, micros, "RUNNING", side_by_side.get(task.message.actor, False)]
             )  # fmt: skip
     return {"rows": rows, "epoch": head.config.epoch}
