@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from actorgrid.api.context import RuntimeContext, get_runtime_context
     from actorgrid.api.decorators import remote
     from actorgrid.api.handle import ActorHandle
+    from actorgrid.api.logs import LoggingConfig
     from actorgrid.api.observing import timeline
     from actorgrid.api.remote_function import RemoteFunction
     from actorgrid.api.session import (
@@ -49,6 +50,7 @@ __all__ = [
     "ActorHandle",
     "DynamicObjectRefGenerator",
     "GridContext",
+    "LoggingConfig",
     "ObjectRef",
     "ObjectRefGenerator",
     "RemoteFunction",
@@ -85,6 +87,7 @@ _HOMES = {
     "api.context": ("RuntimeContext", "get_runtime_context"),
     "api.decorators": ("remote",),
     "api.handle": ("ActorHandle",),
+    "api.logs": ("LoggingConfig",),
     "api.observing": ("timeline",),
     "api.remote_function": ("RemoteFunction",),
     "api.session": (

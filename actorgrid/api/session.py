@@ -26,6 +26,7 @@ from actorgrid.api.starting import (
     count_of,
     default_logging,
     interval_of,
+    logging_settings,
     one_of,
     or_none,
     seconds_of,
@@ -38,6 +39,7 @@ from actorgrid.engine.definitions import StartConfig
 from actorgrid.exceptions import ResourceLimitError
 
 if TYPE_CHECKING:
+    from actorgrid.api.logs import LoggingConfig
     from actorgrid.engine.protocol import Engine
 
 _lock = threading.RLock()
@@ -85,6 +87,7 @@ def init(  # Ray's signature
     local_mode: bool = False,
     ignore_reinit_error: bool = False,
     job_config: Any = None,
+    logging_config: LoggingConfig | None = None,
     log_to_driver: bool | None = None,
     namespace: str | None = None,
     runtime_env: Mapping[str, Any] | None = None,
@@ -115,8 +118,9 @@ def init(  # Ray's signature
     use, a worker is killed (``OutOfMemoryError``); one that has more than ``max_worker_memory`` bytes of its own when
     a task is over is replaced. Of ``runtime_env`` only ``env_vars`` is supported. ``engine`` is "process" (the
     default, unless the environment variable ``ACTORGRID_ENGINE`` says otherwise) or "sim": everything in this thread,
-    on virtual time, deterministically, in the order that ``seed`` stands for. Arguments of ``ray.init`` that are about
-    dashboards, logging and clusters are accepted without effect.
+    on virtual time, deterministically, in the order that ``seed`` stands for. ``logging_config`` says how the root
+    logger of driver and workers logs. Arguments of ``ray.init`` that are about dashboards and clusters are accepted
+    without effect.
 
     Inside a task it returns the context of the grid that runs the task. A grid that has died is replaced. Raises
     RuntimeError if there is a grid already (unless ``ignore_reinit_error``), for unknown arguments and for
@@ -145,6 +149,7 @@ def init(  # Ray's signature
         stopped_limit=seconds_of("ACTORGRID_STOPPED_LIMIT", "30"),
         object_spilling_directory=spill_directory(object_spilling_directory),
         store_patience=seconds_of("ACTORGRID_STORE_PATIENCE", "10"),
+        logging=logging_settings(logging_config),
         task_events=count_of("ACTORGRID_TASK_EVENTS", "10000"),
     )
     with _lock:
@@ -154,6 +159,7 @@ def init(  # Ray's signature
             there = installed()
         if there is None:
             _start(config, engine, seed)
+            _begin_to_log(config)
         elif there.context().worker == 0 and not ignore_reinit_error:
             raise RuntimeError(
                 "Maybe you called actorgrid.init twice by accident? This error can be suppressed by passing in "
@@ -190,6 +196,13 @@ def _start(config: StartConfig, engine: str, seed: int | None) -> None:
         _at_exit = True
         atexit.register(_shutdown_at_exit)
     _exit_on_sigterm()
+
+
+def _begin_to_log(config: StartConfig) -> None:
+    if config.logging is not None:
+        from actorgrid.engine import logs  # logging takes its time to import
+
+        logs.apply(config.logging)
 
 
 def _processes(config: StartConfig) -> Engine:
@@ -276,6 +289,8 @@ def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = F
             engine.shutdown()
         finally:
             install(None)
+            if "actorgrid.engine.logs" in sys.modules:
+                sys.modules["actorgrid.engine.logs"].restore()
             if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is _exit_with:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
 

@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from actorgrid.api.options import did_you_mean, quantity, seconds, whole
 from actorgrid.engine.current import host
+from actorgrid.engine.definitions import LogSettings
 
 #: Arguments of ``ray.init`` that are about clusters, dashboards and logging: accepted, without effect.
 _WITHOUT_EFFECT: Final = frozenset(
     {
         "labels", "include_dashboard", "dashboard_host", "dashboard_port", "configure_logging", "logging_level",
-        "logging_format", "logging_config", "enable_resource_isolation", "cgroup_path", "system_reserved_cpu",
+        "logging_format", "enable_resource_isolation", "cgroup_path", "system_reserved_cpu",
         "system_reserved_memory", "proxy_server_url", "_enable_object_reconstruction",
         "_plasma_directory", "_node_ip_address", "_driver_object_store_memory", "_memory", "_redis_username",
         "_redis_password", "_temp_dir", "_metrics_export_port", "_system_config", "_tracing_startup_hook",
@@ -142,6 +143,15 @@ def check_env(runtime_env: Mapping[str, Any]) -> dict[str, str]:
         if not (isinstance(name, str) and isinstance(value, str)):
             raise TypeError(f"'env_vars' must map str to str: {name!r}: {value!r:.100}")
     return variables
+
+
+def logging_settings(given: Any) -> LogSettings | None:
+    """Return how the grid's processes log, None if as Python does. Raises TypeError, ValueError."""
+    if given is None and not os.environ.get("ACTORGRID_LOGGING_CONFIG_ENCODING"):
+        return None
+    from actorgrid.api.logs import check_logging  # logging takes its time to import
+
+    return check_logging(given)
 
 
 def default_logging() -> bool:

@@ -9,6 +9,7 @@ import struct
 import msgspec
 
 from actorgrid.core.messages import Script
+from actorgrid.engine.definitions import LogSettings
 from actorgrid.runtime.surroundings import Surroundings
 
 
@@ -48,6 +49,8 @@ class BootConfig(msgspec.Struct):
     max_worker_memory: int = 0
     #: So many tasks are remembered once they are over; 0: none.
     task_events: int = 10_000
+    #: How workers log; None: as Python does.
+    logging: LogSettings | None = None
 
     def send(self, link: socket.socket) -> None:
         """Send this as the first bytes of a head's link."""

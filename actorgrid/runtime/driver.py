@@ -72,14 +72,20 @@ class DriverEngine(ProcessEngine):
             session=self.session, driver_pid=self.pid, capacity=capacity,
             store_budget=int(capacity["object_store_memory"]), keep_workers=max(1, int(cpus)),
             max_workers=start.max_workers or max(256, 32 * int(cpus)), namespace=namespace,
-            preload=list(start.preload), log_to_driver=start.log_to_driver, env_vars=start.env_vars,
+            preload=self._preload(start), log_to_driver=start.log_to_driver, env_vars=start.env_vars,
             surroundings=self._surroundings, script=start.script, restart_intensity=start.restart_intensity,
             restart_period=start.restart_period, stopped_limit=start.stopped_limit, seed=int.from_bytes(os.urandom(7)),
             spill_directory=machine.spill_directory(start), store_patience=start.store_patience,
             max_pending_tasks=start.max_pending_tasks, refuse_pending_tasks=start.refuse_pending_tasks,
             memory_interval=start.memory_interval, memory_threshold=start.memory_threshold,
             max_worker_memory=start.max_worker_memory, farewell=start.farewell, task_events=start.task_events,
+            logging=start.logging,
         )  # fmt: skip
+
+    @staticmethod
+    def _preload(start: StartConfig) -> list[str]:
+        """Return what workers are to find imported: what they log with comes once, before they fork."""
+        return [*start.preload, *(["actorgrid.engine.logs"] if start.logging is not None else [])]
 
     def refresh_environment(self) -> None:
         """Send ``sys.path`` and the like again if they changed since the last time."""

@@ -9,7 +9,7 @@ TYPE_CHECKING = False  # as in the package itself
 if TYPE_CHECKING:
     from typing import Any
 
-    from actorgrid.util import queue
+    from actorgrid.util import metrics, queue, state
     from actorgrid.util.actor_pool import ActorPool
     from actorgrid.util.coordination import Barrier, Event, Lock, Semaphore, Variable
     from actorgrid.util.executor import ActorGridExecutor
@@ -27,7 +27,9 @@ __all__ = [
     "as_completed",
     "list_named_actors",
     "map_unordered",
+    "metrics",
     "queue",
+    "state",
 ]
 
 #: Module -> the public names that it defines.
@@ -38,7 +40,7 @@ _HOMES = {
     "names": ("list_named_actors",),
     "unordered": ("as_completed", "map_unordered"),
 }
-_SUBMODULES = ("queue",)
+_SUBMODULES = ("metrics", "queue", "state")
 
 
 if not TYPE_CHECKING:  # else type checkers would take any name for a public one
