@@ -129,7 +129,7 @@ def test_nothing_changes_for_those_who_do_not_ask(fresh_grid: Callable[..., Any]
         ({"encoding": "XML"}, ValueError, "Invalid encoding type: 'XML'"),
         ({"log_level": "LOUD"}, ValueError, "there is no log level 'LOUD'"),
         ({"log_level": 1.5}, TypeError, "not float"),
-        ({"additional_log_standard_attrs": ["nam"]}, ValueError, "Did you mean 'name'"),
+        ({"additional_log_standard_attrs": ["namee"]}, ValueError, "Did you mean 'name'"),
         ({"additional_log_standard_attrs": "name"}, TypeError, "a list of names"),
     ],
 )

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core.head import listings
-from actorgrid.core.head.listings import Columns, Reference
+from actorgrid.core.head.listings import Columns, Find, Reference
 from actorgrid.core.head.past import Over
 from actorgrid.core.head.records import Object
 
@@ -77,11 +77,19 @@ _KINDS: Final[dict[str, tuple[Callable[[Head, int | None], Iterator[Part]], str]
 }
 
 
-def _same(found: Any, wanted: Any) -> bool:
+#: What finds a column, what it is to be (or not), and the verdicts on texts: many rows have the same ones.
+Test = tuple[Any, Any, bool, dict[str, bool]]
+
+
+def _passes(found: Any, wanted: Any, equal: bool, verdicts: dict[str, bool]) -> bool:
     """Return whether a column is what a filter asks for; the text of a value counts, not its case."""
-    if isinstance(found, str) and isinstance(wanted, str):
-        return found.casefold() == wanted.casefold()
-    return bool(found == wanted)
+    if not isinstance(found, str):
+        return bool(found == wanted) is equal
+    verdict = verdicts.get(found)
+    if verdict is None:
+        same = isinstance(wanted, str) and found.casefold() == wanted.casefold()
+        verdict = verdicts[found] = same is equal
+    return verdict
 
 
 def _matching(head: Head, body: dict[str, Any]) -> Iterator[tuple[Any, Columns]]:
@@ -90,9 +98,12 @@ def _matching(head: Head, body: dict[str, Any]) -> Iterator[tuple[Any, Columns]]
     filters: list[tuple[str, str, Any]] = body["filters"]
     only = next((value for name, how, value in filters if name == key and how == "="), None)
     for records, columns in parts(head, only):
-        tests = [(columns[name], how == "=", value) for name, how, value in filters]
+        tests: list[Test] = [(columns[name], value, how == "=", {}) for name, how, value in filters]
         for record in records:
-            if all(_same(find(head, record), value) is equal for find, equal, value in tests):
+            for find, wanted, equal, verdicts in tests:
+                if not _passes(find(head, record), wanted, equal, verdicts):
+                    break
+            else:
                 yield record, columns
 
 
@@ -107,8 +118,10 @@ def listed(head: Head, body: dict[str, Any]) -> dict[str, Any]:
 def counted(head: Head, body: dict[str, Any]) -> dict[str, Any]:
     """Return how many records of the kind ``of`` there are with each combination of ``columns``."""
     counts: dict[tuple[Any, ...], int] = {}
+    finds: dict[int, list[Find]] = {}
     for record, columns in _matching(head, body):
-        key = tuple(columns[name](head, record) for name in body["columns"])
+        wanted = finds.get(id(columns)) or finds.setdefault(id(columns), [columns[name] for name in body["columns"]])
+        key = tuple([find(head, record) for find in wanted])
         counts[key] = counts.get(key, 0) + 1
     return {"counts": [[*key, count] for key, count in counts.items()]}
 
