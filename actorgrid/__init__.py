@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from actorgrid.api.context import RuntimeContext, get_runtime_context
     from actorgrid.api.decorators import remote
     from actorgrid.api.handle import ActorHandle
+    from actorgrid.api.logs import LoggingConfig
+    from actorgrid.api.observing import timeline
     from actorgrid.api.remote_function import RemoteFunction
     from actorgrid.api.session import (
         GridContext,
@@ -50,6 +52,7 @@ __all__ = [
     "ActorHandle",
     "DynamicObjectRefGenerator",
     "GridContext",
+    "LoggingConfig",
     "ObjectRef",
     "ObjectRefGenerator",
     "RemoteFunction",
@@ -76,6 +79,7 @@ __all__ = [
     "runtime_env",
     "shutdown",
     "sim",
+    "timeline",
     "util",
     "wait",
 ]
@@ -87,6 +91,8 @@ _HOMES = {
     "api.context": ("RuntimeContext", "get_runtime_context"),
     "api.decorators": ("remote",),
     "api.handle": ("ActorHandle",),
+    "api.logs": ("LoggingConfig",),
+    "api.observing": ("timeline",),
     "api.remote_function": ("RemoteFunction",),
     "api.session": (
         "GridContext", "available_resources", "cluster_resources", "init", "is_initialized", "nodes", "shutdown",

@@ -34,8 +34,7 @@ class RuntimeContext:
 
     def get_worker_id(self) -> str:
         """Return the id of this process."""
-        here = self._here
-        return render(here.worker, here.session, 56)
+        return render(current().process(), self._here.session, 56)
 
     def get_task_id(self) -> str | None:
         """Return the id of the running task; None in a driver."""

@@ -23,9 +23,11 @@ from actorgrid.api.starting import (
     check_engine,
     check_preload,
     check_unsupported,
+    count_of,
     default_logging,
     interval_of,
     job_setup,
+    logging_settings,
     one_of,
     or_none,
     seconds_of,
@@ -38,6 +40,7 @@ from actorgrid.engine.definitions import StartConfig
 from actorgrid.exceptions import ResourceLimitError
 
 if TYPE_CHECKING:
+    from actorgrid.api.logs import LoggingConfig
     from actorgrid.engine.protocol import Engine
 
 _lock = threading.RLock()
@@ -85,6 +88,7 @@ def init(  # Ray's signature
     local_mode: bool = False,
     ignore_reinit_error: bool = False,
     job_config: Any = None,
+    logging_config: LoggingConfig | None = None,
     log_to_driver: bool | None = None,
     namespace: str | None = None,
     runtime_env: Mapping[str, Any] | None = None,
@@ -120,7 +124,8 @@ def init(  # Ray's signature
     a task is over is replaced. ``runtime_env`` is what tasks and actors inherit (``runtime_env.RuntimeEnv``).
     ``engine`` is "process" (the default, unless the environment variable ``ACTORGRID_ENGINE`` says otherwise) or "sim":
     everything in this thread, on virtual time, deterministically, in the order that ``seed`` stands for. Arguments of
-    ``ray.init`` that are about dashboards, logging and clusters are accepted without effect.
+    ``ray.init`` that are about dashboards and clusters are accepted without effect. ``logging_config`` says how the
+    root logger of driver and workers logs.
 
     Inside a task it returns the context of the grid that runs the task. A grid that has died is replaced. Raises
     RuntimeError if there is a grid already (unless ``ignore_reinit_error``), for unknown arguments and for
@@ -156,15 +161,18 @@ def init(  # Ray's signature
         object_spilling_directory=spill_directory(object_spilling_directory),
         store_patience=seconds_of("ACTORGRID_STORE_PATIENCE", "10"),
         address=check_address(address, own),
+        logging=logging_settings(logging_config),
+        task_events=count_of("ACTORGRID_TASK_EVENTS", "10000"),
     )
     with _lock:
-        running = installed()
-        if running is not None and running.has_ended():
+        there = installed()
+        if there is not None and there.has_ended():
             shutdown()
-            running = installed()
-        if running is None:
+            there = installed()
+        if there is None:
             _start(config, engine, seed)
-        elif running.context().worker == 0 and not ignore_reinit_error:
+            _begin_to_log(config)
+        elif there.context().worker == 0 and not ignore_reinit_error:
             raise RuntimeError(
                 "Maybe you called actorgrid.init twice by accident? This error can be suppressed by passing in "
                 "'ignore_reinit_error=True' or by calling 'actorgrid.shutdown()' prior to 'actorgrid.init()'."
@@ -200,6 +208,13 @@ def _start(config: StartConfig, engine: str, seed: int | None) -> None:
         _at_exit = True
         atexit.register(_shutdown_at_exit)
     _exit_on_sigterm()
+
+
+def _begin_to_log(config: StartConfig) -> None:
+    if config.logging is not None:
+        from actorgrid.engine import logs  # logging takes its time to import
+
+        logs.apply(config.logging)
 
 
 def _processes(config: StartConfig) -> Engine:
@@ -290,6 +305,8 @@ def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = F
             engine.shutdown()
         finally:
             install(None)
+            if "actorgrid.engine.logs" in sys.modules:
+                sys.modules["actorgrid.engine.logs"].restore()
             if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is _exit_with:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
@@ -305,7 +322,8 @@ def is_initialized() -> bool:
     return installed() is not None
 
 
-def _running() -> Engine:
+def running() -> Engine:
+    """Return the engine of this process. Raises RuntimeError if there is no grid."""
     engine = installed()
     if engine is None:
         raise RuntimeError("actorgrid has not been started yet: call actorgrid.init()")
@@ -314,14 +332,14 @@ def _running() -> Engine:
 
 def nodes() -> list[dict[str, Any]]:
     """Return one record for this machine, with Ray's keys. Raises RuntimeError if there is no grid."""
-    return _running().nodes()
+    return running().nodes()
 
 
 def cluster_resources() -> dict[str, float]:
     """Return what the grid has, by name. Raises RuntimeError if there is no grid."""
-    return _running().cluster_resources()
+    return running().cluster_resources()
 
 
 def available_resources() -> dict[str, float]:
     """Return what is free now; what is used up is absent. Raises RuntimeError if there is no grid."""
-    return _running().available_resources()
+    return running().available_resources()

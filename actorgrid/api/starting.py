@@ -13,7 +13,7 @@ from actorgrid.api.hints import did_you_mean
 from actorgrid.api.options import quantity, seconds, whole
 from actorgrid.api.options import resources as check_resources
 from actorgrid.engine.current import host
-from actorgrid.engine.definitions import Setup, StartConfig
+from actorgrid.engine.definitions import LogSettings, Setup, StartConfig
 from actorgrid.engine.setups import merge
 
 #: What makes ``import ray`` mean actorgrid, if the driver has imported it.
@@ -22,7 +22,7 @@ _AS_RAY: Final = "actorgrid.as_ray"
 _WITHOUT_EFFECT: Final = frozenset(
     {
         "labels", "include_dashboard", "dashboard_host", "dashboard_port", "configure_logging", "logging_level",
-        "logging_format", "logging_config", "enable_resource_isolation", "cgroup_path", "system_reserved_cpu",
+        "logging_format", "enable_resource_isolation", "cgroup_path", "system_reserved_cpu",
         "system_reserved_memory", "proxy_server_url", "_enable_object_reconstruction",
         "_plasma_directory", "_node_ip_address", "_driver_object_store_memory", "_memory", "_redis_username",
         "_redis_password", "_temp_dir", "_metrics_export_port", "_system_config", "_tracing_startup_hook",
@@ -37,6 +37,14 @@ def seconds_of(variable: str, default: str) -> float:
         return seconds(variable, float(os.environ.get(variable, default)))
     except ValueError as error:
         raise ValueError(f"the environment variable {variable} is no number of seconds: {error}") from None
+
+
+def count_of(variable: str, default: str) -> int:
+    """Return the whole number that an environment variable says. Raises ValueError."""
+    text = os.environ.get(variable, default)
+    if not text.strip().isdecimal():
+        raise ValueError(f"the environment variable {variable} is no whole number: {text!r:.100}")
+    return int(text)
 
 
 def interval_of(variable: str, default: str) -> float:
@@ -177,6 +185,15 @@ def job_setup(runtime_env: Any) -> Setup:
     """Return what the calls of this program inherit. Raises TypeError, ValueError."""
     own = check_runtime_env("runtime_env", runtime_env or {})
     return merge(Setup(), own) if own else Setup()
+
+
+def logging_settings(given: Any) -> LogSettings | None:
+    """Return how the grid's processes log, None if as Python does. Raises TypeError, ValueError."""
+    if given is None and not os.environ.get("ACTORGRID_LOGGING_CONFIG_ENCODING"):
+        return None
+    from actorgrid.api.logs import check_logging  # logging takes its time to import
+
+    return check_logging(given)
 
 
 def default_logging() -> bool:

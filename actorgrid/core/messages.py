@@ -90,6 +90,14 @@ class Value(Struct):
     not_run: tuple[str, ...] = ()
 
 
+_failure = msgspec.msgpack.Decoder(Failure)
+
+
+def failure_kind(value: Value) -> FailureKind:
+    """Return why there is no value. ``value`` stands for a failure of the grid."""
+    return _failure.decode(value.data).kind
+
+
 # ------------------------------------------------------------------------------------------- C>H: code and calls
 
 
@@ -170,6 +178,8 @@ class Spec(Struct, tag=2):
     yields: int = 0
     #: TASK and ACTOR: the runtime environment in which it runs, opaque to the head; b"": what every worker has anyway.
     setup: bytes = b""
+    #: TASK and METHOD: the name of the function if the call goes by another one (for people).
+    function: str = ""
 
 
 class Submit(Struct, tag=3):
@@ -360,6 +370,43 @@ class Dismiss(Struct, tag=28):
 
     task: int
     stop: bool
+
+
+class MetricKind(enum.IntEnum):
+    """What a metric measures."""
+
+    COUNTER = 0
+    GAUGE = 1
+    HISTOGRAM = 2
+
+
+class Metric(Struct):
+    """A metric, as whoever measures it has described it. ``boundaries``: where the buckets of a histogram end."""
+
+    name: str
+    kind: MetricKind
+    description: str = ""
+    boundaries: tuple[float, ...] = ()
+
+
+class Sample(Struct):
+    """What a process has measured of a metric, under these tags, since it last said so."""
+
+    name: str
+    kind: MetricKind
+    tags: tuple[tuple[str, str], ...] = ()
+    #: By how much a counter has grown, what a gauge was last, the sum of what a histogram has seen.
+    amount: float = 0.0
+    #: How much of that fell into each bucket; the last one has no end.
+    counts: list[int] = []  # msgspec copies mutable defaults per instance
+
+
+class Measured(Struct, tag=35):
+    """The ``number``-th such message of this client. A metric is described once, before its first sample."""
+
+    number: int
+    metrics: list[Metric] = []  # msgspec copies mutable defaults per instance
+    samples: list[Sample] = []
 
 
 # ------------------------------------------------------------------------------------------------- W>H: results
@@ -804,6 +851,7 @@ ToHead = (
     | AwaitEnd
     | Taken
     | Dismiss
+    | Measured
     | Done
     | Revoked
     | ActorReady

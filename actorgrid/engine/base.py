@@ -23,6 +23,7 @@ from typing import Any
 from actorgrid.core import messages as m
 from actorgrid.core.client import Client, Entry
 from actorgrid.core.ids import render
+from actorgrid.core.measures import Measures
 from actorgrid.core.resources import Pool, demand
 from actorgrid.engine import current
 from actorgrid.engine.definitions import Context, Setup
@@ -51,6 +52,7 @@ class EngineBase:
         self.client = Client(client_number, self, lambda oid: render(oid, session, 56), self._reduce)
         #: What this process is set up with, or lets others inherit; and what every process of the grid is from birth.
         self.setup = self.plain = Setup()
+        self.measures = Measures(self.client)
         self.lock = threading.RLock()
         self._pool = Pool(demand(capacity))
         #: How many calls the program itself has submitted.
@@ -65,6 +67,10 @@ class EngineBase:
     def send(self, *, force: bool) -> None:
         """Send the outbox: now (``force``), or if the flush rule allows. Called with the lock held."""
         raise AssertionError(_ABSTRACT, force)
+
+    def soon(self) -> None:
+        """Send the outbox in a moment, unless other words take it along before. Called with the lock held."""
+        raise AssertionError(_ABSTRACT)
 
     def wake(self) -> None:
         """Have dropped references collected soon; may be called from anywhere."""

@@ -68,6 +68,7 @@ def task_spec(definition: FunctionDefinition, options: TaskOptions) -> Spec:
         priority=options.priority,
         timeout=options.timeout,
         run_timeout=options.run_timeout,
+        function=definition.name if options.name else "",
     )
 
 
@@ -86,6 +87,7 @@ def method_spec(method: str, display_name: str, options: MethodOptions) -> Spec:
         timeout=options.timeout,
         run_timeout=options.run_timeout,
         group=options.concurrency_group,
+        function=display_name if options.name else "",
     )
 
 

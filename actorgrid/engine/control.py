@@ -16,7 +16,7 @@ from actorgrid.engine.protocol import Handle
 from actorgrid.engine.refs import ActorRef, ObjectRef
 from actorgrid.engine.serialize import dumps, loads
 from actorgrid.engine.waits import PendingCalls
-from actorgrid.exceptions import ActorAlreadyExistsError
+from actorgrid.exceptions import ActorAlreadyExistsError, GetTimeoutError
 
 
 class LocalEngine(CallingEngine):
@@ -165,6 +165,23 @@ class LocalEngine(CallingEngine):
         if answer.error and not may_fail:
             raise RuntimeError(f"query {what!r}: {answer.error}")
         return answer
+
+    @protected
+    def measure(self, metric: m.Metric, tags: tuple[tuple[str, str], ...], value: float) -> None:
+        """See ``Engine``. When the grid is gone there is nobody left to tell."""
+        with self.lock:
+            if self.client.dead is None and self.measures.record(metric, tags, value):
+                self.soon()
+
+    def inspect(self, what: str, body: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:
+        """See ``Engine``."""
+        self.saw_chance()
+        answer = self._ask_within(m.Query(0, what, body), timeout)
+        if answer is None:
+            raise GetTimeoutError(f"the head has not answered within {timeout} s what was asked of it ({what})")
+        if answer.error:
+            raise RuntimeError(f"query {what!r}: {answer.error}")
+        return answer.body
 
     # ------------------------------------------------------------------------------------ the grid
 

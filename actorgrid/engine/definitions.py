@@ -145,6 +145,14 @@ class Context(msgspec.Struct, frozen=True):
     setup: Setup = Setup()
 
 
+class LogSettings(msgspec.Struct, frozen=True):
+    """How the processes of a grid log: "TEXT" or "JSON", from which level on, and which attributes besides."""
+
+    encoding: str
+    level: int
+    attrs: tuple[str, ...] = ()
+
+
 class StartConfig(msgspec.Struct, frozen=True):
     """What ``init`` was asked for; None means: find out."""
 
@@ -182,3 +190,7 @@ class StartConfig(msgspec.Struct, frozen=True):
     store_patience: float = 10.0
     #: The socket of a persistent grid to join; "": a grid of its own.
     address: str = ""
+    #: So many tasks are remembered once they are over; 0: none.
+    task_events: int = 10_000
+    #: How its processes log; None: as Python does.
+    logging: LogSettings | None = None

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from actorgrid.core.messages import Metric
 from actorgrid.engine.definitions import (
     ActorDefinition,
     ActorOptions,
@@ -136,6 +137,15 @@ class Engine(Protocol):
 
     def nodes(self) -> list[dict[str, Any]]:
         """Return one record per machine with Ray's keys."""
+
+    def measure(self, metric: Metric, tags: tuple[tuple[str, str], ...], value: float) -> None:
+        """Note a measurement; the head hears of it soon. Raises ValueError if another metric has this name."""
+
+    def inspect(self, what: str, body: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:
+        """Return what the head answers to a question about the grid; all that the caller has said before is in it.
+
+        Ids are integers, times those of the head (``epoch`` is what to add to them). Raises GetTimeoutError.
+        """
 
     def has_ended(self) -> bool:
         """Return whether the grid has died, so that no call can succeed any more."""

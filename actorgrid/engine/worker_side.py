@@ -101,6 +101,11 @@ class WorkerSide(YieldingEngine):
         running = self.running()
         return running is not None and running.run.again != 0
 
+    def measure(self, metric: m.Metric, tags: tuple[tuple[str, str], ...], value: float) -> None:
+        """See ``Engine``. What brings an actor back to where it was has been measured before."""
+        if not self.repeats():
+            super().measure(metric, tags, value)
+
     def within(self, timeout: float | None) -> float | None:
         """See ``EngineBase``. What was there in time the first time may have to be fetched anew by this process."""
         if timeout is None or timeout >= PATIENCE or not self.repeats():

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from typing import Final
 
 import msgspec
 
 from actorgrid.core.messages import Script
-from actorgrid.engine.definitions import StartConfig
+from actorgrid.engine.definitions import LogSettings, StartConfig
 from actorgrid.runtime import machine
 from actorgrid.runtime.surroundings import Surroundings
+
+#: What workers log with: imported once, before they fork.
+LOGS: Final = "actorgrid.engine.logs"
 
 
 class BootConfig(msgspec.Struct):
@@ -48,6 +52,10 @@ class BootConfig(msgspec.Struct):
     farewell: float = 30.0
     #: Bytes of its own beyond which a worker is replaced once its task is over; 0: any number.
     max_worker_memory: int = 0
+    #: So many tasks are remembered once they are over; 0: none.
+    task_events: int = 10_000
+    #: How workers log; None: as Python does.
+    logging: LogSettings | None = None
     #: Of a persistent grid: the path of its socket, and the inode that it has there; "": one driver, from the start.
     door: str = ""
     door_inode: int = 0
@@ -62,13 +70,15 @@ class BootConfig(msgspec.Struct):
             session=session, driver_pid=os.getpid(), capacity=capacity,
             store_budget=int(capacity["object_store_memory"]), keep_workers=max(1, cpus),
             max_workers=start.max_workers or max(256, 32 * cpus), namespace=namespace,
-            preload=list(start.preload), log_to_driver=start.log_to_driver, env_vars=start.setup.env_vars,
+            preload=[*start.preload, *([LOGS] if start.logging is not None else [])],
+            log_to_driver=start.log_to_driver, env_vars=start.setup.env_vars,
             surroundings=around, script=start.script, restart_intensity=start.restart_intensity,
             restart_period=start.restart_period, stopped_limit=start.stopped_limit, seed=int.from_bytes(os.urandom(7)),
             spill_directory=machine.spill_directory(start), store_patience=start.store_patience,
             max_pending_tasks=start.max_pending_tasks, refuse_pending_tasks=start.refuse_pending_tasks,
             memory_interval=start.memory_interval, memory_threshold=start.memory_threshold,
-            max_worker_memory=start.max_worker_memory, farewell=start.farewell,
+            max_worker_memory=start.max_worker_memory, farewell=start.farewell, task_events=start.task_events,
+            logging=start.logging,
         )  # fmt: skip
 
     def send(self, link: socket.socket) -> None:

@@ -110,7 +110,7 @@ class Drivers:
             self._answer(end, door.Welcome(head_pid=os.getpid()))
             self.shell.stop("the grid was stopped (actorgrid stop)")
         else:
-            peer = self.shell.head.add_driver()
+            peer = self.shell.head.add_driver(pid, time.monotonic())
             config = self.shell.config
             welcome = door.Welcome("", peer.number, os.getpid(), config.session, config.capacity)
             watch = lifetime.watch_process(pid) if pid > 0 else None

@@ -84,6 +84,8 @@ class HeadProcess:
                 spills=bool(config.spill_directory), store_patience=config.store_patience,
                 farewell=config.farewell, memory_interval=config.memory_interval,
                 memory_threshold=config.memory_threshold, persistent=bool(config.door),
+                task_events=config.task_events, driver_pid=config.driver_pid,
+                began=time.monotonic(), epoch=time.time() - time.monotonic(),
             )
         )  # fmt: skip
         launcher.setblocking(False)

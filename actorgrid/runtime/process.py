@@ -43,6 +43,8 @@ _CUT: Final = (
 SPEECH: Final = 1.0
 #: How long a generator may have to wait for the news that its reader has taken an item (seconds).
 MOMENT: Final = 0.001
+#: How long what need not be said at once may wait for other words (seconds).
+GATHER: Final = 0.1
 
 
 def stall_warning() -> float | None:
@@ -71,6 +73,8 @@ class ProcessEngine(LocalEngine):
         self._awake = False
         #: When the head is to be told of items that were taken; 0: there is nothing to tell.
         self._rest_at = 0.0
+        #: When what waits for other words is to go without them; 0: nothing waits.
+        self._speak_at = 0.0
         #: ``send`` is on the stack; a finalizer or a signal handler that calls us meanwhile must not send.
         self.sending = False
         #: ... and wanted its words to go at once.
@@ -168,11 +172,13 @@ class ProcessEngine(LocalEngine):
         try:
             while True:
                 patience = self.patience()
-                found = listen(min(patience or MOMENT, MOMENT) if self._rest_at else patience)
+                found = listen(self._nap(patience))
                 if not found and patience is not None:
                     self.patience_is_over()
                 if self._rest_at and monotonic() >= self._rest_at:
                     self._rest()
+                if self._speak_at and monotonic() >= self._speak_at:
+                    self._speak()
                 for fd in found:
                     if fd == self._wake_fd:
                         self._woken()
@@ -200,6 +206,28 @@ class ProcessEngine(LocalEngine):
             if self.client.dead is None:
                 self.client.rest()
                 self.send(force=False)
+
+    def _nap(self, patience: float | None) -> float | None:
+        """Return how long the reader may sleep, all things considered."""
+        if self._rest_at:
+            return min(patience or MOMENT, MOMENT)
+        if self._speak_at:
+            left = max(self._speak_at - monotonic(), 0.0)
+            return left if patience is None else min(left, patience)
+        return patience
+
+    def soon(self) -> None:
+        """See ``EngineBase``."""
+        if not self._speak_at:
+            self._speak_at = monotonic() + GATHER
+            self.wake()
+
+    @protected
+    def _speak(self) -> None:
+        self._speak_at = 0.0
+        with self.lock:
+            if self.client.dead is None and self.client.outbox:
+                self.send(force=True)
 
     def patience(self) -> float | None:
         """Return how long the reader may sleep (seconds), None for ever."""

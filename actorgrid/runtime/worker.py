@@ -424,5 +424,9 @@ def work(config: BootConfig, number: int, task: socket.socket, control: socket.s
     worker.streams = (MarkedStream(1, name), MarkedStream(2, name))
     sys.stdout, sys.stderr = worker.streams
     current.install(worker.engine)
+    if config.logging is not None:
+        from actorgrid.engine import logs  # logging: only where it is asked for
+
+        logs.apply(config.logging)
     gc.enable()
     worker.run()

@@ -27,11 +27,12 @@ from actorgrid.core.signals import SIGKILL
 from actorgrid.engine.definitions import Setup
 from actorgrid.exceptions import HeadDiedError
 from actorgrid.sim.choices import Chain, Event
+from actorgrid.sim.clock import EPOCH
 from actorgrid.sim.footprint import ALL
 from actorgrid.sim.host import SimDriver, SimHost
 from actorgrid.sim.memory import DIES, Memory
 from actorgrid.sim.onlookers import Holds
-from actorgrid.sim.worker import Worker
+from actorgrid.sim.worker import MICROS, Worker
 from actorgrid.wire.codec import Decoder, encode_message
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ _SUBMISSIONS: Final = (m.Submit, m.CreateActor)
 #: Words to the head that say nothing about anybody else's business (see ``footprint``).
 COMMUTING: Final = frozenset(
     {
-        m.Export, m.Spec, m.Submit, m.Release, m.Subscribe, m.Blocked, m.Resumed, m.Forget, m.Revoked, m.ActorReady,
-        m.NewSegment, m.Taken,
+        m.Export, m.Spec, m.Submit, m.CreateActor, m.Release, m.Subscribe, m.Blocked, m.Resumed, m.Forget, m.Revoked,
+        m.ActorReady, m.NewSegment, m.Taken,
     }
 )  # fmt: skip
 
@@ -107,6 +108,7 @@ class Grid:
             demand(self.capacity), int(self.capacity["object_store_memory"]), 0, start.max_workers or 256,
             prove_deadlocks=False, intensity=start.restart_intensity, period=start.restart_period,
             spills=start.object_spilling_directory != "", store_patience=start.store_patience,
+            task_events=start.task_events, driver_pid=FIRST_PID, began=world.clock.now, epoch=EPOCH,
         )  # fmt: skip
         self.head = Head(config)
         self.workers: dict[int, Worker] = {}
@@ -120,6 +122,11 @@ class Grid:
         self.said: Counter[int] = Counter()
         self.open = True
         self.driver = SimDriver(self, ids.DRIVER, FIRST_PID)
+
+    @property
+    def least_micros(self) -> int:
+        """What workers say of a call that has taken no time at all."""
+        return MICROS
 
     def call_of(self, task: int) -> Call:
         """Return what is known of a submission."""
@@ -205,9 +212,8 @@ class Grid:
         touch = self.world.touch
         for message in batch:
             kind = type(message)
-            if kind is m.CreateActor:
-                if message.name:
-                    touch("names")
+            if kind is m.CreateActor and message.name:
+                touch("names")
             elif kind is m.Query and message.what == "get_actor":
                 touch("names", writes=False)
             elif kind is m.Put:
@@ -219,8 +225,16 @@ class Grid:
                 touch(("made", message.task))
             elif kind is m.LeaseRequest or kind is m.LeaseReturn:
                 touch("store")
+            elif kind is m.Measured:
+                self._measured(message)
             elif kind not in COMMUTING:
                 touch(ALL)
+
+    def _measured(self, message: m.Measured) -> None:
+        """Note which gauges are set: of two the last one counts, while it does not matter who counts up first."""
+        for sample in message.samples:
+            if sample.kind is m.MetricKind.GAUGE:
+                self.world.touch(("gauge", sample.name, sample.tags))
 
     def _made(self, done: m.Done) -> None:
         """Note which objects a call has made: whoever looks for one with a timeout sees it from now on."""

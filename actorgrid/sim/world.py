@@ -174,6 +174,8 @@ class World(Parts):
                 module = sys.modules["cloudpickle.cloudpickle"]
                 module._DYNAMIC_CLASS_TRACKER_BY_CLASS, module._DYNAMIC_CLASS_TRACKER_BY_ID = self.real_trackers  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
             current.install(None)
+            if "actorgrid.engine.logs" in sys.modules:  # the program may not have shut its grid down
+                sys.modules["actorgrid.engine.logs"].restore()
 
     def check_over(self) -> None:
         """Stop user code that runs on after the end."""

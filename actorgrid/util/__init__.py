@@ -9,7 +9,7 @@ TYPE_CHECKING = False  # as in the package itself
 if TYPE_CHECKING:
     from typing import Any
 
-    from actorgrid.util import collective, queue
+    from actorgrid.util import collective, metrics, queue, state
     from actorgrid.util.actor_pool import ActorPool
     from actorgrid.util.coordination import Barrier, Event, Lock, Semaphore, Variable
     from actorgrid.util.executor import ActorGridExecutor
@@ -31,8 +31,10 @@ __all__ = [
     "inspect_serializability",
     "list_named_actors",
     "map_unordered",
+    "metrics",
     "queue",
     "register_serializer",
+    "state",
 ]
 
 #: Module -> the public names that it defines.
@@ -44,7 +46,7 @@ _HOMES = {
     "serialization": ("deregister_serializer", "inspect_serializability", "register_serializer"),
     "unordered": ("as_completed", "map_unordered"),
 }
-_SUBMODULES = ("collective", "queue")
+_SUBMODULES = ("collective", "metrics", "queue", "state")
 
 
 if not TYPE_CHECKING:  # else type checkers would take any name for a public one

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from actorgrid.core.messages import Metric
 from actorgrid.engine.definitions import (
     ActorDefinition,
     ActorOptions,
@@ -190,6 +191,12 @@ class FakeEngine:
 
     def nodes(self) -> list[dict[str, Any]]:
         return [{"NodeID": SESSION[:28] * 2, "Labels": {"zone": "here"}}]
+
+    def measure(self, metric: Metric, tags: tuple[tuple[str, str], ...], value: float) -> None:
+        raise NotImplementedError(metric, tags, value)
+
+    def inspect(self, what: str, body: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:
+        raise NotImplementedError(what, body, timeout)
 
     def has_ended(self) -> bool:
         return False

@@ -24,6 +24,7 @@ PAGES = [
     ROOT / "docs" / "how-to" / "make-a-program-survive-crashes.md",
     ROOT / "docs" / "how-to" / "give-tasks-an-environment.md",
     ROOT / "docs" / "how-to" / "run-a-pipeline-again-and-again.md",
+    ROOT / "docs" / "how-to" / "see-what-runs.md",
     ROOT / "docs" / "reference" / "util.md",
     ROOT / "docs" / "reference" / "dag.md",
 ]

@@ -45,11 +45,13 @@ MOST_FLYING: Final = 128 << 10
 class Actors:
     """Every actor that somebody may still refer to."""
 
-    __slots__ = ("head", "names", "placed_count")
+    __slots__ = ("alive", "head", "names", "placed_count")
 
     def __init__(self, head: Head) -> None:
         self.head = head
         self.names: dict[tuple[str, str], Actor] = {}
+        #: Those that are not dead, in the order of their creation.
+        self.alive: dict[int, Actor] = {}
         #: Workers that belong to actors.
         self.placed_count = 0
 
@@ -74,7 +76,7 @@ class Actors:
         actor = Actor(message.task, spec)
         actor.holder, actor.grants = peer.number, 1
         peer.held[message.task] = None
-        self.head.objects.table[message.task] = actor
+        self.head.objects.table[message.task] = self.alive[message.task] = actor
         actor.handle = message.handle
         if key:
             actor.key = key
@@ -125,6 +127,7 @@ class Actors:
             self.head.dispatch.close(task, (), worker.number)
         else:
             task.worker = None  # it stays "assigned" until the next incarnation needs it
+            task.micros = max(task.micros, 1)  # who lists tasks sees by it that the constructor has returned
         self.pump(actor)
         self.maybe_stop(actor)
 
@@ -320,6 +323,8 @@ class Actors:
         """The actor is dead from now on: answer every call, let its process go. ``details`` are fields of Failure."""
         self.step(actor, ActorInput.DIE)
         worker, actor.worker = actor.worker, None
+        self.alive.pop(actor.ident, None)
+        self.head.past.actor(actor, worker, details.get("pid", 0), text)
         actor.flying = 0
         groups.gather(actor)
         if worker is not None:

@@ -249,6 +249,7 @@ def check_actors(head: Head) -> None:
             continue
         _require(head, held.calls == calls[ident], ident, f"{held.calls} calls counted, {calls[ident]} there")
         _require(head, (held.death is not None) == (held.state is ActorState.DEAD), ident, "half dead")
+        _require(head, (head.actors.alive.get(ident) is held) == (held.death is None), ident, "dead and listed alive")
         placed += held.worker is not None
         if held.worker is not None:
             _require(head, held.worker.actor is held, ident, "its worker is another's")

@@ -157,8 +157,10 @@ class Dispatch:
             return
         del worker.assigned[message.task]
         worker.heard, worker.nudged = self.head.now, False
+        task.micros = message.micros
         spec = task.spec
         mean = spec.mean_micros
+        task.micros = message.micros
         spec.mean_micros = message.micros if mean < 0 else mean + NEWEST * (message.micros - mean)
         if task.state is TaskState.BLOCKED:
             self.unblock(worker, task)

@@ -20,6 +20,7 @@ Who owns what::
     Spilling  what goes to disk and back      Room       who waits for memory
     Alarms    what must happen at a time      Deadlines  tasks that may take only so long
     Waits     who waits for whom                  Streams   generators and their readers
+    Past      what is over                        Metrics   what programs measure
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ from actorgrid.core.head.effects import Effect, MuteOutput, Stop
 from actorgrid.core.head.journals import Journals
 from actorgrid.core.head.library import Library
 from actorgrid.core.head.memory import Memory
+from actorgrid.core.head.metrics import Metrics
 from actorgrid.core.head.objects import Objects
+from actorgrid.core.head.past import Past
 from actorgrid.core.head.pressure import Pressure
 from actorgrid.core.head.queries import answer
 from actorgrid.core.head.ready import Ready
@@ -92,6 +95,12 @@ class HeadConfig(msgspec.Struct, frozen=True):
     store_patience: float = 10.0
     #: Drivers come and go, and the grid stays: there is none at first, and the last one to leave does not end it.
     persistent: bool = False
+    #: So many tasks are remembered once they are over.
+    task_events: int = 10_000
+    #: When the grid began, what to add to the head's times to have those of the wall clock, and the driver's process.
+    began: float = 0.0
+    epoch: float = 0.0
+    driver_pid: int = 0
 
 
 class Head:
@@ -99,8 +108,8 @@ class Head:
 
     def __init__(self, config: HeadConfig) -> None:
         """Make an empty grid with one driver, client number ``ids.DRIVER`` (persistent: none); more may join."""
-        self.config = config
-        self.now = 0.0
+        self.config: HeadConfig = config
+        self.now = config.began
         self.effects: list[Effect] = []
         #: Peers whose reply outbox, and workers whose task outbox, has something to send.
         self.dirty: list[Peer] = []
@@ -112,6 +121,8 @@ class Head:
         self.stopped = False
 
         self.alarms = Alarms()
+        self.past = Past(config.task_events)
+        self.metrics = Metrics(self)
         self.backoff = Backoff(config.seed)
         self.deadlines = Deadlines(self)
         self.waits = Waits(self)
@@ -132,7 +143,7 @@ class Head:
         self.stage = None if config.script is None else Stage(self, config.script)
         self._handlers = self._table()
         if not config.persistent:
-            self.add_driver()
+            self.add_driver(config.driver_pid)
 
     def _table(self) -> dict[type, Callable[[Peer, Any], None]]:
         m = messages
@@ -164,6 +175,7 @@ class Head:
             m.Yield: self.streams.yielded,
             m.Taken: self.streams.taken,
             m.Dismiss: self.streams.dismiss,
+            m.Measured: self.metrics.measured,
             m.Revoked: self.dispatch.revoked,
             m.Exiting: self.workers.exiting,
             m.ActorReady: self._ignore,
@@ -220,6 +232,8 @@ class Head:
             return message.oid <= peer.last_id
         if isinstance(message, messages.Yield):
             return self.streams.known(peer, message)
+        if isinstance(message, messages.Measured):
+            return message.number <= peer.measured
         if isinstance(message, messages.Done):  # what it left in shared memory may be an object by now
             return peer.worker is None or message.task not in peer.worker.assigned
         if isinstance(message, messages.Spec):
@@ -258,9 +272,10 @@ class Head:
 
     # -- peers
 
-    def add_driver(self) -> Peer:
-        """Let a driver join. The first one has number ``ids.DRIVER``."""
+    def add_driver(self, pid: int = 0, now: float | None = None) -> Peer:
+        """Let a driver join: process ``pid``, at this time. The first one has number ``ids.DRIVER``."""
         peer = Peer(self.next_peer())
+        peer.pid, peer.born = pid, self.now if now is None else now
         self.peers[peer.number] = self.drivers[peer.number] = peer
         for worker in self.workers.table.values():
             if worker.pid:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from actorgrid.core.head.explain import explain
+from actorgrid.core.head.inventory import counted, listed, ran
 from actorgrid.core.head.records import Object
 from actorgrid.core.messages import Answer, Query
 from actorgrid.core.resources import UNIT
@@ -78,6 +79,12 @@ def _missing(head: Head, body: dict[str, Any]) -> dict[str, Any] | None:
     )
 
 
+def _metrics(head: Head, body: dict[str, Any]) -> dict[str, Any]:
+    """What programs have measured."""
+    del body
+    return head.metrics.told()
+
+
 _ANSWERS: dict[str, Callable[[Head, dict[str, Any]], dict[str, Any] | None]] = {
     "get_actor": _get_actor,
     "available": _available,
@@ -86,6 +93,10 @@ _ANSWERS: dict[str, Callable[[Head, dict[str, Any]], dict[str, Any] | None]] = {
     "stats": _stats,
     "named_actors": _actors,
     "missing": _missing,
+    "list": listed,
+    "count": counted,
+    "ran": ran,
+    "metrics": _metrics,
 }
 
 

@@ -22,8 +22,8 @@ class Peer:
     """A process at the other end of a link: a driver, or a worker (which is also a client)."""
 
     __slots__ = (
-        "alive", "congested", "exports", "held", "job", "last_id", "leased", "live_bytes", "number", "outbox", "owed",
-        "segments", "specs", "streams", "worker",
+        "alive", "born", "congested", "exports", "held", "job", "last_id", "leased", "live_bytes", "measured", "number",
+        "outbox", "owed", "pid", "segments", "specs", "streams", "worker",
     )  # fmt: skip
 
     def __init__(self, number: int) -> None:
@@ -35,6 +35,8 @@ class Peer:
         self.held: dict[int, None] = {}
         #: The newest id it chose: ids of one client only grow, so a repeated message is recognised.
         self.last_id = 0
+        #: The number of the last message in which it said what it has measured.
+        self.measured = 0
         #: Code that it exported for a spec which is still on its way.
         self.exports: dict[bytes, None] = {}
         #: Spec ids that this client registered.
@@ -50,6 +52,9 @@ class Peer:
         #: Streams that it reads, by task, until they are over or it has dismissed them.
         self.streams: dict[int, Task] = {}
         self.worker: Worker | None = None
+        #: Of a driver: its process, and when it came.
+        self.pid = 0
+        self.born = 0.0
         #: Whose work it does: a driver its own, a worker that of its last task, an actor's worker that of the actor.
         self.job = number
 
@@ -194,12 +199,13 @@ class Task:
     """A task, an actor's creation, or a call of an actor."""
 
     __slots__ = (
-        "actor", "attempt", "attempts", "blocked", "cancelled", "children", "client", "depth", "failures", "forced",
-        "hopeless", "job", "limits", "made", "message", "missing", "oom", "order", "parent", "replayed", "retries",
-        "since", "spec", "starved", "state", "stream", "strikes", "waits", "worker",
+        "actor", "attempt", "attempts", "blocked", "born", "cancelled", "children", "client", "depth",
+        "failures", "forced", "hopeless", "job", "limits", "made", "message", "micros", "missing", "oom",
+        "order", "parent", "replayed", "retries", "since", "spec", "starved", "state", "stream", "strikes",
+        "waits", "worker",
     )  # fmt: skip
 
-    def __init__(self, message: Submit, spec: SpecRecord, client: int, order: int) -> None:
+    def __init__(self, message: Submit, spec: SpecRecord, client: int, order: int, born: float = 0.0) -> None:
         self.message = message
         self.spec = spec
         self.client = client
@@ -207,6 +213,9 @@ class Task:
         self.job = 0
         #: Position in the order of submission, over all clients.
         self.order = order
+        #: When it was submitted, and how long the user code of the attempt that ended it ran.
+        self.born = born
+        self.micros = 0
         self.depth = 0
         self.state: TaskState = TaskState.WAITING
         self.attempt = 0
@@ -249,15 +258,17 @@ class Worker:
     """A worker process."""
 
     __slots__ = (
-        "actor", "assigned", "codes", "doomed", "ended_by", "farewell", "heard", "held", "idle_since", "lent", "nudged",
-        "number", "outbox", "passing", "peer", "pid", "segments", "setup", "shape", "specs", "spoke", "state",
-        "stopped",
+        "actor", "assigned", "born", "codes", "doomed", "ended_by", "farewell", "heard", "held", "idle_since",
+        "lent", "nudged", "number", "outbox", "passing", "peer", "pid", "segments", "setup", "shape", "specs",
+        "spoke", "state", "stopped",
     )  # fmt: skip
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Peer, born: float = 0.0) -> None:
         self.number = peer.number
         self.peer = peer
         self.pid = 0
+        #: When its process was ordered.
+        self.born = born
         self.state: WorkerState = WorkerState.IDLE
         #: Messages for its task link, sent at the end of the turn.
         self.outbox: list[object] = []

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from actorgrid.core.head.records import Object, SpecRecord, Task
+from actorgrid.core.head.records import Object, SpecRecord, Task, Worker
 from actorgrid.core.messages import Cancel, Interrupt, Kind, Status, Submit, Unread, Value
 from actorgrid.core.messages import FailureKind as Failed
 from actorgrid.core.states import TASK, TaskInput, TaskState
@@ -27,7 +27,7 @@ _CHAIN: Final = 8
 class Tasks:
     """The table of tasks that are not over."""
 
-    __slots__ = ("_failing", "_fails", "count", "head", "table")
+    __slots__ = ("_failing", "_fails", "_note", "count", "head", "table")
 
     def __init__(self, head: Head) -> None:
         self.head = head
@@ -37,6 +37,8 @@ class Tasks:
         #: Tasks that end because an argument is an error; each may bring others, and chains of them are long.
         self._failing: deque[tuple[Task, Value]] = deque()
         self._fails = False
+        #: What remembers those that are over, if anything does.
+        self._note = head.past.note
 
     # -- submission
 
@@ -71,7 +73,7 @@ class Tasks:
         """Make the record of a task and pin what it mentions."""
         self.count += 1
         peer.last_id = message.task
-        task = Task(message, spec, peer.number, self.count)
+        task = Task(message, spec, peer.number, self.count, self.head.now)
         self.table[message.task] = task
         if self.head.stage is not None:
             self.head.stage.admit(task)
@@ -207,19 +209,25 @@ class Tasks:
         fulfil, client = self.head.objects.fulfil, task.client
         if values and values[0].status is not Status.OK:
             self._unread(task, values[0], len(values))
+            self.head.past.failed(ident, values[0])
         for index, value in enumerate(values):
             fulfil(ident + index, value, owner, client)
         if message.deps or message.refs:
             unpin = self.head.objects.unpin
-            for oid in message.deps:
-                unpin(oid)
-            for oid in message.refs:
+            for oid in (*message.deps, *message.refs):
                 unpin(oid)
         if task.parent is not None or task.children is not None:
             self._leave_family(task)
         if task.made:
             self.head.journals.let_go(task.made)
         spec, actor = task.spec, task.actor
+        if self._note is not None:
+            self._note(
+                (
+                    ident, spec.spec, task.state, task.job, task.attempt, message.parent, message.actor,
+                    owner or _number(task.worker), task.born, self.head.now, task.micros,
+                )
+            )  # fmt: skip
         task.actor = task.worker = None
         if actor is not None and spec.kind is Kind.METHOD:
             self.head.actors.call_over(actor)
@@ -284,6 +292,10 @@ def _descendants(task: Task) -> list[Task]:
                 found.append(child)
                 ahead.append(child)
     return found
+
+
+def _number(worker: Worker | None) -> int:
+    return 0 if worker is None else worker.number
 
 
 def step(head: Head, task: Task, given: TaskInput) -> None:

@@ -87,7 +87,7 @@ class Workers:
         """Order a new worker. It can be assigned work at once."""
         self.spawned += 1
         peer = Peer(self.head.next_peer())
-        worker = peer.worker = Worker(peer)
+        worker = peer.worker = Worker(peer, self.head.now)
         self.head.peers[peer.number] = peer
         self.table[peer.number] = worker
         self.head.effects.append(SpawnWorker(peer.number))
@@ -362,6 +362,7 @@ class Workers:
     def _gone(self, worker: Worker, message: Exited, how: str, refused: str = "") -> None:
         """A worker's process is no more, or (``refused``: why) has never been."""
         dispatch = self.head.dispatch
+        self.head.past.worker(worker, self.head.now, how or refused)
         self.step(worker, WorkerInput.DIE)
         self.head.alarms.call_off(worker.stopped)
         self.head.alarms.call_off(worker.farewell)

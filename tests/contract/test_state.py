@@ -1,0 +1,356 @@
+"""``actorgrid.util.state``: what runs, waits, lives and has been, with Ray's names, and without any lag."""
+
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import actorgrid as ag
+from actorgrid.exceptions import ActorDiedError, WorkerCrashedError
+from actorgrid.testing.waiting import wait_until
+from actorgrid.util import state
+from actorgrid.util.state.common import StateSchema
+from tests.contract.tools import DEADLINE, Gate, hold
+
+pytestmark = pytest.mark.usefixtures("grid")
+
+
+@ag.remote
+def identity(value: Any) -> Any:
+    return value
+
+
+@ag.remote
+def failing() -> None:
+    raise ValueError("not today")
+
+
+@ag.remote(max_retries=0)
+def dying() -> None:
+    os._exit(3)
+
+
+@ag.remote
+def waiting(gate: Any) -> None:
+    ag.get(gate.pass_through.remote("waiting"))
+
+
+@ag.remote
+def outer() -> tuple[str, str]:
+    inner = identity.remote(1)
+    ag.get(inner)
+    return ag.get_runtime_context().get_task_id() or "", inner.hex()
+
+
+@ag.remote
+class Counter:
+    def increase(self) -> int:
+        return 1
+
+    def where(self) -> tuple[str, str]:
+        context = ag.get_runtime_context()
+        return context.get_actor_id() or "", context.get_worker_id()
+
+
+def task_of(ref: Any) -> Any:
+    """Return the state of the task that makes an object."""
+    found = state.get_task(ref.hex()[:48])
+    assert found is not None
+    return found
+
+
+def test_what_was_submitted_before_is_in_the_answer() -> None:
+    gate = Gate.remote()
+    first = waiting.remote(gate)
+    last = identity.remote(first)
+    assert task_of(last).state == "PENDING_ARGS_AVAIL"
+    ag.get(gate.arrivals.remote(1), timeout=DEADLINE)
+    assert wait_until(lambda: task_of(first).state == "RUNNING_IN_RAY_GET")  # its worker says so a moment later
+    ag.get(gate.open.remote())
+    ag.get(last, timeout=DEADLINE)
+    assert (task_of(first).state, task_of(last).state) == ("FINISHED", "FINISHED")
+
+
+def test_task_that_lacks_a_cpu_waits_for_a_node() -> None:
+    holder = hold(num_cpus=2)
+    ref = identity.remote(1)
+    assert task_of(ref).state == "PENDING_NODE_ASSIGNMENT"
+    assert task_of(ref).worker_id is None
+    assert task_of(ref).node_id is None
+    ag.kill(holder)
+    assert ag.get(ref, timeout=DEADLINE) == 1
+
+
+def test_task_that_has_returned_tells_where_and_when_it_ran() -> None:
+    ref = identity.options(name="the one").remote(1)
+    ag.get(ref)
+    told = task_of(ref)
+    assert (told.name, told.func_or_class_name, told.type) == ("the one", "identity", "NORMAL_TASK")
+    assert (told.state, told.error_type, told.error_message) == ("FINISHED", None, None)
+    assert told.creation_time_ms <= told.start_time_ms <= told.end_time_ms
+    assert [event["state"] for event in told.events] == ["PENDING_ARGS_AVAIL", "RUNNING", "FINISHED"]
+    assert told.required_resources == {"CPU": 1.0}
+    assert told.node_id == ag.nodes()[0]["NodeID"]
+    worker = state.get_worker(told.worker_id)
+    assert worker is not None
+    assert (worker.worker_type, worker.pid) == ("WORKER", told.worker_pid)
+
+
+def test_error_of_a_task_is_told_with_its_traceback() -> None:
+    ref = failing.remote()
+    with pytest.raises(ValueError, match="not today"):
+        ag.get(ref)
+    told = task_of(ref)
+    assert (told.state, told.error_type) == ("FAILED", "TASK_EXECUTION_EXCEPTION")
+    assert "ValueError: not today" in told.error_message
+    assert [row.task_id for row in state.list_tasks(filters=[("error_type", "=", told.error_type)])] == [told.task_id]
+
+
+def test_dead_worker_and_its_task_tell_of_each_other() -> None:
+    ref = dying.remote()
+    with pytest.raises(WorkerCrashedError):
+        ag.get(ref, timeout=DEADLINE)
+    told = task_of(ref)
+    assert (told.state, told.error_type) == ("FAILED", "WORKER_DIED")
+    worker = state.get_worker(told.worker_id)
+    assert worker is not None
+    assert (worker.is_alive, worker.exit_type, worker.pid) == (False, "SYSTEM_ERROR", told.worker_pid)
+    assert "3" in (worker.exit_detail or "")
+
+
+def test_cancelled_task_has_failed() -> None:
+    holder = hold(num_cpus=2)
+    ref = identity.remote(1)
+    ag.cancel(ref)
+    with pytest.raises(ag.exceptions.TaskCancelledError):
+        ag.get(ref, timeout=DEADLINE)
+    assert (task_of(ref).state, task_of(ref).error_type) == ("FAILED", "TASK_CANCELLED")
+    ag.kill(holder)
+
+
+def test_parents_and_ids_are_those_of_the_runtime_context() -> None:
+    parent, inner = ag.get(outer.remote(), timeout=DEADLINE)
+    assert state.list_tasks(filters=[("parent_task_id", "=", parent)])[0].task_id == inner[:48]
+    told = state.get_task(parent)
+    assert told is not None
+    assert (told.name, told.parent_task_id, told.job_id) == ("outer", None, ag.get_runtime_context().get_job_id())
+
+
+def test_actor_is_listed_from_creation_to_death_and_after() -> None:
+    counter = Counter.options(name="early").remote()
+    actor, worker = ag.get(counter.where.remote(), timeout=DEADLINE)
+    told = state.get_actor(actor)
+    assert told is not None
+    assert (told.class_name, told.state, told.name, told.num_restarts) == ("Counter", "ALIVE", "early", 0)
+    process = state.get_worker(worker)
+    assert process is not None
+    assert told.pid == process.pid
+    ag.kill(counter)
+    with pytest.raises(ActorDiedError):
+        ag.get(counter.increase.remote(), timeout=DEADLINE)
+    told = state.get_actor(actor)
+    assert told is not None
+    assert told.state == "DEAD"
+    assert told.death_cause is not None
+    assert "kill()" in told.death_cause["actor_died_error_context"]["error_message"]
+
+
+def test_actor_whose_argument_is_missing_is_not_pending_yet() -> None:
+    gate = Gate.remote()
+    waits = hold_back.remote(waiting.remote(gate))
+    found = state.list_actors(filters=[("class_name", "=", "hold_back")])
+    assert [one.state for one in found] == ["DEPENDENCIES_UNREADY"]
+    ag.get(gate.open.remote())
+    assert ag.get(waits.__ray_ready__.remote(), timeout=DEADLINE)
+    assert [one.state for one in state.list_actors(filters=[("class_name", "=", "hold_back")])] == ["ALIVE"]
+
+
+@ag.remote(num_cpus=0)
+class hold_back:  # noqa: N801  # a name of its own to filter by
+    def __init__(self, *_: Any) -> None: ...
+
+
+def test_constructor_that_may_run_again_has_finished_meanwhile() -> None:
+    actor = Counter.options(max_restarts=1).remote()
+    ident, _ = ag.get(actor.where.remote(), timeout=DEADLINE)
+    filters = [("actor_id", "=", ident), ("type", "=", "ACTOR_CREATION_TASK")]
+    (made,) = state.list_tasks(filters=filters)
+    assert (made.state, made.name) == ("FINISHED", "Counter.__init__")
+    assert made.worker_id is not None
+    ag.kill(actor)
+    (made,) = state.list_tasks(filters=filters)
+    assert made.state == "FINISHED"
+
+
+def test_calls_of_an_actor_that_wait_for_their_turn() -> None:
+    gate = Gate.remote()
+    actor = caller.remote()
+    first, second = actor.call.remote(gate), actor.call.remote(gate)
+    ag.get(gate.arrivals.remote(1), timeout=DEADLINE)
+    assert wait_until(lambda: task_of(first).state == "RUNNING_IN_RAY_GET")  # its worker says so a moment later
+    assert task_of(second).state == "PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY"
+    assert task_of(second).type == "ACTOR_TASK"
+    ag.get(gate.open.remote())
+    ag.get([first, second], timeout=DEADLINE)
+
+
+@ag.remote(num_cpus=0)
+class caller:  # noqa: N801  # as above
+    def call(self, gate: Any) -> None:
+        ag.get(gate.pass_through.remote())
+
+
+def test_objects_tell_their_size_and_who_refers_to_them() -> None:
+    small, large = ag.put(b"x"), ag.put(b"x" * 300_000)
+    (told,) = state.get_objects(large.hex())
+    assert told.object_size > 300_000
+    assert (told.reference_type, told.type, told.task_status) == ("LOCAL_REFERENCE", "DRIVER", "FINISHED")
+    assert told.pid == state.list_workers(filters=[("worker_type", "=", "DRIVER")])[0].pid
+    assert state.get_objects(small.hex())[0].object_size < 300
+    ident = large.hex()
+    del large
+    assert state.get_objects(ident) == []
+
+
+def test_object_that_only_a_task_needs() -> None:
+    holder = hold(num_cpus=2)
+    used = ag.put(1)
+    ident = used.hex()
+    ref = identity.remote(used)
+    del used
+    assert [told.reference_type for told in state.get_objects(ident)] == ["USED_BY_PENDING_TASK"]
+    ag.kill(holder)
+    assert ag.get(ref, timeout=DEADLINE) == 1
+
+
+def test_filters_must_all_hold_and_do_not_mind_case() -> None:
+    ag.get([identity.options(name=f"n{i}").remote(i) for i in range(3)], timeout=DEADLINE)
+
+    def names(*filters: tuple[str, str, Any]) -> list[str]:
+        return sorted(row.name for row in state.list_tasks(filters=list(filters)))
+
+    only = ("func_or_class_name", "=", "identity")
+    assert names(only, ("name", "=", "N1")) == ["n1"]
+    assert names(only, ("name", "!=", "n1"), ("name", "!=", "n2"), ("name", "=", "n0")) == ["n0"]
+    assert names(only, ("state", "=", "running")) == []
+    assert names(("attempt_number", "=", "0"), ("name", "=", "n1")) == ["n1"]
+    assert names(("task_id", "=", "nonsense")) == []
+    assert names(("node_id", "=", ag.nodes()[0]["NodeID"]), ("name", "=", "n1")) == ["n1"]
+    assert names(("node_id", "!=", ag.nodes()[0]["NodeID"]), ("name", "=", "n1")) == []
+
+
+def test_limit_keeps_what_is_not_over_and_then_the_newest() -> None:
+    gate = Gate.remote()
+    ag.get(identity.options(name="older").remote(1), timeout=DEADLINE)
+    ag.get(identity.options(name="newer").remote(1), timeout=DEADLINE)
+    ref = waiting.remote(gate)
+    only = [("type", "=", "NORMAL_TASK")]
+    assert [row.name for row in state.list_tasks(filters=only, limit=2)] == ["waiting", "newer"]
+    ag.get(gate.open.remote())
+    ag.get(ref, timeout=DEADLINE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"filters": [("nme", "=", "f")]}, ValueError, "Did you mean 'name'"),
+        ({"filters": [("creation_time_ms", "=", 1)]}, ValueError, "cannot be filtered by"),
+        ({"filters": [("name", "<", "f")]}, ValueError, "compares with '=' or '!='"),
+        ({"filters": ["name=f"]}, TypeError, "a filter is"),
+        ({"limit": 0}, ValueError, "from 1 to 10000"),
+        ({"limit": 10_001}, ValueError, "from 1 to 10000"),
+        ({"limit": "all"}, TypeError, "whole number"),
+        ({"timeout": -1}, ValueError, "timeout"),
+        ({"address": "10.0.0.1:6379"}, ConnectionError, "no grid at"),
+    ],
+)
+def test_bad_question_is_refused(arguments: dict[str, Any], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        state.list_tasks(**arguments)
+
+
+def test_states_work_as_dictionaries() -> None:
+    ag.get(identity.remote(1), timeout=DEADLINE)
+    row = state.list_tasks(limit=1)[0]
+    assert isinstance(row, StateSchema)
+    assert row["name"] == row.name == row.get("name") == dict(row)["name"] == row.asdict()["name"]
+    assert "name" in row
+    assert row.get("nonsense", 3) == 3
+    assert len(row) == len(list(row)) == len(row.items()) == len(row.values())
+    with pytest.raises(KeyError):
+        row["nonsense"]
+    assert row.events is None, "only with detail=True"
+
+
+def test_summaries_count_by_function_class_and_kind() -> None:
+    actor = hold_back.remote()
+    ag.get([identity.remote(i) for i in range(3)], timeout=DEADLINE)
+    with pytest.raises(ValueError, match="not today"):
+        ag.get(failing.remote())
+    tasks = state.summarize_tasks()["cluster"]
+    assert tasks["summary"]["failing"]["state_counts"]["FAILED"] >= 1
+    assert tasks["summary"]["identity"]["type"] == "NORMAL_TASK"
+    assert tasks["summary"]["identity"]["state_counts"]["FINISHED"] >= 3
+    assert tasks["total_actor_scheduled"] >= 1
+    assert state.summarize_actors()["cluster"]["summary"]["hold_back"]["state_counts"]
+    ref = ag.put(b"x" * 300_000)
+    objects = state.summarize_objects()["cluster"]
+    assert objects["total_size_mb"] > 0.2
+    assert objects["summary"]["disabled"]["ref_type_counts"]["LOCAL_REFERENCE"] >= 1
+    del ref, actor
+
+
+def test_machine_and_driver_are_listed() -> None:
+    (node,) = state.list_nodes()
+    assert (node.node_id, node.state, node.resources_total["CPU"]) == (ag.nodes()[0]["NodeID"], "ALIVE", 2.0)
+    assert state.get_node(node.node_id) == node
+    assert state.list_nodes(filters=[("state", "=", "DEAD")]) == []
+    (job,) = state.list_jobs(detail=True)
+    assert (job.job_id, job.type, job.status) == (ag.get_runtime_context().get_job_id(), "DRIVER", "RUNNING")
+    assert job.driver_info is not None
+    assert job.driver_info["pid"] == str(state.list_workers(filters=[("worker_type", "=", "DRIVER")])[0].pid)
+    assert state.get_job(job.job_id) == job
+
+
+@ag.remote
+def look() -> list[str]:
+    return [row.state for row in state.list_tasks(filters=[("name", "=", "look")])]
+
+
+def test_task_sees_itself_run() -> None:
+    assert "RUNNING" in ag.get(look.remote(), timeout=DEADLINE)
+
+
+def test_nothing_is_remembered_if_nobody_wants_it(
+    fresh_grid: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACTORGRID_TASK_EVENTS", "0")
+    fresh_grid(num_cpus=2)
+    ag.get(identity.remote(1), timeout=DEADLINE)
+    assert state.list_tasks() == []
+
+
+def test_only_so_many_are_remembered(fresh_grid: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTORGRID_TASK_EVENTS", "3")
+    fresh_grid(num_cpus=2)
+    ag.get([identity.remote(i) for i in range(10)], timeout=DEADLINE)
+    assert len(state.list_tasks()) == 3
+
+
+def test_environment_variable_is_checked(no_grid: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    del no_grid
+    monkeypatch.setenv("ACTORGRID_TASK_EVENTS", "many")
+    with pytest.raises(ValueError, match="ACTORGRID_TASK_EVENTS is no whole number: 'many'"):
+        ag.init()
+
+
+def test_without_a_grid_there_is_nothing_to_ask(no_grid: None) -> None:
+    del no_grid
+    with pytest.raises(RuntimeError, match="has not been started"):
+        state.list_tasks()
