@@ -93,7 +93,8 @@ class Actors:
             self.head.tasks.submitted(task, 1)
         if message.request:
             self.head.reply(peer, Answer(message.request, {"actor": actor.ident, "created": True}))
-        self.head.tasks.await_arguments(task)
+        if spec.reservation is None or self.head.reservations.admits(task):
+            self.head.tasks.await_arguments(task)
 
     def _exists(self, peer: Peer, message: CreateActor, actor: Actor) -> None:
         if message.get_if_exists:
@@ -115,11 +116,7 @@ class Actors:
 
     def _constructed(self, actor: Actor, worker: Worker, task: Task) -> None:
         self.step(actor, ActorInput.CONSTRUCTED)
-        self.head.dispatch.vacate(worker)
-        lifetime = actor.spec.spec.lifetime_demand
-        if lifetime:
-            self.head.ready.pool.take(lifetime)
-            worker.held = lifetime
+        self.head.dispatch.move(worker, actor.spec.spec.lifetime_demand, actor.spec.shape.source)
         if not actor.restarts:
             actor.creation = None
             self.head.dispatch.close(task, (), worker.number)
@@ -310,7 +307,9 @@ class Actors:
             return
         self.die(actor, f"{actor.spec.spec.name} went out of scope: its last handle is gone", graceful=True)
 
-    def die(self, actor: Actor, text: str, *, graceful: bool = False, **details: Any) -> None:
+    def die(
+        self, actor: Actor, text: str, *, graceful: bool = False, kind: Failed = Failed.ACTOR_DIED, **details: Any
+    ) -> None:
         """The actor is dead from now on: answer every call, let its process go. ``details`` are fields of Failure."""
         self.step(actor, ActorInput.DIE)
         worker, actor.worker = actor.worker, None
@@ -319,9 +318,11 @@ class Actors:
         if worker is not None:
             details.setdefault("pid", worker.pid)
         name = actor.spec.spec.name
-        actor.death = death = self.head.failure(Failed.ACTOR_DIED, text, actor=actor.ident, name=name, **details)
+        actor.death = death = self.head.failure(kind, text, actor=actor.ident, name=name, **details)
         if actor.key:
             self.names.pop(actor.key, None)
+        if actor.spec.reservation is not None:
+            actor.spec.reservation.actors.pop(actor.ident, None)
         calls: list[Task] = []
         if worker is not None:
             calls += worker.assigned.values()
@@ -339,6 +340,8 @@ class Actors:
                 self.head.tasks.fail(task, death)
         if not actor.holder and not actor.pins:
             self.head.objects.table.pop(actor.ident, None)
+        if actor.detached:
+            self.head.reservations.end_owner(actor)
 
     def _end_creation(self, actor: Actor) -> None:
         creation, actor.creation = actor.creation, None

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 from actorgrid.core.head.backoff import LONGEST
 from actorgrid.core.head.records import Object, SpecRecord, Task, Worker
-from actorgrid.core.messages import Done, Kind, Revoke, Revoked, Run, Status, Value
+from actorgrid.core.messages import Devices, Done, Kind, Revoke, Revoked, Run, Status, Value
 from actorgrid.core.messages import FailureKind as Failed
+from actorgrid.core.resources import GPU, Demand, Source, of
 from actorgrid.core.states import TaskInput, TaskState, WorkerInput, WorkerState
 
 if TYPE_CHECKING:
@@ -48,12 +49,16 @@ class Dispatch:
         ready, idle = self.head.ready, self.idle
         while ready.active:
             if not idle and not self.head.workers.may_spawn():
-                return
-            shape = ready.choose()
+                shape = ready.choose_claim() if self.head.reservations.waiting else None
+            else:
+                shape = ready.choose()
             if shape is None:
                 return
             task = ready.pop(shape)
             if task is None:
+                continue
+            if shape.claims:
+                self.head.reservations.place(task)
                 continue
             worker = idle.popitem()[0] if idle else self.head.workers.spawn()
             self.start(worker, task, shape)
@@ -61,8 +66,9 @@ class Dispatch:
     def start(self, worker: Worker, task: Task, shape: Shape) -> None:
         """Give an idle worker a task, or turn it into an actor."""
         if shape.demand:
-            self.head.ready.pool.take(shape.demand)
-        worker.held = shape.demand
+            self.hold(worker, shape.demand, shape.source)
+        if worker.devices is not worker.shown:
+            self._show(worker)
         worker.shape = shape
         worker.heard, worker.nudged = self.head.now, False
         if task.spec.kind is Kind.ACTOR:
@@ -72,8 +78,7 @@ class Dispatch:
         else:
             worker.state = WorkerState.BUSY
             if shape.demand:
-                worker.passing = True
-                self.head.ready.pool.pass_on(shape.demand, 1)
+                self._pass_on(worker)
         self.assign(worker, task)
 
     def assign(self, worker: Worker, task: Task) -> None:
@@ -273,17 +278,56 @@ class Dispatch:
 
     # -- resources
 
+    def hold(self, worker: Worker, wanted: Demand, source: Source) -> None:
+        """Take ``wanted`` for what ``worker`` is going to run."""
+        worker.held = wanted
+        worker.pool = pool = source.take(wanted)
+        if pool.devices is not None:
+            worker.devices = pool.devices.take(of(GPU, wanted))
+
+    def _show(self, worker: Worker) -> None:
+        """Tell ``worker`` which devices it has now, if it does not know."""
+        if worker.devices != worker.shown:
+            self.head.order(worker, Devices(tuple(device for device, _ in worker.devices)))
+        worker.shown = worker.devices
+
+    def move(self, worker: Worker, wanted: Demand, source: Source) -> None:
+        """Let ``worker`` hold this from now on."""
+        if wanted != worker.held:
+            self.vacate(worker)
+            if wanted:
+                self.hold(worker, wanted, source)
+            self._show(worker)
+
     def vacate(self, worker: Worker) -> None:
         """Give back what ``worker`` holds."""
         if worker.passing:
-            worker.passing = False
-            self.head.ready.pool.pass_on(worker.held, -1)
+            self._keep(worker)
         if worker.lent:
-            self.head.ready.pool.take(worker.lent)
+            worker.pool.take(worker.lent)
             worker.lent = ()
         if worker.held:
-            self.head.ready.pool.give(worker.held)
+            worker.pool.give(worker.held)
             worker.held = ()
+        if worker.devices and worker.pool.devices is not None:
+            worker.pool.devices.give(worker.devices)
+            worker.devices = ()
+
+    @staticmethod
+    def _pass_on(worker: Worker) -> None:
+        """What it holds comes back by itself from now on."""
+        worker.passing = True
+        worker.pool.pass_on(worker.held, 1)
+        if worker.devices and worker.pool.devices is not None:
+            worker.pool.devices.pass_on(worker.devices, 1)
+
+    @staticmethod
+    def _keep(worker: Worker) -> None:
+        """What it holds does not, any longer."""
+        worker.passing = False
+        worker.pool.pass_on(worker.held, -1)
+        if worker.devices and worker.pool.devices is not None:
+            worker.pool.devices.pass_on(worker.devices, -1)
 
     def block(self, worker: Worker, task: Task) -> None:
         """The running task waits for objects: lend out its CPUs."""
@@ -292,14 +336,13 @@ class Dispatch:
             return
         self.head.step_task(task, TaskInput.BLOCK)
         if worker.passing:
-            worker.passing = False
-            self.head.ready.pool.pass_on(worker.held, -1)
+            self._keep(worker)
         if worker.state is WorkerState.BUSY:
             self.head.workers.step(worker, WorkerInput.BLOCK)
         if not worker.lent and worker.shape is not None:
             cpus = tuple(pair for pair in worker.held if pair[0] == "CPU")
             worker.lent = cpus
-            self.head.ready.pool.give(cpus)
+            worker.pool.give(cpus)
 
     def unblock(self, worker: Worker, task: Task) -> None:
         """The task goes on at once; free CPU may dip below zero."""
@@ -310,11 +353,10 @@ class Dispatch:
         if worker.state is WorkerState.BLOCKED:
             self.head.workers.step(worker, WorkerInput.RESUME)
         if worker.lent and not any(other.blocked for other in worker.assigned.values()):
-            self.head.ready.pool.take(worker.lent)
+            worker.pool.take(worker.lent)
             worker.lent = ()
         if worker.state is WorkerState.BUSY and not worker.passing:
-            worker.passing = True
-            self.head.ready.pool.pass_on(worker.held, 1)
+            self._pass_on(worker)
 
     # -- taking back
 

@@ -20,6 +20,7 @@ Who owns what::
     Spilling  what goes to disk and back      Room       who waits for memory
     Alarms    what must happen at a time      Deadlines  tasks that may take only so long
     Waits     who waits for whom                  Streams   generators and their readers
+    Reservations  placement groups
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from actorgrid.core.head.pressure import Pressure
 from actorgrid.core.head.queries import answer
 from actorgrid.core.head.ready import Ready
 from actorgrid.core.head.records import Peer, Task, Worker
+from actorgrid.core.head.reservations import Reservations
 from actorgrid.core.head.room import Room
 from actorgrid.core.head.spilling import Spilling
 from actorgrid.core.head.stage import Stage
@@ -124,6 +126,7 @@ class Head:
         self.tasks = Tasks(self)
         self.streams = Streams(self)
         self.ready = Ready(Pool(config.capacity))
+        self.reservations = Reservations(self)
         self.dispatch = Dispatch(self)
         self.workers = Workers(self, config.keep_workers, config.max_workers)
         self.actors = Actors(self)
@@ -161,6 +164,9 @@ class Head:
             m.Yield: self.streams.yielded,
             m.Taken: self.streams.taken,
             m.Dismiss: self.streams.dismiss,
+            m.Reserve: self.reservations.reserve,
+            m.Unreserve: self.reservations.unreserve,
+            m.AwaitReserved: self.reservations.await_placed,
             m.Revoked: self.dispatch.revoked,
             m.Exiting: self.workers.exiting,
             m.ActorReady: self._ignore,
@@ -213,8 +219,10 @@ class Head:
         self.spilling.hear(message)
 
     def _known(self, peer: Peer, message: Any) -> bool:
-        if isinstance(message, messages.Put | messages.AwaitEnd):
+        if isinstance(message, messages.Put | messages.AwaitEnd | messages.AwaitReserved):
             return message.oid <= peer.last_id
+        if isinstance(message, messages.Reserve):
+            return message.group <= peer.last_id
         if isinstance(message, messages.Yield):
             return self.streams.known(peer, message)
         if isinstance(message, messages.Done):  # what it left in shared memory may be an object by now
@@ -276,6 +284,7 @@ class Head:
         del self.peers[number]
         self.actors.end_job(number)
         self.tasks.end_job(number)
+        self.reservations.end_job(number)
         self.objects.drop_client(peer)
         self.streams.drop_client(peer)
         self.memory.drop_client(peer)
