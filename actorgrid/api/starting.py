@@ -13,7 +13,7 @@ from actorgrid.engine.current import host
 #: Arguments of ``ray.init`` that are about clusters, dashboards and logging: accepted, without effect.
 _WITHOUT_EFFECT: Final = frozenset(
     {
-        "labels", "include_dashboard", "dashboard_host", "dashboard_port", "configure_logging", "logging_level",
+        "include_dashboard", "dashboard_host", "dashboard_port", "configure_logging", "logging_level",
         "logging_format", "logging_config", "enable_resource_isolation", "cgroup_path", "system_reserved_cpu",
         "system_reserved_memory", "proxy_server_url", "_enable_object_reconstruction",
         "_plasma_directory", "_node_ip_address", "_driver_object_store_memory", "_memory", "_redis_username",
@@ -21,6 +21,10 @@ _WITHOUT_EFFECT: Final = frozenset(
         "_node_name", "_skip_env_hook",
     }
 )  # fmt: skip
+
+
+#: Labels that begin so are the grid's own.
+_OUR_LABELS: Final = ("actorgrid.io/", "ray.io/")
 
 
 def seconds_of(variable: str, default: str) -> float:
@@ -120,6 +124,18 @@ def check_preload(preload: Any) -> tuple[str, ...]:
     if isinstance(preload, str) or not all(isinstance(module, str) for module in preload):
         raise TypeError(f"'preload' must be a list of names of modules: {preload!r:.100}")
     return tuple(preload)
+
+
+def check_labels(labels: Any) -> dict[str, str]:
+    """Check labels of this machine. Raises TypeError, ValueError."""
+    if not isinstance(labels, Mapping):
+        raise TypeError(f"'labels' must be a dictionary, not {type(labels).__name__}")
+    for name, value in labels.items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise TypeError(f"'labels' must map str to str: {name!r}: {value!r:.100}")
+        if not name or name.startswith(_OUR_LABELS):
+            raise ValueError(f"a label of 'labels' must have a name that does not begin with {_OUR_LABELS}: {name!r}")
+    return dict(labels)
 
 
 def check_env(runtime_env: Mapping[str, Any]) -> dict[str, str]:

@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from actorgrid.core.messages import Script
+from actorgrid.core.messages import Placement, Script
+from actorgrid.core.resources import Demand
 
 #: ``num_returns`` of a generator whose items go to the caller as they come, and of one whose result is their list.
 STREAMING: Final = -1
@@ -20,6 +21,38 @@ DYNAMIC: Final = -2
 BACKPRESSURE: Final = 64
 
 RetryExceptions = bool | tuple[type[BaseException], ...]
+
+
+class GroupRef(NamedTuple):
+    """A placement group: its number, the grid that it belongs to, and what its bundles hold."""
+
+    ident: int
+    session: str
+    bundles: tuple[Demand, ...]
+
+
+class Condition(NamedTuple):
+    """What a label of a machine must be, or (not ``wanted``) must not be; ``values`` None: anything at all."""
+
+    label: str
+    wanted: bool
+    values: tuple[str, ...] | None
+
+
+class Where(NamedTuple):
+    """Where a task or an actor may run."""
+
+    #: It was said whether it runs in a placement group; if not, whoever submits it may take it along to its own.
+    said: bool = False
+    #: None: in none. -1: in any of its bundles.
+    group: GroupRef | None = None
+    bundle: int = -1
+    #: What it submits runs there, too; None: if this holds for whoever submits it.
+    capture: bool | None = None
+    #: The only machine, "": any.
+    node_id: str = ""
+    #: A machine must meet every condition of one of these; (): of none.
+    conditions: tuple[tuple[Condition, ...], ...] = ()
 
 
 class TaskOptions(msgspec.Struct, frozen=True):
@@ -40,6 +73,7 @@ class TaskOptions(msgspec.Struct, frozen=True):
     run_timeout: float = 0.0
     #: STREAMING: unread items before the generator waits; -1: any number.
     backpressure: int = BACKPRESSURE
+    where: Where = Where()
 
 
 class ActorOptions(msgspec.Struct, frozen=True):
@@ -66,6 +100,7 @@ class ActorOptions(msgspec.Struct, frozen=True):
     checkpoint_seconds: float = 0.0
     #: Name of a concurrency group -> how many of its calls run at once, beside those that name no group.
     concurrency_groups: Mapping[str, int] = msgspec.field(default_factory=dict)
+    where: Where = Where()
 
 
 class MethodOptions(NamedTuple):
@@ -121,13 +156,17 @@ class Context(msgspec.Struct, frozen=True):
     assigned_resources: Mapping[str, float] = msgspec.field(default_factory=dict)
     incarnation: int = 0
     cancelled: bool = False
+    #: The placement group that it runs in.
+    placement: Placement | None = None
+    #: The devices that it has, by the names that their variables know.
+    devices: tuple[str, ...] = ()
 
 
 class StartConfig(msgspec.Struct, frozen=True):
     """What ``init`` was asked for; None means: find out."""
 
     num_cpus: int | None = None
-    num_gpus: float = 0.0
+    num_gpus: float | None = None
     resources: Mapping[str, float] = msgspec.field(default_factory=dict)
     #: Bytes.
     object_store_memory: int | None = None
@@ -157,3 +196,5 @@ class StartConfig(msgspec.Struct, frozen=True):
     max_worker_memory: int = 0
     #: Seconds that a request for memory may wait for others to leave it.
     store_patience: float = 10.0
+    #: Labels of this machine, besides those that it has by itself.
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)

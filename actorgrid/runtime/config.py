@@ -46,6 +46,11 @@ class BootConfig(msgspec.Struct):
     farewell: float = 30.0
     #: Bytes of its own beyond which a worker is replaced once its task is over; 0: any number.
     max_worker_memory: int = 0
+    #: Labels of this machine.
+    labels: dict[str, str] = {}  # msgspec copies mutable defaults per instance
+    #: What its GPUs are called, by number, and the environment variables that say which of them a process may use.
+    device_names: list[str] = []
+    device_variables: list[str] = []
 
     def send(self, link: socket.socket) -> None:
         """Send this as the first bytes of a head's link."""

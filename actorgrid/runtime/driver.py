@@ -24,7 +24,7 @@ from actorgrid.core.signals import describe
 from actorgrid.engine.definitions import StartConfig
 from actorgrid.engine.interrupts import Interrupts, protected
 from actorgrid.exceptions import HeadDiedError
-from actorgrid.runtime import lifetime, machine, surroundings
+from actorgrid.runtime import devices, lifetime, machine, surroundings
 from actorgrid.runtime.config import BootConfig
 from actorgrid.runtime.links import Link
 from actorgrid.runtime.output import Printer
@@ -47,6 +47,7 @@ class DriverEngine(ProcessEngine):
         self._version = 0
         #: ``sys.path`` as the workers have it.
         self._path = list(sys.path)
+        self.labels = dict(start.labels)
         self.config = self._boot_config(start, capacity, namespace)
         self.limit_pending(start.max_pending_tasks, refuses=start.refuse_pending_tasks)
         self.head_pid = head.pid
@@ -67,7 +68,7 @@ class DriverEngine(ProcessEngine):
         self._thread.start()
 
     def _boot_config(self, start: StartConfig, capacity: dict[str, float], namespace: str) -> BootConfig:
-        cpus = capacity.get("CPU", 1.0)
+        cpus, gpus = capacity.get("CPU", 1.0), capacity.get("GPU", 0.0)
         return BootConfig(
             session=self.session, driver_pid=self.pid, capacity=capacity,
             store_budget=int(capacity["object_store_memory"]), keep_workers=max(1, int(cpus)),
@@ -78,7 +79,8 @@ class DriverEngine(ProcessEngine):
             spill_directory=machine.spill_directory(start), store_patience=start.store_patience,
             max_pending_tasks=start.max_pending_tasks, refuse_pending_tasks=start.refuse_pending_tasks,
             memory_interval=start.memory_interval, memory_threshold=start.memory_threshold,
-            max_worker_memory=start.max_worker_memory, farewell=start.farewell,
+            max_worker_memory=start.max_worker_memory, farewell=start.farewell, labels=dict(start.labels),
+            device_names=devices.names(gpus), device_variables=devices.variables(gpus),
         )  # fmt: skip
 
     def refresh_environment(self) -> None:

@@ -57,6 +57,9 @@ class WorkerEngine(WorkerSide, ProcessEngine):
         self.limit_pending(config.max_pending_tasks, refuses=config.refuse_pending_tasks)
         self.worker = worker
         self.machine = worker.machine
+        self.labels = config.labels
+        self.device_names, self.device_variables = config.device_names, config.device_variables
+        self.see_devices(())
         self.stalled = {}
         self._outside[m.Revoke] = worker.revoke
         self._outside[m.Interrupt] = worker.interrupt

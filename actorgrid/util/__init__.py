@@ -9,11 +9,18 @@ TYPE_CHECKING = False  # as in the package itself
 if TYPE_CHECKING:
     from typing import Any
 
-    from actorgrid.util import queue
+    from actorgrid.util import queue, scheduling_strategies
     from actorgrid.util.actor_pool import ActorPool
     from actorgrid.util.coordination import Barrier, Event, Lock, Semaphore, Variable
     from actorgrid.util.executor import ActorGridExecutor
     from actorgrid.util.names import list_named_actors
+    from actorgrid.util.placement_group import (
+        get_current_placement_group,
+        get_placement_group,
+        placement_group,
+        placement_group_table,
+        remove_placement_group,
+    )
     from actorgrid.util.unordered import as_completed, map_unordered
 
 __all__ = [
@@ -25,9 +32,15 @@ __all__ = [
     "Semaphore",
     "Variable",
     "as_completed",
+    "get_current_placement_group",
+    "get_placement_group",
     "list_named_actors",
     "map_unordered",
+    "placement_group",
+    "placement_group_table",
     "queue",
+    "remove_placement_group",
+    "scheduling_strategies",
 ]
 
 #: Module -> the public names that it defines.
@@ -36,9 +49,13 @@ _HOMES = {
     "coordination": ("Barrier", "Event", "Lock", "Semaphore", "Variable"),
     "executor": ("ActorGridExecutor",),
     "names": ("list_named_actors",),
+    "placement_group": (
+        "get_current_placement_group", "get_placement_group", "placement_group", "placement_group_table",
+        "remove_placement_group",
+    ),
     "unordered": ("as_completed", "map_unordered"),
-}
-_SUBMODULES = ("queue",)
+}  # fmt: skip
+_SUBMODULES = ("queue", "scheduling_strategies")
 
 
 if not TYPE_CHECKING:  # else type checkers would take any name for a public one
@@ -50,7 +67,10 @@ if not TYPE_CHECKING:  # else type checkers would take any name for a public one
             return import_module(f"{__name__}.{name}")
         for home, names in _HOMES.items():
             if name in names:
-                value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+                module = import_module(f"{__name__}.{home}")
+                if home in names:  # the import has put the module in its place
+                    globals()[home] = getattr(module, home)
+                value = globals()[name] = getattr(module, name)
                 return value
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
 
