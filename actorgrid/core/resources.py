@@ -216,11 +216,13 @@ class Pool:
             return False
         return self.devices is None or spread(self.devices.coming(), sizes) is not None
 
-    def pass_on(self, held: Demand, sign: int) -> None:
+    def pass_on(self, held: Demand, sign: int, devices: Parts = ()) -> None:
         """What a task holds will come back by itself from now on (``sign`` 1), or no longer (-1)."""
         passing = self.passing
         for name, units in held:
             passing[name] += sign * units
+        if devices and self.devices is not None:
+            self.devices.pass_on(devices, sign)
 
     def take(self, wanted: Demand) -> Pool:
         """Take ``wanted``, which must be feasible, devices apart. Returns itself."""
@@ -229,11 +231,13 @@ class Pool:
             free[name] -= units
         return self
 
-    def give(self, wanted: Demand) -> None:
-        """Give ``wanted`` back."""
+    def give(self, held: Demand, devices: Parts = ()) -> None:
+        """Give ``held`` back."""
         free = self.free
-        for name, units in wanted:
+        for name, units in held:
             free[name] += units
+        if devices and self.devices is not None:
+            self.devices.give(devices)
 
     def split(self, bundles: Sequence[Demand]) -> list[Pool]:
         """Take every one of ``bundles``, which must fit, and return each as a pool of its own."""
@@ -252,9 +256,7 @@ class Pool:
     def join(self, pools: Sequence[Pool]) -> None:
         """Take back what was split off, of which nothing may be in use any more."""
         for pool in pools:
-            self.give(tuple(pool.capacity.items()))
-            if pool.devices is not None and self.devices is not None:
-                self.devices.give(pool.parts)
+            self.give(tuple(pool.capacity.items()), pool.parts)
 
 
 #: The pool of what holds nothing.

@@ -66,7 +66,10 @@ class Dispatch:
     def start(self, worker: Worker, task: Task, shape: Shape) -> None:
         """Give an idle worker a task, or turn it into an actor."""
         if shape.demand:
-            self.hold(worker, shape.demand, shape.source)
+            worker.held = shape.demand
+            worker.pool = pool = shape.source.take(shape.demand)
+            if pool.devices is not None:
+                worker.devices = pool.devices.take(shape.gpus)
         if worker.devices is not worker.shown:
             self._show(worker)
         worker.shape = shape
@@ -78,7 +81,8 @@ class Dispatch:
         else:
             worker.state = WorkerState.BUSY
             if shape.demand:
-                self._pass_on(worker)
+                worker.passing = True
+                worker.pool.pass_on(worker.held, 1, worker.devices)
         self.assign(worker, task)
 
     def assign(self, worker: Worker, task: Task) -> None:
@@ -278,13 +282,6 @@ class Dispatch:
 
     # -- resources
 
-    def hold(self, worker: Worker, wanted: Demand, source: Source) -> None:
-        """Take ``wanted`` for what ``worker`` is going to run."""
-        worker.held = wanted
-        worker.pool = pool = source.take(wanted)
-        if pool.devices is not None:
-            worker.devices = pool.devices.take(of(GPU, wanted))
-
     def _show(self, worker: Worker) -> None:
         """Tell ``worker`` which devices it has now, if it does not know."""
         if worker.devices != worker.shown:
@@ -295,39 +292,23 @@ class Dispatch:
         """Let ``worker`` hold this from now on."""
         if wanted != worker.held:
             self.vacate(worker)
-            if wanted:
-                self.hold(worker, wanted, source)
+            worker.held = wanted
+            worker.pool = pool = source.take(wanted)
+            if pool.devices is not None:
+                worker.devices = pool.devices.take(of(GPU, wanted))
             self._show(worker)
 
     def vacate(self, worker: Worker) -> None:
         """Give back what ``worker`` holds."""
         if worker.passing:
-            self._keep(worker)
+            worker.passing = False
+            worker.pool.pass_on(worker.held, -1, worker.devices)
         if worker.lent:
             worker.pool.take(worker.lent)
             worker.lent = ()
         if worker.held:
-            worker.pool.give(worker.held)
-            worker.held = ()
-        if worker.devices and worker.pool.devices is not None:
-            worker.pool.devices.give(worker.devices)
-            worker.devices = ()
-
-    @staticmethod
-    def _pass_on(worker: Worker) -> None:
-        """What it holds comes back by itself from now on."""
-        worker.passing = True
-        worker.pool.pass_on(worker.held, 1)
-        if worker.devices and worker.pool.devices is not None:
-            worker.pool.devices.pass_on(worker.devices, 1)
-
-    @staticmethod
-    def _keep(worker: Worker) -> None:
-        """What it holds does not, any longer."""
-        worker.passing = False
-        worker.pool.pass_on(worker.held, -1)
-        if worker.devices and worker.pool.devices is not None:
-            worker.pool.devices.pass_on(worker.devices, -1)
+            worker.pool.give(worker.held, worker.devices)
+            worker.held = worker.devices = ()
 
     def block(self, worker: Worker, task: Task) -> None:
         """The running task waits for objects: lend out its CPUs."""
@@ -336,7 +317,8 @@ class Dispatch:
             return
         self.head.step_task(task, TaskInput.BLOCK)
         if worker.passing:
-            self._keep(worker)
+            worker.passing = False
+            worker.pool.pass_on(worker.held, -1, worker.devices)
         if worker.state is WorkerState.BUSY:
             self.head.workers.step(worker, WorkerInput.BLOCK)
         if not worker.lent and worker.shape is not None:
@@ -356,7 +338,8 @@ class Dispatch:
             worker.pool.take(worker.lent)
             worker.lent = ()
         if worker.state is WorkerState.BUSY and not worker.passing:
-            self._pass_on(worker)
+            worker.passing = True
+            worker.pool.pass_on(worker.held, 1, worker.devices)
 
     # -- taking back
 
