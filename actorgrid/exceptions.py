@@ -14,6 +14,7 @@
        ├─ ResourceLimitError          no further process, thread or descriptor is allowed
        ├─ ActorError                                         RayActorError
        │  ├─ ActorDiedError
+       │  │  └─ ActorPlacementGroupRemoved
        │  └─ ActorUnavailableError
        ├─ ActorAlreadyExistsError     also a ValueError
        ├─ ActorHandleNotFoundError    also a ValueError
@@ -37,7 +38,7 @@
        ├─ UnserializableException
        ├─ UserCodeException
        ├─ RuntimeEnvSetupError
-       ├─ TaskPlacementGroupRemoved, ActorPlacementGroupRemoved
+       ├─ TaskPlacementGroupRemoved
        ├─ TaskUnschedulableError, ActorUnschedulableError
        ├─ ObjectRefStreamEndOfStreamError
        ├─ GridSystemError                                    RaySystemError
@@ -368,19 +369,15 @@ class RuntimeEnvSetupError(ActorGridError):
 
 
 class TaskUnschedulableError(ActorGridError):
-    """No place can run this task."""
+    """This machine is not where the task may run: its node id or its labels are not those that were asked for."""
 
 
 class ActorUnschedulableError(ActorGridError):
-    """No place can hold this actor."""
+    """This machine is not where the actor may run: its node id or its labels are not those that were asked for."""
 
 
 class TaskPlacementGroupRemoved(ActorGridError):
-    """The placement group of the task was removed."""
-
-
-class ActorPlacementGroupRemoved(ActorGridError):
-    """The placement group of the actor was removed."""
+    """The placement group of the task was removed: the message says whether the task had begun."""
 
 
 # ----------------------------------------------------------------------------------------------------------- actors
@@ -414,6 +411,10 @@ class ActorError(ActorGridError):
 
 class ActorDiedError(ActorError):
     """The actor is dead for good, or its constructor raised (then ``actor_init_failed`` is True)."""
+
+
+class ActorPlacementGroupRemoved(ActorDiedError):
+    """The actor was ended because its placement group was removed."""
 
 
 class ActorUnavailableError(ActorError):

@@ -203,6 +203,10 @@ def get_actor(name: str, namespace: str | None = None) -> ActorHandle[Any]:
     return rebuild(*current().get_actor(name, namespace))
 
 
-def get_gpu_ids() -> list[int]:
-    """Return an empty list: GPUs are counted here, not assigned."""
-    return []
+def get_gpu_ids() -> list[int] | list[str]:
+    """Return the GPUs that the running task or the actor has: their numbers, or names if the driver was given names.
+
+    They are those of ``CUDA_VISIBLE_DEVICES``. In a driver, and without ``num_gpus``, there are none.
+    """
+    names = current().context().devices
+    return [int(name) for name in names] if all(map(str.isdecimal, names)) else list(names)

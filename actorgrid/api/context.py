@@ -8,6 +8,7 @@ from typing import Any
 
 from actorgrid.api.environments import RuntimeEnv
 from actorgrid.api.handle import ActorHandle, rebuild
+from actorgrid.api.placement import GROUP_DIGITS
 from actorgrid.core.ids import render
 from actorgrid.engine.current import current
 from actorgrid.engine.definitions import Context
@@ -58,16 +59,17 @@ class RuntimeContext:
         return here.actor_name if here.actor else None
 
     def get_placement_group_id(self) -> str | None:
-        """Return None: there are no placement groups."""
-        return None
+        """Return the id of the placement group that the calling code runs in; None if it runs in none."""
+        placement = self._here.placement
+        return self._id(placement.group, GROUP_DIGITS) if placement is not None else None
 
     def get_assigned_resources(self) -> dict[str, float]:
         """Return what the running task or the actor holds, by the name of the resource."""
         return dict(self._here.assigned_resources)
 
     def get_accelerator_ids(self) -> dict[str, list[str]]:
-        """Return no ids: GPUs are counted here, not assigned."""
-        return {"GPU": []}
+        """Return the ids of the devices that the running task or the actor has, by the name of the resource."""
+        return {"GPU": list(self._here.devices)}
 
     def get_node_labels(self) -> dict[str, str]:
         """Return the labels of this machine."""
@@ -123,8 +125,9 @@ class RuntimeContext:
 
     @property
     def should_capture_child_tasks_in_placement_group(self) -> bool:
-        """False: there are no placement groups."""
-        return False
+        """Whether what the calling code submits runs in its placement group, unless it says otherwise."""
+        placement = self._here.placement
+        return placement is not None and bool(placement.capture)
 
     def get(self) -> dict[str, Any]:
         """Return job id, node id and namespace, and where there are any the ids of task and actor."""

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from actorgrid.api import scheduling
 from actorgrid.api.environments import check_runtime_env
 from actorgrid.api.hints import did_you_mean
 from actorgrid.engine.definitions import DYNAMIC, STREAMING, ActorOptions, MethodOptions, TaskOptions
@@ -171,6 +172,15 @@ def _depth() -> int:
     return depth
 
 
+def _older_group(name: str, value: Any) -> Any:
+    if not isinstance(scheduling.older_group(name, value), str):
+        text = (
+            f"option {name!r} is deprecated, as in Ray: use scheduling_strategy=PlacementGroupSchedulingStrategy(...)"
+        )
+        warnings.warn(text, DeprecationWarning, stacklevel=_depth())
+    return value
+
+
 def _retry_exceptions(name: str, value: Any) -> bool | tuple[type[BaseException], ...]:
     if isinstance(value, bool):
         return value
@@ -231,14 +241,14 @@ _COMMON: Final[dict[str, Check]] = {
     "enable_task_events": _flag,
     "_labels": _ignored,
     "_metadata": _ignored,
-    "accelerator_type": _later(),
-    "scheduling_strategy": _later("DEFAULT", "SPREAD"),
-    "label_selector": _later({}),
-    "fallback_strategy": _later([]),
+    "accelerator_type": not_empty,
+    "scheduling_strategy": scheduling.strategy,
+    "label_selector": scheduling.label_selector,
+    "fallback_strategy": scheduling.fallback_strategy,
     "runtime_env": check_runtime_env,
-    "placement_group": _later("default"),
-    "placement_group_bundle_index": _later(-1),
-    "placement_group_capture_child_tasks": _later(False),  # a value, not a flag
+    "placement_group": _older_group,
+    "placement_group_bundle_index": scheduling.bundle_index,
+    "placement_group_capture_child_tasks": _flag,
 }
 
 TASK: Final[dict[str, Check]] = _COMMON | {
@@ -342,6 +352,7 @@ def task_options(values: Mapping[str, Any], *, streams: bool = False) -> TaskOpt
     if streams:
         present.setdefault("num_returns", "streaming")
     _count(present)
+    scheduling.settle(present)
     if present.get("num_gpus"):
         present.setdefault("max_calls", 1)  # Ray's rule: a device's memory is freed when its process ends
     return TaskOptions(**present)
@@ -356,6 +367,7 @@ def actor_options(values: Mapping[str, Any], *, is_async: bool) -> ActorOptions:
     concurrent = _is_concurrent(present, is_async=is_async)
     if values.get("allow_out_of_order_execution") is False and concurrent:
         raise ValueError("option 'allow_out_of_order_execution' cannot be False: this actor runs calls concurrently")
+    scheduling.settle(present)
     if "num_gpus" in present or present.get("resources"):
         present.setdefault("num_cpus", 1.0)  # Ray's rule: who asks for any resource holds a CPU, too
     return ActorOptions(**present, detached=values.get("lifetime") == "detached")

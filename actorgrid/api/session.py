@@ -21,6 +21,7 @@ from actorgrid.api.options import resources as check_resources
 from actorgrid.api.starting import (
     check_address,
     check_engine,
+    check_labels,
     check_preload,
     check_unsupported,
     count_of,
@@ -84,6 +85,7 @@ def init(  # Ray's signature
     num_cpus: int | None = None,
     num_gpus: float | None = None,
     resources: Mapping[str, float] | None = None,
+    labels: Mapping[str, str] | None = None,
     object_store_memory: int | None = None,
     local_mode: bool = False,
     ignore_reinit_error: bool = False,
@@ -111,21 +113,22 @@ def init(  # Ray's signature
     ``ACTORGRID_ADDRESS`` or the default one. That variable alone does so too; "local" does not. What follows up to
     ``object_store_memory``, ``preload`` and the limits on processes and memory are for grids of one's own.
 
-    ``num_cpus`` (default: what this process may use), ``num_gpus`` and ``resources`` are what tasks are counted
-    against; ``object_store_memory`` is a limit in bytes, beyond which the least recently used objects go to a file in
-    ``object_spilling_directory`` (default: ``ACTORGRID_SPILL_DIRECTORY``, else the temporary directory; an empty text:
-    they stay, and what does not fit is refused); ``preload`` names modules that workers have imported before they are
-    needed; ``max_workers`` is a limit on processes. An actor that dies more than ``restart_intensity`` times within
-    ``restart_period`` seconds without serving a call in between is in a loop and stays dead. A process that has
-    ``max_pending_tasks`` unfinished tasks (default: any number) waits in ``f.remote()`` until a tenth of them are
-    over, or gets a PendingCallsLimitExceeded (``on_max_pending="raise"``; always where an event loop would have to
-    wait). When more than ``memory_usage_threshold`` (0.95) of the memory of the machine, or of a control group, is in
-    use, a worker is killed (``OutOfMemoryError``); one that has more than ``max_worker_memory`` bytes of its own when
-    a task is over is replaced. ``runtime_env`` is what tasks and actors inherit (``runtime_env.RuntimeEnv``).
-    ``engine`` is "process" (the default, unless the environment variable ``ACTORGRID_ENGINE`` says otherwise) or "sim":
-    everything in this thread, on virtual time, deterministically, in the order that ``seed`` stands for. Arguments of
-    ``ray.init`` that are about dashboards and clusters are accepted without effect. ``logging_config`` says how the
-    root logger of driver and workers logs.
+    ``num_cpus`` and ``num_gpus`` (default: what this process may use) and ``resources`` are what tasks are counted
+    against; ``labels`` are those of this machine, for ``label_selector``; ``object_store_memory`` is a limit in
+    bytes, beyond which the least recently used objects go to a file in ``object_spilling_directory`` (default:
+    ``ACTORGRID_SPILL_DIRECTORY``, else the temporary directory; an empty text: they stay, and what does not fit is
+    refused); ``preload`` names modules that workers have imported before they are needed; ``max_workers`` is a
+    limit on processes. An actor that dies more than ``restart_intensity`` times within ``restart_period`` seconds
+    without serving a call in between is in a loop and stays dead. A process that has ``max_pending_tasks``
+    unfinished tasks (default: any number) waits in ``f.remote()`` until a tenth of them are over, or gets a
+    PendingCallsLimitExceeded (``on_max_pending="raise"``; always where an event loop would have to wait). When more
+    than ``memory_usage_threshold`` (0.95) of the memory of the machine, or of a control group, is in use, a worker
+    is killed (``OutOfMemoryError``); one that has more than ``max_worker_memory`` bytes of its own when a task is
+    over is replaced. ``runtime_env`` is what tasks and actors inherit (``runtime_env.RuntimeEnv``). ``engine`` is
+    "process" (the default, unless the environment variable ``ACTORGRID_ENGINE`` says otherwise) or "sim":
+    everything in this thread, on virtual time, deterministically, in the order that ``seed`` stands for. Arguments
+    of ``ray.init`` that are about dashboards and clusters are accepted without effect. ``logging_config`` says how
+    the root logger of driver and workers logs.
 
     Inside a task it returns the context of the grid that runs the task. A grid that has died is replaced. Raises
     RuntimeError if there is a grid already (unless ``ignore_reinit_error``), for unknown arguments and for
@@ -141,7 +144,7 @@ def init(  # Ray's signature
     }  # fmt: skip
     config = StartConfig(
         num_cpus=or_none(whole(0), "num_cpus", num_cpus),
-        num_gpus=quantity("num_gpus", num_gpus or 0),
+        num_gpus=or_none(quantity, "num_gpus", num_gpus),
         resources=check_resources("resources", resources or {}),
         object_store_memory=or_none(whole_bytes, "object_store_memory", object_store_memory),
         namespace=or_none(not_empty, "namespace", namespace or os.environ.get("ACTORGRID_NAMESPACE")),
@@ -163,6 +166,7 @@ def init(  # Ray's signature
         address=check_address(address, own),
         logging=logging_settings(logging_config),
         task_events=count_of("ACTORGRID_TASK_EVENTS", "10000"),
+        labels=check_labels(labels or {}),
     )
     with _lock:
         there = installed()
@@ -222,8 +226,10 @@ def _processes(config: StartConfig) -> Engine:
         from actorgrid.runtime.joined import JoinedEngine
 
         return JoinedEngine(config)
+    from actorgrid.runtime import devices
     from actorgrid.runtime.spawn import Spawned
 
+    devices.check(config.num_gpus)
     try:
         head = Spawned(config)  # first: its interpreter starts while this one imports the rest
     except OSError as error:

@@ -21,7 +21,7 @@ _AS_RAY: Final = "actorgrid.as_ray"
 #: Arguments of ``ray.init`` that are about clusters, dashboards and logging: accepted, without effect.
 _WITHOUT_EFFECT: Final = frozenset(
     {
-        "labels", "include_dashboard", "dashboard_host", "dashboard_port", "configure_logging", "logging_level",
+        "include_dashboard", "dashboard_host", "dashboard_port", "configure_logging", "logging_level",
         "logging_format", "enable_resource_isolation", "cgroup_path", "system_reserved_cpu",
         "system_reserved_memory", "proxy_server_url", "_enable_object_reconstruction",
         "_plasma_directory", "_node_ip_address", "_driver_object_store_memory", "_memory", "_redis_username",
@@ -29,6 +29,10 @@ _WITHOUT_EFFECT: Final = frozenset(
         "_node_name", "_skip_env_hook",
     }
 )  # fmt: skip
+
+
+#: Labels that begin so are the grid's own.
+_OUR_LABELS: Final = ("actorgrid.io/", "ray.io/")
 
 
 def seconds_of(variable: str, default: str) -> float:
@@ -97,7 +101,7 @@ def check_resources_of_grid(
     """Return what a persistent grid is started with. Raises ValueError, TypeError."""
     return StartConfig(
         num_cpus=or_none(whole(0), "num_cpus", num_cpus),
-        num_gpus=quantity("num_gpus", num_gpus or 0),
+        num_gpus=or_none(quantity, "num_gpus", num_gpus),
         resources=check_resources("resources", resources),
         object_store_memory=or_none(whole_bytes, "object_store_memory", object_store_memory),
         max_workers=or_none(whole(1), "max_workers", max_workers),
@@ -194,6 +198,18 @@ def logging_settings(given: Any) -> LogSettings | None:
     from actorgrid.api.logs import check_logging  # logging takes its time to import
 
     return check_logging(given)
+
+
+def check_labels(labels: Any) -> dict[str, str]:
+    """Check labels of this machine. Raises TypeError, ValueError."""
+    if not isinstance(labels, Mapping):
+        raise TypeError(f"'labels' must be a dictionary, not {type(labels).__name__}")
+    for name, value in labels.items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise TypeError(f"'labels' must map str to str: {name!r}: {value!r:.100}")
+        if not name or name.startswith(_OUR_LABELS):
+            raise ValueError(f"a label of 'labels' must have a name that does not begin with {_OUR_LABELS}: {name!r}")
+    return dict(labels)
 
 
 def default_logging() -> bool:

@@ -47,6 +47,8 @@ class FailureKind(enum.StrEnum):
     RESOURCE_LIMIT = "resource_limit"
     REPLAY = "replay"
     SETUP_FAILED = "setup_failed"
+    GROUP_REMOVED = "group_removed"
+    ACTOR_GROUP_REMOVED = "actor_group_removed"
 
 
 class Struct(msgspec.Struct, array_like=True, gc=False):
@@ -115,6 +117,8 @@ class Kind(enum.IntEnum):
     TASK = 0
     ACTOR = 1
     METHOD = 2
+    #: A placement group that waits for its room. No client registers this.
+    RESERVATION = 3
 
 
 #: With this status a worker ends that the system allows no thread.
@@ -129,6 +133,18 @@ UNBOUNDED: Final = -1
 DYNAMIC: Final = -2
 #: ``Blocked.call`` of a stream that is so far ahead of its reader as it may be.
 YIELD: Final = "yield"
+
+
+class Placement(Struct):
+    """In which placement group a task or actor runs; ``group`` 0: in none, although its caller may be in one."""
+
+    group: int
+    #: The one bundle whose resources it takes; -1: any.
+    bundle: int = -1
+    #: What it submits runs there, too, unless that says otherwise; None: if this holds for whoever submits it.
+    capture: bool | None = None
+    #: The demands of its bundles, for whoever runs there.
+    bundles: tuple[tuple[tuple[str, int], ...], ...] = ()
 
 
 class Spec(Struct, tag=2):
@@ -180,6 +196,8 @@ class Spec(Struct, tag=2):
     setup: bytes = b""
     #: TASK and METHOD: the name of the function if the call goes by another one (for people).
     function: str = ""
+    #: TASK and ACTOR: the placement group; None: none was asked for.
+    placement: Placement | None = None
 
 
 class Submit(Struct, tag=3):
@@ -407,6 +425,38 @@ class Measured(Struct, tag=35):
     number: int
     metrics: list[Metric] = []  # msgspec copies mutable defaults per instance
     samples: list[Sample] = []
+
+
+class Reserve(Struct, tag=40):
+    """Make a placement group: set the resources of its bundles aside, all at once, as soon as they are free.
+
+    ``request`` is answered unless it is 0: with the error "exists" if the namespace has a group of that name.
+    """
+
+    group: int
+    bundles: tuple[tuple[tuple[str, int], ...], ...]
+    strategy: str
+    name: str = ""
+    namespace: str = ""
+    #: It outlives its driver.
+    detached: bool = False
+    #: The task that asks, as in Submit.
+    parent: int = 0
+    request: int = 0
+
+
+class Unreserve(Struct, tag=41):
+    """Remove a placement group, and end what runs in it."""
+
+    group: int
+
+
+class AwaitReserved(Struct, tag=42):
+    """Object ``oid`` is to come to exist, with this value, when the resources of a placement group are its own."""
+
+    oid: int
+    group: int
+    value: Value
 
 
 # ------------------------------------------------------------------------------------------------- W>H: results
@@ -647,6 +697,12 @@ class Credit(Struct, tag=79):
     taken: int
 
 
+class Devices(Struct, tag=85):
+    """What this worker runs from now on has these devices, by their numbers."""
+
+    devices: tuple[int, ...]
+
+
 class Restarted(Struct, tag=77):
     """To a worker that becomes an actor: which incarnation it is."""
 
@@ -852,6 +908,9 @@ ToHead = (
     | Taken
     | Dismiss
     | Measured
+    | Reserve
+    | Unreserve
+    | AwaitReserved
     | Done
     | Revoked
     | ActorReady
@@ -878,7 +937,7 @@ ToClient = (
     | Squeeze
 )
 #: What arrives at a worker's task link.
-ToWorker = Run | Learn | Code | Unlearn | Exit | Environment | Segment | Restarted
+ToWorker = Run | Learn | Code | Unlearn | Exit | Environment | Segment | Restarted | Devices
 ToLauncher = Spawn | KillProcess | Quit | SpawnSpiller
 FromLauncher = Spawned | Exited | SpawnFailed | Stopped | Spared | LinkLost
 #: What travels between the head and the process that owns the spill file.

@@ -139,6 +139,21 @@ class StreamInput(enum.StrEnum):
     END = "end"
 
 
+class ReservationState(enum.StrEnum):
+    """Where a placement group is."""
+
+    WAITING = "waiting"  # what its bundles need is not free all at once, or it is not its turn
+    PLACED = "placed"  # its bundles are its own
+    REMOVED = "removed"
+
+
+class ReservationInput(enum.StrEnum):
+    """What can happen to a placement group."""
+
+    PLACE = "place"
+    REMOVE = "remove"
+
+
 T, TI = TaskState, TaskInput
 TASK: Final[dict[tuple[TaskState, TaskInput], TaskState]] = {
     (T.WAITING, TI.ARGS_READY): T.READY,
@@ -306,4 +321,16 @@ IMPOSSIBLE_STREAM: Final[dict[tuple[StreamState, StreamInput], str]] = {
     **{(S.DISMISSED, i): "it never waits again" for i in (SI.FILL, SI.GRANT)},
     (S.DISMISSED, SI.DISMISS): "nobody reads it any more, who could dismiss it",
     **{(S.OVER, i): "the record is gone" for i in SI},
+}
+
+G, GI = ReservationState, ReservationInput
+RESERVATION: Final[dict[tuple[ReservationState, ReservationInput], ReservationState]] = {
+    (G.WAITING, GI.PLACE): G.PLACED,
+    (G.WAITING, GI.REMOVE): G.REMOVED,
+    (G.PLACED, GI.REMOVE): G.REMOVED,
+}
+RESERVATION_FINAL: Final = (G.REMOVED,)
+IMPOSSIBLE_RESERVATION: Final[dict[tuple[ReservationState, ReservationInput], str]] = {
+    (G.PLACED, GI.PLACE): "it waits no longer",
+    **{(G.REMOVED, i): "the record is gone" for i in GI},
 }

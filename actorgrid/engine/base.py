@@ -17,14 +17,14 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from actorgrid.core import messages as m
 from actorgrid.core.client import Client, Entry
 from actorgrid.core.ids import render
 from actorgrid.core.measures import Measures
-from actorgrid.core.resources import Pool, demand
+from actorgrid.core.resources import Demand, Pool, demand
 from actorgrid.engine import current
 from actorgrid.engine.definitions import Context, Setup
 from actorgrid.engine.errors import failure_to_exception
@@ -55,12 +55,27 @@ class EngineBase:
         self.measures = Measures(self.client)
         self.lock = threading.RLock()
         self._pool = Pool(demand(capacity))
+        #: Labels of this machine that ``init`` was given.
+        self.labels: dict[str, str] = {}
         #: How many calls the program itself has submitted.
         self._children = 0
         #: Seconds after which a call that still waits says for what; None: never.
         self.stall_warning: float | None = None
         #: We are a forked copy in a child of the process that the engine belongs to.
         self.forked = False
+
+    def has(self, wanted: Demand, sizes: Sequence[int] = ()) -> bool:
+        """Return whether the grid has so much. ``sizes``: its GPUs, if they go to several."""
+        return self._pool.feasible(wanted, sizes)
+
+    @property
+    def node_id(self) -> str:
+        """The machine's id, as text."""
+        return (self.session * 2)[:56]
+
+    def node_labels(self) -> dict[str, str]:
+        """Return the labels of this machine; those of its id have our name and Ray's."""
+        return {"actorgrid.io/node-id": self.node_id, "ray.io/node-id": self.node_id, **self.labels}
 
     # ------------------------------------------------------------------------------------ what a host adds
 

@@ -18,6 +18,7 @@ from actorgrid.engine.definitions import (
     MethodOptions,
     RetryExceptions,
     TaskOptions,
+    Where,
 )
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.serialize import dumps
@@ -32,7 +33,7 @@ ASYNC_CONCURRENCY = 1000
 class PreparedCall:
     """A registered spec. When the last one goes, the head may forget the spec and perhaps the code."""
 
-    __slots__ = ("__weakref__", "counted", "engine", "num_returns", "number", "spec", "streams")
+    __slots__ = ("__weakref__", "captured", "counted", "engine", "num_returns", "number", "spec", "streams")
 
     def __init__(self, engine: CallingEngine, spec: Spec) -> None:
         self.engine = engine
@@ -43,6 +44,8 @@ class PreparedCall:
         self.streams = streams(spec)
         #: The same call with one result, which says when it is over, for callers that count (``max_pending_calls``).
         self.counted: PreparedCall | None = None
+        #: The same call for callers in a placement group that take along what they submit, by that group.
+        self.captured: dict[int, PreparedCall] = {}
 
     @protected
     def __del__(self) -> None:
@@ -69,6 +72,7 @@ def task_spec(definition: FunctionDefinition, options: TaskOptions) -> Spec:
         timeout=options.timeout,
         run_timeout=options.run_timeout,
         function=definition.name if options.name else "",
+        placement=_placement(options.where),
     )
 
 
@@ -127,7 +131,15 @@ def actor_spec(definition: ActorDefinition, options: ActorOptions) -> Spec:
         checkpoint_calls=options.checkpoint_calls,
         checkpoint_seconds=options.checkpoint_seconds,
         lifetime_demand=lifetime,
+        placement=_placement(options.where),
     )
+
+
+def _placement(where: Where) -> m.Placement | None:
+    if not where.said:
+        return None
+    group = where.group
+    return m.Placement(0) if group is None else m.Placement(group.ident, where.bundle, where.capture, group.bundles)
 
 
 def _amounts(num_cpus: float, options: TaskOptions | ActorOptions) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Control: actors and the grid itself. The rest of the engine protocol, on top of ``CallingEngine``."""
+"""Control: actors and the grid itself. The rest of the engine protocol, on top of ``ReservingEngine``."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Any
 from actorgrid.core import messages as m
 from actorgrid.core.client import Awaited
 from actorgrid.core.resources import UNIT
+from actorgrid.engine import placing
 from actorgrid.engine.calls import actor_spec
 from actorgrid.engine.definitions import ActorDefinition, ActorOptions
 from actorgrid.engine.interrupts import protected
-from actorgrid.engine.local import CallingEngine
 from actorgrid.engine.protocol import Handle
 from actorgrid.engine.refs import ActorRef, ObjectRef
+from actorgrid.engine.reserving import ReservingEngine
 from actorgrid.engine.serialize import dumps, loads
 from actorgrid.engine.waits import PendingCalls
 from actorgrid.exceptions import ActorAlreadyExistsError, GetTimeoutError
 
 
-class LocalEngine(CallingEngine):
+class LocalEngine(ReservingEngine):
     """Everything of the engine protocol that our own machines offer, whatever hosts them."""
 
     # ------------------------------------------------------------------------------------ actors
@@ -29,8 +30,9 @@ class LocalEngine(CallingEngine):
     ) -> tuple[ActorRef, bool]:
         """See ``Engine``."""
         spec = actor_spec(definition, options)
-        self._check_feasible(spec, spec.name)
+        placing.check(self, spec, options.where)
         spec.setup = self.setup_for(options.runtime_env)
+        spec = self.captured_spec(spec)
         prepared = self._prepare(spec, definition.cls)
         namespace = self.namespace if options.namespace is None else options.namespace
         call, keep = self._with_arguments(spec, args, kwargs, 0) if args or kwargs else (m.Submit(0, spec.spec), None)
@@ -151,22 +153,6 @@ class LocalEngine(CallingEngine):
     # ------------------------------------------------------------------------------------ asking the head
 
     @protected
-    def _tell(self, message: Any) -> None:
-        with self.lock:
-            if self.client.dead is not None:
-                raise self.client.dead
-            self.client.outbox.append(message)
-            self.send(force=True)
-
-    def query(self, what: str, body: dict[str, Any] | None = None, *, may_fail: bool = False) -> m.Answer:
-        """Ask the head and wait for its answer. Raises RuntimeError for an error unless ``may_fail``."""
-        self.saw_chance()
-        answer = self._ask(m.Query(0, what, body or {}))
-        if answer.error and not may_fail:
-            raise RuntimeError(f"query {what!r}: {answer.error}")
-        return answer
-
-    @protected
     def measure(self, metric: m.Metric, tags: tuple[tuple[str, str], ...], value: float) -> None:
         """See ``Engine``. When the grid is gone there is nobody left to tell."""
         with self.lock:
@@ -204,10 +190,10 @@ class LocalEngine(CallingEngine):
         """See ``Engine``."""
         host = platform.node() or "localhost"
         node = {
-            "NodeID": (self.session * 2)[:56], "Alive": True, "NodeManagerAddress": "127.0.0.1",
+            "NodeID": self.node_id, "Alive": True, "NodeManagerAddress": "127.0.0.1",
             "NodeManagerHostname": host, "NodeManagerPort": 0, "ObjectManagerPort": 0, "ObjectStoreSocketName": "",
             "RayletSocketName": "", "MetricsExportPort": 0, "MetricsAgentPort": 0, "DashboardAgentListenPort": 0,
             "RuntimeEnvAgentPort": 0, "NodeName": host, "DeathReason": 0, "DeathReasonMessage": "", "alive": True,
-            "Resources": dict(self.capacity), "Labels": {"actorgrid.io/node-id": (self.session * 2)[:56]},
+            "Resources": dict(self.capacity), "Labels": self.node_labels(),
         }  # fmt: skip
         return [node]

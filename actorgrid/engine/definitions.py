@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from actorgrid.core.messages import Script
+from actorgrid.core.messages import Placement, Script
+from actorgrid.core.resources import Demand
 
 #: ``num_returns`` of a generator whose items go to the caller as they come, and of one whose result is their list.
 STREAMING: Final = -1
@@ -38,6 +39,38 @@ class Setup(msgspec.Struct, frozen=True):
     surroundings: bytes = b""
 
 
+class GroupRef(NamedTuple):
+    """A placement group: its number, the grid that it belongs to, and what its bundles hold."""
+
+    ident: int
+    session: str
+    bundles: tuple[Demand, ...]
+
+
+class Condition(NamedTuple):
+    """What a label of a machine must be, or (not ``wanted``) must not be; ``values`` None: anything at all."""
+
+    label: str
+    wanted: bool
+    values: tuple[str, ...] | None
+
+
+class Where(NamedTuple):
+    """Where a task or an actor may run."""
+
+    #: It was said whether it runs in a placement group; if not, whoever submits it may take it along to its own.
+    said: bool = False
+    #: None: in none. -1: in any of its bundles.
+    group: GroupRef | None = None
+    bundle: int = -1
+    #: What it submits runs there, too; None: if this holds for whoever submits it.
+    capture: bool | None = None
+    #: The only machine, "": any.
+    node_id: str = ""
+    #: A machine must meet every condition of one of these; (): of none.
+    conditions: tuple[tuple[Condition, ...], ...] = ()
+
+
 class TaskOptions(msgspec.Struct, frozen=True):
     """Options of a remote function (names, units and defaults are Ray's; see ``docs/reference``)."""
 
@@ -58,6 +91,7 @@ class TaskOptions(msgspec.Struct, frozen=True):
     backpressure: int = BACKPRESSURE
     #: What it asks for on top of the environment of whoever calls it.
     runtime_env: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    where: Where = Where()
 
 
 class ActorOptions(msgspec.Struct, frozen=True):
@@ -86,6 +120,7 @@ class ActorOptions(msgspec.Struct, frozen=True):
     concurrency_groups: Mapping[str, int] = msgspec.field(default_factory=dict)
     #: As for tasks.
     runtime_env: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    where: Where = Where()
 
 
 class MethodOptions(NamedTuple):
@@ -144,6 +179,11 @@ class Context(msgspec.Struct, frozen=True):
     #: What it is set up with; of a driver, what it lets others inherit.
     setup: Setup = Setup()
 
+    #: The placement group that it runs in.
+    placement: Placement | None = None
+    #: The devices that it has, by the names that their variables know.
+    devices: tuple[str, ...] = ()
+
 
 class LogSettings(msgspec.Struct, frozen=True):
     """How the processes of a grid log: "TEXT" or "JSON", from which level on, and which attributes besides."""
@@ -157,7 +197,7 @@ class StartConfig(msgspec.Struct, frozen=True):
     """What ``init`` was asked for; None means: find out."""
 
     num_cpus: int | None = None
-    num_gpus: float = 0.0
+    num_gpus: float | None = None
     resources: Mapping[str, float] = msgspec.field(default_factory=dict)
     #: Bytes.
     object_store_memory: int | None = None
@@ -194,3 +234,5 @@ class StartConfig(msgspec.Struct, frozen=True):
     task_events: int = 10_000
     #: How its processes log; None: as Python does.
     logging: LogSettings | None = None
+    #: Labels of this machine, besides those that it has by itself.
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)

@@ -18,6 +18,15 @@ _PLAIN: dict[FailureKind, type[e.ActorGridError]] = {
     FailureKind.OUT_OF_MEMORY: e.OutOfMemoryError,
     FailureKind.RESOURCE_LIMIT: e.ResourceLimitError,
     FailureKind.REPLAY: e.StreamingGeneratorReplayInconsistentError,
+    FailureKind.GROUP_REMOVED: e.TaskPlacementGroupRemoved,
+}
+
+
+#: The kinds whose exception is about an actor.
+_ACTOR: dict[FailureKind, type[e.ActorError]] = {
+    FailureKind.ACTOR_DIED: e.ActorDiedError,
+    FailureKind.ACTOR_GROUP_REMOVED: e.ActorPlacementGroupRemoved,
+    FailureKind.ACTOR_UNAVAILABLE: e.ActorUnavailableError,
 }
 
 
@@ -40,7 +49,7 @@ def failure_to_exception(failure: Failure, render: Callable[[int, int], str]) ->
         failed = e.RuntimeEnvSetupError(message)
         failed.__cause__ = cause
         return failed
-    cls = e.ActorDiedError if kind is FailureKind.ACTOR_DIED else e.ActorUnavailableError
+    cls = _ACTOR[kind]
     actor = render(failure.actor, 32) if failure.actor else None
     told = f"{message}\n{cause}" if cause is not None else message
     error = cls(actor, told, failure.init_failed, False, cause)  # Ray's signature

@@ -14,8 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from actorgrid.core import messages as m
-from actorgrid.core.resources import UNIT
-from actorgrid.engine import setups
+from actorgrid.engine import placing, setups
 from actorgrid.engine.calls import PreparedCall, method_spec, task_spec
 from actorgrid.engine.definitions import FunctionDefinition, MethodOptions, TaskOptions
 from actorgrid.engine.generators import ObjectRefGenerator
@@ -27,7 +26,6 @@ from actorgrid.engine.serialize import INLINE_LIMIT, NONE, Pickled, dumps
 from actorgrid.engine.waits import PendingCalls, PendingTasks
 from actorgrid.exceptions import (
     ActorHandleNotFoundError,
-    InfeasibleResourcesError,
     PendingCallsLimitExceeded,
     SerializationError,
 )
@@ -46,13 +44,15 @@ class CallingEngine(ReadingEngine):
         #: Actors with a limit on pending calls.
         self._pending_calls: dict[int, PendingCalls] = {}
         self.pending_tasks: PendingTasks | None = None
+        #: Tasks are submitted as they are: nothing limits their number, and no caller here takes them along.
+        self.direct = True
 
     # ------------------------------------------------------------------------------------ calls
 
     def prepare_task(self, definition: FunctionDefinition, options: TaskOptions) -> PreparedCall:
         """See ``Engine``."""
         spec = task_spec(definition, options)
-        self._check_feasible(spec, spec.name)
+        placing.check(self, spec, options.where)
         spec.setup = self.setup_for(options.runtime_env)
         return self._prepare(spec, definition.function)
 
@@ -111,17 +111,22 @@ class CallingEngine(ReadingEngine):
                 if not self._exported[spec.digest]:
                     del self._exported[spec.digest]
 
-    def _check_feasible(self, spec: m.Spec, name: str) -> None:
-        for wanted in (spec.demand, spec.lifetime_demand):
-            if not self._pool.feasible(wanted):
-                asked = {key: units / UNIT for key, units in wanted}
-                there = {key: self.capacity.get(key, 0.0) for key in asked}
-                raise InfeasibleResourcesError(
-                    f"{name} asks for {asked}, but this grid has only {there}: ask for less, or give init() more"
-                )
+    def captured(self, prepared: PreparedCall) -> PreparedCall:
+        """Return a call as it is for the calling code, which may take along what it submits to its placement group.
+
+        Raises InfeasibleResourcesError.
+        """
+        return prepared
+
+    def captured_spec(self, spec: m.Spec) -> m.Spec:
+        """Do the same for the spec of an actor."""
+        return spec
 
     def submit(self, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
         """See ``Engine``."""
+        if self.direct:
+            return self._submit(prepared, args, kwargs, 0)
+        prepared = self.captured(prepared)
         if self.pending_tasks is None:
             return self._submit(prepared, args, kwargs, 0)
         self._make_room(self.pending_tasks)
@@ -132,6 +137,7 @@ class CallingEngine(ReadingEngine):
         """Let this process have ``limit`` unfinished tasks at most; 0: any number."""
         if limit:
             self.pending_tasks = PendingTasks(limit, refuses=refuses)
+            self.direct = False
 
     def _make_room(self, pending: PendingTasks) -> None:
         """Wait until one more task may be submitted. Raises PendingCallsLimitExceeded."""

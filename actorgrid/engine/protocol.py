@@ -11,15 +11,17 @@ Four engines are planned behind it: forked processes (``runtime``), the simulato
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from actorgrid.core.messages import Metric
 from actorgrid.engine.definitions import (
     ActorDefinition,
     ActorOptions,
+    Condition,
     Context,
     FunctionDefinition,
+    GroupRef,
     MethodOptions,
     TaskOptions,
 )
@@ -126,6 +128,34 @@ class Engine(Protocol):
 
     def current_actor(self) -> Handle:
         """Return a weak reference to the actor the calling code runs in. Raises RuntimeError outside an actor."""
+
+    # -- placement groups
+
+    def create_group(
+        self,
+        bundles: Sequence[Mapping[str, float]],
+        strategy: str,
+        name: str,
+        *,
+        detached: bool,
+        labels: Sequence[Sequence[Condition]],
+    ) -> GroupRef:
+        """Make a placement group; ``labels``: what the machine of each bundle must be.
+
+        Raises InfeasibleResourcesError if it can never be, ValueError if the name is taken.
+        """
+
+    def group_ready(self, group: GroupRef, value: Any) -> ObjectRef[Any]:
+        """Return a reference to ``value``, which comes to exist when the group has its resources."""
+
+    def remove_group(self, group: GroupRef) -> None:
+        """Remove a placement group and end what runs in it."""
+
+    def find_group(self, name: str) -> GroupRef | None:
+        """Return the placement group of this name, None if there is none."""
+
+    def placement_groups(self) -> list[tuple[GroupRef, dict[str, Any]]]:
+        """Return every placement group and what the head tells of it (``Reservations.tell``)."""
 
     # -- the grid
 

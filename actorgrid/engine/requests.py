@@ -60,8 +60,26 @@ class RequestingEngine(EngineBase):
             message.request = client.request(arrived)
             if isinstance(message, m.CreateActor):
                 message.task = client.take_ids(1)
+            elif isinstance(message, m.Reserve):
+                message.group = client.take_ids(1)
             client.collect()
             client.outbox.append(message)
+            self.send(force=True)
+
+    def query(self, what: str, body: dict[str, Any] | None = None, *, may_fail: bool = False) -> m.Answer:
+        """Ask the head and wait for its answer. Raises RuntimeError for an error unless ``may_fail``."""
+        self.saw_chance()
+        answer = self._ask(m.Query(0, what, body or {}))
+        if answer.error and not may_fail:
+            raise RuntimeError(f"query {what!r}: {answer.error}")
+        return answer
+
+    @protected
+    def _tell(self, message: Any) -> None:
+        with self.lock:
+            if self.client.dead is not None:
+                raise self.client.dead
+            self.client.outbox.append(message)
             self.send(force=True)
 
     # -- objects that are away

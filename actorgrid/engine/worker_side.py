@@ -7,14 +7,16 @@ messages travel nor how user code is run.
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from actorgrid.core import messages as m
 from actorgrid.core.messages import Kind
-from actorgrid.core.resources import amounts
+from actorgrid.core.resources import CPU, UNIT, amounts, of
 from actorgrid.core.worker import Running, WorkerMachine
-from actorgrid.engine import checkpoints, setups, yielding
+from actorgrid.engine import checkpoints, placing, setups, yielding
+from actorgrid.engine.calls import PreparedCall
 from actorgrid.engine.checkpoints import Checkpoints
 from actorgrid.engine.code import CodeShelf
 from actorgrid.engine.definitions import Context, Setup
@@ -29,6 +31,12 @@ from actorgrid.exceptions import ActorGridError, ReplayError
 running_now: Final[contextvars.ContextVar[Running | None]] = contextvars.ContextVar("actorgrid_running", default=None)
 
 
+#: What libraries look at that bring their own threads along (OpenMP, OpenBLAS, MKL).
+THREADS: Final = "OMP_NUM_THREADS"
+#: Says which GPUs CUDA shows to a process, by numbers or by their own names.
+CUDA: Final = "CUDA_VISIBLE_DEVICES"
+#: A function that is called in more placement groups than this is registered anew now and then.
+MOST_GROUPS: Final = 64
 #: Seconds that a call that runs again waits for what had been there at once when it ran first.
 PATIENCE: Final = 60.0
 
@@ -51,6 +59,13 @@ class WorkerSide(YieldingEngine):
     #: It is set up for whatever it runs, for good; and it is being set up, by user code that may not make calls.
     is_set_up = False
     sets_up = False
+    #: The spec that this process was made to fit last, and how many threads it has said libraries may use.
+    fitted: m.Spec | None = None
+    _threads: str | None = None
+    #: What GPUs are called, by number, in which variables; and those that the calls here have.
+    device_names: Sequence[str] = ()
+    device_variables: Sequence[str] = ()
+    devices: tuple[str, ...] = ()
 
     def running(self) -> Running | None:
         """Return the call that the calling code belongs to."""
@@ -130,6 +145,8 @@ class WorkerSide(YieldingEngine):
         self.set_up(running.spec)
         args, kwargs = arguments(self, running.run)
         kind = running.spec.kind
+        if kind is not Kind.METHOD and running.spec is not self.fitted:
+            self.fit(running.spec)
         if kind is not Kind.ACTOR:
             task = kind is Kind.TASK
             function = self.code.load(running.spec.digest) if task else self.method(running.spec.method)
@@ -177,6 +194,66 @@ class WorkerSide(YieldingEngine):
         if name == "__ray_terminate__":
             return self.exit_actor
         return getattr(self.instance, name)
+
+    # -- what a call has
+
+    def fit(self, spec: m.Spec) -> None:
+        """Make this process what calls of ``spec`` expect to run in."""
+        self.fitted = spec
+        held = spec.lifetime_demand if spec.kind is Kind.ACTOR else spec.demand
+        self._limit_threads(str(max(of(CPU, held) // UNIT, 1)))
+        if spec.placement is not None and spec.placement.capture:
+            self.direct = False  # from now on somebody must look who submits
+
+    def _limit_threads(self, threads: str) -> None:
+        """Let libraries use as many threads as a call has CPUs, unless somebody else has said how many."""
+        if self.variable(THREADS) == self._threads:
+            if threads != self._threads:
+                self.set_variable(THREADS, threads)
+            self._threads = threads
+
+    def variable(self, name: str) -> str | None:
+        """Return an environment variable of this process."""
+        return os.environ.get(name)
+
+    def set_variable(self, name: str, value: str) -> None:
+        """Set an environment variable of this process."""
+        os.environ[name] = value
+
+    def see_devices(self, numbers: tuple[int, ...]) -> None:
+        """What runs here from now on has these devices."""
+        self.devices = tuple(self.device_names[number] for number in numbers)
+        for name in self.device_variables:
+            self.set_variable(name, ",".join(self.devices))
+
+    # -- placement groups
+
+    @property
+    def _placement(self) -> m.Placement | None:
+        """The placement group that the calling code runs in."""
+        running = self.running()
+        spec = self.actor_spec or (running.spec if running is not None else None)
+        return spec.placement if spec is not None and spec.placement is not None and spec.placement.group else None
+
+    def captured(self, prepared: PreparedCall) -> PreparedCall:
+        """See ``CallingEngine``."""
+        caller = self._placement
+        if caller is None or not caller.capture or not placing.may_be_captured(prepared.spec):
+            return prepared
+        taken = prepared.captured.get(caller.group)
+        if taken is None:
+            taken = self._register(placing.captured(prepared.spec, caller), None)
+            if len(prepared.captured) >= MOST_GROUPS:
+                prepared.captured.clear()
+            prepared.captured[caller.group] = taken
+        return taken
+
+    def captured_spec(self, spec: m.Spec) -> m.Spec:
+        """See ``CallingEngine``."""
+        caller = self._placement
+        if caller is None or not caller.capture or not placing.may_be_captured(spec):
+            return spec
+        return placing.captured(spec, caller)
 
     # -- values of the calls that run here
 
@@ -234,13 +311,13 @@ class WorkerSide(YieldingEngine):
         )  # fmt: skip
         if running is None:
             return base
-        spec = self.actor_spec or running.spec
+        spec, placement = self.actor_spec or running.spec, self._placement
         demand = spec.lifetime_demand if spec.kind is Kind.ACTOR else spec.demand
         return Context(
             job=base.job, worker=base.worker, namespace=base.namespace, session=base.session, actor=base.actor,
             actor_name=base.actor_name, incarnation=base.incarnation, task=running.run.task,
             task_name=running.spec.name, assigned_resources=amounts(demand), cancelled=running.cancelled,
-            setup=self.setup,
+            setup=self.setup, placement=placement, devices=self.devices,
         )  # fmt: skip
 
     def current_actor(self) -> Handle:

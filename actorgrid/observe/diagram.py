@@ -35,6 +35,7 @@ def page() -> str:
         ("A task, or a call of an actor", s.TASK, s.TaskState.WAITING, s.TASK_FINAL),
         ("An actor", s.ACTOR, s.ActorState.PENDING, s.ACTOR_FINAL),
         ("A worker process", s.WORKER, s.WorkerState.IDLE, s.WORKER_FINAL),
+        ("A placement group", s.RESERVATION, s.ReservationState.WAITING, s.RESERVATION_FINAL),
         ("A stream: what a generator yields", s.STREAM, s.StreamState.OPEN, s.STREAM_FINAL),
         ("The place of an object in shared memory", s.PLACE, s.PlaceState.ARENA, s.PLACE_FINAL),
     ]

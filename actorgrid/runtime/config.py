@@ -11,7 +11,7 @@ import msgspec
 
 from actorgrid.core.messages import Script
 from actorgrid.engine.definitions import LogSettings, StartConfig
-from actorgrid.runtime import machine
+from actorgrid.runtime import devices, machine
 from actorgrid.runtime.surroundings import Surroundings
 
 #: What workers log with: imported once, before they fork.
@@ -59,13 +59,18 @@ class BootConfig(msgspec.Struct):
     #: Of a persistent grid: the path of its socket, and the inode that it has there; "": one driver, from the start.
     door: str = ""
     door_inode: int = 0
+    #: Labels of this machine.
+    labels: dict[str, str] = {}  # msgspec copies mutable defaults per instance
+    #: What its GPUs are called, by number, and the environment variables that say which of them a process may use.
+    device_names: list[str] = []
+    device_variables: list[str] = []
 
     @classmethod
     def of(
         cls, start: StartConfig, session: str, capacity: dict[str, float], namespace: str, around: Surroundings
     ) -> BootConfig:
         """Return what a grid needs to know that ``init`` was asked for as ``start``, by this process."""
-        cpus = int(capacity.get("CPU", 1.0))
+        cpus, gpus = int(capacity.get("CPU", 1.0)), capacity.get("GPU", 0.0)
         return cls(
             session=session, driver_pid=os.getpid(), capacity=capacity,
             store_budget=int(capacity["object_store_memory"]), keep_workers=max(1, cpus),
@@ -78,7 +83,8 @@ class BootConfig(msgspec.Struct):
             max_pending_tasks=start.max_pending_tasks, refuse_pending_tasks=start.refuse_pending_tasks,
             memory_interval=start.memory_interval, memory_threshold=start.memory_threshold,
             max_worker_memory=start.max_worker_memory, farewell=start.farewell, task_events=start.task_events,
-            logging=start.logging,
+            logging=start.logging, labels=dict(start.labels),
+            device_names=devices.names(gpus), device_variables=devices.variables(gpus),
         )  # fmt: skip
 
     def send(self, link: socket.socket) -> None:

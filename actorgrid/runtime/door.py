@@ -51,6 +51,7 @@ class Welcome(msgspec.Struct):
     head_pid: int = 0
     session: str = ""
     capacity: dict[str, float] = {}
+    labels: dict[str, str] = {}
 
 
 def default_address() -> str:

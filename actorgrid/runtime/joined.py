@@ -29,6 +29,7 @@ class JoinedEngine(DriverEngine):
         namespace = start.namespace if start.namespace is not None else os.urandom(8).hex()
         self._become(start, welcome.number, welcome.session, welcome.capacity, namespace, link, welcome.head_pid)
         around = surroundings.encode(self._surroundings)
+        self.labels = welcome.labels
         self._head_watch = lifetime.watch_process(welcome.head_pid)
         self.plain = Setup()
         self.setup = msgspec.structs.replace(start.setup, job=welcome.number, namespace=namespace, surroundings=around)

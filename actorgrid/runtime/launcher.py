@@ -292,7 +292,10 @@ def get_ready(link: socket.socket) -> BootConfig:
 
 
 def preload(config: BootConfig) -> None:
-    """Import what the user wants, with BLAS and OpenMP held to one thread so that no thread is started here."""
+    """Import what the user wants, with BLAS and OpenMP held to one thread so that no thread is started here.
+
+    What workers import by themselves may have as many as their tasks have CPUs.
+    """
     held = [name for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS") if name not in os.environ]
     if config.preload:
         for name in held:
@@ -302,6 +305,9 @@ def preload(config: BootConfig) -> None:
             importlib.import_module(module)
         except Exception as error:  # noqa: BLE001  # a worker that needs it will say so itself
             print(f"actorgrid: preload of {module!r} failed: {error!r}", file=sys.stderr)
+    if config.preload:
+        for name in held:
+            os.environ.pop(name, None)
 
 
 def warm_up() -> None:

@@ -7,7 +7,7 @@ import os
 import tempfile
 from typing import TYPE_CHECKING, Final
 
-from actorgrid.runtime import cgroups
+from actorgrid.runtime import cgroups, devices
 
 if TYPE_CHECKING:
     from actorgrid.engine.definitions import StartConfig
@@ -57,6 +57,7 @@ def capacity(start: StartConfig) -> dict[str, float]:
         "node:__internal_head__": 1.0,
         **start.resources,
     }
-    if start.num_gpus:
-        have["GPU"] = float(start.num_gpus)
+    have["GPU"] = float(devices.detect() if start.num_gpus is None else start.num_gpus)
+    if have["GPU"] and (model := devices.model()):
+        have.setdefault(f"accelerator_type:{model}", 1.0)
     return {name: amount for name, amount in have.items() if amount}

@@ -11,7 +11,7 @@ import actorgrid
 from actorgrid.core.messages import GridDied, ToClient
 from actorgrid.engine.definitions import StartConfig
 from actorgrid.exceptions import GridSystemError
-from actorgrid.runtime import door, lifetime, machine, surroundings
+from actorgrid.runtime import devices, door, lifetime, machine, surroundings
 from actorgrid.runtime.config import BootConfig
 from actorgrid.runtime.links import Link
 from actorgrid.runtime.spawn import Spawned
@@ -25,6 +25,7 @@ def start(config: StartConfig) -> int:
 
     Raises FileExistsError if one runs there, PermissionError (see ``door.check_folder``), OSError, GridSystemError.
     """
+    devices.check(config.num_gpus)
     with door.open_door(config.address) as entrance:
         inode = os.stat(config.address).st_ino
         try:

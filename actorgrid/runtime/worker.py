@@ -147,6 +147,8 @@ class Worker:
             self.engine.arenas.attach(message, self.link)
         elif isinstance(message, m.Restarted):
             self.machine.become_actor(message)
+        elif isinstance(message, m.Devices):
+            self.engine.see_devices(message.devices)
         elif isinstance(message, m.Environment):
             surroundings.decode(message.blob).apply(self.engine.setup.working_dir)
         elif isinstance(message, m.Unlearn):

@@ -60,6 +60,9 @@ class WorkerEngine(WorkerSide, ProcessEngine):
         self.worker = worker
         self.machine = worker.machine
         self.setup = self.plain = Setup(config.env_vars)
+        self.labels = config.labels
+        self.device_names, self.device_variables = config.device_names, config.device_variables
+        self.see_devices(())
         self.stalled = {}
         self._outside[m.Revoke] = worker.revoke
         self._outside[m.Interrupt] = worker.interrupt

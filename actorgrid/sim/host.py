@@ -17,14 +17,14 @@ from actorgrid.core.stream import Inflow
 from actorgrid.engine import current
 from actorgrid.engine.calls import PreparedCall
 from actorgrid.engine.control import LocalEngine
-from actorgrid.engine.definitions import FunctionDefinition, MethodOptions, Setup, TaskOptions
+from actorgrid.engine.definitions import FunctionDefinition, GroupRef, MethodOptions, Setup, TaskOptions
 from actorgrid.engine.generators import ObjectRefGenerator
 from actorgrid.engine.protocol import Returns, Waitable
 from actorgrid.engine.refs import ActorRef, ObjectRef
 from actorgrid.engine.serialize import Pickled
 from actorgrid.engine.unread import UnreadErrors
 from actorgrid.engine.waits import Sleeper
-from actorgrid.engine.worker_side import WorkerSide
+from actorgrid.engine.worker_side import CUDA, WorkerSide
 from actorgrid.exceptions import ActorGridError, HeadDiedError
 from actorgrid.sim.fibers import Fiber
 from actorgrid.sim.homes import Home
@@ -118,6 +118,7 @@ class SimHost(LocalEngine):
         #: Objects whose existence this process has observed.
         self.noticed: set[Any] = set()
         self._unread = UnreadErrors()
+        self.labels = grid.labels
         self.limit_pending(grid.pending_limit[0], refuses=grid.pending_limit[1])
         self.plain = grid.plain
         #: Its folder and modules, if it has any of its own.
@@ -346,6 +347,11 @@ class SimHost(LocalEngine):
         self.act("kills an actor", actor.ident)
         super().kill(actor, no_restart=no_restart)
 
+    def remove_group(self, group: GroupRef) -> None:
+        """See ``Engine``. What runs in it may go on for a while."""
+        self.act("removes a placement group")
+        super().remove_group(group)
+
     def cancel(self, ref: ObjectRef[Any], *, force: bool, recursive: bool) -> None:
         """See ``Engine``. What it is to cancel may go on for a while."""
         self.act("cancels a task", ref._entry.oid)  # noqa: SLF001  # our own
@@ -518,6 +524,8 @@ class SimWorker(SimHost, WorkerSide):
         self.environment = dict(self.world.environment)
         self.setup = self.plain
         self._take_over(self.setup)
+        self.device_names, self.device_variables = grid.device_names, [CUDA] if grid.device_names else []
+        self.see_devices(())
 
     def _take_over(self, setup: Setup) -> None:
         encode = os.environ.encodekey  # there since Python 3.2
@@ -530,6 +538,25 @@ class SimWorker(SimHost, WorkerSide):
         if setup.working_dir or setup.py_modules:
             self.home = Home(setup)
             self.enter()
+
+    def variable(self, name: str) -> str | None:
+        """See ``WorkerSide``; whatever process runs now."""
+        assert self.environment is not None
+        value = self.environment.get(os.environ.encodekey(name))  # there since Python 3.2
+        return None if value is None else os.environ.decodevalue(value)
+
+    def set_variable(self, name: str, value: str) -> None:
+        """See ``WorkerSide``; whatever process runs now."""
+        assert self.environment is not None
+        self.environment[os.environ.encodekey(name)] = os.environ.encodevalue(value)
+
+    def captured(self, prepared: PreparedCall) -> PreparedCall:
+        """See ``CallingEngine``."""
+        return WorkerSide.captured(self, prepared)
+
+    def captured_spec(self, spec: m.Spec) -> m.Spec:
+        """See ``CallingEngine``."""
+        return WorkerSide.captured_spec(self, spec)
 
     def perform(self, running: Running) -> Any:
         """See ``WorkerSide``."""

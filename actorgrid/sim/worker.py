@@ -113,6 +113,8 @@ class Worker:
             self.engine.code.add(message)
         elif isinstance(message, m.Restarted):
             self.machine.become_actor(message)
+        elif isinstance(message, m.Devices):
+            self.engine.see_devices(message.devices)
         elif isinstance(message, m.Unlearn):
             self._unlearn(message)
         elif isinstance(message, m.Exit):

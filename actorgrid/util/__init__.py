@@ -9,11 +9,18 @@ TYPE_CHECKING = False  # as in the package itself
 if TYPE_CHECKING:
     from typing import Any
 
-    from actorgrid.util import collective, metrics, queue, state
+    from actorgrid.util import collective, metrics, queue, scheduling_strategies, state
     from actorgrid.util.actor_pool import ActorPool
     from actorgrid.util.coordination import Barrier, Event, Lock, Semaphore, Variable
     from actorgrid.util.executor import ActorGridExecutor
     from actorgrid.util.names import list_named_actors
+    from actorgrid.util.placement_group import (
+        get_current_placement_group,
+        get_placement_group,
+        placement_group,
+        placement_group_table,
+        remove_placement_group,
+    )
     from actorgrid.util.serialization import deregister_serializer, inspect_serializability, register_serializer
     from actorgrid.util.unordered import as_completed, map_unordered
 
@@ -28,12 +35,18 @@ __all__ = [
     "as_completed",
     "collective",
     "deregister_serializer",
+    "get_current_placement_group",
+    "get_placement_group",
     "inspect_serializability",
     "list_named_actors",
     "map_unordered",
     "metrics",
+    "placement_group",
+    "placement_group_table",
     "queue",
     "register_serializer",
+    "remove_placement_group",
+    "scheduling_strategies",
     "state",
 ]
 
@@ -43,10 +56,14 @@ _HOMES = {
     "coordination": ("Barrier", "Event", "Lock", "Semaphore", "Variable"),
     "executor": ("ActorGridExecutor",),
     "names": ("list_named_actors",),
+    "placement_group": (
+        "get_current_placement_group", "get_placement_group", "placement_group", "placement_group_table",
+        "remove_placement_group",
+    ),
     "serialization": ("deregister_serializer", "inspect_serializability", "register_serializer"),
     "unordered": ("as_completed", "map_unordered"),
-}
-_SUBMODULES = ("collective", "metrics", "queue", "state")
+}  # fmt: skip
+_SUBMODULES = ("collective", "metrics", "queue", "scheduling_strategies", "state")
 
 
 if not TYPE_CHECKING:  # else type checkers would take any name for a public one
@@ -58,7 +75,10 @@ if not TYPE_CHECKING:  # else type checkers would take any name for a public one
             return import_module(f"{__name__}.{name}")
         for home, names in _HOMES.items():
             if name in names:
-                value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+                module = import_module(f"{__name__}.{home}")
+                if home in names:  # the import has put the module in its place
+                    globals()[home] = getattr(module, home)
+                value = globals()[name] = getattr(module, name)
                 return value
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
 

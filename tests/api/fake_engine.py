@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from actorgrid.core.messages import Metric
+from actorgrid.core.resources import demand
 from actorgrid.engine.definitions import (
     ActorDefinition,
     ActorOptions,
     Context,
     FunctionDefinition,
+    GroupRef,
     MethodOptions,
     TaskOptions,
 )
@@ -182,6 +184,22 @@ class FakeEngine:
         if not self.here.actor:
             raise RuntimeError("not in an actor")
         return ActorRef(self.entries[self.here.actor], weak=True), "A", {"m": MethodOptions()}, ()
+
+    def create_group(self, bundles: Any, strategy: str, name: str, *, detached: bool, labels: Any) -> GroupRef:
+        self.log.append(("create_group", bundles, strategy, name, detached, labels))
+        return GroupRef(7, SESSION, tuple(map(demand, bundles)))
+
+    def group_ready(self, group: GroupRef, value: Any) -> ObjectRef[Any]:
+        return self.put(value)
+
+    def remove_group(self, group: GroupRef) -> None:
+        self.log.append(("remove_group", group))
+
+    def find_group(self, name: str) -> GroupRef | None:
+        return None
+
+    def placement_groups(self) -> list[tuple[GroupRef, dict[str, Any]]]:
+        return []
 
     def cluster_resources(self) -> dict[str, float]:
         return {"CPU": 2.0}

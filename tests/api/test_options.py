@@ -95,9 +95,25 @@ def test_a_gpu_task_leaves_its_worker() -> None:
         ({"timeout": "3"}, TypeError),
         ({"run_timeout": 0}, ValueError),
         ({"runtime_env": {"pip": ["x"]}}, ValueError),
-        ({"scheduling_strategy": object()}, ValueError),
-        ({"accelerator_type": "A100"}, ValueError),
-        ({"label_selector": {"a": "b"}}, ValueError),
+        ({"scheduling_strategy": object()}, TypeError),
+        ({"scheduling_strategy": "PACK"}, ValueError),
+        ({"accelerator_type": ""}, ValueError),
+        ({"accelerator_type": 100}, TypeError),
+        ({"label_selector": ["a"]}, TypeError),
+        ({"label_selector": {"a": 1}}, TypeError),
+        ({"label_selector": {"": "b"}}, ValueError),
+        ({"label_selector": {"a": ""}}, ValueError),
+        ({"label_selector": {"a": "!"}}, ValueError),
+        ({"label_selector": {"a": "in()"}}, ValueError),
+        ({"label_selector": {"a": "in(b"}}, ValueError),
+        ({"label_selector": {"a": "in(b,)"}}, ValueError),
+        ({"label_selector": {"a": "b, c"}}, ValueError),
+        ({"fallback_strategy": {"label_selector": {}}}, TypeError),
+        ({"fallback_strategy": [{"labels": {}}]}, ValueError),
+        ({"placement_group": "mine"}, TypeError),
+        ({"placement_group_bundle_index": -2}, ValueError),
+        ({"placement_group_bundle_index": 0.0}, TypeError),
+        ({"placement_group_capture_child_tasks": 1}, TypeError),
         ({"_generator_backpressure_num_objects": 0}, ValueError),
         ({"_generator_backpressure_num_objects": -2}, ValueError),
         ({"_generator_backpressure_num_objects": True}, TypeError),
@@ -149,10 +165,10 @@ def test_what_belongs_to_the_decorator() -> None:
 
 def test_trivial_values_of_what_is_not_there_yet() -> None:
     assert task(
-        scheduling_strategy="SPREAD", runtime_env={}, label_selector={}, placement_group="default", timeout=None,
+        runtime_env={}, label_selector={}, placement_group="default", timeout=None, fallback_strategy=[],
         _labels={"a": "b"}, enable_task_events=False, _num_objects_per_yield=1,
     ) == TaskOptions()  # fmt: skip
-    assert actor(concurrency_groups={}, scheduling_strategy="DEFAULT", allow_out_of_order_execution=False) == actor()
+    assert actor(concurrency_groups={}, allow_out_of_order_execution=False) == actor()
 
 
 def test_method_options_are_laid_on_top_of_each_other() -> None:

@@ -60,7 +60,7 @@ class Grids:
         """Make the module's grid run."""
         if not (self.shares and ag.is_initialized()):
             self.end()
-            ag.init(num_cpus=CPUS, preload=PRELOAD, **self.options)
+            ag.init(num_cpus=CPUS, num_gpus=0, preload=PRELOAD, **self.options)
             self.shares = True
 
     def start(self, **options: Any) -> Any:

@@ -15,6 +15,13 @@ MACHINES: dict[str, tuple[type[enum.StrEnum], type[enum.StrEnum], Any, Any, tupl
     "task": (s.TaskState, s.TaskInput, s.TASK, s.IMPOSSIBLE_TASK, s.TASK_FINAL),
     "actor": (s.ActorState, s.ActorInput, s.ACTOR, s.IMPOSSIBLE_ACTOR, s.ACTOR_FINAL),
     "worker": (s.WorkerState, s.WorkerInput, s.WORKER, s.IMPOSSIBLE_WORKER, s.WORKER_FINAL),
+    "reservation": (
+        s.ReservationState,
+        s.ReservationInput,
+        s.RESERVATION,
+        s.IMPOSSIBLE_RESERVATION,
+        s.RESERVATION_FINAL,
+    ),
     "stream": (s.StreamState, s.StreamInput, s.STREAM, s.IMPOSSIBLE_STREAM, s.STREAM_FINAL),
     "place": (s.PlaceState, s.PlaceInput, s.PLACE, s.IMPOSSIBLE_PLACE, s.PLACE_FINAL),
 }

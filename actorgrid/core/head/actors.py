@@ -95,7 +95,8 @@ class Actors:
             self.head.tasks.submitted(task, 1)
         if message.request:
             self.head.reply(peer, Answer(message.request, {"actor": actor.ident, "created": True}))
-        self.head.tasks.await_arguments(task)
+        if spec.reservation is None or self.head.reservations.admits(task):
+            self.head.tasks.await_arguments(task)
 
     def _exists(self, peer: Peer, message: CreateActor, actor: Actor) -> None:
         if message.get_if_exists:
@@ -117,11 +118,7 @@ class Actors:
 
     def _constructed(self, actor: Actor, worker: Worker, task: Task) -> None:
         self.step(actor, ActorInput.CONSTRUCTED)
-        self.head.dispatch.vacate(worker)
-        lifetime = actor.spec.spec.lifetime_demand
-        if lifetime:
-            self.head.ready.pool.take(lifetime)
-            worker.held = lifetime
+        self.head.dispatch.move(worker, actor.spec.spec.lifetime_demand, actor.spec.shape.source)
         if not actor.restarts:
             actor.creation = None
             self.head.dispatch.close(task, (), worker.number)
@@ -333,6 +330,8 @@ class Actors:
         actor.death = death = self.head.failure(kind, text, actor=actor.ident, name=name, **details)
         if actor.key:
             self.names.pop(actor.key, None)
+        if actor.spec.reservation is not None:
+            actor.spec.reservation.actors.pop(actor.ident, None)
         calls: list[Task] = []
         if worker is not None:
             calls += worker.assigned.values()
@@ -350,6 +349,8 @@ class Actors:
                 self.head.tasks.fail(task, death)
         if not actor.holder and not actor.pins:
             self.head.objects.table.pop(actor.ident, None)
+        if actor.detached:
+            self.head.reservations.end_owner(actor)
 
     def _end_creation(self, actor: Actor) -> None:
         creation, actor.creation = actor.creation, None

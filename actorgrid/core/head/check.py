@@ -11,9 +11,19 @@ from typing import TYPE_CHECKING
 
 from actorgrid.core.extents import reserved
 from actorgrid.core.head.groups import group_of
-from actorgrid.core.head.records import Actor, Held, Object, Place, Task, Worker
+from actorgrid.core.head.records import Actor, Held, Object, Place, Shape, Task, Worker
 from actorgrid.core.messages import Kind, Made
-from actorgrid.core.states import PLACE_FINAL, TASK_FINAL, ActorState, PlaceState, StreamState, TaskState, WorkerState
+from actorgrid.core.resources import GPU, UNIT, Pool
+from actorgrid.core.states import (
+    PLACE_FINAL,
+    TASK_FINAL,
+    ActorState,
+    PlaceState,
+    ReservationState,
+    StreamState,
+    TaskState,
+    WorkerState,
+)
 
 if TYPE_CHECKING:
     from actorgrid.core.head.journals import Journal
@@ -23,6 +33,7 @@ if TYPE_CHECKING:
 def check(head: Head) -> None:
     """Raise AssertionError if anything in ``head`` contradicts anything else."""
     check_resources(head)
+    check_reservations(head)
     check_holders(head)
     check_pins(head)
     check_objects(head)
@@ -55,26 +66,82 @@ def check_specs(head: Head) -> None:
 
 
 def check_resources(head: Head) -> None:
-    """What is free, and what workers hold and do not lend, is all there is."""
-    pool = head.ready.pool
-    taken: Counter[str] = Counter()
-    for worker in head.workers.table.values():
-        for name, units in worker.held:
-            taken[name] += units
-        for name, units in worker.lent:
-            taken[name] -= units
-    for name, capacity in pool.capacity.items():
-        free = pool.free[name]
-        _require(head, free + taken[name] == capacity, 0, f"{name}: {free} free, {taken[name]} held")
-    passing = Counter[str]()
+    """What is free, what is set aside, and what workers hold and do not lend, is all there is: in every pool."""
+    groups = head.reservations.table.values()
+    bundles = [pool for group in groups for pool in group.pools]
+    pools = [head.ready.pool, *bundles]
     for worker in head.workers.table.values():
         running = worker.state in (WorkerState.BUSY, WorkerState.LEAVING) and not worker.lent and worker.actor is None
         _require(head, running or not worker.passing, worker.number, "what does not run passes nothing on")
         _require(head, worker.passing or worker.state is not WorkerState.BUSY or not worker.held, worker.number, "held")
+        known = not worker.held or any(worker.pool is pool for pool in pools)
+        _require(head, known, worker.number, "what it holds is of no pool")
+        _require(head, bool(worker.held) or not (worker.lent or worker.devices), worker.number, "a part of nothing")
+    for pool in pools:
+        _check_pool(head, pool, bundles if pool is head.ready.pool else [])
+
+
+def _check_pool(head: Head, pool: Pool, parts: list[Pool]) -> None:
+    """Check the books of a pool, of which ``parts`` were split off."""
+    taken, passing = Counter[str](), Counter[str]()
+    devices, passing_devices = Counter[int](), Counter[int]()
+    for part in parts:
+        taken.update(part.capacity)
+        devices.update(dict(part.parts))
+    for worker in head.workers.table.values():
+        if worker.pool is not pool:
+            continue
+        taken.update(dict(worker.held))
+        taken.subtract(dict(worker.lent))
+        devices.update(dict(worker.devices))
         if worker.passing:
             passing.update(dict(worker.held))
-    for name, units in pool.passing.items():
-        _require(head, units == passing[name], 0, f"{name}: {units} are said to come back, {passing[name]} do")
+            passing_devices.update(dict(worker.devices))
+    for name, capacity in pool.capacity.items():
+        free = pool.free[name]
+        _require(head, free + taken[name] == capacity, 0, f"{name}: {free} free, {taken[name]} held")
+        coming = pool.passing[name]
+        _require(head, coming == passing[name], 0, f"{name}: {coming} are said to come back, {passing[name]} do")
+    _require(head, (pool.devices is None) == (GPU not in pool.capacity), 0, "devices")
+    if pool.devices is not None:
+        free = sum(pool.devices.free.values())
+        _require(head, free == pool.free[GPU], 0, f"{free} of devices free, {pool.free[GPU]} counted")
+        for device, units in pool.devices.free.items():
+            _require(head, 0 <= units <= UNIT, 0, f"device {device}: {units} free")
+            whole = units + devices[device]
+            _require(head, 0 < whole <= UNIT, 0, f"device {device}: {units} free, {devices[device]} held")
+            coming = pool.devices.passing[device]
+            _require(head, coming == passing_devices[device], 0, f"device {device}: {coming} said to come back")
+
+
+def check_reservations(head: Head) -> None:
+    """Placement groups, their names, what runs in them and what stands for them in the queue agree."""
+    waiting = 0
+    for ident, group in head.reservations.table.items():
+        placed = group.state is ReservationState.PLACED
+        waiting += group.task is not None
+        _require(head, group.ident == ident and group.state is not ReservationState.REMOVED, ident, "a removed group")
+        _require(head, bool(group.pools) == placed and (group.task is None) == placed, ident, f"{group.state}")
+        _require(head, not (placed and (group.askers or group.parked)), ident, "somebody still waits for it")
+        if group.task is not None:
+            _require(head, head.tasks.table.get(ident) is group.task, ident, "what stands for it is gone")
+        for number, task in group.tasks.items():
+            there = head.tasks.table.get(number) is task and task.spec.reservation is group
+            _require(head, there, ident, f"task {number} is not in it")
+            inside = task.worker is None or not task.worker.held or task.worker.pool in group.pools
+            _require(head, inside, number, "it holds what is not of its group")
+        for actor in group.actors.values():
+            _require(head, actor.death is None, ident, "a dead actor in it")
+    _require(head, waiting == head.reservations.waiting, 0, f"{waiting} groups wait, {head.reservations.waiting} said")
+    for task in head.tasks.table.values():
+        group_of_task = task.spec.reservation
+        if group_of_task is not None and task.spec.kind is Kind.TASK:
+            known = group_of_task.tasks.get(task.message.task) is task
+            _require(head, known, task.message.task, "its group does not know it")
+    named = {group.key: group for group in head.reservations.table.values() if group.key is not None}
+    _require(head, named == head.reservations.names, 0, "names of groups")
+    for shape in head.reservations.claims.values():
+        _require(head, shape.waiting > 0, 0, "bundles that no group waits for")
 
 
 def check_holders(head: Head) -> None:
@@ -186,16 +253,22 @@ def check_streams(head: Head) -> None:
 
 def check_ready(head: Head) -> None:
     """Queues and their counts agree."""
-    for shape in head.ready.shapes.values():
+    for shape in _shapes(head):
         queued = [task for queue in shape.queues.values() for task in queue if task.state is TaskState.READY]
         counts = f"{shape.demand}: {len(queued)} queued, {shape.waiting} counted"
         _require(head, len(queued) == shape.waiting, 0, counts)
-        _require(head, (shape in head.ready.active) == (shape.waiting > 0), 0, f"{shape.demand}: activity")
+        _require(head, (shape in shape.home) == (shape.waiting > 0), 0, f"{shape.demand}: activity")
         _require(head, shape.keys == sorted(shape.queues), 0, f"{shape.demand}: keys")
     for ident, task in head.tasks.table.items():
         if task.state is TaskState.READY and task.spec.kind is not Kind.METHOD:
             queue = task.spec.shape.queues.get((task.spec.spec.priority, -task.depth), ())
             _require(head, any(other is task for other in queue), ident, "ready, but in no queue")
+
+
+def _shapes(head: Head) -> list[Shape]:
+    groups = head.reservations.table.values()
+    inside = [shape for group in groups for shape in group.shapes.values()]
+    return [*head.ready.shapes.values(), *head.reservations.claims.values(), *inside]
 
 
 def check_workers(head: Head) -> None:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Final
 from actorgrid.core.head.backoff import LONGEST
 from actorgrid.core.head.idle import Idle
 from actorgrid.core.head.records import Object, SpecRecord, Task, Worker
-from actorgrid.core.messages import Done, Kind, Revoke, Revoked, Run, Status, Value
+from actorgrid.core.messages import Devices, Done, Kind, Revoke, Revoked, Run, Status, Value
 from actorgrid.core.messages import FailureKind as Failed
+from actorgrid.core.resources import GPU, Demand, Source, of
 from actorgrid.core.states import TaskInput, TaskState, WorkerInput, WorkerState
 
 if TYPE_CHECKING:
@@ -49,10 +50,16 @@ class Dispatch:
         held_up: tuple[bytes, ...] = ()
         while ready.active:
             if not idle and not self.head.workers.may_spawn():
-                return
-            shape = ready.choose(held_up)
+                shape = ready.choose_claim() if self.head.reservations.waiting else None
+            else:
+                shape = ready.choose(held_up)
             if shape is None:
                 return
+            if shape.claims:
+                claim = ready.pop(shape)
+                if claim is not None:
+                    self.head.reservations.place(claim)
+                continue
             worker = idle.take(shape.setup)
             if worker is None and not idle.may_start_another():
                 held_up = (*held_up, shape.setup)
@@ -66,8 +73,12 @@ class Dispatch:
     def start(self, worker: Worker, task: Task, shape: Shape) -> None:
         """Give an idle worker a task, or turn it into an actor."""
         if shape.demand:
-            self.head.ready.pool.take(shape.demand)
-        worker.held = shape.demand
+            worker.held = shape.demand
+            worker.pool = pool = shape.source.take(shape.demand)
+            if pool.devices is not None:
+                worker.devices = pool.devices.take(shape.gpus)
+        if worker.devices is not worker.shown:
+            self._show(worker)
         worker.shape = shape
         worker.setup = shape.setup
         worker.heard, worker.nudged = self.head.now, False
@@ -79,7 +90,7 @@ class Dispatch:
             worker.state = WorkerState.BUSY
             if shape.demand:
                 worker.passing = True
-                self.head.ready.pool.pass_on(shape.demand, 1)
+                worker.pool.pass_on(worker.held, 1, worker.devices)
         self.assign(worker, task)
 
     def assign(self, worker: Worker, task: Task) -> None:
@@ -281,17 +292,33 @@ class Dispatch:
 
     # -- resources
 
+    def _show(self, worker: Worker) -> None:
+        """Tell ``worker`` which devices it has now, if it does not know."""
+        if worker.devices != worker.shown:
+            self.head.order(worker, Devices(tuple(device for device, _ in worker.devices)))
+        worker.shown = worker.devices
+
+    def move(self, worker: Worker, wanted: Demand, source: Source) -> None:
+        """Let ``worker`` hold this from now on."""
+        if wanted != worker.held:
+            self.vacate(worker)
+            worker.held = wanted
+            worker.pool = pool = source.take(wanted)
+            if pool.devices is not None:
+                worker.devices = pool.devices.take(of(GPU, wanted))
+            self._show(worker)
+
     def vacate(self, worker: Worker) -> None:
         """Give back what ``worker`` holds."""
         if worker.passing:
             worker.passing = False
-            self.head.ready.pool.pass_on(worker.held, -1)
+            worker.pool.pass_on(worker.held, -1, worker.devices)
         if worker.lent:
-            self.head.ready.pool.take(worker.lent)
+            worker.pool.take(worker.lent)
             worker.lent = ()
         if worker.held:
-            self.head.ready.pool.give(worker.held)
-            worker.held = ()
+            worker.pool.give(worker.held, worker.devices)
+            worker.held = worker.devices = ()
 
     def block(self, worker: Worker, task: Task) -> None:
         """The running task waits for objects: lend out its CPUs."""
@@ -301,13 +328,13 @@ class Dispatch:
         self.head.step_task(task, TaskInput.BLOCK)
         if worker.passing:
             worker.passing = False
-            self.head.ready.pool.pass_on(worker.held, -1)
+            worker.pool.pass_on(worker.held, -1, worker.devices)
         if worker.state is WorkerState.BUSY:
             self.head.workers.step(worker, WorkerInput.BLOCK)
         if not worker.lent and worker.shape is not None:
             cpus = tuple(pair for pair in worker.held if pair[0] == "CPU")
             worker.lent = cpus
-            self.head.ready.pool.give(cpus)
+            worker.pool.give(cpus)
 
     def unblock(self, worker: Worker, task: Task) -> None:
         """The task goes on at once; free CPU may dip below zero."""
@@ -318,11 +345,11 @@ class Dispatch:
         if worker.state is WorkerState.BLOCKED:
             self.head.workers.step(worker, WorkerInput.RESUME)
         if worker.lent and not any(other.blocked for other in worker.assigned.values()):
-            self.head.ready.pool.take(worker.lent)
+            worker.pool.take(worker.lent)
             worker.lent = ()
         if worker.state is WorkerState.BUSY and not worker.passing:
             worker.passing = True
-            self.head.ready.pool.pass_on(worker.held, 1)
+            worker.pool.pass_on(worker.held, 1, worker.devices)
 
     # -- taking back
 

@@ -6,12 +6,13 @@ kept for the sake of this: the records say all.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from actorgrid.core.head.records import Actor, Object, Task, Worker
 from actorgrid.core.head.waits import is_full
 from actorgrid.core.messages import YIELD, Blocked, Kind, Status
-from actorgrid.core.resources import amounts
+from actorgrid.core.resources import UNIT, Pool, amounts, of, total
 from actorgrid.core.states import ActorState, TaskState
 
 if TYPE_CHECKING:
@@ -76,20 +77,28 @@ def _call(head: Head, actor: Actor, task: Task) -> str:
 
 
 def _ready(head: Head, task: Task) -> str:
-    pool, demand = head.ready.pool, task.spec.shape.demand
+    source, demand, group = task.spec.shape.source, task.spec.shape.demand, task.spec.reservation
     wanted = ", ".join(f"{value:g} {name}" for name, value in amounts(demand).items())
-    if pool.fits(demand):
+    if group is not None and group.task is not None:
+        return f"has not started: it waits for {group.told}"
+    if source.fits(demand):
         return "has not started: it could, and waits for a worker process" + (
             "" if head.workers.may_spawn() else f" (there are {head.workers.limit}, the most there may be)"
         )
-    lacking = [name for name, units in demand if pool.free.get(name, 0) < units]
-    free = ", ".join(f"{value:g} {name}" for name, value in amounts(pool.free.items()).items() if name in lacking)
-    holders = [_holder(worker) for worker in head.workers.table.values() if _holds(worker, lacking)]
-    return f"has not started: it waits for {wanted} ({free} free); held by {_some(holders) or 'nobody'}"
+    pools = source.pools
+    lacking = [name for name, units in demand if any(pool.free.get(name, 0) < units for pool in pools)]
+    names = lacking or [name for name, _ in demand]  # devices: there is enough of them, but in pieces
+    free = ", ".join(f"{sum(pool.free.get(name, 0) for pool in pools) / UNIT:g} {name}" for name in names)
+    where = (f" in {group.told}" if group is not None else "") + ("" if lacking else ", in pieces")
+    holders = [_holder(worker) for worker in head.workers.table.values() if _holds(worker, pools, names)]
+    if head.ready.pool in pools:
+        groups = [each for each in head.reservations.table.values() if each.pools]
+        holders += [each.told for each in groups if any(of(name, total(each.bundles)) for name in names)]
+    return f"has not started: it waits for {wanted} ({free} free{where}); held by {_some(holders) or 'nobody'}"
 
 
-def _holds(worker: Worker, names: list[str]) -> bool:
-    return not worker.lent and any(name in names for name, _ in worker.held)
+def _holds(worker: Worker, pools: Sequence[Pool], names: list[str]) -> bool:
+    return not worker.lent and worker.pool in pools and any(name in names for name, _ in worker.held)
 
 
 def _holder(worker: Worker) -> str:

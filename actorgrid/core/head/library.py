@@ -50,7 +50,12 @@ class Library:
             del peer.exports[message.digest]  # the spec takes the place of the export
         elif code is not None:
             code.uses += 1
-        peer.specs[message.spec] = SpecRecord(message, code, self.head.ready.shape(message.demand, message.setup))
+        group = self.head.reservations.find(message)
+        if group is None:
+            shape = self.head.ready.shape(message.demand, message.setup)
+        else:
+            shape = self.head.reservations.shape(group, message)
+        peer.specs[message.spec] = SpecRecord(message, code, shape, group)
 
     def forget(self, peer: Peer, message: Forget) -> None:
         """A client will not use a spec again."""

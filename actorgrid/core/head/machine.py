@@ -21,6 +21,7 @@ Who owns what::
     Alarms    what must happen at a time      Deadlines  tasks that may take only so long
     Waits     who waits for whom                  Streams   generators and their readers
     Past      what is over                        Metrics   what programs measure
+    Reservations  placement groups
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from actorgrid.core.head.pressure import Pressure
 from actorgrid.core.head.queries import answer
 from actorgrid.core.head.ready import Ready
 from actorgrid.core.head.records import Peer, Task, Worker
+from actorgrid.core.head.reservations import Reservations
 from actorgrid.core.head.room import Room
 from actorgrid.core.head.spilling import Spilling
 from actorgrid.core.head.stage import Stage
@@ -137,6 +139,7 @@ class Head:
         self.tasks = Tasks(self)
         self.streams = Streams(self)
         self.ready = Ready(Pool(config.capacity))
+        self.reservations = Reservations(self)
         self.dispatch = Dispatch(self)
         self.workers = Workers(self, config.keep_workers, config.max_workers)
         self.actors = Actors(self)
@@ -176,6 +179,9 @@ class Head:
             m.Taken: self.streams.taken,
             m.Dismiss: self.streams.dismiss,
             m.Measured: self.metrics.measured,
+            m.Reserve: self.reservations.reserve,
+            m.Unreserve: self.reservations.unreserve,
+            m.AwaitReserved: self.reservations.await_placed,
             m.Revoked: self.dispatch.revoked,
             m.Exiting: self.workers.exiting,
             m.ActorReady: self._ignore,
@@ -228,12 +234,12 @@ class Head:
         self.spilling.hear(message)
 
     def _known(self, peer: Peer, message: Any) -> bool:
-        if isinstance(message, messages.Put | messages.AwaitEnd):
-            return message.oid <= peer.last_id
-        if isinstance(message, messages.Yield):
-            return self.streams.known(peer, message)
+        if isinstance(message, messages.Put | messages.AwaitEnd | messages.AwaitReserved | messages.Reserve):
+            return (message.group if isinstance(message, messages.Reserve) else message.oid) <= peer.last_id
         if isinstance(message, messages.Measured):
             return message.number <= peer.measured
+        if isinstance(message, messages.Yield):
+            return self.streams.known(peer, message)
         if isinstance(message, messages.Done):  # what it left in shared memory may be an object by now
             return peer.worker is None or message.task not in peer.worker.assigned
         if isinstance(message, messages.Spec):
@@ -297,6 +303,7 @@ class Head:
         del self.peers[number]
         self.actors.end_job(number)
         self.tasks.end_job(number)
+        self.reservations.end_job(number)
         self.objects.drop_client(peer)
         self.streams.drop_client(peer)
         self.memory.drop_client(peer)

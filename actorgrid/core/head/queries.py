@@ -55,6 +55,18 @@ def _actors(head: Head, body: dict[str, Any]) -> dict[str, Any]:
     return {"names": [list(key) for key in head.actors.names]}
 
 
+def _group(head: Head, body: dict[str, Any]) -> dict[str, Any] | None:
+    """The placement group of a name."""
+    group = head.reservations.names.get((body["namespace"], body["name"]))
+    return None if group is None else head.reservations.tell(group)
+
+
+def _groups(head: Head, body: dict[str, Any]) -> dict[str, Any]:
+    """Every placement group: a list."""
+    del body
+    return {"groups": [head.reservations.tell(group) for group in head.reservations.table.values()]}
+
+
 def _kind(head: Head, body: dict[str, Any]) -> dict[str, Any]:
     """What makes an object: a ``Kind``, or -1 if nothing does any more."""
     held = head.objects.table.get(body["oid"])
@@ -89,6 +101,8 @@ _ANSWERS: dict[str, Callable[[Head, dict[str, Any]], dict[str, Any] | None]] = {
     "get_actor": _get_actor,
     "available": _available,
     "explain": _explain,
+    "group": _group,
+    "groups": _groups,
     "kind": _kind,
     "stats": _stats,
     "named_actors": _actors,

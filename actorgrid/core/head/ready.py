@@ -18,7 +18,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from actorgrid.core.head.records import Shape, Task
-from actorgrid.core.resources import Demand, Pool, cpus_of
+from actorgrid.core.resources import Demand, Pool
 from actorgrid.core.states import TaskState
 
 #: How many tasks may overtake one that does not fit.
@@ -43,7 +43,7 @@ class Ready:
         """Return the one shape of ``demand`` and ``setup``."""
         shape = self.shapes.get((demand, setup))
         if shape is None:
-            shape = self.shapes[demand, setup] = Shape(demand, cpus_of(demand), setup)
+            shape = self.shapes[demand, setup] = Shape(demand, self.pool, self.active, setup)
         return shape
 
     def push(self, task: Task, *, front: bool = False) -> None:
@@ -59,7 +59,7 @@ class Ready:
         else:
             queue.append(task)
         if not shape.waiting:
-            self.active[shape] = None
+            shape.home[shape] = None
         shape.waiting += 1
 
     def first(self, shape: Shape) -> Task | None:
@@ -88,7 +88,7 @@ class Ready:
         """One waiting task less (taken, or no longer wanted)."""
         shape.waiting -= 1
         if not shape.waiting:
-            self.active.pop(shape, None)
+            shape.home.pop(shape, None)
             shape.passed_over = 0
             shape.queues.clear()
             shape.keys.clear()
@@ -100,15 +100,15 @@ class Ready:
         """
         if len(self.active) == 1:
             shape = next(iter(self.active))
-            return shape if shape.setup not in held_up and self.pool.fits(shape.demand) else None
+            return shape if (shape.claims or shape.setup not in held_up) and shape.source.fits(shape.demand) else None
         reserved: list[Shape] = []
         overtaken: list[Shape] = []
         for shape in self._by_rank():
-            if shape.setup in held_up:
+            if shape.setup in held_up and not shape.claims:
                 continue
-            if any(_share(shape.demand, other.demand) for other in reserved):
+            if any(_compete(shape, other) for other in reserved):
                 continue
-            if self.pool.fits(shape.demand):
+            if shape.source.fits(shape.demand):
                 for other in overtaken:
                     other.passed_over += 1
                 shape.passed_over = 0
@@ -116,9 +116,14 @@ class Ready:
             overtaken.append(shape)
             # What actors hold, or tasks that wait for others, may never come back: keeping the rest free for a demand
             # that needs it too would stop everything, perhaps the very tasks that those others wait for.
-            if shape.passed_over >= PATIENCE and self.pool.will_fit(shape.demand):
+            if shape.passed_over >= PATIENCE and shape.source.will_fit(shape.demand):
                 reserved.append(shape)
         return None
+
+    def choose_claim(self) -> Shape | None:
+        """Return the shape whose first placement group should get its room now: it needs no worker."""
+        claims = (shape for shape in self._by_rank() if shape.claims and shape.source.fits(shape.demand))
+        return next(claims, None)
 
     def _by_rank(self) -> list[Shape]:
         ranked: list[tuple[tuple[int, int], int, Shape]] = []
@@ -130,6 +135,6 @@ class Ready:
         return [shape for _, _, shape in ranked]
 
 
-def _share(one: Demand, other: Demand) -> bool:
-    names = {name for name, _ in one}
-    return any(name in names for name, _ in other)
+def _compete(one: Shape, other: Shape) -> bool:
+    names = {name for name, _ in one.demand}
+    return one.source.ground is other.source.ground and any(name in names for name, _ in other.demand)

@@ -10,12 +10,13 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from actorgrid.core.messages import Blocked, Extent, Kind, Made, Spec, Submit, Value
-from actorgrid.core.resources import Demand
+from actorgrid.core.resources import GPU, NOWHERE, Demand, Parts, Pool, Source, cpus_of, of
 from actorgrid.core.states import ActorState, PlaceState, StreamState, TaskState, WorkerState
 from actorgrid.core.stream import streams
 
 if TYPE_CHECKING:
     from actorgrid.core.head.journals import Entry, Journal
+    from actorgrid.core.head.reservations import Reservation
 
 
 class Peer:
@@ -73,15 +74,25 @@ class Code:
 
 
 class Shape:
-    """Tasks with equal demand and the same setup wait together."""
+    """Tasks with equal demand, of the same source and with the same setup, wait together."""
 
-    __slots__ = ("__weakref__", "cpus", "demand", "keys", "passed_over", "queues", "setup", "waiting")
+    __slots__ = (
+        "__weakref__", "claims", "cpus", "demand", "gpus", "home", "keys", "passed_over", "queues", "setup", "source",
+        "waiting",
+    )  # fmt: skip
 
-    def __init__(self, demand: Demand, cpus: Demand, setup: bytes = b"") -> None:
+    def __init__(
+        self, demand: Demand, source: Source, home: dict[Shape, None], setup: bytes = b"", *, claims: bool = False
+    ) -> None:
+        """``home``: where it stands while tasks of it wait. ``claims``: they are placement groups to be."""
         self.demand = demand
-        self.cpus = cpus
+        self.source = source
+        self.home = home
+        self.claims = claims
         #: What a worker must be set up with; see ``core.head.idle``.
         self.setup = setup
+        self.cpus = cpus_of(demand)
+        self.gpus = of(GPU, demand)
         #: Ready tasks by (priority, -depth), each first in, first out; ``keys`` is the sorted list of those in use.
         self.queues: dict[tuple[int, int], deque[Task]] = {}
         self.keys: list[tuple[int, int]] = []
@@ -94,14 +105,16 @@ class SpecRecord:
     """A registered call: the message, and what the head learned about it."""
 
     __slots__ = (
-        "code", "forgotten", "kind", "max_retries", "mean_micros", "pending", "shape", "spec", "streams", "taught",
-        "timed",
+        "code", "forgotten", "kind", "max_retries", "mean_micros", "pending", "reservation", "shape", "spec", "streams",
+        "taught", "timed",
     )  # fmt: skip
 
-    def __init__(self, spec: Spec, code: Code | None, shape: Shape) -> None:
+    def __init__(self, spec: Spec, code: Code | None, shape: Shape, reservation: Reservation | None = None) -> None:
         self.spec = spec
         self.code = code
         self.shape = shape
+        #: The placement group that its calls run in.
+        self.reservation = reservation
         self.kind: Kind = spec.kind
         self.max_retries = spec.max_retries
         #: Its calls have deadlines.
@@ -258,8 +271,9 @@ class Worker:
     """A worker process."""
 
     __slots__ = (
-        "actor", "assigned", "born", "codes", "doomed", "ended_by", "farewell", "heard", "held", "idle_since",
-        "lent", "nudged", "number", "outbox", "passing", "peer", "pid", "segments", "setup", "shape", "specs",
+        "actor", "assigned", "born", "codes", "devices", "doomed", "ended_by", "farewell", "heard", "held",
+        "idle_since", "lent", "nudged", "number", "outbox", "passing", "peer", "pid", "pool", "segments", "setup",
+        "shape", "shown", "specs",
         "spoke", "state", "stopped",
     )  # fmt: skip
 
@@ -293,9 +307,13 @@ class Worker:
         #: The alarm that ends it because its last words take too long; 0 while it is not leaving.
         self.farewell = 0
         self.idle_since = 0.0
-        #: Resources taken for what it runs, and the part that is lent out while that is blocked.
+        #: Resources taken for what it runs, from where, and the part that is lent out while that is blocked.
         self.held: Demand = ()
+        self.pool: Pool = NOWHERE
         self.lent: Demand = ()
+        #: Devices among them, and those that it was last told it has.
+        self.devices: Parts = ()
+        self.shown: Parts = ()
         #: What it holds comes back by itself: it runs a task that does not wait. Counted in ``Pool.passing``.
         self.passing = False
         #: What it is set up with, for good: what its first task needs. None: it has had none.

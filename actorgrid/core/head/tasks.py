@@ -56,7 +56,7 @@ class Tasks:
             self.submitted(task, spec.spec.num_returns)
         if spec.kind is Kind.METHOD:
             self.head.actors.call(task)
-        else:
+        elif spec.reservation is None or self.head.reservations.admits(task):
             self.await_arguments(task)
         if task.job not in self.head.drivers and task.job and ident in self.table:
             self.cancel_task(task, force=spec.kind is Kind.TASK, recursive=False)  # on its way while its driver left
@@ -213,9 +213,7 @@ class Tasks:
         for index, value in enumerate(values):
             fulfil(ident + index, value, owner, client)
         if message.deps or message.refs:
-            unpin = self.head.objects.unpin
-            for oid in (*message.deps, *message.refs):
-                unpin(oid)
+            self._unpin(message)
         if task.parent is not None or task.children is not None:
             self._leave_family(task)
         if task.made:
@@ -231,9 +229,18 @@ class Tasks:
         task.actor = task.worker = None
         if actor is not None and spec.kind is Kind.METHOD:
             self.head.actors.call_over(actor)
+        if spec.reservation is not None:
+            spec.reservation.tasks.pop(ident, None)
         spec.pending -= 1
         if spec.forgotten and not spec.pending:
             self.head.library.drop(spec)
+
+    def _unpin(self, message: Submit) -> None:
+        unpin = self.head.objects.unpin
+        for oid in message.deps:
+            unpin(oid)
+        for oid in message.refs:
+            unpin(oid)
 
     @staticmethod
     def _leave_family(task: Task) -> None:
@@ -252,7 +259,7 @@ class Tasks:
         """Cancel the task behind an object; finished and put objects are left alone."""
         del peer
         held = self.head.objects.table.get(message.oid)
-        if isinstance(held, Object) and held.task is not None:
+        if isinstance(held, Object) and held.task is not None and held.task.spec.kind is not Kind.RESERVATION:
             self.cancel_task(held.task, force=message.force, recursive=message.recursive)
 
     def cancel_task(self, task: Task, *, force: bool, recursive: bool, gently: bool = False) -> None:
@@ -278,7 +285,7 @@ class Tasks:
     def end_job(self, job: int) -> None:
         """The driver is gone for which these tasks are done: nobody will ask for their results."""
         for task in [task for task in self.table.values() if task.job == job]:
-            if task.message.task in self.table and task.spec.kind is not Kind.ACTOR:
+            if task.message.task in self.table and task.spec.kind in (Kind.TASK, Kind.METHOD):
                 self.cancel_task(task, force=task.spec.kind is Kind.TASK, recursive=False)
 
 

@@ -14,11 +14,13 @@ This file may not know how a call is told.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from actorgrid.core.head import groups
 from actorgrid.core.head.records import Actor, Object, Task
 from actorgrid.core.messages import YIELD, Blocked, Deadlock, Kind
+from actorgrid.core.resources import Pool
 from actorgrid.core.states import ActorState, StreamState, TaskState
 
 if TYPE_CHECKING:
@@ -161,17 +163,24 @@ class Waits:
 
     def _room(self, task: Task) -> Need:
         """Return what a task needs whose resources are taken, if they are all taken by tasks that wait."""
-        pool, demand = self.head.ready.pool, task.spec.shape.demand
-        if pool.will_fit(demand):
+        shape, group = task.spec.shape, task.spec.reservation
+        if group is not None and group.task is not None:
+            return Need(1, [group.task], "waits for")
+        pools, demand = shape.source.pools, shape.demand
+        if shape.source.will_fit(demand) or self._set_aside(pools):
             return NOTHING
-        lacking = [name for name, units in demand if pool.free.get(name, 0) < units]
+        lacking = [name for name, units in demand if any(pool.free.get(name, 0) < units for pool in pools)]
         holders: list[Task] = []
         for worker in self.head.workers.table.values():
-            if any(name in lacking for name, _ in worker.held):
+            if worker.held and worker.pool in pools and any(name in lacking for name, _ in worker.held):
                 if worker.actor is not None or not worker.assigned:
                     return NOTHING
                 holders.append(next(iter(worker.assigned.values())))
         return Need(1, holders, f"waits for {', '.join(lacking)} held by") if holders else NOTHING
+
+    def _set_aside(self, pools: Sequence[Pool]) -> bool:
+        """Return whether placement groups hold some of these, which anybody may remove at any time."""
+        return self.head.ready.pool in pools and any(group.pools for group in self.head.reservations.table.values())
 
 
 def is_full(task: Task) -> bool:

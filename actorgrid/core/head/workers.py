@@ -241,9 +241,9 @@ class Workers:
         if any(self._may_go_on(worker) for worker in self.table.values()):
             return
         chain = ", ".join(dict.fromkeys(t.spec.spec.name for w in self.table.values() for t in w.assigned.values()))
-        shape = next(iter(self.head.ready.active))
-        task = self.head.ready.first(shape)
-        if task is None:
+        shape = next((shape for shape in self.head.ready.active if not shape.claims), None)
+        task = self.head.ready.first(shape) if shape is not None else None
+        if shape is None or task is None:
             return
         text = (
             f"{task.spec.spec.name} cannot start: all {self.limit} workers wait for other tasks ({chain}). "

@@ -1,0 +1,534 @@
+"""Placement groups and devices in the head, one rule at a time; every event is followed by a check of all books."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import msgspec
+import pytest
+
+from actorgrid.core import messages as m
+from actorgrid.core.head.check import check
+from actorgrid.core.head.explain import explain
+from actorgrid.core.head.ready import PATIENCE
+from actorgrid.core.head.reservations import Reservation
+from actorgrid.core.ids import DRIVER
+from actorgrid.core.messages import FailureKind, Kind, Status, Value
+from actorgrid.core.resources import Demand, demand
+from actorgrid.core.states import ReservationState, TaskState, WorkerState
+from tests.core.bench import Bench
+
+HERE = Value(Status.OK, b"placed")
+
+
+def cpus(amount: float = 1) -> Demand:
+    return demand({"CPU": amount})
+
+
+def gpus(amount: float) -> Demand:
+    return demand({"GPU": amount})
+
+
+def reserve(bench: Bench, *bundles: Demand, source: int = DRIVER, **fields: Any) -> int:
+    group = bench.id()
+    bench.say(m.Reserve(group, bundles, "PACK", **fields), source=source)
+    return group
+
+
+def placed(bench: Bench, group: int) -> bool:
+    return bench.head.reservations.table[group].state is ReservationState.PLACED
+
+
+def inside(bench: Bench, group: int, name: str = "inside", bundle: int = -1, **options: Any) -> int:
+    """Return a spec whose calls run in a group."""
+    options.setdefault("demand", cpus())
+    number = bench.id()
+    bench.say(
+        m.Spec(number, options.pop("kind", Kind.TASK), name, b"code", placement=m.Placement(group, bundle), **options)
+    )
+    return number
+
+
+def ask(bench: Bench, group: int) -> int:
+    oid = bench.id()
+    bench.say(m.AwaitReserved(oid, group, HERE))
+    return oid
+
+
+def told(bench: Bench) -> dict[int, Value]:
+    """Return what the driver was told of objects since it was last looked at."""
+    return {message.oid: message.value for message in bench.sent() if isinstance(message, m.Ready)}
+
+
+def failure(value: Value) -> m.Failure:
+    assert value.status is Status.FAILURE
+    return msgspec.msgpack.decode(value.data, type=m.Failure)
+
+
+def create(bench: Bench, spec: int, **fields: Any) -> int:
+    actor = bench.id()
+    bench.say(m.CreateActor(actor, spec, **fields))
+    return actor
+
+
+def free(bench: Bench, name: str = "CPU") -> float:
+    return bench.head.ready.pool.free[name] / 10_000
+
+
+# -- making one
+
+
+def test_group_takes_the_resources_of_all_its_bundles_at_once() -> None:
+    bench = Bench(CPU=4)
+    assert placed(bench, reserve(bench, cpus(1), cpus(2)))
+    assert free(bench) == 1
+
+
+def test_group_that_does_not_fit_takes_nothing_and_waits() -> None:
+    bench = Bench(CPU=2)
+    task = bench.submit(bench.spec())
+    group = reserve(bench, cpus(), cpus())
+    assert not placed(bench, group)
+    assert free(bench) == 1
+    bench.done(task)
+    assert placed(bench, group)
+
+
+def test_group_needs_no_worker() -> None:
+    bench = Bench(CPU=4)
+    bench.head.workers.limit = 1
+    bench.submit(bench.spec())
+    bench.submit(bench.spec())
+    assert placed(bench, reserve(bench, cpus()))
+
+
+def test_tasks_that_come_later_do_not_starve_a_group() -> None:
+    bench = Bench(CPU=2)
+    running = bench.submit(bench.spec())
+    group = reserve(bench, cpus(2))
+    later = [bench.submit(bench.spec()) for _ in range(2 * PATIENCE)]
+    for task in later:
+        if placed(bench, group):
+            break
+        if bench.worker_of(task) is None:
+            bench.done(running)
+        else:
+            bench.done(task)
+    assert placed(bench, group)
+    assert later[-1] in bench.head.tasks.table
+
+
+def test_group_that_waits_for_what_an_actor_holds_keeps_nobody_from_running() -> None:
+    bench = Bench(CPU=2)
+    actor = create(bench, bench.spec("A", kind=Kind.ACTOR, lifetime_demand=cpus()))
+    bench.done(actor, ())
+    group = reserve(bench, cpus(2))
+    for _ in range(2 * PATIENCE):
+        bench.done(bench.submit(bench.spec()))
+    assert not placed(bench, group)
+
+
+def test_groups_are_served_in_their_order() -> None:
+    bench = Bench(CPU=1)
+    task = bench.submit(bench.spec())
+    groups = [reserve(bench, cpus()) for _ in range(3)]
+    bench.done(task)
+    assert [placed(bench, group) for group in groups] == [True, False, False]
+    bench.say(m.Unreserve(groups[1]), m.Unreserve(groups[0]))
+    assert placed(bench, groups[2])
+
+
+def test_name_is_taken_once_and_free_again_after_the_end() -> None:
+    bench = Bench()
+    first = reserve(bench, cpus(), name="a", namespace="n", request=7)
+    second = reserve(bench, cpus(), name="a", namespace="n", request=8)
+    reserve(bench, cpus(), name="a", namespace="other", request=9)
+    answers = [(message.request, message.error) for message in bench.sent() if isinstance(message, m.Answer)]
+    assert answers == [(7, ""), (8, "exists"), (9, "")]
+    assert second not in bench.head.reservations.table
+    bench.say(m.Unreserve(first))
+    assert placed(bench, reserve(bench, cpus(), name="a", namespace="n"))
+
+
+# -- who waits for one
+
+
+def test_whoever_asks_is_told_when_the_group_is_placed_or_at_once() -> None:
+    bench = Bench(CPU=1)
+    task = bench.submit(bench.spec())
+    group = reserve(bench, cpus())
+    early = ask(bench, group)
+    assert told(bench) == {}
+    assert explain(bench.head, early)[0].startswith("its placement group has not started: it waits for 1 CPU")
+    bench.done(task)
+    assert told(bench)[early] == HERE
+    late = ask(bench, group)
+    assert told(bench) == {late: HERE}
+
+
+def test_whoever_asks_for_a_group_that_is_removed_gets_an_error() -> None:
+    bench = Bench(CPU=1)
+    bench.submit(bench.spec())
+    group = reserve(bench, cpus(), name="a")
+    early = ask(bench, group)
+    bench.say(m.Unreserve(group))
+    late = ask(bench, group)
+    errors = told(bench)
+    assert [failure(errors[oid]).kind for oid in (early, late)] == [FailureKind.GROUP_REMOVED] * 2
+    assert failure(errors[early]).message == "placement group a was removed"
+
+
+def test_cancelling_what_tells_of_a_group_does_not_touch_the_group() -> None:
+    bench = Bench(CPU=1)
+    task = bench.submit(bench.spec())
+    group = reserve(bench, cpus())
+    bench.say(m.Cancel(ask(bench, group)))
+    bench.done(task)
+    assert placed(bench, group)
+
+
+# -- running in one
+
+
+def test_tasks_of_a_group_take_from_it_alone() -> None:
+    bench = Bench(CPU=3)
+    group = reserve(bench, cpus(2))
+    spec = inside(bench, group)
+    tasks = [bench.submit(spec) for _ in range(3)]
+    assert [bench.worker_of(task) is not None for task in tasks] == [True, True, False]
+    assert free(bench) == 1
+    bench.done(tasks[0])
+    assert bench.worker_of(tasks[2]) is not None
+
+
+def test_task_of_a_bundle_waits_for_that_bundle() -> None:
+    bench = Bench(CPU=2)
+    group = reserve(bench, cpus(), cpus())
+    first, second = inside(bench, group, bundle=0), inside(bench, group, bundle=1)
+    one, two = bench.submit(first), bench.submit(first)
+    assert bench.worker_of(two) is None
+    assert bench.worker_of(bench.submit(second)) is not None
+    bench.done(one)
+    assert bench.worker_of(two) is not None
+
+
+def test_tasks_wait_in_nobodys_way_until_their_group_is_placed() -> None:
+    bench = Bench(CPU=1)
+    actor = create(bench, bench.spec("A", kind=Kind.ACTOR, lifetime_demand=cpus()))
+    group = reserve(bench, cpus())
+    waiting = bench.submit(inside(bench, group))
+    assert list(bench.head.ready.active) == [bench.head.reservations.table[group].task.spec.shape]  # type: ignore[union-attr]
+    assert explain(bench.head, waiting)[0] == "inside has not started: it waits for its placement group"
+    bench.done(actor, ())
+    bench.say(m.KillActor(actor))
+    assert bench.worker_of(waiting) is not None
+
+
+def test_blocked_task_lends_its_cpus_to_its_group() -> None:
+    bench = Bench(CPU=1)
+    group = reserve(bench, cpus())
+    outer = bench.submit(inside(bench, group))
+    elsewhere = bench.submit(bench.spec())
+    inner = bench.submit(inside(bench, group), parent=outer)
+    assert bench.worker_of(inner) is None
+    bench.say(m.Blocked(outer, "get", (inner,)), source=bench.worker_of(outer).number)
+    assert bench.worker_of(inner) is not None
+    assert bench.worker_of(elsewhere) is None
+
+
+def test_actor_holds_its_part_of_the_group_while_it_lives() -> None:
+    bench = Bench(CPU=1)
+    group = reserve(bench, cpus())
+    actor = create(bench, inside(bench, group, "A", kind=Kind.ACTOR, lifetime_demand=cpus()))
+    bench.done(actor, ())
+    task = bench.submit(inside(bench, group))
+    assert bench.worker_of(task) is None
+    bench.say(m.KillActor(actor))
+    assert bench.worker_of(task) is not None
+
+
+def test_actor_restarts_in_its_group() -> None:
+    bench = Bench(CPU=2)
+    group = reserve(bench, cpus())
+    spec = inside(bench, group, "A", kind=Kind.ACTOR, max_restarts=1, lifetime_demand=cpus())
+    actor = create(bench, spec)
+    bench.done(actor, ())
+    worker = bench.head.objects.table[actor].worker  # type: ignore[attr-defined]
+    bench.die(worker)
+    again = bench.worker_of(actor)
+    assert again is not worker
+    assert again.pool in bench.head.reservations.table[group].pools
+
+
+# -- the end of one
+
+
+def test_removing_gives_everything_back() -> None:
+    bench = Bench(CPU=2)
+    group = reserve(bench, cpus(), cpus())
+    task = bench.submit(bench.spec())
+    assert bench.worker_of(task) is None
+    bench.say(m.Unreserve(group))
+    assert bench.worker_of(task) is not None
+
+
+def test_removing_ends_queued_and_running_tasks_with_an_error_that_says_which_ran() -> None:
+    bench = Bench(CPU=2)
+    group = reserve(bench, cpus(), name="a")
+    spec = inside(bench, group, max_retries=3)
+    running, queued = bench.submit(spec), bench.submit(spec)
+    argument = bench.submit(bench.spec("slow"))
+    waiting = bench.submit(spec, deps=(argument,), slots=(0,))
+    worker = bench.worker_of(running)
+    bench.say(m.Unreserve(group))
+    errors = {oid: failure(value) for oid, value in told(bench).items()}
+    assert {errors[oid].kind for oid in (running, queued, waiting)} == {FailureKind.GROUP_REMOVED}
+    assert "was stopped" in errors[running].message
+    assert errors[queued].message == errors[waiting].message == "inside did not run: placement group a was removed"
+    assert worker.state is WorkerState.LEAVING
+    assert worker.ended_by
+    bench.say(m.Done(running, 0, (HERE,)), source=worker.number)  # too late
+    bench.die(worker, running)
+    assert told(bench) == {}
+    bench.done(argument)
+
+
+def test_removing_ends_a_task_that_rests_before_it_is_tried_again() -> None:
+    bench = Bench(CPU=1)
+    group = reserve(bench, cpus())
+    task = bench.submit(inside(bench, group, max_retries=5))
+    for _ in range(2):
+        bench.die(bench.worker_of(task), task)
+    assert bench.head.tasks.table[task].state is TaskState.RESTING
+    bench.say(m.Unreserve(group))
+    assert failure(told(bench)[task]).kind is FailureKind.GROUP_REMOVED
+    bench.now = 100.0
+    bench.head.turn(bench.now)
+    check(bench.head)
+
+
+@pytest.mark.parametrize("lifetime", [(), cpus()], ids=["holds nothing", "holds a CPU"])
+def test_removing_ends_actors_and_their_calls(lifetime: Demand) -> None:
+    bench = Bench(CPU=2)
+    group = reserve(bench, cpus())
+    spec = inside(bench, group, "A", kind=Kind.ACTOR, lifetime_demand=lifetime, max_restarts=-1)
+    actor = create(bench, spec)
+    bench.done(actor, ())
+    method = bench.spec("A.f", kind=Kind.METHOD, demand=())
+    call = bench.submit(method, actor=actor)
+    bench.say(m.Unreserve(group))
+    late = bench.submit(method, actor=actor)
+    errors = told(bench)
+    assert {failure(errors[oid]).kind for oid in (call, late)} == {FailureKind.ACTOR_GROUP_REMOVED}
+
+
+def test_removing_ends_an_actor_that_waits_for_its_place() -> None:
+    bench = Bench(CPU=1)
+    bench.submit(bench.spec())
+    group = reserve(bench, cpus())
+    actor = create(bench, inside(bench, group, "A", kind=Kind.ACTOR))
+    call = bench.submit(bench.spec("A.f", kind=Kind.METHOD, demand=()), actor=actor)
+    bench.say(m.Unreserve(group))
+    assert failure(told(bench)[call]).kind is FailureKind.ACTOR_GROUP_REMOVED
+
+
+def test_what_is_submitted_to_a_removed_group_ends_at_once() -> None:
+    bench = Bench()
+    group = reserve(bench, cpus())
+    known = inside(bench, group)
+    bench.say(m.Unreserve(group), m.Unreserve(group))
+    unknown = inside(bench, group, "late")
+    tasks = [bench.submit(known), bench.submit(unknown)]
+    actor = create(bench, inside(bench, group, "A", kind=Kind.ACTOR))
+    call = bench.submit(bench.spec("A.f", kind=Kind.METHOD, demand=()), actor=actor)
+    errors = told(bench)
+    assert {failure(errors[task]).kind for task in tasks} == {FailureKind.GROUP_REMOVED}
+    assert failure(errors[call]).kind is FailureKind.ACTOR_GROUP_REMOVED
+
+
+def test_group_ends_with_its_driver_and_a_detached_one_does_not() -> None:
+    bench = Bench()
+    other = bench.head.add_driver().number
+    mine = reserve(bench, cpus(0.5))
+    theirs, detached = ((other << 42) + number for number in (1, 2))
+    bench.say(m.Reserve(theirs, (cpus(0.5),), "PACK"), source=other)
+    bench.say(m.Reserve(detached, (cpus(0.5),), "PACK", detached=True), source=other)
+    task = bench.submit(inside(bench, theirs))
+    bench.head.leave(other)
+    check(bench.head)
+    assert list(bench.head.reservations.table) == [mine, detached]
+    assert failure(told(bench)[task]).kind is FailureKind.GROUP_REMOVED
+
+
+def test_group_of_a_detached_actor_ends_with_it() -> None:
+    bench = Bench()
+    actor = create(bench, bench.spec("A", kind=Kind.ACTOR, detached=True))
+    bench.done(actor, ())
+    worker = bench.head.objects.table[actor].worker  # type: ignore[attr-defined]
+    group = (worker.number << 42) + 1
+    bench.say(m.Reserve(group, (cpus(),), "PACK"), source=worker.number)
+    assert placed(bench, group)
+    bench.say(m.KillActor(actor))
+    assert not bench.head.reservations.table
+
+
+def test_group_that_a_task_has_made_outlives_the_task() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec())
+    worker = bench.worker_of(task)
+    group = (worker.number << 42) + 1
+    bench.say(m.Reserve(group, (cpus(),), "PACK", parent=task), source=worker.number)
+    bench.done(task)
+    bench.die(worker)
+    assert placed(bench, group)
+    assert bench.head.reservations.table[group].job == DRIVER
+
+
+def test_leftover_of_a_dead_worker_makes_no_group_twice() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec())
+    worker = bench.worker_of(task)
+    group = (worker.number << 42) + 1
+    message = m.Reserve(group, (cpus(),), "PACK", parent=task)
+    bench.say(message, source=worker.number)
+    before: Reservation = bench.head.reservations.table[group]
+    bench.head.handle_leftover(worker.number, [message], 0.0)
+    check(bench.head)
+    assert bench.head.reservations.table[group] is before
+
+
+def test_removed_groups_leave_no_records_behind() -> None:
+    bench = Bench()
+    gc.collect()
+    gc.disable()
+    specs = []
+    for _ in range(3):
+        group = reserve(bench, cpus())
+        specs.append(inside(bench, group))
+        bench.done(bench.submit(specs[-1]))
+        bench.submit(specs[-1])
+        create(bench, inside(bench, group, "A", kind=Kind.ACTOR))
+        bench.say(m.Unreserve(group))
+    bench.say(*map(m.Forget, specs))
+    head = bench.head
+    cycles = gc.collect()
+    gc.enable()
+    assert cycles == 0, "the head runs without the collector"
+    assert not head.reservations.table
+    assert not head.reservations.claims
+    assert not head.tasks.table
+    assert not head.ready.active
+    assert not head.ready.shapes
+    assert head.ready.pool.free == head.ready.pool.capacity
+
+
+# -- devices
+
+
+def devices(bench: Bench, task: int) -> list[int]:
+    return [device for device, _ in bench.worker_of(task).devices]
+
+
+def gpu_spec(bench: Bench, amount: float) -> int:
+    return bench.spec(f"g{amount}", demand=gpus(amount))
+
+
+def test_each_task_gets_devices_that_nobody_else_has() -> None:
+    bench = Bench(CPU=4, GPU=4)
+    one, two, three = (bench.submit(gpu_spec(bench, amount)) for amount in (1, 2, 1))
+    assert sorted(devices(bench, one) + devices(bench, two) + devices(bench, three)) == [0, 1, 2, 3]
+    last = bench.submit(gpu_spec(bench, 2))
+    assert bench.worker_of(last) is None
+    given = devices(bench, two)
+    bench.done(two)
+    assert devices(bench, last) == given
+
+
+def test_parts_share_a_device_and_break_into_no_other_without_need() -> None:
+    bench = Bench(GPU=2)
+    spec = gpu_spec(bench, 0.5)
+    first, second = bench.submit(spec), bench.submit(spec)
+    assert devices(bench, first) == devices(bench, second) == [0]
+    assert devices(bench, bench.submit(gpu_spec(bench, 1))) == [1]
+
+
+def test_whole_device_is_not_pieced_together() -> None:
+    bench = Bench(GPU=2)
+    parts = [bench.submit(gpu_spec(bench, 0.6)) for _ in range(2)]
+    whole = bench.submit(gpu_spec(bench, 0.8))
+    assert free(bench, "GPU") == pytest.approx(0.8)
+    assert bench.worker_of(whole) is None
+    assert "waits for 0.8 GPU (0.8 GPU free, in pieces)" in explain(bench.head, whole)[0]
+    bench.done(parts[1])
+    assert devices(bench, whole) == [1]
+
+
+def test_devices_in_pieces_that_actors_hold_keep_nobody_else_from_running() -> None:
+    bench = Bench(CPU=1, GPU=2)
+    for _ in range(2):
+        actor = create(bench, bench.spec("A", kind=Kind.ACTOR, demand=gpus(0.6), lifetime_demand=gpus(0.6)))
+        bench.done(actor, ())
+    whole = bench.submit(bench.spec("whole", demand=demand({"CPU": 1, "GPU": 0.8})))
+    for _ in range(2 * PATIENCE):
+        bench.done(bench.submit(bench.spec()))
+    assert bench.worker_of(whole) is None
+
+
+def shown(worker: Any) -> list[tuple[int, ...]]:
+    return [message.devices for message in worker.outbox if isinstance(message, m.Devices)]
+
+
+def test_worker_is_told_its_devices_when_they_change_and_before_the_task() -> None:
+    bench = Bench(CPU=1, GPU=1)
+    first = bench.submit(gpu_spec(bench, 1))
+    worker = bench.worker_of(first)
+    kinds = [type(message) for message in worker.outbox if not isinstance(message, (m.Learn, m.Code))]
+    assert kinds == [m.Devices, m.Run]
+    bench.done(first)
+    bench.done(bench.submit(gpu_spec(bench, 1)))
+    assert shown(worker) == [(0,)]
+    assert bench.worker_of(bench.submit(bench.spec())) is worker
+    assert shown(worker) == [(0,), ()]
+
+
+def test_actor_keeps_its_devices_for_life() -> None:
+    bench = Bench(CPU=1, GPU=2)
+    first = bench.submit(gpu_spec(bench, 1))
+    actor = create(bench, bench.spec("A", kind=Kind.ACTOR, demand=gpus(1), lifetime_demand=gpus(1)))
+    assert devices(bench, actor) == [1]
+    bench.done(first)
+    bench.done(actor, ())
+    worker = bench.head.objects.table[actor].worker  # type: ignore[attr-defined]
+    assert worker.devices == ((1, 10_000),)
+    assert shown(worker) == [(1,)]
+
+
+def test_blocked_task_keeps_its_devices() -> None:
+    bench = Bench(CPU=1, GPU=1)
+    blocks = bench.submit(bench.spec("g", demand=demand({"CPU": 1, "GPU": 1})))
+    inner = bench.submit(gpu_spec(bench, 1), parent=blocks)
+    bench.say(m.Blocked(blocks, "get", (inner,), finite=True), source=bench.worker_of(blocks).number)
+    assert bench.worker_of(inner) is None
+    assert bench.worker_of(bench.submit(bench.spec())) is not None
+
+
+def test_bundle_has_devices_of_its_own_that_its_tasks_share() -> None:
+    bench = Bench(GPU=3)
+    group = reserve(bench, gpus(1), gpus(1))
+    first, second = inside(bench, group, bundle=0, demand=gpus(0.5)), inside(bench, group, bundle=1, demand=gpus(1))
+    halves = [bench.submit(first) for _ in range(2)]
+    other = bench.submit(second)
+    assert [devices(bench, task) for task in (*halves, other)] == [[0], [0], [1]]
+    assert devices(bench, bench.submit(gpu_spec(bench, 1))) == [2]
+
+
+def test_bundles_of_parts_go_together_where_they_fit() -> None:
+    bench = Bench(GPU=2)
+    half = bench.submit(gpu_spec(bench, 0.5))
+    group = reserve(bench, gpus(0.5), gpus(1))
+    assert placed(bench, group)
+    assert [pool.parts for pool in bench.head.reservations.table[group].pools] == [((0, 5_000),), ((1, 10_000),)]
+    bench.done(half)
+    bench.say(m.Unreserve(group))
+    assert devices(bench, bench.submit(gpu_spec(bench, 2))) == [0, 1]
