@@ -205,7 +205,7 @@ class Tasks:
             self.head.deadlines.over(task)
         del self.table[ident]
         if task.stream is not None:
-            values = self.head.streams.over(task, values, owner)
+            values = self._stream_over(task, values, owner)
         fulfil, client = self.head.objects.fulfil, task.client
         if values and values[0].status is not Status.OK:
             self._unread(task, values[0], len(values))
@@ -234,6 +234,15 @@ class Tasks:
         spec.pending -= 1
         if spec.forgotten and not spec.pending:
             self.head.library.drop(spec)
+
+    def _stream_over(self, task: Task, values: tuple[Value, ...], owner: int) -> tuple[Value, ...]:
+        """End a stream. Its one object says that it is over; that it has failed, its last item."""
+        left = self.head.streams.over(task, values, owner)
+        last = values[1:] or left
+        if task.state is TaskState.FINISHED and last and last[0].status is not Status.OK:
+            task.state = TaskState.FAILED
+            self.head.past.failed(task.message.task, last[0])
+        return left
 
     @staticmethod
     def _leave_family(task: Task) -> None:
