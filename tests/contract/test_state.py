@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -330,6 +331,7 @@ def test_machine_and_driver_are_listed() -> None:
     assert state.list_nodes(filters=[("state", "=", "DEAD")]) == []
     (job,) = state.list_jobs(detail=True)
     assert (job.job_id, job.type, job.status) == (ag.get_runtime_context().get_job_id(), "DRIVER", "RUNNING")
+    assert job.entrypoint == " ".join(sys.argv)
     assert job.driver_info is not None
     assert job.driver_info["pid"] == str(state.list_workers(filters=[("worker_type", "=", "DRIVER")])[0].pid)
     assert state.get_job(job.job_id) == job
