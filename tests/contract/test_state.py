@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -110,6 +111,23 @@ def test_error_of_a_task_is_told_with_its_traceback() -> None:
     assert (told.state, told.error_type) == ("FAILED", "TASK_EXECUTION_EXCEPTION")
     assert "ValueError: not today" in told.error_message
     assert [row.task_id for row in state.list_tasks(filters=[("error_type", "=", told.error_type)])] == [told.task_id]
+
+
+@ag.remote
+def failing_generator() -> Iterator[int]:
+    yield 1
+    raise ValueError("no more")
+
+
+def test_generator_that_raised_has_failed() -> None:
+    generator = failing_generator.remote()
+    assert ag.get(next(generator)) == 1
+    with pytest.raises(ValueError, match="no more"):
+        ag.get(next(generator))
+    assert wait_until(generator.is_finished)
+    (told,) = state.list_tasks(filters=[("name", "=", "failing_generator")], detail=True)
+    assert (told.state, told.error_type) == ("FAILED", "TASK_EXECUTION_EXCEPTION")
+    assert "ValueError: no more" in (told.error_message or "")
 
 
 def test_dead_worker_and_its_task_tell_of_each_other() -> None:
@@ -313,6 +331,7 @@ def test_machine_and_driver_are_listed() -> None:
     assert state.list_nodes(filters=[("state", "=", "DEAD")]) == []
     (job,) = state.list_jobs(detail=True)
     assert (job.job_id, job.type, job.status) == (ag.get_runtime_context().get_job_id(), "DRIVER", "RUNNING")
+    assert job.entrypoint == " ".join(sys.argv)
     assert job.driver_info is not None
     assert job.driver_info["pid"] == str(state.list_workers(filters=[("worker_type", "=", "DRIVER")])[0].pid)
     assert state.get_job(job.job_id) == job

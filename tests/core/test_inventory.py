@@ -151,3 +151,56 @@ def test_counts_go_by_the_columns_that_are_asked_for() -> None:
     body = {"of": "tasks", "filters": [], "columns": ["name", "worker_pid", "state"]}
     counts = inventory.counted(bench.head, body)["counts"]
     assert counts == [["f", None, "SUBMITTED_TO_WORKER", 2], ["f", None, "PENDING_NODE_ASSIGNMENT", 1]]
+
+
+def finish(bench: Bench, count: int) -> None:
+    """Have so many tasks return, at one moment."""
+    for _ in range(count):
+        bench.done(bench.submit(bench.spec(name="quick")))
+
+
+def count_of(bench: Bench, *columns: str) -> list[list[Any]]:
+    """Return the counts of tasks by these columns."""
+    counts: list[list[Any]] = inventory.counted(bench.head, {"of": "tasks", "filters": [], "columns": list(columns)})[
+        "counts"
+    ]
+    return counts
+
+
+def test_of_a_flood_some_are_remembered_and_all_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past, "BURST", 3)
+    bench = Bench()
+    finish(bench, 10)
+    assert len(ask(bench, "tasks", "task_id")) == 3
+    assert count_of(bench, "name", "state") == [["quick", "FINISHED", 10]]
+    assert count_of(bench, "func_or_class_name", "type", "state") == [["quick", "NORMAL_TASK", "FINISHED", 10]]
+
+
+def test_after_a_flood_there_is_room_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past, "BURST", 3)
+    bench = Bench()
+    finish(bench, 10)
+    bench.now += 2 / past.RATE
+    bench.say()
+    finish(bench, 10)
+    assert len(ask(bench, "tasks", "task_id")) == 3 + 2
+    bench.now += 1000.0
+    bench.say()
+    finish(bench, 10)
+    assert len(ask(bench, "tasks", "task_id")) == 3 + 2 + 3
+
+
+def test_tasks_that_fail_are_always_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past, "BURST", 1)
+    bench = Bench()
+    for _ in range(3):
+        bench.done(bench.submit(bench.spec()), (Value(Status.ERROR, b"x"),))
+    assert [state for (state,) in ask(bench, "tasks", "state")] == ["FAILED"] * 3
+
+
+def test_count_of_tasks_outlives_their_spec(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past, "BURST", 0)
+    bench = Bench()
+    finish(bench, 2)
+    bench.say(m.Forget(bench.spec(name="quick")))
+    assert count_of(bench, "name", "state") == [["quick", "FINISHED", 2]]

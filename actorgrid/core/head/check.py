@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from actorgrid.core.extents import reserved
 from actorgrid.core.head.groups import group_of
+from actorgrid.core.head.past import MOST
 from actorgrid.core.head.records import Actor, Held, Object, Place, Shape, Task, Worker
 from actorgrid.core.messages import Kind, Made
 from actorgrid.core.resources import GPU, UNIT, Pool
@@ -45,6 +46,7 @@ def check(head: Head) -> None:
     check_places(head)
     check_streams(head)
     check_specs(head)
+    check_memories(head)
 
 
 def _require(head: Head, truth: bool, ident: int, text: str) -> None:
@@ -307,6 +309,14 @@ def _check_worker(head: Head, worker: Worker) -> None:
         _require(head, same, ident, f"worker {number} is set up for something else")
     for spec in worker.specs:
         _require(head, worker in spec.taught, number, "it was taught what does not know it")
+
+
+def check_memories(head: Head) -> None:
+    """What is remembered, and what was measured, is bounded."""
+    past, metrics = head.past, head.metrics
+    _require(head, past.room <= past.burst, 0, "more room to remember than there may be")
+    _require(head, len(past.errors) <= MOST, 0, "too many errors remembered")
+    _require(head, metrics.count == sum(map(len, metrics.series.values())), 0, "series of metrics miscounted")
 
 
 def check_actors(head: Head) -> None:

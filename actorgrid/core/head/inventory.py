@@ -123,7 +123,20 @@ def counted(head: Head, body: dict[str, Any]) -> dict[str, Any]:
         wanted = finds.get(id(columns)) or finds.setdefault(id(columns), [columns[name] for name in body["columns"]])
         key = tuple([find(head, record) for find in wanted])
         counts[key] = counts.get(key, 0) + 1
+    if body["of"] == "tasks" and not body["filters"]:
+        _add_counted(head, body["columns"], counts)
     return {"counts": [[*key, count] for key, count in counts.items()]}
+
+
+def _add_counted(head: Head, columns: list[str], counts: dict[tuple[Any, ...], int]) -> None:
+    """Count those in that have finished and are not remembered one by one, if the columns are known of them."""
+    specs = (spec for peer in head.peers.values() for spec in peer.specs.values())
+    for (function, name, kind), count in head.past.counted(specs).items():
+        known = {"func_or_class_name": function, "name": name, "type": listings.TYPES[kind], "state": "FINISHED"}
+        if not set(columns) <= set(known):
+            return
+        key = tuple(known[column] for column in columns)
+        counts[key] = counts.get(key, 0) + count
 
 
 def ran(head: Head, body: dict[str, Any]) -> dict[str, Any]:

@@ -79,6 +79,7 @@ class Library:
 
     def drop(self, spec: SpecRecord) -> None:
         """Nothing uses the spec any more. Invariant: spec.forgotten and not spec.pending."""
+        self.head.past.let_go(spec)
         code = spec.code
         digests = (code.digest,) if code is not None and self._unuse(code) else ()
         for worker in spec.taught:

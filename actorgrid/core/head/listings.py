@@ -13,10 +13,10 @@ from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from actorgrid.core.head.past import Over
+from actorgrid.core.head.past import Over, name_of
 from actorgrid.core.head.records import Actor, Object, Task, Worker
 from actorgrid.core.ids import client_of
-from actorgrid.core.messages import YIELD, FailureKind, Kind, Spec, Status, failure_kind
+from actorgrid.core.messages import YIELD, FailureKind, Kind, Status, failure_kind
 from actorgrid.core.resources import amounts
 from actorgrid.core.states import ActorState, TaskState
 
@@ -28,7 +28,7 @@ Record = Any
 Find = Callable[["Head", Record], Any]
 Columns = dict[str, Find]
 
-_TYPES: Final = {Kind.TASK: "NORMAL_TASK", Kind.ACTOR: "ACTOR_CREATION_TASK", Kind.METHOD: "ACTOR_TASK"}
+TYPES: Final = {Kind.TASK: "NORMAL_TASK", Kind.ACTOR: "ACTOR_CREATION_TASK", Kind.METHOD: "ACTOR_TASK"}
 _OVER: Final = {TaskState.FINISHED: "FINISHED", TaskState.FAILED: "FAILED", TaskState.CANCELLED: "FAILED"}
 _ERRORS: Final = {
     FailureKind.WORKER_CRASHED: "WORKER_DIED",
@@ -41,10 +41,6 @@ _WAITS: Final = {"get": "RUNNING_IN_RAY_GET", "wait": "RUNNING_IN_RAY_WAIT"}
 
 
 # --------------------------------------------------------------------------------------------------------- tasks
-
-
-def _name(spec: Spec) -> str:
-    return f"{spec.name}.__init__" if spec.kind is Kind.ACTOR else spec.name
 
 
 def _creates(task: Task) -> bool:
@@ -128,12 +124,12 @@ def _started(over: Over) -> float | None:
 TASKS: Final[Columns] = {
     "task_id": lambda head, task: task.message.task,
     "attempt_number": lambda head, task: task.attempt,
-    "name": lambda head, task: _name(task.spec.spec),
+    "name": lambda head, task: name_of(task.spec.spec),
     "state": task_state,
     "job_id": lambda head, task: task.job,
     "actor_id": lambda head, task: _actor_of(task.message.task, task.spec.kind, task.message.actor),
-    "type": lambda head, task: _TYPES[task.spec.kind],
-    "func_or_class_name": lambda head, task: task.spec.spec.function or _name(task.spec.spec),
+    "type": lambda head, task: TYPES[task.spec.kind],
+    "func_or_class_name": lambda head, task: task.spec.spec.function or name_of(task.spec.spec),
     "parent_task_id": lambda head, task: task.message.parent,
     "worker_id": lambda head, task: _number(_worker_of(task)),
     "worker_pid": lambda head, task: _pid(head, _number(_worker_of(task))),
@@ -147,12 +143,12 @@ TASKS: Final[Columns] = {
 OVER_TASKS: Final[Columns] = {
     "task_id": lambda head, over: over.task,
     "attempt_number": lambda head, over: over.attempt,
-    "name": lambda head, over: _name(over.spec),
+    "name": lambda head, over: name_of(over.spec),
     "state": lambda head, over: _over_state(over),
     "job_id": lambda head, over: over.job,
     "actor_id": lambda head, over: _actor_of(over.task, over.spec.kind, over.actor),
-    "type": lambda head, over: _TYPES[over.spec.kind],
-    "func_or_class_name": lambda head, over: over.spec.function or _name(over.spec),
+    "type": lambda head, over: TYPES[over.spec.kind],
+    "func_or_class_name": lambda head, over: over.spec.function or name_of(over.spec),
     "parent_task_id": lambda head, over: over.parent,
     "worker_id": lambda head, over: over.worker,
     "worker_pid": lambda head, over: _pid(head, over.worker),

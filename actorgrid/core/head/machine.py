@@ -123,7 +123,7 @@ class Head:
         self.stopped = False
 
         self.alarms = Alarms()
-        self.past = Past(config.task_events)
+        self.past = Past(config.task_events, config.began)
         self.metrics = Metrics(self)
         self.backoff = Backoff(config.seed)
         self.deadlines = Deadlines(self)
@@ -251,6 +251,8 @@ class Head:
         self.now = now
         if self.alarms:
             self.alarms.due(now)
+        if self.past.room < self.past.burst:
+            self.past.refill(now)
         if self.room.queue:
             self.room.serve()
         if self.ready.active:

@@ -1,22 +1,30 @@
 """What the head remembers of what is over: the newest tasks, and some of the dead actors and workers.
 
 Nothing here is needed to run a program: it is there for whoever asks what has happened (``listings``, ``timeline``).
-What is remembered of a task is a bare tuple, in the order of ``Over``: this is the path of every small task.
+What is remembered of a task is a bare tuple, in the order of ``Over``. That is a fortieth of what the head does for a
+task that does nothing, so of floods only a sample is remembered, and the others are counted: ``BURST`` tasks at once,
+``RATE`` per second for long; and every task that fails.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
-from actorgrid.core.head.records import Actor, Worker
-from actorgrid.core.messages import Spec, Value
+from actorgrid.core.head.records import Actor, SpecRecord, Worker
+from actorgrid.core.messages import Kind, Spec, Value
 from actorgrid.core.states import TaskState, WorkerState
 
 #: So many dead actors and workers, and errors of tasks, are remembered; and so much of an error (bytes).
 MOST: Final = 1000
 LARGEST_ERROR: Final = 16 << 10
+BURST: Final = 1000
+RATE: Final = 1000.0
+
+
+#: Function, name and kind of tasks.
+Kindred = tuple[str, str, Kind]
 
 
 class Over(NamedTuple):
@@ -60,24 +68,53 @@ class OverActor(NamedTuple):
 
 
 class Past:
-    """What is over. ``note`` takes a tuple as in ``Over``; it is None if tasks are not to be remembered."""
+    """What is over. ``note`` takes a tuple as in ``Over``."""
 
-    __slots__ = ("actors", "errors", "note", "tasks", "workers")
+    __slots__ = ("_counted", "_refilled", "actors", "burst", "errors", "note", "on", "room", "tasks", "workers")
 
     # Invariant: len(self.errors) <= MOST
+    # Invariant: self.room <= self.burst
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, now: float) -> None:
         """Remember the newest ``most`` tasks."""
+        self.on = most > 0
         self.tasks: deque[tuple[Any, ...]] = deque(maxlen=most)
-        self.note: Callable[[tuple[Any, ...]], None] | None = self.tasks.append if most else None
+        self.note: Callable[[tuple[Any, ...]], None] = self.tasks.append
+        #: So many tasks that finish are remembered before ``refill`` makes it ``burst`` again; it may be below zero.
+        self.room = self.burst = BURST if self.on else 0
+        self._refilled = now
+        #: (function, name, type) -> how many tasks have finished that were only counted, of specs that are gone.
+        self._counted: dict[Kindred, int] = {}
         #: Why tasks have failed; the oldest are forgotten.
         self.errors: dict[int, Value] = {}
         self.workers: deque[OverWorker] = deque(maxlen=MOST)
         self.actors: deque[OverActor] = deque(maxlen=MOST)
 
+    def refill(self, now: float) -> None:
+        """Time has passed: some more may be remembered."""
+        more = int((now - self._refilled) * RATE)
+        if more:
+            self.room = min(self.room + more, self.burst)
+            self._refilled = now
+
+    def let_go(self, spec: SpecRecord) -> None:
+        """A spec is gone: keep its count."""
+        if spec.counted:
+            key = kindred(spec.spec)
+            self._counted[key] = self._counted.get(key, 0) + spec.counted
+
+    def counted(self, specs: Iterable[SpecRecord]) -> dict[Kindred, int]:
+        """Return how many tasks have finished that were not remembered; ``specs`` are those that there are."""
+        counts = dict(self._counted)
+        for spec in specs:
+            if spec.counted:
+                key = kindred(spec.spec)
+                counts[key] = counts.get(key, 0) + spec.counted
+        return counts
+
     def failed(self, task: int, error: Value) -> None:
         """A task has failed. What it says of other objects is not kept."""
-        if self.note is None or error.extent is not None or len(error.data) > LARGEST_ERROR:
+        if not self.on or error.extent is not None or len(error.data) > LARGEST_ERROR:
             return
         self.errors[task] = Value(error.status, error.data, not_run=error.not_run)
         if len(self.errors) > MOST:
@@ -97,3 +134,14 @@ class Past:
         pid, number = (worker.pid, worker.number) if worker is not None else (pid, 0)
         spec = actor.spec.spec
         self.actors.append(OverActor(actor.ident, spec, actor.job, actor.key, pid, actor.incarnation, why, number))
+
+
+def name_of(spec: Spec) -> str:
+    """Return what a task is called."""
+    return f"{spec.name}.__init__" if spec.kind is Kind.ACTOR else spec.name
+
+
+def kindred(spec: Spec) -> Kindred:
+    """Return function, name and kind of the tasks of a spec."""
+    name = name_of(spec)
+    return spec.function or name, name, spec.kind

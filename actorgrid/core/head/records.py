@@ -105,8 +105,8 @@ class SpecRecord:
     """A registered call: the message, and what the head learned about it."""
 
     __slots__ = (
-        "code", "forgotten", "kind", "max_retries", "mean_micros", "pending", "reservation", "shape", "spec", "streams",
-        "taught", "timed",
+        "code", "counted", "forgotten", "kind", "max_retries", "mean_micros", "pending", "reservation", "shape", "spec",
+        "streams", "taught", "timed",
     )  # fmt: skip
 
     def __init__(self, spec: Spec, code: Code | None, shape: Shape, reservation: Reservation | None = None) -> None:
@@ -123,8 +123,9 @@ class SpecRecord:
         self.streams = streams(spec)
         #: Exponential mean of run times; -1: nothing ran yet.
         self.mean_micros = -1.0
-        #: Tasks that are not over.
+        #: Tasks that are not over, and tasks that have finished and of which nothing else is remembered.
         self.pending = 0
+        self.counted = 0
         #: Workers that know it.
         self.taught: dict[Worker, None] = {}
         self.forgotten = False

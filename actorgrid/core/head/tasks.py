@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
 #: So many names an error carries of the tasks that did not run because of it.
 _CHAIN: Final = 8
+#: Looking it up takes longer than what it is compared with.
+_FINISHED: Final = TaskState.FINISHED
 
 
 class Tasks:
     """The table of tasks that are not over."""
 
-    __slots__ = ("_failing", "_fails", "_note", "count", "head", "table")
+    __slots__ = ("_failing", "_fails", "_past", "count", "head", "table")
 
     def __init__(self, head: Head) -> None:
         self.head = head
@@ -37,8 +39,8 @@ class Tasks:
         #: Tasks that end because an argument is an error; each may bring others, and chains of them are long.
         self._failing: deque[tuple[Task, Value]] = deque()
         self._fails = False
-        #: What remembers those that are over, if anything does.
-        self._note = head.past.note
+        #: What remembers those that are over.
+        self._past = head.past
 
     # -- submission
 
@@ -205,7 +207,7 @@ class Tasks:
             self.head.deadlines.over(task)
         del self.table[ident]
         if task.stream is not None:
-            values = self.head.streams.over(task, values, owner)
+            values = self._stream_over(task, values, owner)
         fulfil, client = self.head.objects.fulfil, task.client
         if values and values[0].status is not Status.OK:
             self._unread(task, values[0], len(values))
@@ -219,13 +221,10 @@ class Tasks:
         if task.made:
             self.head.journals.let_go(task.made)
         spec, actor = task.spec, task.actor
-        if self._note is not None:
-            self._note(
-                (
-                    ident, spec.spec, task.state, task.job, task.attempt, message.parent, message.actor,
-                    owner or _number(task.worker), task.born, self.head.now, task.micros,
-                )
-            )  # fmt: skip
+        if self._past.room > 0 or task.state is not _FINISHED:
+            self._remember(task, owner)
+        else:
+            spec.counted += 1
         task.actor = task.worker = None
         if actor is not None and spec.kind is Kind.METHOD:
             self.head.actors.call_over(actor)
@@ -241,6 +240,27 @@ class Tasks:
             unpin(oid)
         for oid in message.refs:
             unpin(oid)
+
+    def _remember(self, task: Task, owner: int) -> None:
+        m, past = task.message, self._past
+        if not past.on:
+            return
+        past.room -= 1
+        past.note(
+            (
+                m.task, task.spec.spec, task.state, task.job, task.attempt, m.parent, m.actor,
+                owner or _number(task.worker), task.born, self.head.now, task.micros,
+            )
+        )  # fmt: skip
+
+    def _stream_over(self, task: Task, values: tuple[Value, ...], owner: int) -> tuple[Value, ...]:
+        """End a stream. Its one object says that it is over; that it has failed, its last item."""
+        left = self.head.streams.over(task, values, owner)
+        last = values[1:] or left
+        if task.state is TaskState.FINISHED and last and last[0].status is not Status.OK:
+            task.state = TaskState.FAILED
+            self.head.past.failed(task.message.task, last[0])
+        return left
 
     @staticmethod
     def _leave_family(task: Task) -> None:

@@ -5,6 +5,7 @@ The answer is never late: everything that the calling process has submitted, put
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Final, TypeVar
 
 from actorgrid.util.state.asking import (
@@ -122,7 +123,10 @@ def list_jobs(
 ) -> list[JobState]:  # fmt: skip
     """Return the drivers of this grid. See ``list_tasks``."""
     del raise_on_missing_output, _explain
-    return _listed(JobState, filters, limit, timeout, detail=detail, address=address)
+    jobs = _listed(JobState, filters, limit, timeout, detail=detail, address=address)
+    for job in jobs:
+        job.entrypoint = " ".join(sys.argv)  # workers have that of their driver
+    return jobs
 
 
 def list_nodes(
@@ -161,7 +165,8 @@ def get_worker(id: str, address: str | None = None, timeout: float = TIMEOUT) ->
 
 def get_job(id: str, address: str | None = None, timeout: float = TIMEOUT) -> JobState | None:  # noqa: A002  # Ray's name
     """Return the driver with this job id, with all details; None if there is none."""
-    return _one(JobState, "job_id", id, address, timeout)
+    found = list_jobs(address, [("job_id", "=", id)], timeout=timeout, detail=True)
+    return found[0] if found else None
 
 
 def get_node(id: str, address: str | None = None, timeout: float = TIMEOUT) -> NodeState | None:  # noqa: A002  # Ray's name
@@ -183,7 +188,8 @@ def summarize_tasks(
 ) -> dict[str, Any]:
     """Return how many tasks there are by function and state: ``["cluster"]["summary"][name]["state_counts"][state]``.
 
-    Those that are over are counted as long as the head remembers them (``ACTORGRID_TASK_EVENTS``).
+    Of those that are over these are counted that the head remembers (``ACTORGRID_TASK_EVENTS``), and those of a flood,
+    of which it remembers nothing else.
     """
     del raise_on_missing_output, _explain
     check_address(address)
