@@ -34,7 +34,6 @@ from actorgrid.dag.channels import (
     Memory,
     Shape,
     describe,
-    make_memory,
     make_pipe,
     pack_token,
     unpack_token,
@@ -46,6 +45,7 @@ from actorgrid.engine.interrupts import protected
 from actorgrid.engine.serialize import Pickled, loads
 from actorgrid.engine.waits import BlockingWaiter
 from actorgrid.exceptions import ActorGridError, RayChannelTimeoutError, ResourceLimitError
+from actorgrid.runtime.arenas import make_segment
 from actorgrid.wire.errors import unpack_exception
 
 #: The longest single sleep (milliseconds): what poll() takes fits a C int.
@@ -87,7 +87,7 @@ class PipelinedDAG(CompiledDAG):
         self._shape = Shape(len(plan.steps) + 1, limits.inflight, limits.buffer_size)
         try:
             self._alarm = self._keep(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
-            self._memory_fd = self._keep(make_memory(self._shape))
+            self._memory_fd = self._keep(make_segment(self._shape.size))
             self._memory = Memory(self._memory_fd, self._shape)
             self._pipes = {channel: self._keep(make_pipe()) for channel in channels(plan.steps, plan.outputs)}
         except OSError as error:

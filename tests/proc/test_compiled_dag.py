@@ -98,6 +98,14 @@ def test_nothing_is_left_open(grid: RealGrid) -> None:
     assert before[-1] == before[1]
 
 
+def test_memory_of_a_graph_keeps_its_size_and_is_not_inherited(grid: RealGrid) -> None:
+    graph, _ = compiled("echo")
+    with pytest.raises(PermissionError):
+        os.ftruncate(graph._memory_fd, 0)
+    assert not any(os.get_inheritable(fd) for fd in graph._fds)
+    graph.teardown()
+
+
 def test_a_method_that_forks_goes_on_alone(grid: RealGrid) -> None:
     graph, _ = compiled("fork")
     assert [get(graph.execute(value)) for value in range(3)] == [(0, False), (1, False), (2, False)]
