@@ -528,15 +528,15 @@ class StreamingGeneratorReplayInconsistentError(GridSystemError):
 
 
 class RayChannelError(GridSystemError):
-    """Ray: a channel of a compiled graph failed."""
+    """Nothing comes from a compiled graph any more: it was torn down."""
 
 
 class RayChannelTimeoutError(RayChannelError, TimeoutError):
-    """Ray: a channel of a compiled graph took too long."""
+    """A result of a compiled graph has not come in time; it may still come."""
 
 
 class RayCgraphCapacityExceeded(GridSystemError):
-    """Ray: a compiled graph has too many executions in flight."""
+    """A compiled graph has as many executions under way, or results that nobody has asked for, as there may be."""
 
 
 class RayDirectTransportError(GridSystemError):

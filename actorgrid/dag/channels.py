@@ -2,7 +2,8 @@
 
 ::
 
-    memory   page 0: byte 0 says whether it is over
+    memory   a segment, as those of the object store: without a name, and of one size for ever
+             page 0: byte 0 says whether it is over
              then for each step (0 is the input) as many slots as executions may be under way
 
     pipes    one for each step and each process that wants its result; what goes through it are tokens:
@@ -96,17 +97,6 @@ class Shape(NamedTuple):
     def size(self) -> int:
         """Bytes of all. They are address space: memory is taken where something is written."""
         return _PAGE + self.steps * self.slots * self.slot
-
-
-def make_memory(shape: Shape) -> int:
-    """Return the descriptor of nameless memory, which goes with its last user. Raises OSError."""
-    fd = os.memfd_create("actorgrid-graph", os.MFD_CLOEXEC)
-    try:
-        os.ftruncate(fd, shape.size)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
 
 
 class Memory:

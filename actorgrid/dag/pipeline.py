@@ -34,7 +34,6 @@ from actorgrid.dag.channels import (
     Memory,
     Shape,
     describe,
-    make_memory,
     make_pipe,
     pack_token,
     unpack_token,
@@ -46,6 +45,7 @@ from actorgrid.engine.interrupts import protected
 from actorgrid.engine.serialize import Pickled, loads
 from actorgrid.engine.waits import BlockingWaiter
 from actorgrid.exceptions import ActorGridError, RayChannelTimeoutError, ResourceLimitError
+from actorgrid.runtime.arenas import make_segment
 from actorgrid.wire.errors import unpack_exception
 
 #: The longest single sleep (milliseconds): what poll() takes fits a C int.
@@ -87,13 +87,13 @@ class PipelinedDAG(CompiledDAG):
         self._shape = Shape(len(plan.steps) + 1, limits.inflight, limits.buffer_size)
         try:
             self._alarm = self._keep(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
-            self._memory_fd = self._keep(make_memory(self._shape))
+            self._memory_fd = self._keep(make_segment(self._shape.size))
             self._memory = Memory(self._memory_fd, self._shape)
             self._pipes = {channel: self._keep(make_pipe()) for channel in channels(plan.steps, plan.outputs)}
         except OSError as error:
             raise ResourceLimitError(
                 f"the system refuses what a compiled graph needs ({error}): a descriptor for each step and each "
-                "process that wants its result, and /proc. Raise the limit (ulimit -n)"
+                "process that wants its result, /proc, and address space. Raise the limits (ulimit -n, ulimit -v)"
             ) from error
         self._starts = [fd for channel, fd in self._pipes.items() if channel.step == INPUT]
         self._ends = {channel.step: fd for channel, fd in self._pipes.items() if channel.reader == PROGRAM}
@@ -123,18 +123,19 @@ class PipelinedDAG(CompiledDAG):
         """Have all actors get ready, then begin. Raises ActorDiedError, and what an actor says against it."""
         graph = uuid4().hex
         actors = self._plan.actors
-        ready = [_call(actor, loop.prepare, graph, self._part(number)) for number, actor in enumerate(actors)]
+        me = weakref.ref(self)
         try:
-            self._engine.get(ready, None)
+            parts = [(actor, self._part(number)) for number, actor in enumerate(actors)]
+            self._engine.get([_call(actor, loop.prepare, graph, part) for actor, part in parts], None)
+            for actor in actors:
+                ref = _call(actor, loop.run, graph)
+                self._loops.append(ref)
+                self._engine.on_ready(ref, lambda ref, actor=actor: _ended(me, actor, ref))
         except BaseException:
+            self._stop()
             for actor in actors:
                 self._engine.on_ready(_call(actor, loop.forget, graph), _heed)
             raise
-        me = weakref.ref(self)
-        for actor in actors:
-            ref = _call(actor, loop.run, graph)
-            self._loops.append(ref)
-            self._engine.on_ready(ref, lambda ref, actor=actor: _ended(me, actor, ref))
 
     # ------------------------------------------------------------------------------------------------- executions
 
@@ -148,16 +149,32 @@ class PipelinedDAG(CompiledDAG):
             os.write(fd, token)
 
     def _receive(self, execution: Execution, step: int, timeout: float | None) -> None:
-        poll = self._pollers[step].poll
-        brief = _BRIEF if timeout is None else min(timeout, _BRIEF)
-        events = poll(brief * 1000)
-        if not events and brief != timeout:
-            with self._lending():
-                events = poll(None if timeout is None else min((timeout - brief) * 1000, _LONGEST))
+        events = self._poll(step, timeout)
         self._check()
         if not events:
             raise RayChannelTimeoutError(f"the result has not come within {timeout:.3g} s")
         self._take(execution, step)
+
+    def _poll(self, step: int, timeout: float | None) -> Any:
+        """Sleep until there is a result or an alarm, or ``timeout`` seconds; after a while, say once for what."""
+        poll, patience = self._pollers[step].poll, self._engine.stall_warning
+        brief = _BRIEF if timeout is None else min(timeout, _BRIEF)
+        events = poll(brief * 1000)
+        if events or brief == timeout:
+            return events
+        left = None if timeout is None else timeout - brief
+        with self._lending():
+            if patience is not None and (left is None or left > patience):
+                events = poll(patience * 1000)
+                if events:
+                    return events
+                self._say_for_what(patience)
+                left = None if left is None else left - patience
+            return poll(None if left is None else min(left * 1000, _LONGEST))
+
+    def _say_for_what(self, patience: float) -> None:
+        told = "".join(f"  {actor!r}\n" for actor in self._plan.actors)
+        self._engine.print_error(f"actorgrid: get() has waited for {patience:g} s for a compiled graph of\n{told}")
 
     @contextlib.contextmanager
     def _lending(self) -> Iterator[None]:

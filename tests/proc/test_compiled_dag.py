@@ -19,6 +19,7 @@ import pytest
 
 import actorgrid as ag
 from actorgrid.dag import InputNode, MultiOutputNode
+from actorgrid.engine.current import current
 from actorgrid.exceptions import ActorDiedError, HeadDiedError, RayChannelError, ResourceLimitError
 from actorgrid.testing.waiting import wait_until
 from tests.contract.tools import DEADLINE, Gate
@@ -97,6 +98,14 @@ def test_nothing_is_left_open(grid: RealGrid) -> None:
     assert before[-1] == before[1]
 
 
+def test_memory_of_a_graph_keeps_its_size_and_is_not_inherited(grid: RealGrid) -> None:
+    graph, _ = compiled("echo")
+    with pytest.raises(PermissionError):
+        os.ftruncate(graph._memory_fd, 0)
+    assert not any(os.get_inheritable(fd) for fd in graph._fds)
+    graph.teardown()
+
+
 def test_a_method_that_forks_goes_on_alone(grid: RealGrid) -> None:
     graph, _ = compiled("fork")
     assert [get(graph.execute(value)) for value in range(3)] == [(0, False), (1, False), (2, False)]
@@ -148,6 +157,42 @@ def test_a_thread_that_waits_is_told_of_teardown(grid: RealGrid) -> None:
     tearing.join(DEADLINE)
     assert not tearing.is_alive()
     assert get(stage.echo.remote(1)) == 1
+
+
+def test_who_waits_long_says_for_what(grid: RealGrid, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, stage = Gate.remote(), Stage.remote()
+    with InputNode() as value:
+        graph = stage.wait_at.bind(value, gate).experimental_compile()
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        gate.open.remote()
+
+    monkeypatch.setattr(current(), "stall_warning", 0.02)
+    monkeypatch.setattr(current(), "print_error", say)
+    assert get(graph.execute(1)) == 1
+    assert len(said) == 1
+    assert repr(stage) in said[0]
+    graph.teardown()
+
+
+def test_an_interrupted_compilation_lets_the_actors_go(grid: RealGrid, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = Stage.remote(), Stage.remote()
+    with InputNode() as value:
+        node = second.echo.bind(first.echo.bind(value))
+    began: list[Any] = []
+
+    def interrupted(ref: Any, callback: Any) -> None:
+        began.append(ref)
+        if len(began) == 1:  # the first actor has begun, the other one has not
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(current(), "on_ready", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        node.experimental_compile()
+    monkeypatch.undo()
+    assert get([first.echo.remote(1), second.echo.remote(2)]) == [1, 2]
 
 
 def test_the_end_of_the_grid_is_told(grid: RealGrid) -> None:
