@@ -22,6 +22,7 @@ PAGES = [
     ROOT / "docs" / "how-to" / "find-a-retry-that-pays-twice.md",
     ROOT / "docs" / "how-to" / "prove-a-lock.md",
     ROOT / "docs" / "how-to" / "make-a-program-survive-crashes.md",
+    ROOT / "docs" / "how-to" / "place-work.md",
     ROOT / "docs" / "reference" / "util.md",
 ]
 
