@@ -25,6 +25,7 @@ PAGES = [
     ROOT / "docs" / "how-to" / "give-tasks-an-environment.md",
     ROOT / "docs" / "how-to" / "run-a-pipeline-again-and-again.md",
     ROOT / "docs" / "how-to" / "see-what-runs.md",
+    ROOT / "docs" / "how-to" / "place-work.md",
     ROOT / "docs" / "reference" / "util.md",
     ROOT / "docs" / "reference" / "dag.md",
 ]
