@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import actorgrid as ag
+from actorgrid import util
 from actorgrid.exceptions import ActorDiedError, WorkerCrashedError
 from actorgrid.testing.waiting import wait_until
 from actorgrid.util import state
@@ -373,3 +374,27 @@ def test_without_a_grid_there_is_nothing_to_ask(no_grid: None) -> None:
     del no_grid
     with pytest.raises(RuntimeError, match="has not been started"):
         state.list_tasks()
+
+
+def test_placement_groups_are_listed_until_they_are_removed_and_are_no_tasks() -> None:
+    placed = util.placement_group([{"CPU": 1}], name="mine")
+    ag.get(placed.ready(), timeout=DEADLINE)
+    waiting = util.placement_group([{"CPU": 2}])
+    rows = state.list_placement_groups(detail=True)
+    assert [(row.placement_group_id, row.state) for row in rows] == [
+        (placed.id.hex(), "CREATED"),
+        (waiting.id.hex(), "PENDING"),
+    ]
+    job = ag.get_runtime_context().get_job_id()
+    assert (rows[0].name, rows[0].creator_job_id, rows[0].bundles, rows[0].is_detached) == (
+        "mine",
+        job,
+        [{"CPU": 1}],
+        False,
+    )
+    assert state.get_placement_group(waiting.id.hex()) == rows[1]
+    assert state.list_placement_groups(filters=[("state", "=", "created")], detail=True) == rows[:1]
+    for group in (waiting, placed):
+        util.remove_placement_group(group)
+    assert state.list_placement_groups() == []
+    assert not [row for row in state.list_tasks() if "group" in row.name]

@@ -14,6 +14,7 @@ from actorgrid.core.head import listings
 from actorgrid.core.head.listings import Columns, Find, Reference
 from actorgrid.core.head.past import Over
 from actorgrid.core.head.records import Object
+from actorgrid.core.messages import Kind
 
 if TYPE_CHECKING:
     from actorgrid.core.head.machine import Head
@@ -24,7 +25,8 @@ Part = tuple[Iterable[Any], Columns]
 
 def _tasks(head: Head, only: int | None) -> Iterator[Part]:
     table = head.tasks.table
-    yield (table.values() if only is None else filter(None, [table.get(only)])), listings.TASKS
+    found = table.values() if only is None else filter(None, [table.get(only)])
+    yield (task for task in found if task.spec.kind is not Kind.RESERVATION), listings.TASKS
     yield map(Over._make, reversed(head.past.tasks)), listings.OVER_TASKS
 
 
@@ -44,6 +46,11 @@ def _workers(head: Head, only: int | None) -> Iterator[Part]:
 def _jobs(head: Head, only: int | None) -> Iterator[Part]:
     del only
     yield head.drivers.values(), listings.JOBS
+
+
+def _groups(head: Head, only: int | None) -> Iterator[Part]:
+    del only
+    yield head.reservations.table.values(), listings.GROUPS
 
 
 def _objects(head: Head, only: int | None) -> Iterator[Part]:
@@ -73,6 +80,7 @@ _KINDS: Final[dict[str, tuple[Callable[[Head, int | None], Iterator[Part]], str]
     "actors": (_actors, "actor_id"),
     "workers": (_workers, "worker_id"),
     "jobs": (_jobs, "job_id"),
+    "placement_groups": (_groups, "placement_group_id"),
     "objects": (_objects, "object_id"),
 }
 

@@ -18,7 +18,7 @@ from actorgrid.core.head.records import Actor, Object, Task, Worker
 from actorgrid.core.ids import client_of
 from actorgrid.core.messages import YIELD, FailureKind, Kind, Status, failure_kind
 from actorgrid.core.resources import amounts
-from actorgrid.core.states import ActorState, TaskState
+from actorgrid.core.states import ActorState, ReservationState, TaskState
 
 if TYPE_CHECKING:
     from actorgrid.core.head.machine import Head
@@ -243,6 +243,17 @@ JOBS: Final[Columns] = {
     "status": lambda head, peer: "RUNNING",
     "pid": lambda head, peer: peer.pid,
     "start_time_ms": lambda head, peer: peer.born,
+}
+
+
+GROUP_STATES: Final = {ReservationState.WAITING: "PENDING", ReservationState.PLACED: "CREATED"}
+GROUPS: Final[Columns] = {
+    "placement_group_id": lambda head, group: group.ident,
+    "name": lambda head, group: group.message.name,
+    "creator_job_id": lambda head, group: group.job,
+    "state": lambda head, group: GROUP_STATES.get(group.state, "REMOVED"),
+    "bundles": lambda head, group: [amounts(bundle) for bundle in group.bundles],
+    "is_detached": lambda head, group: group.message.detached,
 }
 
 

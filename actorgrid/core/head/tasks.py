@@ -243,7 +243,7 @@ class Tasks:
 
     def _remember(self, task: Task, owner: int) -> None:
         m, past = task.message, self._past
-        if not past.on:
+        if not past.on or task.spec.kind is Kind.RESERVATION:
             return
         past.room -= 1
         past.note(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Final, TypeVar
 
+from actorgrid.api.context import get_runtime_context
 from actorgrid.util.state.asking import (
     MOST,
     TIMEOUT,
@@ -24,6 +25,7 @@ from actorgrid.util.state.common import (
     JobState,
     NodeState,
     ObjectState,
+    PlacementGroupState,
     StateSchema,
     TaskState,
     WorkerState,
@@ -34,12 +36,14 @@ __all__ = [
     "get_job",
     "get_node",
     "get_objects",
+    "get_placement_group",
     "get_task",
     "get_worker",
     "list_actors",
     "list_jobs",
     "list_nodes",
     "list_objects",
+    "list_placement_groups",
     "list_tasks",
     "list_workers",
     "summarize_actors",
@@ -54,6 +58,7 @@ _OF: Final[dict[type[StateSchema], str]] = {
     ObjectState: "objects",
     WorkerState: "workers",
     JobState: "jobs",
+    PlacementGroupState: "placement_groups",
 }
 _MEBI: Final = 1 << 20
 
@@ -124,9 +129,19 @@ def list_jobs(
     """Return the drivers of this grid. See ``list_tasks``."""
     del raise_on_missing_output, _explain
     jobs = _listed(JobState, filters, limit, timeout, detail=detail, address=address)
+    here = get_runtime_context().get_job_id()
     for job in jobs:
-        job.entrypoint = " ".join(sys.argv)  # workers have that of their driver
+        job.entrypoint = " ".join(sys.argv) if job.job_id == here else ""  # workers have that of their driver
     return jobs
+
+
+def list_placement_groups(
+    address: str | None = None, filters: list[Filter] | None = None, limit: int = 100, timeout: float = TIMEOUT,
+    detail: bool = False, raise_on_missing_output: bool = True, _explain: bool = False,
+) -> list[PlacementGroupState]:  # fmt: skip
+    """Return the placement groups that there are, oldest first; not those that were removed. See ``list_tasks``."""
+    del raise_on_missing_output, _explain
+    return _listed(PlacementGroupState, filters, limit, timeout, detail=detail, address=address)
 
 
 def list_nodes(
@@ -167,6 +182,13 @@ def get_job(id: str, address: str | None = None, timeout: float = TIMEOUT) -> Jo
     """Return the driver with this job id, with all details; None if there is none."""
     found = list_jobs(address, [("job_id", "=", id)], timeout=timeout, detail=True)
     return found[0] if found else None
+
+
+def get_placement_group(
+    id: str, address: str | None = None, timeout: float = TIMEOUT,  # noqa: A002  # Ray's name
+) -> PlacementGroupState | None:  # fmt: skip
+    """Return a placement group, None if there is none with this id."""
+    return _one(PlacementGroupState, "placement_group_id", id, address, timeout)
 
 
 def get_node(id: str, address: str | None = None, timeout: float = TIMEOUT) -> NodeState | None:  # noqa: A002  # Ray's name

@@ -15,6 +15,7 @@ from typing import Any, Final
 #: Digits of the ids of tasks, actors, and of everything else.
 TASK_DIGITS: Final = 48
 ACTOR_DIGITS: Final = 32
+GROUP_DIGITS: Final = 36
 DIGITS: Final = 56
 #: The head knows it.
 WIRED: Final = "wired"
@@ -164,6 +165,19 @@ class WorkerState(StateSchema):
     exit_detail: str | None = column(detail=True, filterable=False)
     start_time_ms: int | None = column(detail=True, filterable=False)
     end_time_ms: int | None = column(detail=True, filterable=False)
+
+
+@dataclass
+class PlacementGroupState(StateSchema):
+    """A placement group that has not been removed."""
+
+    placement_group_id: str = column(digits=GROUP_DIGITS)
+    name: str = column()
+    creator_job_id: str = column(digits=8)
+    state: str = column()
+    bundles: list[dict[str, float]] | None = column(detail=True, filterable=False)
+    is_detached: bool | None = column(detail=True)
+    stats: dict[str, Any] | None = column(detail=True, filterable=False, local={})
 
 
 @dataclass
