@@ -241,3 +241,26 @@ def test_timeouts_of_tasks_that_end_in_time_leave_no_alarm() -> None:
         bench.done(bench.submit(bench.spec(timeout=5.0, run_timeout=1.0)))
     assert not len(bench.head.alarms)
     assert bench.head.alarms.next() is None
+
+
+def test_of_several_calls_that_run_at_once_the_late_one_takes_the_process_along() -> None:
+    """Which of them runs nobody outside can say: the kill names no call."""
+    bench = Bench()
+    ident = actor(bench, max_concurrency=2)
+    slow = bench.submit(method(bench, timeout=5.0), actor=ident)
+    worker = bench.worker_of(slow)
+    later(bench, 5.0)
+    later(bench, GRACE)
+    kills = [effect for effect in bench.head.effects if isinstance(effect, SignalWorker)]
+    assert [(kill.number, kill.task) for kill in kills] == [(worker.number, 0)]
+
+
+def test_of_calls_that_run_one_by_one_the_late_one_alone_is_meant() -> None:
+    bench = Bench()
+    ident = actor(bench)
+    slow = bench.submit(method(bench, timeout=5.0), actor=ident)
+    worker = bench.worker_of(slow)
+    later(bench, 5.0)
+    later(bench, GRACE)
+    kills = [effect for effect in bench.head.effects if isinstance(effect, SignalWorker)]
+    assert [(kill.number, kill.task) for kill in kills] == [(worker.number, slow)]

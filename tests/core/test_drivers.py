@@ -246,3 +246,12 @@ def test_idle_processes_that_are_set_up_for_a_driver_go_with_it() -> None:
     head.leave(mine)
     assert [worker.state for worker in ours] == ["leaving"]
     assert [worker.state for worker in theirs] == ["idle"]
+
+
+def test_driver_that_leaves_has_ended_for_those_who_wait_for_that() -> None:
+    bench = TwoDrivers()
+    oid = bench.id()
+    bench.say(m.AwaitEnd(oid, bench.other, Value(Status.OK, b"over")))
+    assert not [message for message in bench.sent() if isinstance(message, m.Ready)]
+    bench.leave()
+    assert [message.oid for message in bench.sent() if isinstance(message, m.Ready)] == [oid]

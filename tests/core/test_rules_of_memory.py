@@ -68,3 +68,27 @@ def test_segment_that_is_gone_is_forgotten_by_everybody_who_was_shown_it() -> No
     assert 99 not in bench.head.memory.segments
     assert 99 not in bench.driver.segments
     assert 99 not in other.segments
+
+
+def test_result_that_nobody_wants_any_more_gives_its_memory_back() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=0))
+    worker = bench.worker_of(task)
+    bench.say(m.LeaseRequest(1, 5000), m.NewSegment(99, 1 << 20), source=worker.number)
+    bench.say(m.Release((task,)))
+    worker.peer.outbox.clear()
+    bench.say(m.Done(task, 0, (Value(Status.OK, b"", Extent(99, 0, 1000)),), 5000), source=worker.number)
+    assert m.Freed((Extent(99, 0, 1000),)) in worker.peer.outbox
+    assert worker.peer.live_bytes == 0
+
+
+def test_object_outlives_the_process_that_wrote_it_and_its_bytes_are_counted_until_it_goes() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=0))
+    worker = bench.worker_of(task)
+    bench.say(m.LeaseRequest(1, 5000), m.NewSegment(99, 1 << 20), source=worker.number)
+    bench.say(m.Done(task, 0, (Value(Status.OK, b"", Extent(99, 0, 1000)),), 5000), source=worker.number)
+    bench.die(worker)
+    assert bench.head.memory.orphaned == 1000
+    bench.say(m.Release((task,)))
+    assert bench.head.memory.orphaned == bench.head.memory.leased == 0
