@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any, assert_type
 
 import actorgrid as ag
+from actorgrid.dag import ClassNode, CompiledDAG, FunctionNode, InputNode, MultiOutputNode
 
 
 @ag.remote
@@ -127,3 +128,15 @@ def generators() -> None:
 async def reading() -> None:
     async for ref in numbers.remote(3):
         assert_type(await ref, int)
+
+
+def graphs() -> None:
+    with InputNode() as value:
+        node = add.bind(value.x, b=value[1])
+    assert_type(node, FunctionNode)
+    assert_type(add.options(num_cpus=2).bind(1), FunctionNode)
+    actor = RemoteCounter.options(num_cpus=0).bind(3)
+    assert_type(actor, ClassNode)
+    graph = MultiOutputNode([node, actor.add.bind(by=2)])
+    graph.execute(1, x=2)
+    assert_type(graph.experimental_compile(_max_inflight_executions=2), CompiledDAG)
