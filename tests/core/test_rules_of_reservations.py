@@ -532,3 +532,103 @@ def test_bundles_of_parts_go_together_where_they_fit() -> None:
     bench.done(half)
     bench.say(m.Unreserve(group))
     assert devices(bench, bench.submit(gpu_spec(bench, 2))) == [0, 1]
+
+
+# -- in company
+
+
+def test_shape_that_was_parked_is_queued_like_any_other_once_its_group_is_placed() -> None:
+    bench = Bench(CPU=1)
+    holds = bench.submit(bench.spec())
+    spec = inside(bench, reserve(bench, cpus()))
+    first = bench.submit(spec)
+    bench.done(holds)
+    bench.done(first)
+    assert bench.worker_of(bench.submit(spec)) is not None
+
+
+def test_large_bundles_choose_their_devices_before_small_ones() -> None:
+    bench = Bench(GPU=2)
+    assert placed(bench, reserve(bench, gpus(0.4), gpus(0.5), gpus(0.5), gpus(0.6)))
+
+
+def test_demand_that_is_waited_for_outside_keeps_nothing_in_a_group_from_running() -> None:
+    bench = Bench(CPU=3)
+    spec = inside(bench, reserve(bench, cpus()))
+    bench.submit(bench.spec())
+    large = bench.submit(bench.spec("large", demand=cpus(2)))
+    for _ in range(2 * PATIENCE):
+        bench.done(bench.submit(spec))
+    assert bench.worker_of(large) is None
+
+
+def test_group_is_not_placed_before_it_fits_although_nothing_else_can_start() -> None:
+    bench = Bench(CPU=2)
+    bench.head.workers.limit = 1
+    bench.submit(bench.spec())
+    bench.submit(bench.spec())
+    assert not placed(bench, reserve(bench, cpus(2)))
+
+
+def test_group_that_waits_is_no_victim_of_a_full_pool_of_workers() -> None:
+    bench = Bench(CPU=1, GPU=1)
+    bench.head.workers.limit = 1
+    task = bench.submit(gpu_spec(bench, 1))
+    group = reserve(bench, gpus(1))
+    bench.say(m.Blocked(task, "get", finite=True), source=bench.worker_of(task).number)
+    assert not placed(bench, group)
+    bench.say(m.Resumed(task), source=bench.worker_of(task).number)
+    bench.done(task)
+    assert placed(bench, group)
+
+
+def test_group_that_a_task_waits_for_goes_before_one_that_the_driver_asked_for_earlier() -> None:
+    bench = Bench(CPU=1)
+    task = bench.submit(bench.spec())
+    worker = bench.worker_of(task)
+    early = reserve(bench, cpus())
+    nested = (worker.number << 42) + 1
+    bench.say(m.Reserve(nested, (cpus(),), "PACK", parent=task), source=worker.number)
+    bench.done(task)
+    assert (placed(bench, early), placed(bench, nested)) == (False, True)
+
+
+def circles(bench: Bench, *, grouped: bool = False) -> list[str]:
+    """Return the circles that are found when a task waits for one that needs the resource that it holds."""
+    wanted = demand({"x": 1})
+    outer = bench.submit(bench.spec("outer", demand=wanted))
+    worker = bench.worker_of(outer)
+    if grouped:
+        spec = inside(bench, reserve(bench, wanted, name="a"), "inner", demand=wanted)
+    else:
+        spec = bench.spec("inner", demand=wanted)
+    inner = bench.submit(spec, parent=outer)
+    bench.say(m.Blocked(outer, "get", (inner,)), source=worker.number)
+    return [message.text for message in worker.peer.outbox if isinstance(message, m.Deadlock)]
+
+
+def test_circle_through_a_group_that_waits_is_found() -> None:
+    (text,) = circles(Bench(CPU=1, x=1), grouped=True)
+    assert "inner waits for placement group a" in text
+    assert "placement group a waits for x held by outer" in text
+
+
+def test_no_circle_is_proved_while_a_group_holds_what_is_needed() -> None:
+    assert circles(Bench(CPU=1, x=1))
+    bench = Bench(CPU=1, x=2)
+    reserve(bench, demand({"x": 1}))
+    assert circles(bench) == []
+
+
+def test_group_that_a_task_asks_for_when_its_driver_has_left_is_not_made() -> None:
+    bench = Bench()
+    other = bench.head.add_driver().number
+    spec, task = ((other << 42) + number for number in (1, 2))
+    bench.say(m.Spec(spec, Kind.TASK, "f", b"code", cpus()), m.Submit(task, spec), source=other)
+    worker = bench.worker_of(task)
+    bench.head.leave(other)
+    group, oid = ((worker.number << 42) + number for number in (1, 2))
+    bench.say(m.Reserve(group, (cpus(),), "PACK"), m.AwaitReserved(oid, group, HERE), source=worker.number)
+    assert not bench.head.reservations.table
+    values = [message.value for message in worker.peer.outbox if isinstance(message, m.Ready)]
+    assert [failure(value).kind for value in values] == [FailureKind.GROUP_REMOVED]
