@@ -20,6 +20,8 @@ ENGINES: dict[str, dict[str, Any]] = {"process": {}, "sim": {"engine": "sim"}}
 #: What the modules of these tests import: loaded once, before workers fork.
 PRELOAD = ["numpy", "pytest", "psutil"]
 CPUS = 2
+#: A test with so many cases has a long list of them.
+MANY_CASES = 4
 
 _failed = pytest.StashKey[bool]()
 
@@ -40,13 +42,31 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "processes(reason): holds on real processes only, and why")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip on the simulator what can only hold on real processes."""
+    """Skip on the simulator what can only hold on real processes; run the cases of long lists on one engine each."""
+    _take_turns(items)
     for item in items:
         marker = item.get_closest_marker("processes")
         engine = item.callspec.params.get("grids") if hasattr(item, "callspec") else ""
         if marker is not None and engine == "sim":
             item.add_marker(pytest.mark.skip(reason=marker.args[0]))
+
+
+def _take_turns(items: list[pytest.Item]) -> None:
+    """Of a test with many cases the first runs on both engines, and the others on one each; the rest is slow."""
+    cases: dict[str, dict[str, list[pytest.Item]]] = {}
+    for item in items:
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "grids" in item.callspec.params:
+            engine = item.callspec.params["grids"]
+            name = item.nodeid.partition("[")[0]
+            cases.setdefault(name, {}).setdefault(engine, []).append(item)
+    for engines in cases.values():
+        for turn, same in enumerate(engines.values()):
+            if len(same) >= MANY_CASES and len(engines) > 1:
+                for number, item in enumerate(same[1:]):
+                    if number % len(engines) != turn:
+                        item.add_marker(pytest.mark.slow)
 
 
 class Grids:

@@ -83,7 +83,7 @@ DEATHS = sim.Faults(kill=1, actors=False)
 
 
 def test_nothing_is_counted_twice_under_a_lock() -> None:
-    found = sim.explore(with_locks, runs=200)
+    found = sim.explore(with_locks, runs=60)
     assert not found.failures, found.failures[0].report
 
 
@@ -92,7 +92,7 @@ def test_without_it_something_is() -> None:
 
 
 def test_who_minds_that_a_holder_has_died_finds_no_half_done_work() -> None:
-    found = sim.explore(with_deaths, careful=True, tokens=True, runs=200, faults=DEATHS)
+    found = sim.explore(with_deaths, careful=True, tokens=True, runs=60, faults=DEATHS)
     assert not found.failures, found.failures[0].report
 
 
@@ -100,5 +100,6 @@ def test_who_does_not_mind_finds_some() -> None:
     assert sim.explore(with_deaths, careful=False, tokens=True, runs=300, faults=DEATHS).failures
 
 
+@pytest.mark.slow
 def test_without_tokens_what_the_dead_have_set_in_motion_comes_too_late() -> None:
     assert sim.explore(with_deaths, careful=True, tokens=False, runs=1000, faults=DEATHS).failures

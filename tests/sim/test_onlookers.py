@@ -175,7 +175,7 @@ def test_look_at_what_another_process_made_before_races_with_the_making(scripts:
     same_with_every_reduction(scripts, [("throw", 1)], 1000)
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(**PROGRAMS)
 def test_reduction_sees_every_outcome_of_random_programs(scripts: Any, prey: Any) -> None:
     same_with_every_reduction(scripts, prey, 300)
