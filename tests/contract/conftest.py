@@ -58,7 +58,7 @@ def _take_turns(items: list[pytest.Item]) -> None:
     cases: dict[str, dict[str, list[pytest.Item]]] = {}
     for item in items:
         if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "grids" in item.callspec.params:
-            engine = item.callspec.params["grids"]
+            engine = str(item.callspec.params["grids"])
             name = item.nodeid.partition("[")[0]
             cases.setdefault(name, {}).setdefault(engine, []).append(item)
     for engines in cases.values():

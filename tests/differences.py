@@ -1,0 +1,260 @@
+"""Where actorgrid differs from Ray, and which test holds it to that: the source of ``docs/reference/differences.md``.
+
+python -m tests.differences > docs/reference/differences.md
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Final, NamedTuple
+
+
+class Difference(NamedTuple):
+    """One row: what Ray does, what actorgrid does, why, and the test (below ``tests/``) that shows the latter."""
+
+    ray: str
+    ours: str
+    why: str
+    test: str
+
+
+HEAD: Final = """# Differences from Ray
+
+What a program written for Ray 2.60 may notice. Each row has the test that holds actorgrid to it (below `tests/`; those
+in `contract/` run on real processes and in the simulator). Everything else of Ray Core that has the same name is meant
+to behave the same: where it does not, that is a bug. `benchmarks/agreement.py` runs the contract suite on Ray itself.
+
+This page is made from `tests/differences.py`.
+"""
+
+SECTIONS: Final[dict[str, list[Difference]]] = {
+    "Waiting, errors and limits": [
+        Difference(
+            "a request that can never be met hangs",
+            "`InfeasibleResourcesError` at the call, naming request and capacity",
+            "one machine does not grow: nobody will ever come to help",
+            "contract/test_resources.py::test_refusal_names_request_and_capacity",
+        ),
+        Difference(
+            "a call that waits for itself through others waits for ever",
+            "`DeadlockError` names the circle; `explain(ref)` says what a reference waits for",
+            "the head sees every wait, so it can prove it",
+            "contract/test_explain.py::test_actor_that_waits_for_itself_is_told_so_and_lives_on",
+        ),
+        Difference(
+            "a task cannot be given a time limit",
+            "`timeout=` and `run_timeout=`: `TaskTimeoutError`, and the work has really stopped",
+            "a `get` that gives up leaves the work running",
+            "contract/test_timeouts.py::test_run_timeout_does_not_count_the_time_in_the_queue",
+        ),
+        Difference(
+            "submission grows without bound",
+            "`init(max_pending_tasks=…)`: it waits, or raises",
+            "a loop that submits faster than workers work ends in memory",
+            "contract/test_pending_tasks.py::test_there_are_never_more_than_that",
+        ),
+        Difference(
+            "an exception with a constructor of its own may be lost on the way",
+            "it arrives as your class, with the remote traceback",
+            "`except MyError` must work",
+            "contract/test_errors.py::test_exception_whose_constructor_takes_other_arguments_arrives_as_its_class",
+        ),
+        Difference(
+            "any exception arrives whole",
+            "above 1 MiB its class and the ends of its texts arrive",
+            "an error must not fill the store, nor block a pipe",
+            "contract/test_errors.py::test_exception_larger_than_a_frame_keeps_its_class_and_the_ends_of_its_text",
+        ),
+        Difference(
+            "an error that nobody asks for is logged; `RAY_IGNORE_UNHANDLED_ERRORS=1` suppresses it",
+            "the same on standard error, at most 100 from each process; `ACTORGRID_IGNORE_UNHANDLED_ERRORS=1`",
+            "a flood of errors is not a log",
+            "contract/test_unread_errors.py::test_error_whose_reference_goes_after_it_exists_is_said",
+        ),
+        Difference(
+            "a leaking worker stays",
+            "`init(max_worker_memory=…)`: it is replaced between two tasks, free of charge",
+            "libraries leak, and nobody is hurt by a fresh process",
+            "proc/test_memory.py::test_worker_that_has_grown_is_replaced_between_two_tasks_free_of_charge",
+        ),
+        Difference(
+            "what a task prints appears on standard output",
+            "on standard error",
+            "the output of your program stays its own",
+            "proc/test_output.py::test_print_of_a_task_has_name_and_pid_before_it",
+        ),
+    ],
+    "Objects": [
+        Difference(
+            "objects die with the worker that made them (`OwnerDiedError`)",
+            "they belong to the head and outlive it; `OwnerDiedError` is never raised",
+            "on one machine there is one owner that everybody depends on anyway",
+            "contract/test_objects.py::test_object_made_by_a_worker_outlives_that_worker",
+        ),
+        Difference(
+            "what does not fit into memory and is in use lies in mapped files",
+            "`ObjectStoreFullError` after 10 seconds, naming who reads what; what nobody reads goes to disk, as there",
+            "a program that has become a hundred times slower is harder to find than an error",
+            "contract/test_objects.py::test_object_store_full_of_objects_in_use_refuses_more",
+        ),
+        Difference(
+            "spills to files that a crash may leave behind",
+            "to one file without a name",
+            "nothing can be left behind",
+            "proc/test_spilling.py::test_file_has_no_name_and_no_other_user_may_open_it",
+        ),
+    ],
+    "Actors": [
+        Difference(
+            "an actor dies with the worker that created it",
+            "with its driver, or with its last handle; the worker may go",
+            "whoever holds a handle can go on",
+            "contract/test_actors_sync.py::test_actor_that_creates_an_actor_and_hands_it_out",
+        ),
+        Difference(
+            "a restarted actor has forgotten everything",
+            "`checkpoint=`: it goes on where its callers left it",
+            "see [make a program survive crashes](../how-to/make-a-program-survive-crashes.md)",
+            "contract/test_checkpoints.py::test_state_after_a_death_is_what_callers_have_seen",
+        ),
+        Difference(
+            "a call to a concurrency group that does not exist kills the actor",
+            "`ValueError` at the call",
+            "a typing error costs no state",
+            "contract/test_concurrency_groups.py::test_method_of_a_group_that_the_class_does_not_have",
+        ),
+        Difference(
+            "no priorities",
+            "`priority=` on tasks and actors: smaller numbers start first",
+            "",
+            "core/test_rules.py::test_smaller_priority_starts_first",
+        ),
+    ],
+    "Generators": [
+        Difference(
+            "a generator runs as far ahead of its reader as it likes; `_generator_backpressure_num_objects` bounds it",
+            "at most 64 unread items, and -1 for any number; whoever waits for `completed()` lets it run on",
+            "a fast generator with a slow reader ends in memory",
+            "contract/test_streaming.py::test_without_a_bound_of_its_own_it_is_64_items",
+        ),
+        Difference(
+            "one that waits for its reader keeps its CPU",
+            "lends it out, as any wait does",
+            "the reader may need it",
+            "contract/test_streaming.py::test_a_generator_that_waits_for_its_reader_lends_its_cpu",
+        ),
+        Difference(
+            "one that nobody reads any more runs to its end",
+            "it stops where it next yields, unless somebody holds its `completed()`",
+            "nobody will ever see what it makes",
+            "contract/test_streaming.py::test_a_generator_that_is_dropped_stops",
+        ),
+        Difference(
+            "`close()` raises `NotImplementedError`",
+            "it stops the generator",
+            "Python's generators have it",
+            "contract/test_streaming.py::test_close_stops_a_stream_where_it_yields",
+        ),
+    ],
+    "Where things run": [
+        Difference(
+            "a placement group that can never be waits for ever",
+            "`InfeasibleResourcesError` at the call",
+            "as above",
+            "contract/test_placement_groups.py::test_group_that_can_never_be_is_refused_at_once",
+        ),
+        Difference(
+            "an unknown node fails at `get`, or waits",
+            "`TaskUnschedulableError`, `ActorUnschedulableError` at the call",
+            "as above",
+            "contract/test_scheduling.py::test_affinity_to_a_node_that_is_not_there_is_refused_at_the_call",
+        ),
+        Difference(
+            "calls of an actor whose placement group is gone raise `ActorDiedError` or `ActorPlacementGroupRemoved`",
+            "the latter, which is the former, too",
+            "one cause, one error",
+            "contract/test_placement_groups.py::test_removing_stops_what_runs_and_what_waits",
+        ),
+        Difference(
+            "`runtime_env`: folders are copied, for `init` alone; `pip`, `conda`, containers",
+            "folders are used where they lie, for tasks and actors, too; what installs something is a `ValueError`",
+            "they are on this machine already, and a copy would have to be cleared away after a crash",
+            "contract/test_runtime_env.py::test_folder_is_replaced_and_what_is_not_named_is_inherited",
+        ),
+        Difference(
+            "an unknown key of `runtime_env` is a warning",
+            "`ValueError` with the nearest known name",
+            "it would not do what you meant",
+            "api/test_environments.py::test_unknown_key_is_refused_with_a_hint",
+        ),
+        Difference(
+            "`ray start --head`: ports for clients and a dashboard",
+            "`actorgrid start`: a socket in a folder that is yours alone",
+            "a grid is one user's, on one machine",
+            "proc/test_persistent.py::test_folder_that_others_may_enter_is_refused_on_both_sides",
+        ),
+        Difference(
+            "`init()` joins a cluster that runs, if there is one",
+            "it starts a grid of its own, unless `ACTORGRID_ADDRESS` says where to join",
+            "a program should not behave differently because of what else runs",
+            "proc/test_persistent.py::test_address_comes_from_the_environment",
+        ),
+    ],
+    "Graphs, collective operations, state and metrics": [
+        Difference(
+            "the actors of a compiled graph do ordinary calls beside it, on another thread",
+            "they wait until `teardown()`, unless the actor is threaded",
+            "a plain actor runs one thing at a time",
+            "contract/test_compiled_dag.py::test_after_teardown_the_actors_do_other_things",
+        ),
+        Difference(
+            "a value between two steps may be larger than the buffer, or a view that the next execution overwrites",
+            "`ValueError` naming `_buffer_size_bytes` (64 MiB, which costs memory as it is used); copies",
+            "what you keep stays what it was",
+            "contract/test_compiled_dag.py::test_large_arrays_pass_and_what_is_kept_of_them_stays",
+        ),
+        Difference(
+            "a collective operation whose member has died hangs, or ends in a time-out",
+            "`ActorDiedError` with the rank, at once",
+            "every wait ends",
+            "contract/test_collective.py::test_a_members_death_is_told_to_those_who_wait_and_to_those_who_come",
+        ),
+        Difference(
+            "the state functions lag a second behind, and need the dashboard",
+            "what was submitted before the call is in the answer; nothing else runs for it",
+            "the head knows",
+            "contract/test_state.py::test_what_was_submitted_before_is_in_the_answer",
+        ),
+        Difference(
+            "a gauge has a value for each worker",
+            "one value: what any process has set last",
+            "workers come and go",
+            "sim/test_observing.py::test_gauge_that_two_actors_set_is_what_either_of_them_set",
+        ),
+        Difference(
+            "a metric with a bad name is discarded with a warning; unknown tags are ignored",
+            "`ValueError` at the call",
+            "",
+            "api/test_metrics.py::test_bad_input_is_refused_at_the_call",
+        ),
+        Difference(
+            "metrics come from a port of each node",
+            "from `util.metrics.prometheus_text()`",
+            "nothing listens",
+            "contract/test_metrics.py::test_text_is_what_prometheus_reads",
+        ),
+    ],
+}
+
+
+def page() -> str:
+    """Return the page."""
+    parts = [HEAD]
+    for title, rows in SECTIONS.items():
+        parts.append(f"\n## {title}\n\n| Ray | actorgrid | Why | Test |\n|---|---|---|---|\n")
+        parts += [f"| {row.ray} | {row.ours} | {row.why} | `{row.test}` |\n" for row in rows]
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
