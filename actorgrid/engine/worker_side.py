@@ -132,10 +132,10 @@ class WorkerSide(YieldingEngine):
 
         A constructor's instance is kept in ``instance``.
         """
-        args, kwargs = arguments(self, running.run)
         kind = running.spec.kind
         if kind is not Kind.METHOD and running.spec is not self.fitted:
-            self.fit(running.spec)
+            self.fit(running.spec)  # arguments may import libraries that look around
+        args, kwargs = arguments(self, running.run)
         if kind is not Kind.ACTOR:
             task = kind is Kind.TASK
             function = self.code.load(running.spec.digest) if task else self.method(running.spec.method)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -161,6 +162,7 @@ def _gpus(bundle: Demand) -> int:
     return dict(bundle).get("GPU", 0)
 
 
+@pytest.mark.search
 @settings(deadline=None, max_examples=150)
 @given(st.lists(OPS, max_size=60))
 def test_books_agree_after_every_event_and_everything_comes_back(ops: list[Op]) -> None:
