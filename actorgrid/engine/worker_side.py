@@ -143,10 +143,10 @@ class WorkerSide(YieldingEngine):
         A constructor's instance is kept in ``instance``. Raises SetupFailed.
         """
         self.set_up(running.spec)
-        args, kwargs = arguments(self, running.run)
         kind = running.spec.kind
         if kind is not Kind.METHOD and running.spec is not self.fitted:
-            self.fit(running.spec)
+            self.fit(running.spec)  # arguments may import libraries that look around
+        args, kwargs = arguments(self, running.run)
         if kind is not Kind.ACTOR:
             task = kind is Kind.TASK
             function = self.code.load(running.spec.digest) if task else self.method(running.spec.method)

@@ -272,6 +272,31 @@ def test_libraries_use_as_many_threads_as_a_call_has_cpus(fresh_grid: Callable[.
     assert ag.get(Threads.options(num_cpus=2).remote().threads.remote(), timeout=DEADLINE) == "2"
 
 
+class Looks:
+    """Looks how many threads it may use when it is unpickled, as libraries do when they are imported."""
+
+    def __init__(self, seen: str | None = None) -> None:
+        self.seen = seen
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return look, ()
+
+
+def look() -> Looks:
+    return Looks(os.environ.get("OMP_NUM_THREADS"))
+
+
+@pytest.mark.usefixtures("unset")
+def test_number_of_threads_is_known_before_arguments_are_unpickled(fresh_grid: Callable[..., Any]) -> None:
+    fresh_grid(num_cpus=4)
+
+    @ag.remote(num_cpus=3)
+    def seen(looks: Looks) -> str | None:
+        return looks.seen
+
+    assert ag.get(seen.remote(Looks()), timeout=DEADLINE) == "3"
+
+
 @pytest.mark.parametrize("of_tasks", [False, True])
 def test_number_of_threads_that_somebody_has_set_stays(
     fresh_grid: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, of_tasks: bool

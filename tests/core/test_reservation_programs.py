@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actorgrid.core import messages as m
 from actorgrid.core.head.check import check
+from actorgrid.core.head.records import Actor
 from actorgrid.core.messages import Kind, Status, Value
 from actorgrid.core.resources import Demand, demand
 from actorgrid.core.states import TaskState
@@ -23,10 +25,9 @@ HELD = AMOUNTS[:5]
 CAPACITY = {"CPU": 3, "GPU": 2}
 
 Op = tuple[str, int, int, int]
-OPS = st.tuples(
-    st.sampled_from(["reserve", "remove", "task", "task", "actor", "done", "done", "block", "resume", "die", "ask"]),
-    st.integers(0, 30), st.integers(0, 30), st.integers(0, 30),
-)  # fmt: skip
+NAMES = ["reserve", "remove", "task", "task", "actor", "done", "done", "block", "resume", "die", "ask", "call", "drop"]
+NUMBER = st.integers(0, 30)
+OPS = st.tuples(st.sampled_from(NAMES), NUMBER, NUMBER, NUMBER)
 
 
 class History:
@@ -88,6 +89,23 @@ class History:
         spec = self.spec(Kind.ACTOR, a, b, c)
         if spec is not None:
             self.bench.say(m.CreateActor(self.bench.id(), spec))
+
+    def _actors(self) -> list[int]:
+        held = self.bench.head.driver.held
+        return [ident for ident in held if isinstance(self.bench.head.objects.table[ident], Actor)]
+
+    def call(self, a: int, b: int, c: int) -> None:
+        actors = self._actors()
+        if actors:
+            spec = self.bench.spec("f", kind=Kind.METHOD, demand=(), max_retries=a % 2)
+            mentioned = (actors[c % len(actors)],) if a % 3 else ()
+            self.bench.submit(spec, actor=actors[b % len(actors)], refs=mentioned)
+
+    def drop(self, a: int, b: int, c: int) -> None:
+        del b, c
+        actors = self._actors()
+        if actors:
+            self.bench.say(m.Release((actors[a % len(actors)],), (1 << 20,)))
 
     def _workers(self) -> list[Any]:
         return [worker for worker in self.bench.head.workers.table.values() if worker.assigned]
@@ -161,6 +179,7 @@ def _gpus(bundle: Demand) -> int:
     return dict(bundle).get("GPU", 0)
 
 
+@pytest.mark.search
 @settings(deadline=None, max_examples=150)
 @given(st.lists(OPS, max_size=60))
 def test_books_agree_after_every_event_and_everything_comes_back(ops: list[Op]) -> None:

@@ -632,3 +632,17 @@ def test_group_that_a_task_asks_for_when_its_driver_has_left_is_not_made() -> No
     assert not bench.head.reservations.table
     values = [message.value for message in worker.peer.outbox if isinstance(message, m.Ready)]
     assert [failure(value).kind for value in values] == [FailureKind.GROUP_REMOVED]
+
+
+def test_actor_whose_last_handle_goes_with_another_one_of_its_group_ends_once() -> None:
+    bench = Bench(CPU=4)
+    group = reserve(bench, cpus(2))
+    callee = create(bench, inside(bench, group, "A", kind=Kind.ACTOR))
+    kept = create(bench, inside(bench, group, "B", kind=Kind.ACTOR))
+    bench.done(kept, ())
+    call = bench.submit(bench.spec("A.f", kind=Kind.METHOD, demand=()), actor=callee, refs=(kept,))
+    bench.say(m.Release((kept,)))
+    assert kept in bench.head.objects.table, "the call holds it"
+    bench.say(m.Unreserve(group))
+    assert failure(told(bench)[call]).kind is FailureKind.ACTOR_GROUP_REMOVED
+    assert kept not in bench.head.objects.table

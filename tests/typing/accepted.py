@@ -8,6 +8,9 @@ from typing import Any, assert_type
 
 import actorgrid as ag
 from actorgrid.dag import ClassNode, CompiledDAG, FunctionNode, InputNode, MultiOutputNode
+from actorgrid.util import get_current_placement_group, placement_group
+from actorgrid.util.placement_group import PlacementGroup
+from actorgrid.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 
 @ag.remote
@@ -123,6 +126,16 @@ def generators() -> None:
     assert_type(stream.next_ready() and stream.is_finished(), bool)
     stream.close()
     assert_type(ag.get(anything.remote(1)), Any)
+
+
+def placing() -> None:
+    group = placement_group([{"CPU": 1, "GPU": 0.5}], strategy="SPREAD", name="a", lifetime="detached")
+    assert_type(group, PlacementGroup)
+    assert_type(group.ready(), ag.ObjectRef[PlacementGroup])
+    assert_type(group.wait(timeout_seconds=3), bool)
+    assert_type(get_current_placement_group(), PlacementGroup | None)
+    inside = add.options(scheduling_strategy=PlacementGroupSchedulingStrategy(group, 0), label_selector={"a": "b"})
+    assert_type(inside.remote(1), ag.ObjectRef[float])
 
 
 async def reading() -> None:

@@ -292,7 +292,8 @@ class Reservations:
 
     def remove(self, group: Reservation) -> None:
         """End whatever runs in a group, or waits for it, and give back what it holds."""
-        del self.table[group.ident]
+        if self.table.pop(group.ident, None) is None:
+            return  # it has ended with another one, which a detached actor of this one had made, say
         if group.key is not None:
             del self.names[group.key]
         self.step(group, ReservationInput.REMOVE)
@@ -308,7 +309,8 @@ class Reservations:
             if each.message.task in group.tasks:  # else it ended with another one
                 self._end(each, group)
         for actor in list(group.actors.values()):
-            self._end_actor(actor, group)
+            if actor.ident in group.actors:
+                self._end_actor(actor, group)
         group.askers.clear()
         group.shapes.clear()
         pools, group.pools = group.pools, []
