@@ -91,7 +91,7 @@ class History:
             self.bench.say(m.CreateActor(self.bench.id(), spec))
 
     def _actors(self) -> list[int]:
-        held = self.bench.head.driver.held
+        held = self.bench.driver.held
         return [ident for ident in held if isinstance(self.bench.head.objects.table[ident], Actor)]
 
     def call(self, a: int, b: int, c: int) -> None:
