@@ -25,7 +25,7 @@ HELD = AMOUNTS[:5]
 CAPACITY = {"CPU": 3, "GPU": 2}
 
 Op = tuple[str, int, int, int]
-NAMES = "reserve remove task task actor done done block resume die ask call drop".split()
+NAMES = ["reserve", "remove", "task", "task", "actor", "done", "done", "block", "resume", "die", "ask", "call", "drop"]
 NUMBER = st.integers(0, 30)
 OPS = st.tuples(st.sampled_from(NAMES), NUMBER, NUMBER, NUMBER)
 
