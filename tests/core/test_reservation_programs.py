@@ -13,7 +13,6 @@ from actorgrid.core.head.check import check
 from actorgrid.core.head.records import Actor
 from actorgrid.core.messages import Kind, Status, Value
 from actorgrid.core.resources import Demand, demand
-from actorgrid.core.states import TaskState
 from tests.core.bench import OK, Bench
 
 #: What bundles hold and calls ask for: all of it fits into the grid, and not all of it into every bundle.
@@ -147,18 +146,15 @@ class History:
         for group, _ in self.groups:
             bench.say(m.Unreserve(group))
         for _ in range(1000):
-            workers = [worker for worker in self._workers() if worker.actor is None]
-            resting = any(task.state is TaskState.RESTING for task in head.tasks.table.values())
-            if not workers and not resting:
+            self._kill_actors()
+            if not head.tasks.table:
                 break
-            bench.now += 10
+            bench.now += 10  # what rests wakes
             head.turn(bench.now)
             check(head)
-            for worker in workers:
+            for worker in self._workers():
                 for ident in list(worker.assigned)[:1]:
                     bench.done(ident)
-            self._kill_actors()
-        self._kill_actors()
 
     def _kill_actors(self) -> None:
         for ident, held in list(self.bench.head.objects.table.items()):
