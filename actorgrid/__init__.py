@@ -4,7 +4,7 @@ The map of the house; each line may use the lines below it::
 
     cli/            the ``actorgrid`` command
     actor.py        the names of ``ray.actor``
-    runtime_env.py  the names of ``ray.runtime_env``
+    runtime_env.py  the names of ``ray.runtime_env``; so do types, cloudpickle and experimental
     util/           the names of ``ray.util``, and interfaces of other libraries
     api/            what users call: remote functions, actors, get, put, wait, init
     dag/            graphs of calls, and pipelines of actors over shared memory
@@ -100,7 +100,7 @@ _HOMES = {
     "engine.generators": ("DynamicObjectRefGenerator", "ObjectRefGenerator"),
     "engine.refs": ("ObjectRef",),
 }  # fmt: skip
-_SUBMODULES = ("actor", "dag", "exceptions", "runtime_env", "sim", "util")
+_SUBMODULES = ("actor", "cloudpickle", "dag", "exceptions", "experimental", "runtime_env", "sim", "types", "util")
 
 
 if not TYPE_CHECKING:  # else type checkers would take any name for a public one
@@ -114,6 +114,10 @@ if not TYPE_CHECKING:  # else type checkers would take any name for a public one
             if name in names:
                 value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
                 return value
+        if not name.startswith("_"):
+            absent = import_module(f"{__name__}.api.absent")
+            if name in absent.ABSENT:
+                return absent.Absent(name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
 
 

@@ -24,6 +24,12 @@ _LIBRARIES: Final = frozenset(
 )
 
 
+#: Packages and modules that have Ray's names.
+_PUBLIC: Final = frozenset(
+    {"", "actor", "cloudpickle", "dag", "exceptions", "experimental", "runtime_env", "types", "util"}
+)
+
+
 class _Alias(Loader):
     """Gives a module of actorgrid out as one of Ray's."""
 
@@ -61,9 +67,7 @@ class _Finder(MetaPathFinder):
 def _is_public(name: str) -> bool:
     """Return whether this may be a module of Ray's interface, and none of ours that happens to be called the same."""
     parts = name.split(".")
-    return parts[0] in {"", "actor", "dag", "exceptions", "runtime_env", "util"} and not any(
-        part.startswith("_") for part in parts
-    )
+    return parts[0] in _PUBLIC and not any(part.startswith("_") for part in parts)
 
 
 def _missing(fullname: str, rest: str) -> str:

@@ -15,6 +15,7 @@ import pytest
 import actorgrid as ag
 from actorgrid import util
 from actorgrid.exceptions import ActorDiedError, WorkerCrashedError
+from actorgrid.experimental import get_object_locations
 from actorgrid.testing.waiting import wait_until
 from actorgrid.util import state
 from actorgrid.util.state.common import StateSchema
@@ -398,3 +399,17 @@ def test_placement_groups_are_listed_until_they_are_removed_and_are_no_tasks() -
         util.remove_placement_group(group)
     assert state.list_placement_groups() == []
     assert not [row for row in state.list_tasks() if "group" in row.name]
+
+
+def test_objects_are_on_this_machine_once_they_are_made() -> None:
+    gate = Gate.remote()
+    there, coming = ag.put(b"x" * 1000), gate.pass_through.remote()
+    ag.get(gate.arrivals.remote(at_least=1), timeout=DEADLINE)
+    found = get_object_locations([there, coming])
+    assert found[there]["node_ids"] == [ag.nodes()[0]["NodeID"]]
+    assert found[there]["object_size"] >= 1000
+    assert (found[coming]["node_ids"], found[coming]["object_size"]) == ([], None)
+    gate.open.remote()
+    ag.get(coming, timeout=DEADLINE)
+    with pytest.raises(TypeError, match="a list of references is wanted"):
+        get_object_locations(there)  # type: ignore[arg-type]  # that is the point

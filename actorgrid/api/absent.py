@@ -1,0 +1,39 @@
+"""Names of Ray's that mean nothing here: they can be imported, and say what they are as soon as they are used."""
+
+from __future__ import annotations
+
+from typing import Final, NoReturn
+
+_CLUSTER: Final = "it is about clusters, and a grid is one machine"
+_LANGUAGES: Final = "it is about other languages, and all workers run Python"
+_LIBRARY: Final = "it is a library on top of Ray Core, and this is Ray Core"
+#: Name -> why it is not there.
+ABSENT: Final = {
+    "ClientBuilder": "it connects to a cluster: join a grid on this machine with init(address=...)",
+    "Language": _LANGUAGES,
+    "autoscaler": _CLUSTER,
+    "client": "it connects to a cluster: join a grid on this machine with init(address=...)",
+    "cpp_function": _LANGUAGES,
+    "java_actor_class": _LANGUAGES,
+    "java_function": _LANGUAGES,
+    "workflow": _LIBRARY,
+}
+
+
+class Absent:
+    """Stands for such a name."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
+        """Raise NotImplementedError."""
+        raise NotImplementedError(f"actorgrid has no {self._name}: {ABSENT[self._name]}")
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"actorgrid has no {self._name}.{name}: {ABSENT[self._name]}")
+
+    def __repr__(self) -> str:
+        return f"<{self._name}, which actorgrid does not have: {ABSENT[self._name]}>"

@@ -1,0 +1,5 @@
+"""The names of ``ray.types``: for annotations, as in ``-> ObjectRef[int]``."""
+
+from actorgrid.engine.refs import ObjectRef
+
+__all__ = ["ObjectRef"]

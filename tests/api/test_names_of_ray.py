@@ -1,0 +1,57 @@
+"""Names of Ray's beside the interface proper: what they are here, or that they are not here."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+import actorgrid as ag
+from actorgrid import cloudpickle, types
+from actorgrid.api.absent import ABSENT
+from actorgrid.experimental.tqdm_ray import safe_print, tqdm
+
+
+@pytest.mark.parametrize("name", sorted(ABSENT))
+def test_name_that_means_nothing_here_can_be_imported_and_says_so(name: str) -> None:
+    absent = getattr(ag, name)
+    with pytest.raises(NotImplementedError, match=f"actorgrid has no {name}: "):
+        absent()
+    with pytest.raises(AttributeError, match=f"actorgrid has no {name}.anything: "):
+        _ = absent.anything
+    assert "does not have" in repr(absent)
+
+
+def test_any_other_name_is_unknown() -> None:
+    with pytest.raises(AttributeError, match="module 'actorgrid' has no attribute 'java'"):
+        _ = ag.java  # type: ignore[attr-defined]  # that is the point
+
+
+def test_modules_beside_have_what_is_expected_of_them() -> None:
+    assert types.ObjectRef is ag.ObjectRef
+    assert pickle.loads(cloudpickle.dumps(lambda: 3))() == 3
+
+
+def test_bar_says_how_far_it_is_once_in_a_while_and_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(tqdm(range(4), desc="rows", flush_interval_s=1000)) == [0, 1, 2, 3]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("rows: 100 % of 4 it, ")
+    bar: tqdm[int] = tqdm(desc="steps", unit="step", flush_interval_s=0)
+    bar.update(2)
+    bar.set_description("more steps")
+    bar.update(3)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(",")[0] for line in lines] == ["steps: 2 step", "more steps: 5 step"]
+    bar.close()
+    bar.close()
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_bar_without_anything_to_iterate_over_says_so() -> None:
+    with pytest.raises(ValueError, match="made without an iterable"):
+        list(tqdm())
+
+
+def test_line_between_bars(capsys: pytest.CaptureFixture[str]) -> None:
+    safe_print("a", "line", sep="-")
+    assert capsys.readouterr().out == "a-line\n"
