@@ -67,6 +67,11 @@ def _is_users(module: Any) -> bool:
     return isinstance(file, str) and name.partition(".")[0] != "actorgrid" and not file.startswith(_LIBRARY)
 
 
+def _is(value: Any, kinds: Any) -> bool:
+    """Return what ``isinstance`` does of what the value really is: its ``__class__`` is user code, and may raise."""
+    return issubclass(type(value), kinds)
+
+
 class Place:
     """Something that holds a value: an item of a dictionary or list, an attribute of a class, a default argument."""
 
@@ -79,23 +84,23 @@ class Place:
     def get(self) -> Any:
         """Return what it holds, None if that is gone."""
         holder = self.holder
-        if isinstance(holder, FunctionType):
+        if _is(holder, FunctionType):
             defaults = holder.__defaults__ or ()
             return defaults[self.name] if self.name < len(defaults) else None
-        if isinstance(holder, type):
+        if _is(holder, type):
             return vars(holder).get(self.name)
-        if isinstance(holder, list):
+        if _is(holder, list):
             return holder[self.name] if self.name < len(holder) else None
         return holder.get(self.name)
 
     def put(self, value: Any) -> None:
         """Have it hold something else."""
         holder = self.holder
-        if isinstance(holder, FunctionType):
+        if _is(holder, FunctionType):
             defaults = list(holder.__defaults__ or ())
             defaults[self.name] = value
             holder.__defaults__ = tuple(defaults)
-        elif isinstance(holder, type):
+        elif _is(holder, type):
             setattr(holder, self.name, value)
         else:
             holder[self.name] = value
@@ -134,20 +139,20 @@ class Replacements:
             self._replaced.append((place, value, stand_in))
 
     def _stand_in(self, value: Any) -> Any:
-        if isinstance(value, staticmethod):
+        if _is(value, staticmethod):
             inner = self._stand_in(value.__func__)
             return staticmethod(inner) if inner is not None else None
         if type(value) in _LOCKS:
             return self._lock(value)
-        if isinstance(value, BuiltinMethodType) and type(value.__self__) in _LOCKS:  # as Condition keeps
+        if _is(value, BuiltinMethodType) and type(value.__self__) in _LOCKS:  # as Condition keeps
             lock = self._lock(value.__self__)
             return getattr(lock, value.__name__) if lock is not None else None
         return self._stand_ins.get(id(value))
 
     def _may_be_replaced(self, value: Any) -> bool:
-        if isinstance(value, staticmethod):
+        if _is(value, staticmethod):
             value = value.__func__
-        if isinstance(value, BuiltinMethodType) and type(value.__self__) in _LOCKS:
+        if _is(value, BuiltinMethodType) and type(value.__self__) in _LOCKS:
             return True
         return type(value) in _LOCKS or id(value) in self._stand_ins
 
@@ -174,7 +179,7 @@ class Replacements:
                 yield from self._search(value, DEPTH, seen)
 
     def _search(self, value: Any, depth: int, seen: set[int]) -> Iterator[Place]:
-        if not depth or id(value) in seen or isinstance(value, str | bytes | int | float | ModuleType):
+        if not depth or id(value) in seen or _is(value, str | bytes | int | float | ModuleType):
             return
         seen.add(id(value))
         for holder, names in _holders_in(value):
@@ -189,19 +194,19 @@ class Replacements:
 
 def _holders_in(value: Any) -> Iterator[tuple[Any, list[Any]]]:
     """Yield what ``value`` consists of that can hold something: the holder, and its names or indices."""
-    if isinstance(value, FunctionType):
+    if _is(value, FunctionType):
         if value.__defaults__:
             yield value, list(range(len(value.__defaults__)))
         if value.__kwdefaults__:
             yield value.__kwdefaults__, list(value.__kwdefaults__)
-    elif isinstance(value, type):
+    elif _is(value, type):
         if _is_users(sys.modules.get(value.__module__)):
             yield value, [name for name in vars(value) if not name.startswith("__") or name == "__init__"]
     elif type(value) is dict:
         yield value, list(value)[:MOST]
     elif type(value) is list:
         yield value, list(range(min(len(value), MOST)))
-    elif isinstance(value, threading.Thread):
+    elif _is(value, threading.Thread):
         return  # its locks are the interpreter's
     elif type(value).__module__ in _BUILT or _is_users(sys.modules.get(type(value).__module__)):
         inside = getattr(value, "__dict__", None)

@@ -85,9 +85,17 @@ class Patches:
         self._outer: World | None = None
 
     def install(self) -> None:
-        """Put every replacement in place."""
+        """Put every replacement in place. If that fails, whatever was replaced is put back."""
         self._outer = open_worlds.get(self._thread)
         open_worlds[self._thread] = self.world
+        try:
+            self._replace_all()
+        except BaseException:
+            self._put_back()
+            raise
+        gate.open(_simulated)
+
+    def _replace_all(self) -> None:
         self._patch_time()
         self._patch_threads()
         self.system.install(self._gated, self._refused)
@@ -98,11 +106,13 @@ class Patches:
         self._gated(asyncio.events, "new_event_loop", self._new_loop)
         self._gated(asyncio, "new_event_loop", self._new_loop)
         self._aliases.install()
-        gate.open(_simulated)
 
     def remove(self) -> None:
         """Put everything back."""
         gate.close(_simulated)
+        self._put_back()
+
+    def _put_back(self) -> None:
         self._aliases.remove()
         for module, name, real in reversed(self._replaced):
             setattr(module, name, real)

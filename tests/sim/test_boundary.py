@@ -572,3 +572,31 @@ def test_real_processes_work_after_a_simulation() -> None:
     simulated(lambda: ag.get(run_there.remote(lambda: 1)))
     with ag.init(num_cpus=1):
         assert ag.get(run_there.remote(os.getpid)) != os.getpid()
+
+
+class Disguised:
+    """Says something else about its class, and fails to."""
+
+    @property  # type: ignore[misc]  # some proxies do so
+    def __class__(self) -> type:
+        raise RuntimeError("no class today")
+
+
+DISGUISED = [Disguised()]
+
+
+def test_object_whose_class_cannot_be_asked_for_is_in_nobodys_way() -> None:
+    assert simulated(lambda: 1) == 1
+
+
+def test_world_that_cannot_be_opened_leaves_everything_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("not today")
+
+    before = time.sleep, time.monotonic, threading.Lock, os.getpid
+    monkeypatch.setattr("actorgrid.sim.holders.Replacements.install", fail)
+    with pytest.raises(RuntimeError, match="not today"):
+        sim.run(lambda: None)
+    monkeypatch.undo()
+    assert (time.sleep, time.monotonic, threading.Lock, os.getpid) == before
+    assert sim.run(lambda: 3).value == 3
