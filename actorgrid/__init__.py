@@ -100,7 +100,9 @@ _HOMES = {
     "engine.generators": ("DynamicObjectRefGenerator", "ObjectRefGenerator"),
     "engine.refs": ("ObjectRef",),
 }  # fmt: skip
-_SUBMODULES = ("actor", "cloudpickle", "dag", "exceptions", "experimental", "runtime_env", "sim", "types", "util")
+_SUBMODULES = ("actor", "dag", "exceptions", "runtime_env", "sim", "util")
+#: Modules that are there and that ``import *`` does not bring: their names are others', too.
+_BESIDE = ("cloudpickle", "experimental", "types")
 
 
 if not TYPE_CHECKING:  # else type checkers would take any name for a public one
@@ -108,7 +110,7 @@ if not TYPE_CHECKING:  # else type checkers would take any name for a public one
     def __getattr__(name: str) -> Any:
         from importlib import import_module
 
-        if name in _SUBMODULES:
+        if name in _SUBMODULES or name in _BESIDE:
             return import_module(f"{__name__}.{name}")
         for home, names in _HOMES.items():
             if name in names:
