@@ -150,5 +150,6 @@ class Command:
         others = self.others
         for process in others:
             process.kill()
+            process.wait()  # one that is dying has no environment any more, and so no mark, but is there
         self.kill()
         return not self.alive and not others
