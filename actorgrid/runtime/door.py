@@ -107,8 +107,12 @@ def open_door(path: str) -> socket.socket:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two that start at the same time must not both find nobody there
         _clear_away(path)
         door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        door.bind(path)
-        door.listen(64)
+        try:
+            door.bind(path)
+            door.listen(64)
+        except BaseException:
+            door.close()
+            raise
         return door
     finally:
         os.close(lock)
@@ -138,12 +142,16 @@ def knock(path: str, hello: Hello) -> tuple[socket.socket, Welcome]:
 
     Raises ConnectionError if there is no grid, or it refuses; PermissionError if what is there is not this user's.
     """
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         check_folder(os.path.dirname(path))
-        link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         link.connect(path)
     except (FileNotFoundError, ConnectionRefusedError) as error:
+        link.close()
         raise ConnectionError(f"no grid runs at {path}: start one with `actorgrid start`") from error
+    except BaseException:
+        link.close()
+        raise
     try:
         check_peer(link)
         link.settimeout(PATIENCE)
