@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from actorgrid.exceptions import SimulationError
@@ -51,9 +52,8 @@ class System:
         gate(os, "times", lambda: os.times_result((0.0, 0.0, 0.0, 0.0, self.world.clock.monotonic())))
         for name in ("wait", "waitpid", "waitid", "wait3", "wait4"):
             gate(os, name, _no_children)
-        if not self.world.loud:  # os.environ calls them, and is a copy in a run that ends; it starts no programs
-            for name in ("putenv", "unsetenv"):
-                gate(os, name, lambda *_: None)
+        for name in ("putenv", "unsetenv"):
+            gate(os, name, partial(self._set_variable, getattr(os, name)))
         real_close = os.close
         gate(os, "close", lambda fd: real_close(fd) if fd > LAST_STANDARD else _keep_open(fd))
         for name in ("fork", "forkpty"):
@@ -115,6 +115,11 @@ class System:
         """See ``os.getpid``."""
         home = self._home()
         return home.pid if home is not None else MAIN
+
+    def _set_variable(self, real: Callable[..., None], *arguments: Any) -> None:
+        """``os.environ`` says so whenever it changes: only a program of its own may start others, who see it."""
+        if self.world.loud and self.getpid() == MAIN:
+            real(*arguments)
 
     def _target(self, pid: int) -> Worker | None:
         grid = self.world.grid

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -324,3 +325,17 @@ def test_number_of_threads_that_a_task_sets_stays_in_its_process(fresh_grid: Cal
 
     assert ag.get(Setter.remote().threads.remote(), timeout=DEADLINE) == "5"
     assert ag.get(threads.options(num_cpus=2).remote(), timeout=DEADLINE) == "2"
+
+
+@pytest.mark.usefixtures("unset")
+def test_variable_that_a_task_sets_is_not_seen_by_programs_that_this_one_starts(fresh_grid: Callable[..., Any]) -> None:
+    fresh_grid(num_cpus=2)
+
+    @ag.remote
+    def change() -> None:
+        os.environ["OMP_NUM_THREADS"] = "5"
+
+    ag.get(change.remote(), timeout=DEADLINE)
+    ag.shutdown()
+    said = subprocess.run(["env"], capture_output=True, text=True, check=True).stdout
+    assert "OMP_NUM_THREADS=" not in said
