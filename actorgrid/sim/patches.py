@@ -84,6 +84,12 @@ class Patches:
         self._thread = _thread.get_ident()
         self._outer: World | None = None
 
+    def __enter__(self) -> None:
+        self.install()
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
     def install(self) -> None:
         """Put every replacement in place. If that fails, whatever was replaced is put back."""
         self._outer = open_worlds.get(self._thread)

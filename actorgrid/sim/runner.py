@@ -204,16 +204,18 @@ def staged(world: World, seed: int) -> Iterator[None]:
     real_environment = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
     os.environ._data = world.environment = dict(real_environment)  # type: ignore[attr-defined]  # noqa: SLF001  # see above
     world.enter()
-    patches.install()
-    current.install(None)
     try:
-        yield
+        with patches:
+            current.install(None)
+            try:
+                yield
+            finally:
+                if world.grid is not None:
+                    world.grid.close()
+                world.close()
+                os.environ._data = real_environment  # type: ignore[attr-defined]  # noqa: SLF001  # see above
     finally:
-        if world.grid is not None:
-            world.grid.close()
-        world.close()
         os.environ._data = real_environment  # type: ignore[attr-defined]  # noqa: SLF001  # see above
-        patches.remove()
         current.set_host(outer_host)
         current.install(outer)
 
