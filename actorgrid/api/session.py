@@ -24,17 +24,15 @@ from actorgrid.api.starting import (
     check_labels,
     check_preload,
     check_unsupported,
-    count_of,
     default_logging,
-    interval_of,
     job_setup,
     logging_settings,
     one_of,
     or_none,
-    seconds_of,
     spill_directory,
     threshold,
     whole_bytes,
+    with_environment,
 )
 from actorgrid.engine.current import host, install, installed, set_processes, start_processes
 from actorgrid.engine.definitions import StartConfig
@@ -156,18 +154,14 @@ def init(  # Ray's signature
         restart_period=seconds("restart_period", restart_period),
         max_pending_tasks=or_none(whole(1), "max_pending_tasks", max_pending_tasks) or 0,
         refuse_pending_tasks=one_of("on_max_pending", on_max_pending, "wait", "raise") == "raise",
-        memory_interval=interval_of("ACTORGRID_MEMORY_MONITOR_REFRESH_MS", "250"),
-        farewell=seconds_of("ACTORGRID_ACTOR_GRACEFUL_SHUTDOWN_TIMEOUT_MS", "30000") / 1000,
         memory_threshold=threshold(memory_usage_threshold),
         max_worker_memory=or_none(whole_bytes, "max_worker_memory", max_worker_memory) or 0,
-        stopped_limit=seconds_of("ACTORGRID_STOPPED_LIMIT", "30"),
         object_spilling_directory=spill_directory(object_spilling_directory),
-        store_patience=seconds_of("ACTORGRID_STORE_PATIENCE", "10"),
         address=check_address(address, own),
         logging=logging_settings(logging_config),
-        task_events=count_of("ACTORGRID_TASK_EVENTS", "10000"),
         labels=check_labels(labels or {}),
     )
+    config = with_environment(config)
     with _lock:
         there = installed()
         if there is not None and there.has_ended():

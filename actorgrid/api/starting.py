@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from actorgrid.api.environments import check_runtime_env
 from actorgrid.api.hints import did_you_mean
 from actorgrid.api.options import quantity, seconds, whole
@@ -99,19 +101,28 @@ def check_resources_of_grid(
     address: str, num_cpus: Any, num_gpus: Any, resources: Any, object_store_memory: Any, max_workers: Any
 ) -> StartConfig:
     """Return what a persistent grid is started with. Raises ValueError, TypeError."""
-    return StartConfig(
+    config = StartConfig(
         num_cpus=or_none(whole(0), "num_cpus", num_cpus),
         num_gpus=or_none(quantity, "num_gpus", num_gpus),
         resources=check_resources("resources", resources),
         object_store_memory=or_none(whole_bytes, "object_store_memory", object_store_memory),
         max_workers=or_none(whole(1), "max_workers", max_workers),
-        memory_interval=interval_of("ACTORGRID_MEMORY_MONITOR_REFRESH_MS", "250"),
         memory_threshold=threshold(None),
-        stopped_limit=seconds_of("ACTORGRID_STOPPED_LIMIT", "30"),
         object_spilling_directory=spill_directory(None),
-        store_patience=seconds_of("ACTORGRID_STORE_PATIENCE", "10"),
-        farewell=seconds_of("ACTORGRID_ACTOR_GRACEFUL_SHUTDOWN_TIMEOUT_MS", "30000") / 1000,
         address=address,
+    )
+    return with_environment(config)
+
+
+def with_environment(config: StartConfig) -> StartConfig:
+    """Return ``config`` with what only environment variables say. Raises ValueError."""
+    return msgspec.structs.replace(
+        config,
+        memory_interval=interval_of("ACTORGRID_MEMORY_MONITOR_REFRESH_MS", "250"),
+        farewell=seconds_of("ACTORGRID_ACTOR_GRACEFUL_SHUTDOWN_TIMEOUT_MS", "30000") / 1000,
+        stopped_limit=seconds_of("ACTORGRID_STOPPED_LIMIT", "30"),
+        store_patience=seconds_of("ACTORGRID_STORE_PATIENCE", "10"),
+        task_events=count_of("ACTORGRID_TASK_EVENTS", "10000"),
     )
 
 

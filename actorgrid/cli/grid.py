@@ -27,7 +27,10 @@ def run_command(asked: argparse.Namespace) -> int:
 def _start(asked: argparse.Namespace, address: str) -> int:
     from actorgrid.runtime import persistent
 
-    resources = json.loads(asked.resources) if asked.resources else {}
+    try:
+        resources = json.loads(asked.resources or "{}")
+    except ValueError as error:
+        raise ValueError(f"--resources must be JSON such as '{{\"disk\": 2}}': {error}") from error
     config = check_resources_of_grid(
         address, asked.num_cpus, asked.num_gpus, resources, asked.object_store_memory, asked.max_workers
     )

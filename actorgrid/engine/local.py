@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -296,17 +296,24 @@ class CallingEngine(ReadingEngine):
             self.send(force=False)
         return ref
 
-    @protected
     def end_of(self, process: int) -> ObjectRef[None]:
         """See ``Engine``."""
+        return self.foretold(lambda oid: m.AwaitEnd(oid, process, m.Value(m.Status.OK, NONE)), now=True)
+
+    @protected
+    def foretold(self, message: Callable[[int], Any], *, now: bool) -> ObjectRef[Any]:
+        """Return a reference to what the head makes once something has happened: ``message(id)`` says what.
+
+        ``now``: it must hear so at once.
+        """
         client = self.client
         with self.lock:
             if client.dead is not None:
                 raise client.dead
             oid = client.take_ids(1)
-            ref: ObjectRef[None] = ObjectRef(client.promise(oid))
-            client.outbox.append(m.AwaitEnd(oid, process, m.Value(m.Status.OK, NONE)))
-            self.send(force=True)
+            ref: ObjectRef[Any] = ObjectRef(client.promise(oid))
+            client.outbox.append(message(oid))
+            self.send(force=now)
         return ref
 
     def process(self) -> int:

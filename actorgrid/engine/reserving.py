@@ -74,19 +74,8 @@ class ReservingEngine(CallingEngine):
     def group_ready(self, group: GroupRef, value: Any) -> ObjectRef[Any]:
         """See ``Engine``."""
         placing.check_session(self, group)
-        return self._await_group(group.ident, self.store(value, "the placement group"))
-
-    @protected
-    def _await_group(self, group: int, value: m.Value) -> ObjectRef[Any]:
-        client = self.client
-        with self.lock:
-            if client.dead is not None:
-                raise client.dead
-            oid = client.take_ids(1)
-            ref: ObjectRef[Any] = ObjectRef(client.promise(oid))
-            client.outbox.append(m.AwaitReserved(oid, group, value))
-            self.send(force=False)
-        return ref
+        told = self.store(value, "the placement group")
+        return self.foretold(lambda oid: m.AwaitReserved(oid, group.ident, told), now=False)
 
     def remove_group(self, group: GroupRef) -> None:
         """See ``Engine``."""

@@ -50,7 +50,8 @@ def main(fd: int) -> None:
     else:
         os.chdir("/")  # whose folder that was need not keep it for us
         head = HeadProcess(end, launcher_pid, config, entrance=entrance)
-        link.close()  # whoever has started the grid need not wait any longer
+        Link(link, ToHead).send([m.Notice("open")])  # whoever has started the grid need not wait any longer
+        link.close()
         head.run()
 
 

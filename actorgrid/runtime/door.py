@@ -39,7 +39,6 @@ class Hello(msgspec.Struct):
 
     wants: str
     version: str
-    namespace: str = ""
     log_to_driver: bool = True
 
 

@@ -8,7 +8,7 @@ import socket
 from typing import Any, Final
 
 import actorgrid
-from actorgrid.core.messages import GridDied, ToClient
+from actorgrid.core.messages import GridDied, Notice, ToClient
 from actorgrid.engine.definitions import StartConfig
 from actorgrid.exceptions import GridSystemError
 from actorgrid.runtime import devices, door, lifetime, machine, surroundings
@@ -52,12 +52,15 @@ def _start_behind(entrance: socket.socket, inode: int, config: StartConfig) -> i
 
 
 def _wait_until_open(end: socket.socket) -> None:
-    """Wait for the head to close its end of the link it was started with. Raises GridSystemError for last words."""
+    """Wait for the head to say that it serves. Raises GridSystemError with its last words, or if it had none."""
     link: Link[Any] = Link(end, ToClient)
     while (batch := link.receive()) is not None:
         for message in batch:
             if isinstance(message, GridDied):
                 raise GridSystemError(message.message)
+            if isinstance(message, Notice):
+                return
+    raise GridSystemError("the grid's head died while it started")
 
 
 def stop(address: str) -> int:

@@ -213,7 +213,6 @@ def staged(world: World, seed: int) -> Iterator[None]:
                 if world.grid is not None:
                     world.grid.close()
                 world.close()
-                os.environ._data = real_environment  # type: ignore[attr-defined]  # noqa: SLF001  # see above
     finally:
         os.environ._data = real_environment  # type: ignore[attr-defined]  # noqa: SLF001  # see above
         current.set_host(outer_host)

@@ -137,6 +137,7 @@ def assert_blame_is_exact(world: World) -> None:
         if isinstance(made, Object) and made.value is not None:
             returned = made.value.status is Status.OK
             if record.spec.spec.yields and returned:  # it is over; that it has raised, its last item says
+                assert record.state in {TaskState.FINISHED, TaskState.FAILED}, f"stream {ident}"
                 continue
             assert (record.state is TaskState.FINISHED) == returned, f"task {ident}"
 

@@ -19,8 +19,10 @@ import psutil
 import pytest
 
 import actorgrid as ag
-from actorgrid.exceptions import HeadDiedError
-from actorgrid.runtime import door
+from actorgrid.engine.definitions import StartConfig
+from actorgrid.exceptions import GridSystemError, HeadDiedError
+from actorgrid.runtime import door, persistent
+from actorgrid.runtime.config import BootConfig
 from actorgrid.testing.waiting import wait_until
 
 #: Nothing here takes longer (seconds).
@@ -151,8 +153,8 @@ ag.get(k.keep.remote([np.arange(300_000)]))
 
 
 def test_killed_program_costs_the_others_nothing(grid: Grid) -> None:
-    code = "f = ag.remote(time.sleep); refs = [f.remote(60) for _ in range(9)]; print('on', flush=True); ag.get(refs)"
-    other = grid.program(code.replace("time.sleep)", "lambda s: time.sleep(s))"))
+    busy = "f = ag.remote(lambda: time.sleep(600)); refs = [f.remote() for _ in range(9)]; print('on', flush=True)"
+    other = grid.program(f"{busy}; ag.get(refs)")
     assert other.stdout is not None
     assert other.stdout.readline() == "on\n"
     grid.join()
@@ -202,7 +204,7 @@ print(ag.get(look.remote()), helper.WHO, flush=True); input()
 
 
 def test_output_is_printed_where_it_belongs(grid: Grid) -> None:
-    talker = grid.program("ag.get(ag.remote(lambda: print('from the task')).remote()); time.sleep(0)")
+    talker = grid.program("ag.get(ag.remote(lambda: print('from the task')).remote())")
     listener = grid.program("print(ag.get(ag.remote(lambda: 1).remote()))")
     _, err = talker.communicate(timeout=LIMIT)
     assert "from the task" in err
@@ -270,6 +272,23 @@ def test_socket_that_a_dead_grid_has_left_is_in_nobodys_way(tmp_path: Path) -> N
 
 
 # ------------------------------------------------------------------------------------------------------- who may enter
+
+
+def test_grid_that_dies_while_it_starts_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "door").mkdir(mode=0o700)
+    address = str(tmp_path / "door" / "grid.sock")
+    send = BootConfig.send
+
+    def kill(self: BootConfig, link: socket.socket) -> None:
+        send(self, link)
+        (head,) = [each for each in psutil.Process().children() if str(each.pid) not in known]
+        head.kill()
+
+    known = {str(each.pid) for each in psutil.Process().children()}
+    monkeypatch.setattr(BootConfig, "send", kill)
+    with pytest.raises(GridSystemError, match="the grid's head died while it started"):
+        persistent.start(StartConfig(address=address, num_cpus=1))
+    assert not Path(address).exists()
 
 
 def test_one_address_is_one_grid(grid: Grid) -> None:
