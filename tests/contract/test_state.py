@@ -394,6 +394,7 @@ def test_placement_groups_are_listed_until_they_are_removed_and_are_no_tasks() -
         False,
     )
     assert state.get_placement_group(waiting.id.hex()) == rows[1]
+    assert not [row for row in state.list_tasks() if "group" in row.name]
     assert state.list_placement_groups(filters=[("state", "=", "created")], detail=True) == rows[:1]
     for group in (waiting, placed):
         util.remove_placement_group(group)

@@ -38,3 +38,13 @@ def test_value_that_comes_twice_holds_what_it_mentions_once() -> None:
     assert one.entries[OTHER].refs == 2
     assert released(one) == []
     assert one.entries[OTHER].refs == 1
+
+
+def test_value_that_is_dropped_lets_go_what_it_mentions() -> None:
+    one = client()
+    entry = one.promise(one.take_ids(1))
+    entry.refs += 1
+    one.ready(m.Ready(entry.oid, Value(Status.OK, b"", None, (OTHER,))))
+    assert released(one) == []
+    one.dropped.append(entry)
+    assert released(one) == [entry.oid, OTHER]
