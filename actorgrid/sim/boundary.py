@@ -64,7 +64,7 @@ _ROWS: Final = (
     Row("os.kill, signal.raise_signal of the main program; os.abort, os.killpg", "refused"),
     Row("os.wait, os.waitpid, ...", "simulated", "a simulated process has no children"),
     Row("os.environ", "simulated", "each process has its own; a run leaves no trace in the real one"),
-    Row("os.putenv, os.unsetenv", "simulated", "without effect, but for init(engine='sim'): no programs are started"),
+    Row("os.putenv, os.unsetenv", "simulated", "without effect, but for the program itself under init(engine='sim')"),
     Row("os.fork, os.forkpty, multiprocessing with each of its start methods", "refused"),
     Row("subprocess, os.system, os.exec*, os.posix_spawn", "refused"),
     Row("sockets: connect, bind, sending to an address, name look-ups", "refused"),
