@@ -249,6 +249,16 @@ class TestGroups:
                 get(member.join.remote(2, rank))
         all_do(members, lambda _: col.barrier())
 
+    @pytest.mark.parametrize("size", [1, 2])
+    def test_members_that_are_about_to_end_make_room_for_new_ones(self, size: int) -> None:
+        members = group(2)
+        joining = [Member.remote() for _ in range(size)]
+        refs = [member.join.remote(size, rank) for rank, member in enumerate(joining)]
+        ag.wait(refs, timeout=0.1)
+        del members  # as when a name is given to new ones
+        get(refs)
+        all_do(joining, lambda _: col.barrier())
+
     def test_who_is_no_member_is_told(self) -> None:
         with pytest.raises(RuntimeError, match="no member"):
             col.barrier("unknown")
@@ -363,9 +373,10 @@ class TestRefusals:
     def test_of_members(self) -> None:
         first, second = group(2)
         fails(first.join.remote(2, 0), RuntimeError, "already")
-        other = Member.remote()
-        fails(other.join.remote(2, 1), ValueError, "another member of rank 1")
-        fails(other.join.remote(3, 2), ValueError, "has 2 members, not 3")
+        other, another = Member.remote(), Member.remote()
+        taken, too_many = other.join.remote(2, 1), another.join.remote(3, 2)
+        fails(taken, ValueError, "another member of rank 1")
+        fails(too_many, ValueError, "has 2 members, not 3")
         with pytest.raises(TypeError, match="actor handles"):
             col.create_collective_group([3], 1, [0])  # type: ignore[list-item]
         with pytest.raises(ValueError, match="world_size is 2"):

@@ -30,6 +30,8 @@ LATE: Final = "late"
 MISMATCH: Final = "mismatch"
 
 _WAITING: Final = 1_000_000
+#: Seconds that whoever comes to a place that is taken waits: its member may be about to end, its handle just dropped.
+ENDING: Final = 3.0
 
 
 class _Meeting:
@@ -62,6 +64,7 @@ class _Room:
         self.gone: set[int] = set()
         #: Why nothing can happen here any more.
         self.closed: Answer | None = None
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.meetings: dict[int, _Meeting] = {}
         self.letters: dict[tuple[int, int], _Letters] = {}
 
@@ -69,6 +72,7 @@ class _Room:
         """Nothing happens here any more; return what all are told."""
         if self.closed is None:
             self.closed = why
+            self.ended.set_result(None)
             futures = [meeting.over for meeting in self.meetings.values()]
             for letters in self.letters.values():
                 futures += letters.wanted
@@ -111,23 +115,34 @@ class Rooms:
         return (size, ranks[actor], patience) if actor in ranks else None
 
     async def join(self, group: str, size: int, rank: int, process: int) -> int:
-        """Come in; return the number of the room. Raises ValueError if the size is another or the rank is taken."""
+        """Come in; return the number of the room.
+
+        Raises ValueError if the size is another or the rank is taken, and stays so for ``ENDING`` seconds.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + ENDING
+        while taken := self._taken(group, size, rank):
+            if loop.time() >= end:
+                raise ValueError(taken)
+            await asyncio.wait({self._rooms[self._open[group]].ended}, timeout=end - loop.time())
         number = self._open.get(group, 0)
         if not number:
             self._made = number = self._made + 1
             self._rooms[number] = _Room(group, size)
             self._open[group] = number
-        room = self._rooms[number]
-        if room.size != size:
-            raise ValueError(
-                f"the collective group {group!r} has {room.size} members, not {size}: all must say the same"
-            )
-        if rank in room.members:
-            raise ValueError(f"the collective group {group!r} has another member of rank {rank}")
-        room.members[rank] = process
+        self._rooms[number].members[rank] = process
         if process not in self._watched:
             self._watched[process] = asyncio.ensure_future(self._bury(process))
         return number
+
+    def _taken(self, group: str, size: int, rank: int) -> str:
+        """Return why nobody may come in as this, "" if somebody may."""
+        room = self._rooms.get(self._open.get(group, 0))
+        if room is not None and room.size != size:
+            return f"the collective group {group!r} has {room.size} members, not {size}: all must say the same"
+        if room is not None and rank in room.members:
+            return f"the collective group {group!r} has another member of rank {rank}"
+        return ""
 
     async def leave(self, group: str, number: int, rank: int) -> None:
         """A member does not want to be one any more (``number`` 0: it never was); the group is not declared, either."""
