@@ -68,6 +68,8 @@ class Launcher:
         #: The process that owns the spill file, the latest one; 0 or -1: there is none.
         self.spiller = 0
         self.wakeup_read, self.wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.head_watch = select.poll()
+        self.head_watch.register(self.link.fileno(), 0)  # POLLHUP is always told
 
     def run(self) -> Callable[[], None] | None:
         """Serve the head until it goes. Returns None, or in a forked worker what to run there."""
@@ -82,20 +84,27 @@ class Launcher:
             if not events:
                 warm_after = None
                 warm_up()
-            for fd, _ in events:
+            for fd, mask in events:
                 if fd == self.wakeup_read:
                     with contextlib.suppress(BlockingIOError):
                         os.read(self.wakeup_read, 4096)
                     self.reap()
                     continue
-                batch = self.link.receive()
-                if batch is None:
-                    self.bury()
-                    return None
-                for message in batch:
+                batch = None if mask & select.POLLHUP else self.link.receive()
+                for message in batch or ():
+                    if isinstance(message, m.Spawn) and self.head_has_gone():
+                        batch = None
+                        break
                     child = self.obey(message)
                     if child is not None:
                         return child
+                if batch is None:
+                    self.bury()
+                    return None
+
+    def head_has_gone(self) -> bool:
+        """Say whether there is nobody to fork workers for: a thousand may have been ordered, some milliseconds each."""
+        return any(mask & select.POLLHUP for _, mask in self.head_watch.poll(0))
 
     def obey(self, message: Any) -> Callable[[], None] | None:
         """Do what the head says. Returns what a forked worker must run, None in the launcher."""
@@ -125,7 +134,7 @@ class Launcher:
         """Fork a worker with the descriptors that came along."""
         task_fd, control_fd, output_fd = (self.link.fds.popleft() for _ in range(3))
         shared = mmap.mmap(-1, SHARED_SIZE)
-        threads = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
+        threads = lifetime.threads_here()
         if threads != 1:
             self.tell(m.SpawnFailed(message.worker, f"a preloaded module started {threads - 1} threads"))
             self._close(task_fd, control_fd, output_fd)

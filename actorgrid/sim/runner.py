@@ -233,12 +233,20 @@ class _Collector:
     def __init__(self) -> None:
         self.users = 0
         self.runs = 0
+        #: The next collection is the first of ours.
+        self.freezes = False
 
     def between_runs(self) -> None:
-        """Collect, every so often: a world is a thousand objects that refer to each other."""
+        """Collect, every so often: a world is a thousand objects that refer to each other.
+
+        What outlives the first collection (what runs have in common) is frozen, and not looked at by those that follow.
+        """
         self.runs += 1
         if self.users and self.runs % COLLECT_EVERY == 0:
             gc.collect()
+            if self.freezes:
+                gc.freeze()
+                self.freezes = False
 
 
 _collector: Final = _Collector()
@@ -255,6 +263,7 @@ def quiet_collector() -> Iterator[None]:
     ours = gc.get_freeze_count() == 0
     if ours:
         gc.freeze()
+        _collector.freezes = True
     gc.disable()
     _collector.users += 1
     try:
@@ -263,6 +272,7 @@ def quiet_collector() -> Iterator[None]:
     finally:
         _collector.users -= 1
         if ours:
+            _collector.freezes = False
             gc.unfreeze()
         if enabled:
             gc.enable()
