@@ -1,7 +1,7 @@
 """Workers, heads and drivers killed at random: what is lost, what runs twice, what stays behind?
 
-    python benchmarks/chaos.py [--only storm,actors,checkpoints,ends,interrupts,soak] [--seconds N] [--trials N]
-                               [--minutes N] [--seed N] [--json FILE] [--smoke]
+    python benchmarks/chaos.py [--only storm,actors,checkpoints,ends,interrupts,churn,soak] [--seconds N] [--trials N]
+                               [--minutes N] [--times N] [--seed N] [--json FILE] [--smoke]
 
 * ``storm``: tasks of 5 ms on four workers, one of which is killed every half second; each task has an id, and a ledger
   outside of the grid says which of them ran, and how often. First the same without kills.
@@ -10,6 +10,7 @@
   what a checkpoint costs.
 * ``ends``: ``kill -9`` of the head, of the driver, of the driver's whole process group: how long until nothing is left.
 * ``interrupts``: Ctrl-C at random moments: how long until the prompt is back.
+* ``churn``: grids that start and end, workers that serve one task each: what stays of each of them.
 * ``soak``: a mixed load under kills; the slopes of memory, descriptors and stored bytes.
 
 The exit status is 0 if nothing was lost, delivered twice, hung or left behind.
@@ -35,7 +36,8 @@ from typing import Any, Self
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-import chaos_ends  # noqa: E402  # found beside this file
+import chaos_churn  # noqa: E402  # found beside this file
+import chaos_ends  # noqa: E402  # the same
 import psutil  # noqa: E402
 
 import actorgrid as ag  # noqa: E402
@@ -277,6 +279,8 @@ def clean(results: dict[str, Any]) -> bool:
                 return False
     if any(row.get("wrong counters") for row in results.get("checkpoints", {}).values()):
         return False
+    if chaos_churn.leaks(results.get("churn", {})):
+        return False
     ends = [*results.get("ends", {}).values(), *results.get("interrupts", {}).values()]
     return not any(row["left behind"] for row in ends)
 
@@ -304,7 +308,7 @@ def shown(value: Any) -> str:
     )
 
 
-PARTS = ("storm", "actors", "checkpoints", "ends", "interrupts", "soak")
+PARTS = ("storm", "actors", "checkpoints", "ends", "interrupts", "churn", "soak")
 
 
 def main() -> int:
@@ -313,12 +317,14 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(PARTS), help="comma-separated parts")
     parser.add_argument("--seconds", type=float, default=120.0, help="length of a storm, and of the calm before it")
     parser.add_argument("--trials", type=int, default=100, help="kills and interrupts of each kind")
+    parser.add_argument("--times", type=int, default=1000, help="grids, and workers, that come and go")
     parser.add_argument("--minutes", type=float, default=30.0, help="length of the soak")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write every figure there")
     parser.add_argument("--smoke", action="store_true", help="a few seconds: does it run, is it clean?")
     asked = parser.parse_args()
     seconds, trials, minutes = (2.0, 1, 0.05) if asked.smoke else (asked.seconds, asked.trials, asked.minutes)
+    times = 5 if asked.smoke else asked.times
     only, results = asked.only.split(","), dict[str, Any]()
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "storm": lambda: storm(seconds, asked.seed, actors=False),
@@ -326,6 +332,7 @@ def main() -> int:
         "checkpoints": lambda: checkpoints(seconds, asked.seed),
         "ends": lambda: chaos_ends.ends(trials),
         "interrupts": lambda: chaos_ends.interrupts(trials, asked.seed),
+        "churn": lambda: chaos_churn.churn(times),
         "soak": lambda: soak(minutes, asked.seed),
     }
     print(

@@ -30,8 +30,9 @@ def _over(*_: Any) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol() -> Generator[None, object, object]:
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Raise in a test whose time is over, wherever it waits."""
+    _note(item.nodeid, "started")
     signal.setitimer(signal.ITIMER_REAL, LIMIT, 10)
     try:
         return (yield)
@@ -46,5 +47,9 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         if report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
             why = crash.message if crash is not None else str(report.longrepr)
-        with Path(os.environ["ON_RAY_RESULTS"]).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"test": report.nodeid, "outcome": report.outcome, "why": why[:400]}) + "\n")
+        _note(report.nodeid, report.outcome, why)
+
+
+def _note(test: str, outcome: str, why: str = "") -> None:
+    with Path(os.environ["ON_RAY_RESULTS"]).open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"test": test, "outcome": outcome, "why": why[:400]}) + "\n")

@@ -211,6 +211,16 @@ def test_stopped_worker_that_goes_on_in_time_is_left_alone() -> None:
     assert not len(bench.head.alarms)
 
 
+def test_worker_that_is_stopped_again_is_reported_again() -> None:
+    bench = Bench()
+    worker = bench.worker_of(bench.submit(bench.spec()))
+    for stopped in (True, False, True):
+        bench.head.hear_launcher(m.Stopped(worker.number, stopped=stopped), bench.now)
+    assert len([message for message in bench.sent() if isinstance(message, Notice)]) == 2
+    later(bench, 30.0)
+    assert killed(bench, worker)
+
+
 def test_stopped_worker_that_dies_leaves_no_alarm() -> None:
     bench = Bench()
     task = bench.submit(bench.spec(max_retries=0))

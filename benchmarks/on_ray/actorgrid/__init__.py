@@ -6,6 +6,8 @@ from typing import Any
 
 import ray
 
+from actorgrid import exceptions as exceptions
+
 #: What ``init`` of actorgrid takes, and what does not matter here.
 _IGNORED = {"preload", "engine"}
 
