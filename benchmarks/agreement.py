@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -47,7 +48,14 @@ def run(file: Path, results: Path, done: set[str]) -> None:
         "-q", "-k", "process", "-m", "not slow", str(file),
         *(f"--deselect={test}" for test in done if test.startswith(f"{name}::")),
     ]  # fmt: skip
-    running = subprocess.Popen(command, cwd=HERE, env=environment, stdout=subprocess.DEVNULL)
+    with tempfile.TemporaryFile("w+") as output:
+        _run(subprocess.Popen(command, cwd=HERE, env=environment, stdout=output), results)
+        output.seek(0)
+        if "error" in (last := output.read().rpartition("\n\n")[2]):
+            print(f"{name}: {last}", file=sys.stderr)
+
+
+def _run(running: subprocess.Popen[bytes], results: Path) -> None:
     results.touch()
     try:
         while _goes_on(running, results):

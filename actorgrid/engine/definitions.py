@@ -23,6 +23,14 @@ BACKPRESSURE: Final = 64
 RetryExceptions = bool | tuple[type[BaseException], ...]
 
 
+class LogSettings(msgspec.Struct, frozen=True):
+    """How the processes of a grid log: "TEXT" or "JSON", from which level on, and which attributes besides."""
+
+    encoding: str
+    level: int
+    attrs: tuple[str, ...] = ()
+
+
 class Setup(msgspec.Struct, frozen=True):
     """A runtime environment: what a process is set up with before it runs anything (see ``engine.setups``)."""
 
@@ -33,10 +41,14 @@ class Setup(msgspec.Struct, frozen=True):
     py_modules: tuple[str, ...] = ()
     #: A function that is called first, or its name, pickled; b"": none.
     hook: bytes = b""
-    #: In a persistent grid: the driver whose calls these are, where it looks for names, and what it had around it.
+    #: In a persistent grid: the driver whose calls these are, where it looks for names, and what it had around it; how
+    #: its processes log, and how many unfinished tasks each may have (see ``StartConfig``).
     job: int = 0
     namespace: str = ""
     surroundings: bytes = b""
+    logging: LogSettings | None = None
+    max_pending_tasks: int = 0
+    refuse_pending_tasks: bool = False
 
 
 class GroupRef(NamedTuple):
@@ -183,14 +195,6 @@ class Context(msgspec.Struct, frozen=True):
     placement: Placement | None = None
     #: The devices that it has, by the names that their variables know.
     devices: tuple[str, ...] = ()
-
-
-class LogSettings(msgspec.Struct, frozen=True):
-    """How the processes of a grid log: "TEXT" or "JSON", from which level on, and which attributes besides."""
-
-    encoding: str
-    level: int
-    attrs: tuple[str, ...] = ()
 
 
 class StartConfig(msgspec.Struct, frozen=True):

@@ -42,13 +42,13 @@ def merge(parent: Setup, own: Mapping[str, Any]) -> Setup:
     known = {**os.environ, **parent.env_vars}
     variables = {name: expanded(value, known) for name, value in (own.get("env_vars") or {}).items()}
     directory, modules, hook = own.get("working_dir"), own.get("py_modules"), own.get(HOOK)
-    return Setup(
+    return msgspec.structs.replace(
+        parent,
         env_vars=dict(sorted({**parent.env_vars, **variables}.items())),
         working_dir=_folder(directory) if directory else parent.working_dir,
         py_modules=tuple(_module(path) for path in modules) if modules else parent.py_modules,
         hook=_pickled(hook) if hook else parent.hook,
-        job=parent.job, namespace=parent.namespace, surroundings=parent.surroundings,
-    )  # fmt: skip
+    )
 
 
 def expanded(value: str, known: Mapping[str, str]) -> str:

@@ -32,7 +32,10 @@ class JoinedEngine(DriverEngine):
         self.labels = welcome.labels
         self._head_watch = lifetime.watch_process(welcome.head_pid)
         self.plain = Setup()
-        self.setup = msgspec.structs.replace(start.setup, job=welcome.number, namespace=namespace, surroundings=around)
+        self.setup = msgspec.structs.replace(
+            start.setup, job=welcome.number, namespace=namespace, surroundings=around, logging=start.logging,
+            max_pending_tasks=start.max_pending_tasks, refuse_pending_tasks=start.refuse_pending_tasks,
+        )  # fmt: skip
         self._begin()
 
     def refresh_environment(self) -> None:

@@ -77,6 +77,11 @@ class WorkerEngine(WorkerSide, ProcessEngine):
         """See ``WorkerSide``. The reader thread may be told of the driver's folder and path meanwhile."""
         with self.lock:
             surroundings.settle_in(setup)
+        self.limit_pending(setup.max_pending_tasks, refuses=setup.refuse_pending_tasks)
+        if setup.logging is not None:
+            from actorgrid.engine import logs  # logging: only where it is asked for
+
+            logs.apply(setup.logging)
 
     def start(self) -> None:
         """Start listening."""

@@ -96,7 +96,7 @@ def test_labels_of_the_machine_are_those_of_init_and_its_id() -> None:
         {"label_selector": {"zone": "b"}, "fallback_strategy": [{"label_selector": {"zone": "a"}}]},
         {"scheduling_strategy": NodeLabelSchedulingStrategy({"zone": In("a", "b"), "disk": Exists()})},
         {"scheduling_strategy": NodeLabelSchedulingStrategy({"zone": NotIn("b"), "absent": DoesNotExist()})},
-        {"scheduling_strategy": NodeLabelSchedulingStrategy(soft={"zone": In("elsewhere")})},
+        {"scheduling_strategy": NodeLabelSchedulingStrategy({}, soft={"zone": In("elsewhere")})},
     ],
     ids=str,
 )

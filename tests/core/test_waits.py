@@ -125,6 +125,27 @@ def test_actor_with_a_free_place_is_no_deadlock_and_a_full_one_is() -> None:
     assert "A.third waits for its turn behind" in bench.block(second, third)
 
 
+def test_full_group_is_a_deadlock_for_its_own_calls_and_none_for_those_of_another() -> None:
+    bench = Calls()
+    actor = bench.actor(max_concurrency=3, groups=(("io", 1), ("", 2)))
+    io = bench.spec("A.io", kind=Kind.METHOD, method="m", demand=(), group="io")
+    reading = bench.submit(io, actor=actor)
+    assert not bench.block(reading, bench.call(actor, "A.plain", parent=reading))
+    told = bench.block(reading, bench.submit(io, actor=actor, parent=reading))
+    assert "A.io waits for its turn behind A.io" in told
+
+
+def test_call_that_waits_for_a_group_that_another_call_fills_waits_for_that_call_alone() -> None:
+    bench = Calls()
+    actor = bench.actor(max_concurrency=2, groups=(("io", 1), ("", 1)))
+    io = bench.spec("A.io", kind=Kind.METHOD, method="m", demand=(), group="io")
+    reading, plain = bench.submit(io, actor=actor), bench.call(actor, "A.plain")
+    later = bench.submit(io, actor=actor, parent=plain)
+    assert not bench.block(plain, later)
+    assert explain(bench.head, later)[0] == "A.io has not started: it waits for its turn behind A.io"
+    assert bench.block(reading, bench.call(actor, "A.other", parent=reading))
+
+
 def test_chain_of_waits_that_ends_in_something_that_runs_is_no_deadlock() -> None:
     bench = Calls()
     spec = bench.spec()

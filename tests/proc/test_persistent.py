@@ -216,6 +216,32 @@ def test_program_that_wants_no_output_gets_none(grid: Grid) -> None:
     assert grid.says(code + "ag.get(ag.remote(lambda: print('unheard')).remote())") == ""
 
 
+LOGS = """
+ag.shutdown()
+ag.init(address={address!r}, logging_config=ag.LoggingConfig(encoding={encoding!r}))
+import logging
+ag.get(ag.remote(lambda: logging.getLogger('mine').info('hello')).remote())
+"""
+
+
+def test_each_program_says_how_its_workers_log(grid: Grid) -> None:
+    for encoding, told in (("JSON", '"message": "hello"'), ("TEXT", " -- hello ")):
+        program = grid.program(LOGS.format(address=grid.address, encoding=encoding))
+        _, err = program.communicate(timeout=LIMIT)
+        assert told in err
+
+
+def test_limit_of_pending_tasks_holds_in_the_workers_of_a_program_that_joins(grid: Grid) -> None:
+    grid.join(max_pending_tasks=2, on_max_pending="raise")
+
+    @ag.remote
+    def submit() -> None:
+        [where.remote() for _ in range(3)]
+
+    with pytest.raises(ag.exceptions.PendingCallsLimitExceeded):
+        ag.get(submit.remote(), timeout=LIMIT)
+
+
 def test_program_may_leave_and_join_again(grid: Grid) -> None:
     jobs = set()
     for _ in range(3):
