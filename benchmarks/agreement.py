@@ -3,7 +3,7 @@
     python benchmarks/agreement.py [--results FILE] [tests/contract/test_tasks.py ...]
 
 Runs every contract test that is one for real processes on real Ray, a process per file, and prints a row for each file:
-how many hold there too. What does not is on the page of differences (``tests/contract/differences.py``), or printed.
+how many hold there too. What does not is on the page of differences (``tests/differences.py``), or printed.
 Results are kept in FILE and not asked for again, so that a run that was interrupted goes on.
 """
 
@@ -13,11 +13,13 @@ import argparse
 import contextlib
 import json
 import os
+import runpy
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Container
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -82,23 +84,50 @@ def read(results: Path) -> dict[str, dict[str, str]]:
     return {row["test"]: row for row in map(json.loads, lines)}
 
 
-def report(known: dict[str, dict[str, str]]) -> None:
-    """Print a row per file, and what does not hold on Ray."""
+def explained() -> dict[str, str]:
+    """Return which tests do not hold on Ray as far as the page of differences knows: name -> what Ray does."""
+    rows = [
+        row
+        for section in runpy.run_path(str(ROOT / "tests" / "differences.py"))["SECTIONS"].values()
+        for row in section
+    ]
+    return {test: row.ray for row in rows for test in row.fails}
+
+
+def kind(test: str, row: dict[str, str], known: Container[str]) -> str:
+    """Return which column of the report a test belongs to."""
+    if row["outcome"] in {"passed", "skipped"}:
+        return row["outcome"]
+    if "NotInRayError" in row["why"]:
+        return "beyond"
+    name = test.removeprefix("tests/contract/test_").replace(".py::", "::").partition("[")[0]
+    return "differs" if name in known else "unexplained"
+
+
+def report(results: dict[str, dict[str, str]]) -> bool:
+    """Print a row per file, and what does not hold on Ray for no known reason. Returns whether that is nothing."""
+    known = explained()
+    kinds = {test: kind(test, row, known) for test, row in results.items()}
     files: dict[str, Counter[str]] = {}
-    for test, row in known.items():
-        files.setdefault(test.partition("::")[0], Counter())[row["outcome"]] += 1
-    for name, what in BEYOND.items():
-        print(f"{name.removeprefix('test_'):24} beyond Ray: {what}")
-    for file, counts in sorted(files.items()):
-        total = counts["passed"] + counts["failed"] + counts["started"]
-        print(f"{Path(file).stem.removeprefix('test_'):24} {counts['passed']:4} of {total:4} hold on Ray")
-    for test, row in known.items():
-        if row["outcome"] in {"failed", "started"}:
-            print(f"{test}: {row['why'].splitlines()[0] if row['why'] else 'hangs'}")
+    for test, what in kinds.items():
+        files.setdefault(Path(test.partition("::")[0]).stem.removeprefix("test_"), Counter())[what] += 1
+    print("| | hold on Ray | differ as the page says | use what Ray has not | not explained |\n|---|--:|--:|--:|--:|")
+    for name, counts in [*sorted(files.items()), ("all", sum(files.values(), Counter()))]:
+        print(
+            f"| {name} | "
+            + " | ".join(str(counts[what]) for what in ("passed", "differs", "beyond", "unexplained"))
+            + " |"
+        )
+    for name, reason in BEYOND.items():
+        print(f"| {name.removeprefix('test_')} | – | – | all: {reason} | – |")
+    open_ = [test for test, what in kinds.items() if what == "unexplained"]
+    for test in open_:
+        print(f"{test}: {results[test]['why'].splitlines()[0] if results[test]['why'] else 'hangs'}")
+    return not open_
 
 
-def main() -> None:
-    """Run what is not known yet, and print what is."""
+def main() -> int:
+    """Run what is not known yet, and print what is. Returns the exit status: 0 if all that differs is known."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--results", type=Path, default=Path("agreement.jsonl"))
     parser.add_argument("files", nargs="*", type=Path)
@@ -109,8 +138,8 @@ def main() -> None:
         known: set[str] | None = None
         while known != (known := set(read(asked.results))):  # again, without the test that hung
             run(file.resolve(), asked.results.resolve(), known)
-    report(read(asked.results))
+    return 0 if report(read(asked.results)) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

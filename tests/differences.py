@@ -10,12 +10,16 @@ from typing import Final, NamedTuple
 
 
 class Difference(NamedTuple):
-    """One row: what Ray does, what actorgrid does, why, and the test (below ``tests/``) that shows the latter."""
+    """One row: what Ray does, what actorgrid does, why, and the test (below ``tests/``) that shows the latter.
+
+    ``fails``: tests of the contract that do not hold on Ray for this reason, as ``benchmarks/agreement.py`` found them.
+    """
 
     ray: str
     ours: str
     why: str
     test: str
+    fails: tuple[str, ...] = ()
 
 
 HEAD: Final = """# Differences from Ray

@@ -29,8 +29,9 @@ from actorgrid.engine.definitions import Setup
 from actorgrid.exceptions import HeadDiedError
 from actorgrid.sim.choices import Chain, Event
 from actorgrid.sim.clock import EPOCH
+from actorgrid.sim.engines import SimDriver
 from actorgrid.sim.footprint import ALL
-from actorgrid.sim.host import SimDriver, SimHost
+from actorgrid.sim.host import SimHost
 from actorgrid.sim.memory import DIES, Memory
 from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.worker import MICROS, Worker

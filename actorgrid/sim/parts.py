@@ -10,8 +10,8 @@ from actorgrid.exceptions import SimulationError
 if TYPE_CHECKING:
     from actorgrid.core.client import Client
     from actorgrid.core.head.machine import Head
+    from actorgrid.sim.engines import SimDriver
     from actorgrid.sim.grid import Grid
-    from actorgrid.sim.host import SimDriver
     from actorgrid.sim.worker import Worker
 
 

@@ -16,7 +16,7 @@ from actorgrid.sim.world import World
 
 if TYPE_CHECKING:
     from actorgrid.engine.definitions import StartConfig
-    from actorgrid.sim.host import SimDriver
+    from actorgrid.sim.engines import SimDriver
 
 
 def start_ambient(config: StartConfig, seed: int | None) -> SimDriver:

@@ -18,8 +18,8 @@ from actorgrid.engine import checkpoints, execution
 from actorgrid.engine.code import CodeShelf
 from actorgrid.engine.refs import ObjectRef
 from actorgrid.engine.worker_side import running_now
+from actorgrid.sim.engines import SimWorker
 from actorgrid.sim.fibers import Fiber, WorldOver
-from actorgrid.sim.host import SimWorker
 from actorgrid.sim.readonly import Watch
 
 if TYPE_CHECKING:

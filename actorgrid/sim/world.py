@@ -34,8 +34,8 @@ from actorgrid.wire import custom
 if TYPE_CHECKING:
     from actorgrid.engine.definitions import StartConfig
     from actorgrid.sim.async_actor import SimLoop
+    from actorgrid.sim.engines import SimDriver
     from actorgrid.sim.grid import Grid
-    from actorgrid.sim.host import SimDriver
 
 #: Identifiers of simulated threads count from here.
 FIRST_IDENT: Final = 1 << 40

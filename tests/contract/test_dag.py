@@ -139,7 +139,7 @@ class TestActors:
         counter = Counter.options(num_cpus=0).bind(add.bind(1, 2))
         assert isinstance(counter, ClassNode)
         handle = counter.execute()
-        assert isinstance(handle, ag.ActorHandle)
+        assert isinstance(handle, ag.actor.ActorHandle)
         assert get(handle.get.remote()) == 3
 
     def test_unknown_methods_are_refused(self) -> None:

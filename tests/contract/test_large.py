@@ -11,7 +11,6 @@ import psutil
 import pytest
 
 import actorgrid as ag
-from actorgrid.engine.current import installed
 
 np = pytest.importorskip("numpy")
 
@@ -75,12 +74,11 @@ def test_million_tasks() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.processes("in the simulator one process would hold the copies of all")
 def test_more_than_four_gibibytes_in_one_value(fresh_grid: Any) -> None:
     if psutil.virtual_memory().available < 16 * GIB:
         pytest.skip("an array of 4.5 GiB, and its copies in the store, there and back, need 16 GiB of memory")
     fresh_grid(num_cpus=1, object_store_memory=10 * GIB)
-    if installed().name == "sim":  # type: ignore[union-attr]  # there is one
-        pytest.skip("in the simulator one process would hold the copies of all")
     size = 4 * GIB + GIB // 2
     value = np.zeros(size, np.uint8)
     value[-1] = 7

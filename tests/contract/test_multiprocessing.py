@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 import actorgrid as ag
-from actorgrid.engine.current import current
 from actorgrid.exceptions import WorkerCrashedError
 from actorgrid.util.multiprocessing import Pool, TimeoutError  # noqa: A004  # what programs catch
 from tests.contract.tools import DEADLINE, Gate, count_run, kill_this_process, runs
@@ -142,17 +141,17 @@ def test_callback_that_raises_does_not_keep_the_result_back(pool: Pool, caplog: 
 
 def test_initializer_runs_once_in_each_process_before_its_first_call(tmp_path: Path) -> None:
     def prepare(name: str) -> None:
-        count_run(tmp_path / f"{name}{current().process()}")
+        count_run(tmp_path / f"{name}{ag.get_runtime_context().get_worker_id()}")
 
     with Pool(2, prepare, ("in",), ray_remote_args=FREE) as pool:
-        used = set(pool.map(lambda _: current().process(), range(12), chunksize=1))
+        used = set(pool.map(lambda _: ag.get_runtime_context().get_worker_id(), range(12), chunksize=1))
     assert {path.name for path in tmp_path.iterdir()} == {f"in{process}" for process in used}
     assert all(runs(path) == 1 for path in tmp_path.iterdir())
 
 
 def test_process_is_replaced_after_so_many_chunks() -> None:
     with Pool(1, maxtasksperchild=1, ray_remote_args=FREE) as pool:
-        processes = [pool.apply(lambda: current().process()) for _ in range(3)]
+        processes = [pool.apply(lambda: ag.get_runtime_context().get_worker_id()) for _ in range(3)]
     assert len(set(processes)) == 3
 
 

@@ -137,19 +137,17 @@ class TestReading:
 
         assert ag.get(open_it.remote(box), timeout=DEADLINE) == list(range(MANY))
 
+    @pytest.mark.processes("the program's own event loop is outside of the simulator")
     def test_await(self) -> None:
         refs = put_many()
 
         async def read() -> list[int]:
             return [int((await ref)[0]) for ref in refs]
 
-        if installed().name == "sim":  # type: ignore[union-attr]  # there is one
-            pytest.skip("the program's own event loop is outside of the simulator")
         assert asyncio.run(read()) == list(range(MANY))
 
+    @pytest.mark.processes("the result of a future waits in real time")
     def test_futures(self) -> None:
-        if installed().name == "sim":  # type: ignore[union-attr]  # there is one
-            pytest.skip("the result of a future waits in real time")
         refs = put_many()
         assert [int(ref.future().result(DEADLINE)[0]) for ref in refs] == list(range(MANY))
 

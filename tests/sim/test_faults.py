@@ -25,7 +25,7 @@ from actorgrid.exceptions import (
     OutOfMemoryError,
     WorkerCrashedError,
 )
-from actorgrid.sim.host import SimDriver
+from actorgrid.sim.engines import SimDriver
 from tests.zoo import shared_state
 from tests.zoo.shared_state import Cell, read_then_write
 

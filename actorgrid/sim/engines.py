@@ -1,0 +1,230 @@
+"""The engines of the two kinds of simulated process: the driver, which is the program itself, and a worker.
+
+They may not know more than ``host``: how a process ends, whose code it runs, and what that is to see of the world.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from actorgrid.core import messages as m
+from actorgrid.engine.calls import PreparedCall
+from actorgrid.engine.definitions import Setup
+from actorgrid.engine.protocol import Returns
+from actorgrid.engine.refs import ActorRef
+from actorgrid.engine.waits import Sleeper
+from actorgrid.engine.worker_side import CUDA, WorkerSide
+from actorgrid.exceptions import HeadDiedError
+from actorgrid.sim.fibers import Fiber
+from actorgrid.sim.homes import Home
+from actorgrid.sim.host import SimHost
+
+if TYPE_CHECKING:
+    from actorgrid.core.worker import Running
+    from actorgrid.sim.grid import Grid
+    from actorgrid.sim.worker import Worker
+
+
+class SimDriver(SimHost):
+    """The engine of the program itself."""
+
+    def __init__(self, grid: Grid, number: int, pid: int) -> None:
+        """See ``SimHost``."""
+        super().__init__(grid, number, pid)
+        self.setup = grid.setup
+        self.serializers = grid.world.serializers
+
+    def class_trackers(self, module: Any) -> tuple[Any, Any]:
+        """See ``SimHost``: the program has the interpreter's own."""
+        if self.world.real_trackers is None:
+            self.world.real_trackers = (
+                module._DYNAMIC_CLASS_TRACKER_BY_CLASS,  # noqa: SLF001  # see above
+                module._DYNAMIC_CLASS_TRACKER_BY_ID,  # noqa: SLF001  # see above
+            )
+        return self.world.real_trackers
+
+    #: What else ends with the grid.
+    on_shutdown: Callable[[], None] | None = None
+
+    def hear_more(self, message: Any) -> None:
+        """See ``SimHost``."""
+        if isinstance(message, m.GridDied):
+            self.end_waits(HeadDiedError(message.message))
+        super().hear_more(message)
+
+    def shutdown(self) -> None:
+        """End the grid. Raises AssertionError for what was to hold always, unless something else is wrong already."""
+        if self.alive:
+            if sys.exc_info()[0] is None and not self.world.over:
+                self.world.promises.check()
+            self.grid.close()
+            if self.on_shutdown is not None:
+                self.on_shutdown()
+
+
+class SimWorker(SimHost, WorkerSide):
+    """The engine of a simulated worker."""
+
+    def __init__(self, grid: Grid, worker: Worker, number: int, pid: int) -> None:
+        """``worker`` runs the calls."""
+        super().__init__(grid, number, pid)
+        self.shared = False
+        #: What it had to say when it last said something, and how much that was: it may have said that meanwhile.
+        self._left: tuple[list[Any], int] = ([], 0)
+        self.worker = worker
+        self.machine = worker.machine
+        self.clock = lambda: self.world.clock.now
+        self.stalled = {}
+        self.environment = dict(self.world.environment)
+        self.setup = self.plain
+        self._take_over(self.setup)
+        self.device_names, self.device_variables = grid.device_names, [CUDA] if grid.device_names else []
+        self.see_devices(())
+
+    def _take_over(self, setup: Setup) -> None:
+        encode = os.environ.encodekey  # there since Python 3.2
+        assert self.environment is not None
+        self.environment.update({encode(name): encode(value) for name, value in setup.env_vars.items()})
+
+    def settle_in(self, setup: Setup) -> None:
+        """See ``WorkerSide``."""
+        self._take_over(setup)
+        if setup.working_dir or setup.py_modules:
+            self.home = Home(setup)
+            self.enter()
+
+    def variable(self, name: str) -> str | None:
+        """See ``WorkerSide``; whatever process runs now."""
+        assert self.environment is not None
+        value = self.environment.get(os.environ.encodekey(name))  # there since Python 3.2
+        return None if value is None else os.environ.decodevalue(value)
+
+    def set_variable(self, name: str, value: str) -> None:
+        """See ``WorkerSide``; whatever process runs now."""
+        assert self.environment is not None
+        self.environment[os.environ.encodekey(name)] = os.environ.encodevalue(value)
+
+    def captured(self, prepared: PreparedCall) -> PreparedCall:
+        """See ``CallingEngine``."""
+        return WorkerSide.captured(self, prepared)
+
+    def captured_spec(self, spec: m.Spec) -> m.Spec:
+        """See ``CallingEngine``."""
+        return WorkerSide.captured_spec(self, spec)
+
+    def perform(self, running: Running) -> Any:
+        """See ``WorkerSide``."""
+        spec = running.spec
+        self.set_up(spec)
+        target = type(self.instance) if spec.kind is m.Kind.METHOD else self.code.load(spec.digest)
+        self.world.calls(self, target, spec.name)
+        return super().perform(running)
+
+    def send(self, *, force: bool) -> None:
+        """See ``EngineBase``. Its process may die before this leaves."""
+        fiber = self.world.fibers.current
+        running = self.worker.fibers.get(fiber) or self.running() if fiber is not None and not force else None
+        outbox = self.client.outbox
+        if running is not None and outbox:
+            self.grid.survives("send", self.worker, running)
+        self._left = outbox, len(outbox)
+        super().send(force=force)
+
+    def unsay(self) -> list[Any]:
+        """What it was about to say is lost with it: return that."""
+        outbox, count = self._left
+        if outbox is not self.client.outbox:
+            count = 0
+        lost = self.client.outbox[count:]
+        del self.client.outbox[count:]
+        return lost
+
+    def runs(self, fiber: Fiber) -> None:
+        """See ``SimHost``."""
+        where = self.worker.path or ("process", self.client.number)
+        self.world.touch(where, writes=not self.worker.only_reads(fiber), is_open=self.is_shared())
+        self.touch_limits()
+
+    def share(self) -> None:
+        """See ``SimHost``."""
+        self.shared = True
+
+    def running(self) -> Running | None:
+        """See ``SimHost``."""
+        return WorkerSide.running(self)
+
+    def repeats(self) -> bool:
+        """See ``SimHost``."""
+        return WorkerSide.repeats(self)
+
+    def is_shared(self) -> bool:
+        """See ``SimHost``."""
+        return self.shared or self.machine.limit > 1
+
+    def parent_and_nth(self) -> tuple[int, int]:
+        """See ``SimHost``."""
+        return WorkerSide.current_task(self)
+
+    def _interrupted(self, message: m.Interrupt) -> None:
+        if self.alive:
+            self.worker.interrupt(message)
+
+    def linger(self, label: str) -> None:
+        """Whoever is about to end what runs here may do so before it goes on."""
+        running, actor = self.running(), self.machine.actor
+        if running is not None and self.world.onlookers.threaten(running.run.task, actor.actor if actor else 0):
+            self._step_aside(label)
+
+    def submit(self, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
+        """See ``Engine``."""
+        self.linger("makes a call")
+        return super().submit(prepared, args, kwargs)
+
+    def call(self, actor: ActorRef, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
+        """See ``Engine``."""
+        self.linger("makes a call")
+        return super().call(actor, prepared, args, kwargs)
+
+    def item(self, running: Running, value: m.Value) -> bool:
+        """See ``YieldingEngine``."""
+        self.linger("yields an item")
+        return super().item(running, value)
+
+    def hear_more(self, message: Any) -> None:
+        """See ``SimHost``."""
+        if isinstance(message, m.Revoke):
+            self.worker.revoke(message)
+        elif isinstance(message, m.Interrupt):
+            label = f"the cancellation of {self.grid.calls[message.task].label} arrives"
+            self.world.onlookers.on_its_way(label, message.task, lambda: self._interrupted(message))
+        elif isinstance(message, m.Credit):
+            self.credited(message)
+        super().hear_more(message)
+
+    def blocking(self, blocked: m.Blocked, waiter: Sleeper) -> Callable[[], None] | None:
+        """See ``EngineBase``."""
+        super().blocking(blocked, waiter)
+        running = self.running()
+        if running is None:
+            return None
+        task = running.run.task
+        blocked.task, blocked.unstarted = task, self.handed_back(self.machine.block())
+        self.client.outbox.append(blocked)
+
+        def resume() -> None:
+            self.client.outbox.append(m.Resumed(task))
+            self.send(force=True)
+
+        return resume
+
+    def exit_actor(self) -> None:
+        """See ``Engine``."""
+        if self.machine.actor is None:
+            super().exit_actor()
+        self.worker.exit_actor()
+
+    def shutdown(self) -> None:
+        """A task does not end the grid that it runs in."""
