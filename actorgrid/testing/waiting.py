@@ -11,7 +11,7 @@ FIRST_PAUSE: Final = 0.001
 LONGEST_PAUSE: Final = 0.05
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 5.0) -> bool:
+def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> bool:
     """Look until ``condition()`` is true; return whether it became so within ``seconds``.
 
     In simulated code the seconds are virtual.

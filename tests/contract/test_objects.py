@@ -240,19 +240,19 @@ def test_object_put_by_an_actor_outlives_that_actor() -> None:
 
 
 def test_memory_of_dropped_objects_is_used_again(fresh_grid: Callable[..., Any]) -> None:
-    fresh_grid(num_cpus=1, object_store_memory=64 * MIB)
+    fresh_grid(num_cpus=1, object_store_memory=80 * MIB)
     for i in range(20):
         assert ag.get(ag.put(np.full(MIB, i)))[0] == i  # 8 MiB each, 160 MiB in all
 
 
 def test_memory_of_dropped_results_is_used_again(fresh_grid: Callable[..., Any]) -> None:
-    fresh_grid(num_cpus=1, object_store_memory=64 * MIB)
+    fresh_grid(num_cpus=1, object_store_memory=80 * MIB)
     for _ in range(20):
         assert len(ag.get(make.remote(8 * MIB), timeout=DEADLINE)) == 8 * MIB
 
 
 def test_value_larger_than_the_object_store_is_refused(fresh_grid: Callable[..., Any]) -> None:
-    fresh_grid(num_cpus=1, object_store_memory=64 * MIB)
+    fresh_grid(num_cpus=1, object_store_memory=80 * MIB)
     with pytest.raises(ag.exceptions.ObjectStoreFullError):
         ag.put(np.zeros(100 * MIB, dtype=np.uint8))
     assert ag.get(ag.put(np.ones(MIB)))[0] == 1
@@ -262,7 +262,7 @@ def test_object_store_full_of_objects_in_use_refuses_more(
     fresh_grid: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ACTORGRID_STORE_PATIENCE", "0.5")
-    fresh_grid(num_cpus=1, object_store_memory=64 * MIB)
+    fresh_grid(num_cpus=1, object_store_memory=80 * MIB)
     views: list[Array] = []
 
     def fill() -> None:
@@ -279,7 +279,7 @@ def test_object_store_full_of_objects_in_use_refuses_more(
 
 
 def test_result_that_finds_the_store_full_is_an_error_of_that_task(fresh_grid: Callable[..., Any]) -> None:
-    fresh_grid(num_cpus=1, object_store_memory=64 * MIB)
+    fresh_grid(num_cpus=1, object_store_memory=80 * MIB)
     with pytest.raises(ag.exceptions.ObjectStoreFullError):
         ag.get(make.remote(100 * MIB), timeout=DEADLINE)
     assert ag.get(make.remote(10), timeout=DEADLINE) == b"r" * 10

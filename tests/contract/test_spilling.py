@@ -31,8 +31,14 @@ MANY = 20
 
 
 @pytest.fixture
-def small(fresh_grid: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run the test on a grid with a small store, whose requests do not wait for long."""
+def small(fresh_grid: Callable[..., Any]) -> None:
+    """Run the test on a grid with a small store."""
+    fresh_grid(num_cpus=2, object_store_memory=STORE)
+
+
+@pytest.fixture
+def small_and_impatient(fresh_grid: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the test on a grid with a small store, whose requests do not wait for long before they are refused."""
     monkeypatch.setenv("ACTORGRID_STORE_PATIENCE", "1")
     fresh_grid(num_cpus=2, object_store_memory=STORE)
 
@@ -152,8 +158,8 @@ class TestReading:
         assert [int(ref.future().result(DEADLINE)[0]) for ref in refs] == list(range(MANY))
 
 
-@pytest.mark.usefixtures("small")
-class TestRoom:
+@pytest.mark.usefixtures("small_and_impatient")
+class TestNoRoom:
     def test_everything_in_use_is_an_error_that_names_who_reads_what(self) -> None:
         refs = put_many(8)
         found = [ag.get(ref) for ref in refs]
@@ -175,6 +181,18 @@ class TestRoom:
         gc.collect()
         assert is_right(ag.get(refs[0]), 0)
 
+    def test_error_of_a_result_that_finds_no_room_names_the_actor_that_reads(self) -> None:
+        reader = Reader.remote()
+        refs = put_many(8)
+        ag.get([reader.keep.remote(ref) for ref in refs], timeout=DEADLINE)
+        with pytest.raises(ag.exceptions.ObjectStoreFullError, match="actor Reader"):
+            ag.get(make.remote(1), timeout=DEADLINE)
+        ag.get(reader.forget.remote(), timeout=DEADLINE)
+        assert is_right(ag.get(make.remote(1), timeout=DEADLINE), 1)
+
+
+@pytest.mark.usefixtures("small")
+class TestRoom:
     def test_get_waits_no_longer_than_its_timeout_for_what_is_on_disk(self) -> None:
         refs = put_many(9)
         found = [ag.get(ref) for ref in refs[1:]]
@@ -189,15 +207,6 @@ class TestRoom:
         refs = put_many()
         assert all(is_right(ag.get(ref), number) for number, ref in enumerate(refs))
         assert ag.get(reader.sums.remote(), timeout=DEADLINE) == [200, 201, 202]
-
-    def test_error_of_a_result_that_finds_no_room_names_the_actor_that_reads(self) -> None:
-        reader = Reader.remote()
-        refs = put_many(8)
-        ag.get([reader.keep.remote(ref) for ref in refs], timeout=DEADLINE)
-        with pytest.raises(ag.exceptions.ObjectStoreFullError, match="actor Reader"):
-            ag.get(make.remote(1), timeout=DEADLINE)
-        ag.get(reader.forget.remote(), timeout=DEADLINE)
-        assert is_right(ag.get(make.remote(1), timeout=DEADLINE), 1)
 
     def test_result_larger_than_what_is_free_has_others_leave(self) -> None:
         refs = put_many(8)
