@@ -6,6 +6,7 @@ from typing import Final, NoReturn
 
 _CLUSTER: Final = "it is about clusters, and a grid is one machine"
 _LANGUAGES: Final = "it is about other languages, and all workers run Python"
+_DEBUGGER: Final = "workers have no terminal; with init(engine='sim') everything runs in this process, and so does pdb"
 _LIBRARY: Final = "it is a library on top of Ray Core, and this is Ray Core"
 #: Name -> why it is not there.
 ABSENT: Final = {
@@ -16,6 +17,12 @@ ABSENT: Final = {
     "cpp_function": _LANGUAGES,
     "java_actor_class": _LANGUAGES,
     "java_function": _LANGUAGES,
+    "util.connect": "it connects to a cluster: join a grid on this machine with init(address=...)",
+    "util.disconnect": "it leaves a cluster: shutdown() leaves a grid",
+    "util.get_node_instance_id": _CLUSTER,
+    "util.iter": "Ray has given it up: use util.map_unordered, or a generator that is a remote function",
+    "util.pdb": _DEBUGGER,
+    "util.ray_debugpy": _DEBUGGER,
     "workflow": _LIBRARY,
 }
 

@@ -9,10 +9,12 @@ TYPE_CHECKING = False  # as in the package itself
 if TYPE_CHECKING:
     from typing import Any
 
-    from actorgrid.util import collective, metrics, queue, scheduling_strategies, state
+    from actorgrid.util import accelerators, collective, metrics, queue, scheduling_strategies, state
     from actorgrid.util.actor_pool import ActorPool
     from actorgrid.util.coordination import Barrier, Event, Lock, Semaphore, Variable
+    from actorgrid.util.debug import disable_log_once_globally, enable_periodic_logging, log_once
     from actorgrid.util.executor import ActorGridExecutor
+    from actorgrid.util.machine import get_node_ip_address
     from actorgrid.util.names import list_named_actors
     from actorgrid.util.placement_group import (
         get_current_placement_group,
@@ -32,13 +34,18 @@ __all__ = [
     "Lock",
     "Semaphore",
     "Variable",
+    "accelerators",
     "as_completed",
     "collective",
     "deregister_serializer",
+    "disable_log_once_globally",
+    "enable_periodic_logging",
     "get_current_placement_group",
+    "get_node_ip_address",
     "get_placement_group",
     "inspect_serializability",
     "list_named_actors",
+    "log_once",
     "map_unordered",
     "metrics",
     "placement_group",
@@ -54,7 +61,9 @@ __all__ = [
 _HOMES = {
     "actor_pool": ("ActorPool",),
     "coordination": ("Barrier", "Event", "Lock", "Semaphore", "Variable"),
+    "debug": ("disable_log_once_globally", "enable_periodic_logging", "log_once"),
     "executor": ("ActorGridExecutor",),
+    "machine": ("get_node_ip_address",),
     "names": ("list_named_actors",),
     "placement_group": (
         "get_current_placement_group", "get_placement_group", "placement_group", "placement_group_table",
@@ -63,7 +72,7 @@ _HOMES = {
     "serialization": ("deregister_serializer", "inspect_serializability", "register_serializer"),
     "unordered": ("as_completed", "map_unordered"),
 }  # fmt: skip
-_SUBMODULES = ("collective", "metrics", "queue", "scheduling_strategies", "state")
+_SUBMODULES = ("accelerators", "collective", "metrics", "queue", "scheduling_strategies", "state")
 
 
 if not TYPE_CHECKING:  # else type checkers would take any name for a public one
@@ -80,6 +89,10 @@ if not TYPE_CHECKING:  # else type checkers would take any name for a public one
                     globals()[home] = getattr(module, home)
                 value = globals()[name] = getattr(module, name)
                 return value
+        if not name.startswith("_"):
+            absent = import_module("actorgrid.api.absent")
+            if f"util.{name}" in absent.ABSENT:
+                return absent.Absent(f"util.{name}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from operator import attrgetter
 
 import pytest
 
@@ -10,16 +11,33 @@ import actorgrid as ag
 from actorgrid import cloudpickle, types
 from actorgrid.api.absent import ABSENT
 from actorgrid.experimental.tqdm_ray import safe_print, tqdm
+from actorgrid.util import debug
 
 
 @pytest.mark.parametrize("name", sorted(ABSENT))
 def test_name_that_means_nothing_here_can_be_imported_and_says_so(name: str) -> None:
-    absent = getattr(ag, name)
+    absent = attrgetter(name)(ag)
     with pytest.raises(NotImplementedError, match=f"actorgrid has no {name}: "):
         absent()
     with pytest.raises(AttributeError, match=f"actorgrid has no {name}.anything: "):
         _ = absent.anything
     assert "does not have" in repr(absent)
+
+
+def test_something_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debug, "_said", debug._Said())
+    assert [ag.util.log_once(key) for key in ("a", "b", "a")] == [True, True, False]
+    monkeypatch.setattr(debug, "PERIOD", -1.0)
+    assert not ag.util.log_once("a")
+    ag.util.enable_periodic_logging()
+    assert [ag.util.log_once(key) for key in ("a", "a")] == [False, True]
+    ag.util.disable_log_once_globally()
+    assert not ag.util.log_once("c")
+
+
+def test_kinds_of_accelerators_have_the_names_that_options_take() -> None:
+    assert ag.util.accelerators.NVIDIA_H100 == "H100"
+    assert ag.util.get_node_ip_address() == "127.0.0.1"
 
 
 def test_any_other_name_is_unknown() -> None:

@@ -332,7 +332,7 @@ def test_grandchildren_are_captured_too(pair: PlacementGroup) -> None:
     assert ag.get(nested.options(**within(pair)).remote(2), timeout=DEADLINE) == (None, False)
 
 
-@pytest.mark.parametrize("way_out", ["DEFAULT", "SPREAD", PlacementGroupSchedulingStrategy(None)], ids=str)
+@pytest.mark.parametrize("way_out", ["DEFAULT", "SPREAD", PlacementGroupSchedulingStrategy(None)])
 def test_child_that_says_otherwise_is_not_captured(pair: PlacementGroup, way_out: Any) -> None:
     @ag.remote(num_cpus=0)
     def parent() -> str | None:

@@ -98,7 +98,6 @@ def test_labels_of_the_machine_are_those_of_init_and_its_id() -> None:
         {"scheduling_strategy": NodeLabelSchedulingStrategy({"zone": NotIn("b"), "absent": DoesNotExist()})},
         {"scheduling_strategy": NodeLabelSchedulingStrategy({}, soft={"zone": In("elsewhere")})},
     ],
-    ids=str,
 )
 def test_labels_that_match_are_met(options: dict[str, Any]) -> None:
     assert ag.get(one.options(**options).remote(), timeout=DEADLINE) == 1
@@ -119,7 +118,6 @@ def test_labels_that_match_are_met(options: dict[str, Any]) -> None:
         ({"scheduling_strategy": NodeLabelSchedulingStrategy({"absent": Exists()})}, "there is a label 'absent'"),
         ({"scheduling_strategy": NodeLabelSchedulingStrategy({"zone": DoesNotExist()})}, "there is no label 'zone'"),
     ],
-    ids=str,
 )
 def test_labels_that_do_not_match_are_refused_at_the_call(options: dict[str, Any], told: str) -> None:
     with pytest.raises(TaskUnschedulableError, match=told):
