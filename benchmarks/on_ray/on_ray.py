@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-#: A test that takes longer hangs (seconds); Ray starts in ten.
-LIMIT = 60
+#: A test that takes longer hangs (seconds); Ray starts in three to ten.
+LIMIT = 30
 
 
 class HangsError(Exception):

@@ -9,7 +9,7 @@ import contextlib
 import io
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -20,9 +20,20 @@ from tests.contract.tools import DEADLINE
 log = logging.getLogger("tests.contract.logging")
 
 
+@contextlib.contextmanager
+def heard() -> Iterator[io.StringIO]:
+    """Return what the process writes to standard error, also where a handler has it from before."""
+    with contextlib.ExitStack() as stack:
+        stream = stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        for handler in logging.getLogger().handlers:
+            if type(handler) is logging.StreamHandler:  # and not pytest's
+                stack.callback(handler.setStream, handler.setStream(stream))
+        yield stream
+
+
 def said(*logs: tuple[int, str]) -> list[str]:
     """Log messages, with an extra, and return the lines that the process says of it."""
-    with contextlib.redirect_stderr(io.StringIO()) as stream:
+    with heard() as stream:
         for level, message in logs:
             log.log(level, message, extra={"colour": "red"})
     return stream.getvalue().splitlines()
@@ -41,7 +52,7 @@ class Actor:
         return said((logging.INFO, "here")), ag.get_runtime_context().get_actor_id()
 
     def fail(self) -> list[str]:
-        with contextlib.redirect_stderr(io.StringIO()) as stream:
+        with heard() as stream:
             try:
                 raise LookupError("lost")
             except LookupError:
