@@ -25,8 +25,6 @@ from typing import Any, Final
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 ASKED: Final = 95.0
-#: The real one: by its name it is virtual while a world is open, as it is from test to test of a module.
-NOW: Final = time.perf_counter
 #: The simulation suite: the machines alone under random programs, then whole programs. Tests that start processes are
 #: none of it: "process" is in the name of those that have a twin there.
 SUITE: Final = [
@@ -49,6 +47,8 @@ class Recorder:
         #: Test -> how long it took (seconds).
         self.seconds: dict[str, float] = {}
         self._now = self.lines[""]
+        #: The real one: by the names that modules have for it, it is virtual while a world is open, from test to test.
+        self._clock = time.perf_counter
         #: What says that a line need not be reported again.
         self._enough: Any = None
 
@@ -70,11 +70,11 @@ class Recorder:
         """What is executed from here on is of this test."""
         self._now = self.lines[item.nodeid]
         self._again()
-        self.seconds[item.nodeid] = NOW()
+        self.seconds[item.nodeid] = self._clock()
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         """The test is over."""
-        self.seconds[nodeid] = NOW() - self.seconds[nodeid]
+        self.seconds[nodeid] = self._clock() - self.seconds[nodeid]
 
     def save(self, path: Path) -> None:
         """Write, for each test, how long it took and which lines of which files it executed."""
