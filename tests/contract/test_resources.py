@@ -34,7 +34,7 @@ def test_cluster_resources_have_what_the_grid_was_started_with() -> None:
     assert total["memory"] > 0
     assert total["object_store_memory"] > 0
     assert total["node:__internal_head__"] == 1
-    assert [key for key in total if key.startswith("node:") and key != "node:__internal_head__"] == ["node:127.0.0.1"]
+    assert len([key for key in total if key.startswith("node:") and key != "node:__internal_head__"]) == 1
 
 
 @pytest.mark.usefixtures("grid")

@@ -63,6 +63,9 @@ class _Missing:
 
 
 class _Module(ModuleType):
+    def __reduce__(self) -> tuple[Any, ...]:
+        return importlib.import_module, (self.__name__,)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
