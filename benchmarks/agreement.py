@@ -40,6 +40,7 @@ BEYOND = {
     "test_executor": "concurrent.futures' interface",
     "test_explain": "explain()",
     "test_pending_tasks": "init(max_pending_tasks=)",
+    "test_state": "Ray answers through its dashboard, which is a package of its own and lags behind",
     "test_timeouts": "time limits of tasks and calls",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import random
 import sys
 from collections.abc import Iterator
@@ -24,8 +25,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what picks a sample of the slow tests, or of all."""
     group = parser.getgroup("actorgrid's own tests")
     group.addoption("--slow-sample", type=int, help="of the slow tests, run only so many, picked at random")
-    group.addoption("--slow-seed", type=int, default=0, help="... by this seed")
-    group.addoption("--share", type=float, default=1.0, help="run this share of all tests, picked by the same seed")
+    seed, share = int(os.environ.get("TESTS_SEED", "0")), float(os.environ.get("TESTS_SHARE", "1"))
+    group.addoption("--slow-seed", type=int, default=seed, help="... by this seed (TESTS_SEED)")
+    group.addoption("--share", type=float, default=share, help="run this share of all tests, picked so (TESTS_SHARE)")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -48,8 +50,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> str:
-    """Say which slow tests were picked."""
-    return config.stash.get(_picked, "")
+    """Say what was picked."""
+    share, seed = config.getoption("--share"), config.getoption("--slow-seed")
+    told = [f"a share of {share:g} of all tests, by seed {seed}"] if share < 1 else []
+    return "; ".join([*told, *filter(None, [config.stash.get(_picked, "")])])
 
 
 def pytest_collection_finish() -> None:

@@ -24,17 +24,26 @@ _NATIVE: Final = frozenset(
 
 
 class FailureTuple:
-    """A value that cannot be pickled. ``parent`` is what has it, under ``name``; None: it is what was inspected."""
+    """A value that cannot be pickled. ``parent`` is what has it; None: it is what was inspected.
 
-    __slots__ = ("name", "obj", "parent")
+    ``path`` has the names of the variables, attributes and indices that lead to it; the first is what the value that
+    was inspected was called by the caller, if he did. ``name`` is the last of them, "" if there is none.
+    """
 
-    def __init__(self, obj: Any, name: str, parent: Any) -> None:
+    __slots__ = ("obj", "parent", "path")
+
+    def __init__(self, obj: Any, path: tuple[str, ...], parent: Any) -> None:
         self.obj = obj
-        self.name = name
+        self.path = path
         self.parent = parent
 
+    @property
+    def name(self) -> str:
+        """What it is called where it is (Ray had this before there was ``path``)."""
+        return self.path[-1] if self.path else ""
+
     def __repr__(self) -> str:
-        return f"FailureTuple({self.name} [obj={safe_repr(self.obj)}, parent={safe_repr(self.parent)}])"
+        return f"FailureTuple({' -> '.join(self.path)} [obj={safe_repr(self.obj)}, parent={safe_repr(self.parent)}])"
 
 
 def inspect_serializability(
@@ -56,7 +65,8 @@ def inspect_serializability(
     lines = [f"{each.path}: {text_of(each.problem)}" for each in found]
     verdict = f"{root} cannot be pickled:" if found else f"{root} can be pickled."
     (sys.stdout if print_file is None else print_file).write("\n  ".join([verdict, *lines]) + "\n")
-    return not found, {FailureTuple(each.value, _name(each, root), each.parent) for each in found}
+    start = () if name is None else (name,)
+    return not found, {FailureTuple(each.value, (*start, *map(_name, each.ends)), each.parent) for each in found}
 
 
 def _search(value: Any, root: str, depth: int) -> list[Found]:
@@ -70,14 +80,12 @@ def _search(value: Any, root: str, depth: int) -> list[Found]:
     finally:
         problem = None if found else problem_of(value)
         collecting.refs = outer
-    return found if problem is None else [Found(value, root, "", None, problem)]
+    return found if problem is None else [Found(value, root, (), None, problem)]
 
 
-def _name(found: Found, root: str) -> str:
+def _name(end: str) -> str:
     """Return what a value is called where it is: a variable, an attribute, an index."""
-    if not found.end:
-        return root
-    return found.end.rpartition(".")[2] if found.end.startswith(".") else found.end
+    return end.rpartition(".")[2] if end.startswith(".") else end
 
 
 def register_serializer(cls: type[T], *, serializer: Callable[[T], Any], deserializer: Callable[[Any], T]) -> None:

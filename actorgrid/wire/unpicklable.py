@@ -41,8 +41,8 @@ class Found(NamedTuple):
 
     value: Any
     path: str
-    #: The end of the path, and what has it; "" and None: it is the value that was searched.
-    end: str
+    #: The steps of the path behind its root, and what has the last one; () and None: it is the value that was searched.
+    ends: tuple[str, ...]
     parent: Any
     problem: BaseException
 
@@ -57,7 +57,7 @@ class Search:
         #: Those of them that cannot be pickled, and about which all is said.
         self.told: dict[int, None] = {}
 
-    def find(self, value: Any, path: str, end: str = "", parent: Any = None, level: int = 0) -> Iterator[Found]:
+    def find(self, value: Any, path: str, ends: tuple[str, ...] = (), parent: Any = None) -> Iterator[Found]:
         """Yield them one by one. Methods of ``value`` may raise anything."""
         if id(value) in self.seen or self.tries <= 0:
             return
@@ -67,15 +67,15 @@ class Search:
         if problem is None:
             return
         inside = False
-        if level < self.levels and not _refuses(value):
+        if len(ends) < self.levels and not _refuses(value):
             for name, child in _inside(value):
                 inside = inside or id(child) in self.told
-                for found in self.find(child, path + name, name, value, level + 1):
+                for found in self.find(child, path + name, (*ends, name), value):
                     inside = True
                     yield found
         self.told[id(value)] = None
         if not inside:
-            yield Found(value, path, end, parent, problem)
+            yield Found(value, path, ends, parent, problem)
 
 
 def _refuses(value: Any) -> bool:

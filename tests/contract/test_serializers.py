@@ -185,7 +185,7 @@ def inspected(value: Any, **options: Any) -> tuple[bool, dict[str, Any], str]:
     """Return (can be pickled, culprits by name, what was printed)."""
     told = io.StringIO()
     good, failures = inspect_serializability(value, print_file=told, **options)
-    return good, {failure.name: failure for failure in failures}, told.getvalue()
+    return good, {failure.path[-1]: failure for failure in failures}, told.getvalue()
 
 
 def test_value_that_can_be_pickled_is_found_good(capsys: pytest.CaptureFixture[str]) -> None:
@@ -203,6 +203,7 @@ def test_variable_of_a_closure_is_found_by_its_name() -> None:
     assert (good, list(failures)) == (False, ["lock"])
     assert failures["lock"].obj is connection.lock
     assert failures["lock"].parent is connection
+    assert failures["lock"].path == ("task", "connection", "lock")
     assert "task.<closure>.connection.lock: cannot pickle '_thread.lock' object" in told
 
 
@@ -242,13 +243,8 @@ def test_object_that_refuses_is_the_culprit_itself() -> None:
 def test_failures_show_what_they_are() -> None:
     _, failures, _ = inspected([threading.Lock()])
     assert "lock" in repr(failures["[0]"])
-
-
-def test_inspection_holds_no_reference() -> None:
-    ref = ag.put(1)
-    before = ref._entry.refs
-    assert inspect_serializability([ref, ref], print_file=io.StringIO())[0]
-    assert ref._entry.refs == before
+    (found,) = inspect_serializability(threading.Lock(), print_file=io.StringIO())[1]
+    assert (found.path, found.name) == ((), "")
 
 
 @pytest.mark.parametrize(("depth", "error"), [(-1, ValueError), ("3", TypeError), (True, TypeError)])

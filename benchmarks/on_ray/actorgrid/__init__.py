@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
@@ -24,10 +25,17 @@ _BEYOND = {"checkpoint", "timeout", "run_timeout", "priority"}
 
 
 def init(**options: Any) -> Any:
-    """Start Ray as the tests want their grid: nothing is printed, nothing is served."""
+    """Start Ray as the tests want their grid: nothing is printed, nothing is served; variables have Ray's prefix."""
     for name in _IGNORED:
         options.pop(name, None)
-    return ray.init(**{"include_dashboard": False, "logging_level": "ERROR"} | options)
+    prefix = "ACTORGRID_"
+    theirs = {f"RAY_{name.removeprefix(prefix)}": name for name in os.environ if name.startswith(prefix)}
+    os.environ.update({name: os.environ[ours] for name, ours in theirs.items()})
+    try:
+        return ray.init(**{"include_dashboard": False, "logging_level": "ERROR"} | options)
+    finally:
+        for name in theirs:
+            del os.environ[name]
 
 
 def remote(*args: Any, **options: Any) -> Any:
