@@ -77,7 +77,8 @@ def test_positional_reference_arrives_as_its_value() -> None:
 
 
 def test_keyword_reference_arrives_as_its_value() -> None:
-    assert ag.get(add.remote(a=ag.put(5).arg, b=add.remote(1, 2).arg)) == 8
+    keywords: dict[str, Any] = {"a": ag.put(5), "b": add.remote(1, 2)}
+    assert ag.get(add.remote(**keywords)) == 8
 
 
 def test_put_value_as_argument() -> None:
