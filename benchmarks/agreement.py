@@ -55,7 +55,7 @@ def run(file: Path, results: Path, done: set[str]) -> None:
     command = [
         sys.executable, "-P", "-m", "pytest", "-p", "on_ray", "-p", "no:cacheprovider", "--import-mode=importlib",
         "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), "-o", "addopts=", "-o", "filterwarnings=ignore",
-        "-q", "-k", "process", "-m", "not slow", str(file),
+        "-q", "-m", "not slow", str(file),
         *(f"--deselect={test}" for test in done if test.startswith(f"{name}::")),
     ]  # fmt: skip
     with tempfile.TemporaryFile("w+") as output:

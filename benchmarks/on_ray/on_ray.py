@@ -29,6 +29,11 @@ def _over(*_: Any) -> None:
     raise HangsError(f"the test has not ended after {LIMIT} s")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what is for the simulator."""
+    items[:] = [item for item in items if getattr(item, "callspec", None) and item.callspec.params["grids"] != "sim"]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Raise in a test whose time is over, wherever it waits."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import runpy
+from collections.abc import Callable
 from pathlib import Path
 
-_REAL = Path(__file__).parents[4] / "actorgrid" / "testing" / "waiting.py"
-wait_until = functools.partial(runpy.run_path(str(_REAL))["wait_until"], seconds=5.0)
+_REAL = runpy.run_path(str(Path(__file__).parents[4] / "actorgrid" / "testing" / "waiting.py"))["wait_until"]
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 5.0) -> bool:
+    """See there."""
+    return bool(_REAL(condition, seconds))
