@@ -115,6 +115,7 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "a result that cannot be pickled is a `TypeError` with pickle's words",
             "it names the path to what could not be pickled",
             "'cannot pickle a lock' does not say which",
+            ""
             "contract/test_errors.py::test_result_that_cannot_be_pickled_is_a_type_error_of_the_task_that_names_its_path",
             fails=("errors::test_result_that_cannot_be_pickled_is_a_type_error_of_the_task_that_names_its_path",),
         ),
@@ -322,7 +323,8 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             fails=("streaming::test_generator_may_yield_from_whatever_can_be_iterated_over",),
         ),
         Difference(
-            "of a generator with `num_returns=2` that yields more, the first two are the results, and an error is logged",
+            "of a generator with `num_returns=2` that yields more, the first two are the results, and an error "
+            "is logged",
             "both results are that error",
             "as for a function that returns three values",
             "contract/test_streaming.py::test_of_n_items_those_that_lack_are_the_error",
@@ -517,7 +519,8 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
     ],
     "Pools, queues and serializers": [
         Difference(
-            "what makes no sense as an argument of `ActorPool`, `Queue`, `as_completed`, `Pool` or a serializer fails later, or is passed over",
+            "what makes no sense as an argument of `ActorPool`, `Queue`, `as_completed`, `Pool` or a serializer "
+            "fails later, or is passed over",
             "`TypeError`, `ValueError` at the call",
             "a typing error is found where it stands",
             "contract/test_util.py::test_what_is_no_call_is_refused_and_costs_no_actor",
@@ -543,8 +546,10 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             ),
         ),
         Difference(
-            "`multiprocessing.Pool`: the processes are actors; one that dies takes with it what it had; `terminate` leaves `ActorDiedError`",
-            "tasks, which are repeated when a process dies; `RuntimeError`; an error of one value of `imap` is raised in its place",
+            "`multiprocessing.Pool`: the processes are actors; one that dies takes with it what it had; "
+            "`terminate` leaves `ActorDiedError`",
+            "tasks, which are repeated when a process dies; `RuntimeError`; an error of one value of `imap` is "
+            "raised in its place",
             "a pool has no state to lose",
             "contract/test_multiprocessing.py::test_dead_process_costs_only_its_chunk",
             fails=(
@@ -554,7 +559,8 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             ),
         ),
         Difference(
-            "an argument that cannot be pickled is a `TypeError` after a long text on standard output; a serializer's own error is raised as it is",
+            "an argument that cannot be pickled is a `TypeError` after a long text on standard output; a "
+            "serializer's own error is raised as it is",
             "`SerializationError`, which is a `TypeError`, with the path to what could not be pickled",
             "the reason in one line",
             "contract/test_serializers.py::test_what_a_serializer_makes_must_be_sendable",
