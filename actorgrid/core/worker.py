@@ -51,7 +51,9 @@ class Running:
 class WorkerMachine:
     """The state of a worker."""
 
-    __slots__ = ("actor", "counts", "early", "free", "leaving", "limit", "queue", "running", "specs", "spoiled")
+    __slots__ = (
+        "actor", "counts", "early", "free", "leaving", "limit", "places", "queue", "running", "specs", "spoiled",
+    )  # fmt: skip
 
     # Invariant: len(self.running) <= self.limit
     # Invariant: self.free is None or all(places >= 0 for places in self.free.values())
@@ -61,7 +63,9 @@ class WorkerMachine:
         self.queue: deque[Run] = deque()
         self.running: dict[int, Running] = {}
         self.limit = 1
-        #: Of each concurrency group the places that nobody has, "" for calls that name none; None: there are no groups.
+        #: Of each concurrency group the places that it has, "" for calls that name none, and those that nobody has now;
+        #: None: there are no groups.
+        self.places: dict[str, int] | None = None
         self.free: dict[str, int] | None = None
         #: Cancellations (task, attempt) that found nothing: what they are for may still be on its way, since they come
         #: over another link. The oldest go when there are too many: most are for what was over already.
@@ -89,14 +93,25 @@ class WorkerMachine:
         """Return the calls that may start now: one per caller, its oldest; all of them where calls may overlap."""
         if len(self.running) >= self.limit:
             return []
+        if self.free is not None:
+            return self._candidates_of_groups(self.places or self.free)
         if self.limit > 1:
-            return list(self.queue) if self.free is None else [run for run in self.queue if self._has_place(run)]
+            return list(self.queue)
         if self.queue and self.queue[0].again:  # what brings an actor back has one order, and comes first
             return [self.queue[0]]
         first: dict[int, Run] = {}
         for run in self.queue:
             first.setdefault(run.caller, run)
         return list(first.values())
+
+    def _candidates_of_groups(self, places: dict[str, int]) -> list[Run]:
+        """The same, where each group has places of its own: of one with a single place, one call per caller."""
+        found: dict[tuple[str, int, int], Run] = {}
+        for run in self.queue:
+            if self._has_place(run):
+                group = self._group(run)
+                found.setdefault((group, run.caller, 0 if places[group] == 1 else run.task), run)
+        return list(found.values())
 
     def start(self, chosen: Run | None = None) -> Running | None:
         """Return the next call to run now, None if there is none or if ``limit`` calls run already.
@@ -147,6 +162,7 @@ class WorkerMachine:
     def constructed(self, spec: Spec) -> None:
         """The constructor returned: calls may overlap from now on if the actor allows it."""
         self.limit = spec.max_concurrency
+        self.places = dict(spec.groups) if spec.groups else None
         self.free = dict(spec.groups) if spec.groups else None
 
     def revoke(self, tasks: tuple[int, ...]) -> tuple[Run, ...]:

@@ -28,6 +28,17 @@ def test_what_has_started_is_not_revoked() -> None:
     assert list(machine.running) == [1]
 
 
+def test_of_a_group_with_one_place_the_oldest_call_of_each_caller_may_start() -> None:
+    machine = WorkerMachine()
+    machine.specs = {number: Spec(number, Kind.METHOD, "A.m", group=group) for number, group in ((1, ""), (2, "io"))}
+    machine.constructed(Spec(9, Kind.ACTOR, "A", max_concurrency=3, groups=(("io", 2), ("", 1))))
+    for task, spec, caller in ((11, 1, 1), (12, 1, 1), (13, 1, 2), (14, 2, 1), (15, 2, 1)):
+        machine.given(Run(task, 1, spec, b"", caller=caller))
+    assert [run.task for run in machine.candidates()] == [11, 13, 14, 15]
+    assert machine.start() is not None
+    assert [run.task for run in machine.candidates()] == [14, 15]
+
+
 def test_process_whose_setup_failed_is_replaced_after_that_call() -> None:
     machine = given(1)
     running = machine.start()

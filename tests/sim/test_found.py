@@ -63,6 +63,14 @@ def force_what_is_over() -> None:
     play_and_look((Act("task"), Act("cancel", flag=True)), cpus=2)
 
 
+def calls_of_one_group() -> None:
+    """Of a group with a single place the simulator began the later of two calls of one caller."""
+    ag.init(num_cpus=3)
+    outcome = play((Act("grouped", number=1), Act("call", 3), Act("call", 1, 1)), ask=True)
+    sim.settle()
+    assert not outcome.ledger.wrong(0)
+
+
 FOUND = [
     (two_tasks_make_an_actor_each, "ag1:lK_#D4FQ3rY-M(3Y^7{zZfkP"),
     (hold_after_finding, "ag1:lK_x_"),
@@ -73,6 +81,7 @@ FOUND = [
         force_what_is_over,
         "ag1:lK_&E1p<-`0fnS%X>4o(rf_d*Zgg{!tYT$mZ*pZ{a%FIAd8cA*Z)0m^WTk3#ZE$k|rE_p$cWwctY-M(3Y^7{zZfkP",
     ),
+    (calls_of_one_group, "ag1:lK_#D0Re%fb8umIZUF"),
 ]
 
 

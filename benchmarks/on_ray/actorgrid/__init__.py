@@ -20,6 +20,8 @@ from actorgrid import exceptions as exceptions
 
 #: What ``init`` of actorgrid takes, and what does not matter here.
 _IGNORED = {"preload", "engine"}
+#: What Ray has in another module.
+_ELSEWHERE = {"ray.dag.CompiledDAGRef": "ray.experimental.compiled_dag_ref"}
 #: Options that Ray does not have.
 _BEYOND = {"checkpoint", "timeout", "run_timeout", "priority"}
 
@@ -78,7 +80,8 @@ class _Module(ModuleType):
         if name.startswith("__"):
             raise AttributeError(name)
         its = f"{self.__name__}.{name}".replace("actorgrid", "ray", 1)
-        return getattr(self.__dict__["_theirs"], name, None) or _Missing(its)
+        home = importlib.import_module(_ELSEWHERE[its]) if its in _ELSEWHERE else self.__dict__["_theirs"]
+        return getattr(home, name, None) or _Missing(its)
 
 
 class _Finder:
