@@ -93,8 +93,8 @@ class WorkerMachine:
         """Return the calls that may start now: one per caller, its oldest; all of them where calls may overlap."""
         if len(self.running) >= self.limit:
             return []
-        if self.free is not None:
-            return self._candidates_of_groups(self.places or self.free)
+        if self.places is not None:
+            return self._candidates_of_groups(self.places)
         if self.limit > 1:
             return list(self.queue)
         if self.queue and self.queue[0].again:  # what brings an actor back has one order, and comes first
