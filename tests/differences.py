@@ -220,6 +220,7 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
                 "spilling::TestOptions::*",
                 "streaming::test_what_was_not_read_is_given_back",
                 "streaming::test_items_that_are_not_read_may_go_to_disk",
+                "spilling::test_random_programs_read_what_was_written_and_leave_nothing",
             ),
         ),
         Difference(
@@ -608,6 +609,7 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
                 "multiprocessing::test_dead_process_costs_only_its_chunk",
                 "multiprocessing::test_terminate_ends_what_is_not_over",
                 "multiprocessing::test_errors_are_raised_where_the_result_is_asked_for",
+                "multiprocessing::test_callbacks_get_what_comes_of_it",
             ),
         ),
         Difference(

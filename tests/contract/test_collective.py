@@ -409,4 +409,4 @@ class TestRefusals:
             col.recv(np.zeros(1), 0, "alone")
 
     def test_rays_names_of_backends_are_known(self) -> None:
-        assert Backend.of("GLOO") is Backend.GLOO
+        assert Backend("GLOO") == Backend("gloo") == Backend.GLOO

@@ -24,12 +24,17 @@ class Backend(StrEnum):
     TORCH_GLOO = "torch_gloo"
 
     @classmethod
+    def _missing_(cls, value: object) -> Backend | None:
+        """Ray's are in capital letters."""
+        return next((each for each in cls if isinstance(value, str) and each.value == value.lower()), None)
+
+    @classmethod
     def of(cls, name: object) -> Backend:
         """Return the backend called ``name``. Raises TypeError, ValueError."""
         if not isinstance(name, str):
             raise TypeError(f"backend must be a str, not {type(name).__name__}")
         try:
-            return cls(name.lower())
+            return cls(name)
         except ValueError:
             raise ValueError(
                 f"backend {name!r} is not there: arrays go through the memory of this machine, whichever of "
