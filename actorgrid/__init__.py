@@ -116,6 +116,8 @@ if not TYPE_CHECKING:  # else type checkers would take any name for a public one
             if name in names:
                 value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
                 return value
+        if name == "ObjectID":  # Ray's older name
+            return import_module(f"{__name__}.engine.refs").ObjectRef
         if not name.startswith("_"):
             absent = import_module(f"{__name__}.api.absent")
             if name in absent.ABSENT:

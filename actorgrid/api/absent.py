@@ -8,8 +8,26 @@ _CLUSTER: Final = "it is about clusters, and a grid is one machine"
 _LANGUAGES: Final = "it is about other languages, and all workers run Python"
 _DEBUGGER: Final = "workers have no terminal; with init(engine='sim') everything runs in this process, and so does pdb"
 _LIBRARY: Final = "it is a library on top of Ray Core, and this is Ray Core"
+_IDS: Final = "identifiers are strings of hexadecimal digits: get_runtime_context() has them"
+_INSIDE: Final = "it is about how Ray is built inside"
 #: Name -> why it is not there.
 ABSENT: Final = {
+    **dict.fromkeys(
+        (
+            "ActorClassID",
+            "ActorID",
+            "FunctionID",
+            "JobID",
+            "NodeID",
+            "PlacementGroupID",
+            "TaskID",
+            "UniqueID",
+            "WorkerID",
+        ),
+        _IDS,
+    ),
+    **dict.fromkeys(("LOCAL_MODE", "SCRIPT_MODE", "WORKER_MODE", "internal", "widgets"), _INSIDE),
+    **dict.fromkeys(("data", "rllib", "serve", "train", "tune"), _LIBRARY),
     "ClientBuilder": "it connects to a cluster: join a grid on this machine with init(address=...)",
     "Language": _LANGUAGES,
     "autoscaler": _CLUSTER,

@@ -161,6 +161,14 @@ class ActorMethod:
     def __repr__(self) -> str:
         return f"<method {self._call.display_name} of {self._handle!r}>"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _method_of, (self._handle, self._call.method, self._call.options)
+
+
+def _method_of(handle: ActorHandle[Any], method: str, options: MethodOptions) -> ActorMethod:
+    """Return what an ``ActorMethod`` is where it was sent."""
+    return ActorMethod(handle, handle._methods.call(method, options))  # noqa: SLF001  # a class of this module
+
 
 class ActorHandle(Generic[T]):
     """A handle of an actor: its methods are attributes, called with ``handle.method.remote(...)``.

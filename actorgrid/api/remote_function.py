@@ -97,6 +97,14 @@ class TaskCaller(Generic[P, Out_co]):
         self._checks.check(args, kwargs, self._definition.name)
         return FunctionNode(self, self._definition.name, args, kwargs)
 
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        # Not kept: it keeps what ``options`` made of it, and a circle would outlive its last user.
+        function = self._definition.function
+        made_of = importable(function.__module__, self._definition.name)
+        if not isinstance(made_of, RemoteFunction) or made_of._function is not function:  # noqa: SLF001  # of this module
+            made_of = RemoteFunction(function, {})
+        return _configured, (made_of, dict(self._options))
+
     def _prepare(self, engine: Engine) -> None:
         definition = self._definition
         options = task_options(self._options, streams=generates(definition.function))
@@ -174,14 +182,24 @@ class RemoteFunction(TaskCaller[P, "ObjectRef[R]"], Generic[P, R]):
         return RemoteFunction, (self._definition.function, dict(self._options))
 
 
+def _configured(function: RemoteFunction[P, R], options: Mapping[str, Any]) -> TaskCaller[P, Any]:
+    """Return the function with exactly these options: what a ``TaskCaller`` is where it was sent."""
+    return TaskCaller(function._definition, function._checks, options)  # noqa: SLF001  # a class of this module
+
+
 def is_importable(thing: object, module: str | None, name: str) -> bool:
     """Return whether ``import module`` finds ``thing`` under ``name``, so that it can be pickled by reference."""
+    return importable(module, name) is thing
+
+
+def importable(module: str | None, name: str) -> object:
+    """Return what ``import module`` finds under ``name``; None: nothing, or the module is pickled by value."""
     if module is None or module in {"__main__", "__mp_main__"} or _goes_by_value(module):
-        return False
+        return None
     found: object = sys.modules.get(module)
     for part in name.split("."):
         found = getattr(found, part, None)
-    return found is thing
+    return found
 
 
 def _goes_by_value(module: str) -> bool:

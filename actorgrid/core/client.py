@@ -119,12 +119,12 @@ class Entry:
         #: Why it could not be fetched for a callback, for whoever reads it next.
         self.fault: Answer | None = None
 
-    def drop(self) -> None:
-        """One reference less. May be called from anywhere."""
+    def drop(self, most: int = MOST_DROPPED) -> None:
+        """One reference less. May be called from anywhere, also when the names of this module are gone already."""
         client = self.client
         dropped = client.dropped
         dropped.append(self)
-        if self.heavy or self.value is None or len(dropped) > MOST_DROPPED:
+        if self.heavy or self.value is None or len(dropped) > most:
             client.host.wake()
 
     def unpin(self) -> None:

@@ -188,7 +188,7 @@ class Pool:
 
     def __init__(
         self, processes: int | None = None, initializer: Callable[..., Any] | None = None,
-        initargs: Iterable[Any] = (), maxtasksperchild: int | None = None, context: object = None,
+        initargs: Iterable[Any] | None = None, maxtasksperchild: int | None = None, context: object = None,
         ray_address: object = None, ray_remote_args: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         """``processes``: how many chunks run at once (None: as many as the grid has CPUs).
@@ -210,7 +210,7 @@ class Pool:
         if maxtasksperchild is not None:
             options["max_calls"] = maxtasksperchild
         self._processes = processes or max(1, int(cluster_resources().get("CPU", 1)))
-        self._setup = _Setup(uuid.uuid4().hex, initializer, tuple(initargs))
+        self._setup = _Setup(uuid.uuid4().hex, initializer, tuple(initargs or ()))
         self._executor = ActorGridExecutor(self._processes, **options)
         self._state = "RUN"
 

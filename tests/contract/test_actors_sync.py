@@ -52,6 +52,18 @@ def behind(gate: Any, value: Any) -> Any:
     return value
 
 
+def test_method_can_be_sent_after_it_was_called() -> None:
+    counter = Counter.remote()
+    method = counter.add.options(num_returns=1)
+    assert ag.get([counter.add.remote(), method.remote(2)]) == [1, 3]
+
+    @ag.remote
+    def call(one: Any, other: Any) -> list[int]:
+        return [ag.get(one.remote(10)), ag.get(other.remote(20))]
+
+    assert ag.get(call.remote(counter.add, method), timeout=DEADLINE) == [13, 33]
+
+
 def test_actor_keeps_its_state() -> None:
     counter = Counter.remote(5)
     assert ag.get([counter.add.remote() for _ in range(3)]) == [6, 7, 8]

@@ -85,6 +85,18 @@ def test_put_value_as_argument() -> None:
     assert ag.get(echo.remote(ag.put({"k": [1, 2]}))) == {"k": [1, 2]}
 
 
+def test_function_with_options_can_be_sent_after_it_was_called() -> None:
+    half = add.options(num_cpus=0.5, name="half")
+    assert ag.get(half.remote(1)) == 11
+
+    @ag.remote
+    def call(function: Any) -> int:
+        return int(ag.get(function.remote(2)) + ag.get(half.remote(3)))
+
+    assert ag.get(call.remote(half), timeout=DEADLINE) == 12 + 13
+    assert ag.get(ag.get(echo.remote(half)).remote(4), timeout=DEADLINE) == 14
+
+
 def test_same_reference_twice_in_one_call() -> None:
     ref = ag.put(4)
     assert ag.get(gather.remote(ref, ref, x=ref)) == ((4, 4), {"x": 4})

@@ -1,0 +1,26 @@
+"""A program on the simulator that ends without a word: so it does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PROGRAM = """
+import actorgrid as ag
+ag.init(num_cpus=2, engine="sim")
+
+@ag.remote
+def one():
+    return 1
+
+ref = one.remote()
+ag.get(ref)
+
+def refers():
+    return ag
+"""
+
+
+def test_reference_that_outlives_the_module_it_is_of_says_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
