@@ -196,4 +196,9 @@ class ActorRef:
         return isinstance(other, ActorRef) and self._entry.oid == other._entry.oid
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return self._entry.reduce()
+        return (_weakly, self._entry.reduce()) if self.weak else self._entry.reduce()
+
+
+def _weakly(make: Callable[..., ActorRef], args: tuple[Any, ...]) -> ActorRef:
+    """Return what a weak reference is where it was sent: what came along counts no longer than that takes."""
+    return ActorRef(make(*args)._entry, weak=True)  # noqa: SLF001  # a class of this module

@@ -120,6 +120,25 @@ class TestNames:
         assert ag.get(again.add.remote(), timeout=DEADLINE) == 1
         ag.kill(weak)
 
+    def test_handle_from_get_actor_keeps_nothing_alive_wherever_it_was_sent(self) -> None:
+        counter = Counter.options(name="sent", num_cpus=0).remote()
+
+        @ag.remote
+        def find(handle: Any) -> tuple[Any, Any]:
+            ag.get(handle.add.remote())
+            return handle, ag.get_actor("sent")
+
+        here = ag.get_actor("sent")
+        sent, found = ag.get(find.remote(here), timeout=DEADLINE)
+        (stored,) = ag.get(ag.put([here]))
+        assert ag.get([each.add.remote() for each in (here, sent, found, stored)]) == [2, 3, 4, 5]
+        del counter
+        gc.collect()
+        assert wait_until(lambda: not exists("sent"))
+        for each in (here, sent, found, stored):
+            with pytest.raises(ag.exceptions.ActorDiedError):
+                ag.get(each.add.remote(), timeout=DEADLINE)
+
     def test_get_if_exists_creates_and_then_finds(self) -> None:
         options: Any = Counter.options(name="one", get_if_exists=True)
         first = options.remote(10)
