@@ -212,7 +212,12 @@ def method(*functions: Any, **options: Any) -> Any:
     given = checked(METHOD, options, "an actor method")
 
     def mark(function: Any) -> Any:
-        setattr(getattr(function, "__func__", function), _MARK, given)
+        code = getattr(function, "__func__", function)
+        if not callable(code):
+            raise TypeError(
+                f"@method is for methods of actor classes, not {type(function).__name__}: {function!r:.100}"
+            )
+        setattr(code, _MARK, given)
         return function
 
     return mark(functions[0]) if functions else mark

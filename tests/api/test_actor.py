@@ -170,6 +170,9 @@ def test_method_options(engine: FakeEngine) -> None:
         ag.method(foo=1)
     with pytest.raises(ValueError, match="num_returns"):
         ag.method(num_returns=-1)
+    mark: Any = ag.method(num_returns=2)
+    with pytest.raises(TypeError, match="@method is for methods of actor classes, not int: 3"):
+        mark(3)
     handle.stream.remote()
     options = [entry[2] for entry in engine.log if entry[0] == "prepare_method"][-1]
     assert (options.num_returns, options.backpressure) == (STREAMING, BACKPRESSURE)
