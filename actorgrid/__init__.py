@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         shutdown,
     )
     from actorgrid.engine.generators import DynamicObjectRefGenerator, ObjectRefGenerator
-    from actorgrid.engine.refs import ObjectRef
+    from actorgrid.engine.refs import ObjectID, ObjectRef
 
 __version__ = "0.1.0"
 
@@ -53,6 +53,7 @@ __all__ = [
     "DynamicObjectRefGenerator",
     "GridContext",
     "LoggingConfig",
+    "ObjectID",
     "ObjectRef",
     "ObjectRefGenerator",
     "RemoteFunction",
@@ -98,7 +99,7 @@ _HOMES = {
         "GridContext", "available_resources", "cluster_resources", "init", "is_initialized", "nodes", "shutdown",
     ),
     "engine.generators": ("DynamicObjectRefGenerator", "ObjectRefGenerator"),
-    "engine.refs": ("ObjectRef",),
+    "engine.refs": ("ObjectID", "ObjectRef"),
 }  # fmt: skip
 _SUBMODULES = ("actor", "dag", "exceptions", "runtime_env", "sim", "util")
 #: Modules that are there and that ``import *`` does not bring: their names are others', too.
@@ -116,8 +117,6 @@ if not TYPE_CHECKING:  # else type checkers would take any name for a public one
             if name in names:
                 value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
                 return value
-        if name == "ObjectID":  # Ray's older name
-            return import_module(f"{__name__}.engine.refs").ObjectRef
         if not name.startswith("_"):
             absent = import_module(f"{__name__}.api.absent")
             if name in absent.ABSENT:

@@ -12,20 +12,10 @@ _IDS: Final = "identifiers are strings of hexadecimal digits: get_runtime_contex
 _INSIDE: Final = "it is about how Ray is built inside"
 #: Name -> why it is not there.
 ABSENT: Final = {
-    **dict.fromkeys(
-        (
-            "ActorClassID",
-            "ActorID",
-            "FunctionID",
-            "JobID",
-            "NodeID",
-            "PlacementGroupID",
-            "TaskID",
-            "UniqueID",
-            "WorkerID",
-        ),
-        _IDS,
-    ),
+    **{
+        f"{kind}ID": _IDS
+        for kind in ["Actor", "ActorClass", "Function", "Job", "Node", "PlacementGroup", "Task", "Unique", "Worker"]
+    },
     **dict.fromkeys(("LOCAL_MODE", "SCRIPT_MODE", "WORKER_MODE", "internal", "widgets"), _INSIDE),
     **dict.fromkeys(("data", "rllib", "serve", "train", "tune"), _LIBRARY),
     "ClientBuilder": "it connects to a cluster: join a grid on this machine with init(address=...)",

@@ -154,6 +154,10 @@ class ObjectRef(Generic[R_co]):
         return self._entry.reduce()
 
 
+#: What Ray called them once.
+ObjectID = ObjectRef
+
+
 class ActorRef:
     """A reference to an actor, counted unless ``weak``. ``api`` wraps it in an ``ActorHandle``."""
 

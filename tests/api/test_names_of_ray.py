@@ -46,7 +46,7 @@ def test_any_other_name_is_unknown() -> None:
 
 
 def test_modules_beside_have_what_is_expected_of_them() -> None:
-    assert types.ObjectRef is ag.ObjectRef
+    assert types.ObjectRef is ag.ObjectRef is ag.ObjectID
     assert pickle.loads(cloudpickle.dumps(lambda: 3))() == 3
 
 
