@@ -131,7 +131,8 @@ def planter(file: Path, index: int) -> Planter:
 
 
 def mutants() -> Iterator[Mutant]:
-    """Yield every mutation there is."""
+    """Yield every mutation there is. Raises LookupError for a line in ``EQUIVALENT`` that is there no more."""
+    unknown = dict(EQUIVALENT)
     for file in sorted((ROOT / "actorgrid" / "core").rglob("*.py")):
         if file.name in SKIPPED or file.name == "__init__.py":
             continue
@@ -139,9 +140,13 @@ def mutants() -> Iterator[Mutant]:
         looks.visit(ast.parse(text))
         lines = text.splitlines()
         for index, (line, what) in enumerate(looks.found):
-            if f"{file.name}: {lines[line - 1].strip()}" in EQUIVALENT or FOR_PEOPLE.match(what):
+            where = f"{file.name}: {lines[line - 1].strip()}"
+            unknown.pop(where, None)
+            if where in EQUIVALENT or FOR_PEOPLE.match(what):
                 continue
             yield Mutant(file.relative_to(ROOT), index, line, what)
+    if unknown:
+        raise LookupError(f"EQUIVALENT has lines that are not in core: {', '.join(unknown)}")
 
 
 class Suite:
