@@ -195,7 +195,7 @@ class Grid:
         elif spec.kind is not Kind.METHOD and self.world.onlookers.held(spec.kind):
             self.world.choices.policy.born(("start", path, path), readonly=False)
         if self.world.story is not None:
-            call.site = self.world.sites.get((number, message.parent, message.nth), "")
+            call.site = self.world.story.sites.get((number, message.parent, message.nth), "")
             call.given = blake2b(message.args, digest_size=4).hexdigest()
             self.by_path[path] = call
 

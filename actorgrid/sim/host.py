@@ -128,7 +128,7 @@ class SimHost(LocalEngine):
         """See ``EngineBase``; notes the line that makes the call if the story is to be told."""
         parent, nth = self.parent_and_nth()
         if self.world.story is not None:
-            self.world.sites[self.client.number, parent, nth] = call_site()
+            self.world.story.sites[self.client.number, parent, nth] = call_site()
         return parent, nth
 
     def parent_and_nth(self) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import Final
 from actorgrid.exceptions import NondeterminismError
 from actorgrid.sim.choices import Forced, Schedule
 from actorgrid.sim.runner import Program, Run
-from actorgrid.sim.world import Step
+from actorgrid.sim.story import Step
 
 #: How often a failure is played again before it is told.
 REPLAYS: Final = 3

@@ -6,7 +6,7 @@ from html import escape
 from typing import Final
 
 from actorgrid.sim.runner import Run
-from actorgrid.sim.world import Step
+from actorgrid.sim.story import Step
 
 LANE: Final = 170
 ROW: Final = 34

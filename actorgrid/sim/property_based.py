@@ -20,7 +20,8 @@ from actorgrid.sim.fibers import DriverKilled
 from actorgrid.sim.nondeterminism import difference, error_of
 from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.runner import settings_of, staged
-from actorgrid.sim.world import Step, World
+from actorgrid.sim.story import Step
+from actorgrid.sim.world import World
 
 #: How likely a decision deviates: drawn once per test case, the first is the simplest.
 RATES: Final = (0.1, 0.3, 0.6)
@@ -124,7 +125,7 @@ def world(
         policy = Drawn(_Strategies(data)) if data is not None else current_test_case() or Dull()
     holds = Holds.ALL if starts else Holds.NOTHING
     made = World(Choices(policy), faults, max_events=max_events, checks=checks, level=level, holds=holds)
-    made.story = []
+    made.tell_story()
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -172,7 +173,7 @@ class _Failures:
             return
         context = control.current_build_context()
         drawn = getattr(context.data, "choices", None)
-        story, end = made.story or [], type(error).__name__ if error is not None else "no error"
+        story, end = _steps(made), type(error).__name__ if error is not None else "no error"
         if drawn is None:
             return
         before = self._stories.get(drawn) if getattr(context, "is_final", False) else None
@@ -195,12 +196,17 @@ def _shape(story: list[Step]) -> list[tuple[Any, ...]]:
 _remembered: Final = _Failures()
 
 
+def _steps(made: World) -> list[Step]:
+    return made.story.steps if made.story is not None else []
+
+
 def _last_of(made: World) -> str:
-    return f" after {made.story[-1].what}" if made.story else ""
+    steps = _steps(made)
+    return f" after {steps[-1].what}" if steps else ""
 
 
 def _note(made: World, seed: int) -> str:
     settings = settings_of(made.harm.faults, made.level, made.onlookers.holds)
     schedule = Schedule(seed, tuple(made.choices.deviations.items()), settings)
-    steps = [f"  {step.when:10.6f}  {step.what:40}  {step.site}".rstrip() for step in (made.story or [])[-20:]]
+    steps = [f"  {step.when:10.6f}  {step.what:40}  {step.site}".rstrip() for step in _steps(made)[-20:]]
     return "\n".join([f"schedule {schedule.dumps()}, {schedule.weight} deviations; the last steps:", *steps])

@@ -6,7 +6,7 @@ from typing import Final
 
 from actorgrid.sim import hashing
 from actorgrid.sim.runner import Run
-from actorgrid.sim.world import Step
+from actorgrid.sim.story import Step
 
 #: A screen: so many lines of so many characters.
 LINES: Final = 48

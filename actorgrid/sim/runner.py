@@ -25,7 +25,8 @@ from actorgrid.sim.holders import steady
 from actorgrid.sim.host import SimHost
 from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.patches import Patches
-from actorgrid.sim.world import Step, World
+from actorgrid.sim.story import Step
+from actorgrid.sim.world import World
 
 _PLACE: Final = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
 #: Frames of ours, and of what carries us, are nobody's fault.
@@ -126,7 +127,7 @@ class Program:
             choices, self.faults, max_events=self.max_events, checks=self.checks, level=self.level, holds=self.holds
         )
         if details:
-            world.story = []
+            world.tell_story()
         run = Run(Schedule(seed))
         world.isolation.program(self.function)
         with staged(world, seed):
@@ -154,7 +155,8 @@ class Program:
         choices.observe(f"{run.identity[0]} {run.identity[1].rpartition('/')[2]} {world.clock.now:.9f}")
         run.digest = choices.digest()
         run.record = choices.record or []
-        run.story, run.decided = world.story or [], world.decided
+        if world.story is not None:
+            run.story, run.decided = world.story.steps, world.story.decided
         run.drew = world.drew
         run.waits = world.last_waits
         run.lengths = world.lengths

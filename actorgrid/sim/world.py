@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from greenlet import getcurrent, greenlet
 
@@ -29,6 +29,7 @@ from actorgrid.sim.onlookers import Holds, Onlookers
 from actorgrid.sim.parts import Parts
 from actorgrid.sim.places import call_site, places_of
 from actorgrid.sim.promises import Promises
+from actorgrid.sim.story import Story
 from actorgrid.wire import custom
 
 if TYPE_CHECKING:
@@ -43,18 +44,6 @@ FIRST_IDENT: Final = 1 << 40
 FAIR: Final = 100
 #: Draws whose consequences are steps of the story.
 TOLD_APART: Final = frozenset({"kill", "spawn", "store", "spill"})
-
-
-class Step(NamedTuple):
-    """Something that happened: when, its kind, to which actor, what, the line that called it, who, a digest of what."""
-
-    when: float
-    kind: str
-    where: str
-    what: str
-    site: str = ""
-    caller: str = ""
-    given: str = ""
 
 
 class World(Parts):
@@ -100,13 +89,9 @@ class World(Parts):
         #: What each parked fiber waits for: the call and the objects.
         self.waits_for: dict[Fiber, tuple[str, tuple[int, ...]]] = {}
         #: What happened, if asked for.
-        self.story: list[Step] | None = None
-        #: Which step of the story came of which decision.
-        self.decided: dict[int, int] = {}
+        self.story: Story | None = None
         #: It is a program of its own, not one schedule of many: what a person should read is printed.
         self.loud = False
-        #: Where the program made each call, while the story is told: (client, parent, nth) -> file and line.
-        self.sites: dict[tuple[int, int, int], str] = {}
         #: How many calls each chain made; which calls each actor started, in order.
         self.lengths: dict[str, int] = {}
         self.orders: dict[str, list[str]] = {}
@@ -308,7 +293,7 @@ class World(Parts):
         event = self.choices.pick(events)
         self._begin_step(event)
         if self.story is not None:
-            self.tell(self._told(event), decided=len(events) > 1)
+            self.story.chosen(event, self.grid, decided=len(events) > 1)
         self.choices.observe(f"{event.kind} {event.label} {len(events)}")
         if event.kind == "call" and event.chain is not None:
             self._last_path = event.what
@@ -373,16 +358,14 @@ class World(Parts):
         elif timer is not None:
             events.append(Event("time", "", timer.label, timer.label, partial(self._pass, timer.at)))
 
-    def tell(self, step: Step, *, decided: bool = True) -> None:
-        """Add a step to the story, if it is told. ``decided``: the last decision led to it."""
-        if self.story is not None:
-            if decided:
-                self.decided[len(self.story)] = self.choices.count - 1
-            self.story.append(step)
+    def tell_story(self) -> None:
+        """Have what happens from now on told in ``story``."""
+        self.story = Story(self.clock, self.choices)
 
     def happened(self, kind: str, label: str) -> None:
-        """Tell of something that broke just now because the last decision was that it should."""
-        self.tell(Step(self.clock.now, kind, "", label))
+        """Something broke just now because the last decision was that it should."""
+        if self.story is not None:
+            self.story.happened(kind, label)
 
     def end_driver(self) -> None:
         """The program's process is dead: nothing of it happens any more."""
@@ -390,15 +373,6 @@ class World(Parts):
         assert main is not None
         main.parked = main.parked or "the hub"
         self.fibers.wake(main, DriverKilled())
-
-    def _told(self, event: Event) -> Step:
-        if event.kind != "call" or self.grid is None:
-            return Step(self.clock.now, event.kind, "", event.label)
-        by_path = self.grid.by_path
-        parent = by_path.get(event.what.rpartition(".")[0])
-        caller = parent.label if parent is not None else "main"
-        call = by_path[event.what]
-        return Step(self.clock.now, event.kind, by_path[event.where].label, event.label, call.site, caller, call.given)
 
     def _dullness(self, event: Event) -> tuple[int, int, int]:
         """Return what the dull order sorts by: closest in the tree of calls to what ran last, then chains by age.
@@ -468,7 +442,7 @@ class World(Parts):
             self._abort(error)
             raise
         if value and self.story is not None and kind not in TOLD_APART:
-            self.tell(Step(self.clock.now, kind, "", label, call_site()))
+            self.story.happened(kind, label, call_site())
         return value
 
     def _abort(self, error: BaseException) -> None:
