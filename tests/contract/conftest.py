@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 
 import actorgrid as ag
+from actorgrid.core.head.check import check
+from actorgrid.core.head.machine import Head, HeadConfig
+from actorgrid.sim import grid as sim_grid
+from actorgrid.sim import session
+from actorgrid.sim.world import World
 from actorgrid.testing.waiting import wait_until
 
 #: Engine -> what ``init`` needs to hear to use it.
@@ -20,6 +27,8 @@ ENGINES: dict[str, dict[str, Any]] = {"process": {}, "sim": {"engine": "sim"}}
 #: What the modules of these tests import: loaded once, before workers fork.
 PRELOAD = ["numpy", "pytest", "psutil"]
 CPUS = 2
+#: After each message every invariant is checked of so many tasks and objects, and not of more: it takes time.
+FEW = 40
 #: A test with so many cases has a long list of them.
 MANY_CASES = 4
 
@@ -103,12 +112,28 @@ class Grids:
         self.shares = False
 
 
+def _check(head: Head) -> None:
+    if len(head.tasks.table) + len(head.objects.table) <= FEW:
+        check(head)
+
+
+def _config(*args: Any, **options: Any) -> HeadConfig:
+    return msgspec.structs.replace(HeadConfig(*args, **options), keep_workers=CPUS)
+
+
 @pytest.fixture(scope="module", params=ENGINES)
 def grids(request: pytest.FixtureRequest) -> Iterator[Grids]:
-    """Return what starts and ends the grids of this module."""
+    """Return what starts and ends the grids of this module. In the simulator every invariant is checked meanwhile.
+
+    There the pool is kept as large as that of real processes is; else a simulated grid has none: it is more to search.
+    """
     made = Grids(request.param)
-    yield made
-    made.end()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "World", partial(World, checks=True))
+        patch.setattr(sim_grid, "check", _check)
+        patch.setattr(sim_grid, "HeadConfig", _config)
+        yield made
+        made.end()
 
 
 @pytest.fixture

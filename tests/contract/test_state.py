@@ -245,6 +245,8 @@ def test_object_that_only_a_task_needs() -> None:
     ref = identity.remote(used)
     del used
     assert [told.reference_type for told in state.get_objects(ident)] == ["USED_BY_PENDING_TASK"]
+    (coming,) = state.get_objects(ref.hex())
+    assert (coming.object_size, coming.task_status) == (-1, "PENDING_NODE_ASSIGNMENT")
     ag.kill(holder)
     assert ag.get(ref, timeout=DEADLINE) == 1
 

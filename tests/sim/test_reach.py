@@ -83,63 +83,6 @@ def test_head_says_deadlock_under_the_schedules_under_which_the_simulator_does(p
 # -------------------------------------------------------------------------------------------------------- what is told
 
 
-def explained(program: Any, cpus: int = 1) -> str:
-    def wrapped() -> str:
-        ag.init(num_cpus=cpus)
-        return str(program())
-
-    return str(ends_well(wrapped))
-
-
-def test_explain_says_why_work_has_not_started() -> None:
-    def queued() -> str:
-        first, second = nap.remote(5), nap.remote(5)
-        time.sleep(1)
-        told = ag.explain(second)
-        ag.get([first, second])
-        return told
-
-    assert "it waits for 1 CPU (0 CPU free); held by nap (pid " in explained(queued)
-
-    def behind() -> str:
-        sleeper = Sleeper.remote()
-        refs = [sleeper.nap.remote(5) for _ in range(3)]
-        time.sleep(1)
-        return ag.explain(refs[2])
-
-    assert "Sleeper.nap" in explained(behind)
-
-    def held_by_an_actor() -> str:
-        sleeper = Sleeper.options(num_cpus=1).remote()
-        ag.get(sleeper.nap.remote(0))
-        return ag.explain(nap.remote(1))
-
-    assert "held by actor Sleeper (pid " in explained(held_by_an_actor)
-
-    def not_made_yet() -> str:
-        sleepers = [Sleeper.options(num_cpus=1).remote() for _ in range(2)]
-        return ag.explain(sleepers[1].nap.remote(0))
-
-    assert "its actor Sleeper is pending" in explained(not_made_yet)
-
-
-def test_explain_says_that_a_task_rests_before_it_is_tried_again() -> None:
-    @ag.remote(max_retries=5, retry_exceptions=True)
-    def fail() -> None:
-        raise ValueError
-
-    def program() -> str:
-        ref = fail.remote()
-        for _ in range(1000):
-            told = ag.explain(ref)
-            if "tried again" in told:
-                return told
-            time.sleep(0.01)
-        return told
-
-    assert "tried again in a moment" in explained(program)
-
-
 def test_head_counts_what_it_has() -> None:
     def program() -> tuple[dict[str, Any], dict[str, Any], str]:
         cell = Cell.options(name="it").remote()

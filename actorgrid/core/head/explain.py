@@ -93,7 +93,8 @@ def _ready(head: Head, task: Task) -> str:
     holders = [_holder(worker) for worker in head.workers.table.values() if _holds(worker, pools, names)]
     if head.ready.pool in pools:
         groups = [each for each in head.reservations.table.values() if each.pools]
-        holders += [each.told for each in groups if any(of(name, total(each.bundles)) for name in names)]
+        rich = [each for each in groups if any(of(name, total(each.bundles)) for name in names)]
+        holders += [each.told if each.message.name else "a placement group" for each in rich]
     return f"has not started: it waits for {wanted} ({free} free{where}); held by {_some(holders) or 'nobody'}"
 
 
@@ -111,9 +112,9 @@ def _holder(worker: Worker) -> str:
 def _with_worker(head: Head, task: Task) -> str:
     worker = task.worker
     assert worker is not None
-    process = _process(worker)
-    if not worker.pid or not worker.spoke:
-        return f"is with a process that is starting{process}"
+    if not worker.pid:
+        return "is with a process that is starting"
+    process = _process(worker) + ("" if worker.spoke else ", a new one")
     first = next(iter(worker.assigned.values()))
     if first is not task and worker.actor is None:
         return f"is next{process}, behind {first.spec.spec.name}"

@@ -1,0 +1,229 @@
+"""Limits, at their edges: how often, how long, how many. In virtual time each can be met exactly."""
+
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import msgspec
+import pytest
+
+import actorgrid as ag
+from actorgrid import sim
+from actorgrid.core.head.machine import HeadConfig
+from actorgrid.sim import grid
+from actorgrid.util import state
+from tests.contract.tools import count_run, kill_this_process, runs
+
+
+def simulated(program: Callable[..., Any], *args: Any, checks: bool = True, **options: Any) -> Any:
+    """Run a program on a simulated grid of two CPUs, and return its result."""
+
+    def main() -> Any:
+        ag.init(**{"num_cpus": 2} | options)
+        return program(*args)
+
+    run = sim.run(main, checks=checks)
+    if run.error is not None:
+        raise run.error
+    return run.value
+
+
+def keeping_two(*args: Any, **options: Any) -> HeadConfig:
+    """Return a configuration as real processes have it: the pool is kept as large as there are CPUs."""
+    return msgspec.structs.replace(HeadConfig(*args, **options), keep_workers=2)
+
+
+@ag.remote(num_cpus=0)
+def nap(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
+@ag.remote(max_restarts=-1, max_task_retries=-1)
+class Stillborn:
+    def __init__(self, births: Path, seconds: float) -> None:
+        time.sleep(seconds if count_run(births) > 1 else 0)
+        kill_this_process()
+
+    def answer(self) -> None: ...
+
+
+# ------------------------------------------------------------------------------------------ actors that keep dying
+
+
+def dies_for_good(births: Path, seconds: float) -> str:
+    with pytest.raises(ag.exceptions.ActorDiedError) as caught:
+        ag.get(Stillborn.remote(births, seconds).answer.remote(), timeout=60)
+    return str(caught.value)
+
+
+def test_eleven_deaths_within_five_seconds_are_too_many(tmp_path: Path) -> None:
+    births = tmp_path / "births"
+    told = simulated(dies_for_good, births, 0.1)
+    assert runs(births) == 11
+    assert "11 deaths within 5 s, no call served between them, are more than restart_intensity=10 allows" in told
+
+
+def test_deaths_that_are_far_enough_apart_are_not(tmp_path: Path) -> None:
+    births = tmp_path / "births"
+    with pytest.raises(ag.exceptions.GetTimeoutError):
+        simulated(dies_for_good, births, 1.0, restart_intensity=2, restart_period=2.0)
+    assert runs(births) > 20  # four within four seconds, with their pauses
+
+
+def test_two_deaths_are_too_many_if_one_is_allowed(tmp_path: Path) -> None:
+    births = tmp_path / "births"
+    assert "2 deaths within 2 s" in simulated(dies_for_good, births, 1.0, restart_intensity=1, restart_period=2.0)
+    assert runs(births) == 2
+
+
+# -------------------------------------------------------------------------------------------------------------- time
+
+
+@ag.remote(max_retries=3, retry_exceptions=True)
+def late_the_first_time(path: Path, seconds: float, ends: str) -> int:
+    count = count_run(path)
+    time.sleep(seconds)
+    if count == 1 and ends == "raises":
+        raise ValueError
+    if count == 1 and ends == "dies":
+        kill_this_process()
+    return count
+
+
+@pytest.mark.parametrize("ends", ["raises", "dies"])
+def test_each_run_of_a_task_has_its_own_run_timeout(tmp_path: Path, ends: str) -> None:
+    def program() -> int:
+        return int(ag.get(late_the_first_time.options(run_timeout=10).remote(tmp_path / "runs", 8, ends)))
+
+    assert simulated(program) == 2
+
+
+@pytest.mark.parametrize("ends", ["raises", "dies"])
+def test_all_runs_of_a_task_share_its_timeout(tmp_path: Path, ends: str) -> None:
+    def program() -> float:
+        began = time.monotonic()
+        with pytest.raises(ag.exceptions.TaskTimeoutError, match="took longer than its timeout of 10 s"):
+            ag.get(late_the_first_time.options(timeout=10).remote(tmp_path / "runs", 8, ends))
+        return time.monotonic() - began
+
+    assert simulated(program) == pytest.approx(10, abs=0.1)
+    assert runs(tmp_path / "runs") == 2
+
+
+def test_idle_workers_beyond_the_cpus_leave_after_a_second() -> None:
+    def alive() -> int:
+        return len(state.list_workers(filters=[("is_alive", "=", True), ("worker_type", "=", "WORKER")]))
+
+    def program() -> list[int]:
+        ag.get([nap.remote(1) for _ in range(6)])
+        counts = [alive()]
+        for pause in (0.9, 0.2, 100):
+            time.sleep(pause)
+            counts.append(alive())
+        return counts
+
+    assert simulated(program) == [6, 6, 0, 0]  # a simulated pool keeps none
+    with mock.patch.object(grid, "HeadConfig", keeping_two):
+        assert simulated(program) == [6, 6, 2, 2]
+
+
+# ------------------------------------------------------------------------------------------------- what is remembered
+
+
+@ag.remote
+def one() -> int:
+    return 1
+
+
+def test_so_many_tasks_that_finish_are_remembered_in_a_second() -> None:
+    def program() -> list[int]:
+        counts = []
+        for pause in (0.0, 0.0, 0.5, 2.0):
+            time.sleep(pause)
+            ag.get([one.remote() for _ in range(1200)])
+            counts.append(len(state.list_tasks(limit=10_000)))
+        return counts
+
+    first, second, third, fourth = simulated(program, checks=False)
+    assert 1000 <= first < 1100
+    assert first <= second < first + 100
+    assert 480 <= third - second <= 600
+    assert 1000 <= fourth - third < 1100
+
+
+def once() -> int:
+    return 1
+
+
+@ag.remote(max_retries=0)
+def fail(size: int) -> None:
+    raise ValueError("x" * size)
+
+
+def test_long_errors_are_not_remembered() -> None:
+    def program() -> list[bool]:
+        kept = []
+        for size in (100, 7_000, 50_000):
+            with pytest.raises(ValueError, match="x"):
+                ag.get(fail.remote(size))
+            (task,) = state.list_tasks(filters=[("state", "=", "FAILED")], limit=1, detail=True)
+            kept.append("x" * size in (task.error_message or ""))
+        return kept
+
+    assert simulated(program) == [True, True, False]
+
+
+def test_what_has_finished_is_counted_by_name_although_it_is_not_remembered() -> None:
+    def program() -> Any:
+        ag.get([one.remote() for _ in range(1500)])
+        for pause in (0, 0, 0):
+            ag.get(nap.remote(pause))
+        for _ in range(2):
+            another = ag.remote(once)
+            ag.get([another.remote() for _ in range(10)])
+            del another
+            gc.collect()
+        tasks = state.summarize_tasks()["cluster"]["summary"]
+        return {name: entry["state_counts"] for name, entry in tasks.items()}
+
+    assert simulated(program, checks=False) == {
+        "one": {"FINISHED": 1500},
+        "nap": {"FINISHED": 3},
+        "once": {"FINISHED": 20},
+    }
+
+
+# --------------------------------------------------------------------------------------------------- what is let go
+
+
+@ag.remote(num_cpus=0)
+def is_there(oid: str, seconds: float) -> bool:
+    time.sleep(seconds)
+    return bool(state.get_objects(oid))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [bytes(1_000_000), bytes(5_000), lambda: [ag.put(1)]],
+    ids=["in the store", "in a frame", "with references"],
+)
+def test_heavy_object_goes_at_once_though_its_holder_says_nothing_more(value: Any) -> None:
+    def program() -> list[bool]:
+        ref = ag.put(value() if callable(value) else value)
+        looks = [is_there.remote(ref.hex(), seconds) for seconds in (1, 3)]
+        time.sleep(2)
+        del ref
+        time.sleep(2)
+        return [ag.get(look) for look in looks]
+
+    assert simulated(program) == [True, False]
