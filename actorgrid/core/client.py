@@ -408,15 +408,6 @@ class Client:
 
     # -- sending
 
-    def may_send(self) -> bool:
-        """Return whether a frame may go now by the flush rule."""
-        return self.unanswered < 2
-
-    def sent(self) -> bool:
-        """A frame goes. Returns whether it must ask for an acknowledgement."""
-        self.unanswered += 1
-        return self.unanswered == 2
-
     def heard(self) -> None:
         """The head sent a frame."""
         self.unanswered = 0

@@ -14,6 +14,7 @@ from actorgrid.core.head.records import Actor
 from actorgrid.core.head.workers import TRY_AGAIN
 from actorgrid.core.ids import DRIVER
 from actorgrid.core.messages import FailureKind, Kind, Status, Value
+from actorgrid.core.resources import demand
 from actorgrid.core.states import ActorState
 from tests.core.bench import Bench
 
@@ -289,3 +290,20 @@ def test_task_that_others_wait_for_and_that_is_refused_its_worker_fails() -> Non
         if inner not in bench.head.tasks.table:
             return
     raise AssertionError("it waits for ever")
+
+
+def test_worker_forgets_code_that_is_gone_though_the_spec_by_which_it_was_taught_went_before() -> None:
+    bench = Bench(CPU=2)
+    early, late = bench.id(), bench.id()
+    bench.say(m.Export(b"once", "g", Value(Status.OK, b"x")))
+    for spec in (early, late):
+        bench.say(m.Spec(spec, Kind.TASK, "g", b"once", demand({"CPU": 1})))
+    task = bench.submit(early)
+    worker = bench.worker_of(task)
+    bench.done(task)
+    bench.say(m.Forget(early))
+    assert b"once" in worker.codes
+    worker.outbox.clear()
+    bench.say(m.Forget(late))
+    assert b"once" not in worker.codes
+    assert [one.digests for one in worker.outbox if isinstance(one, m.Unlearn)] == [(b"once",)]

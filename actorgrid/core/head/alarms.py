@@ -35,6 +35,10 @@ class Alarms:
         """Return how many alarms are set."""
         return len(self._rings)
 
+    def is_set(self, number: int) -> bool:
+        """Return whether an alarm will ring."""
+        return number in self._rings
+
     def set(self, when: float, ring: Ring, ident: int) -> int:
         """Call ``ring(ident)`` in the first turn at or after ``when``. Returns the number to call it off with."""
         self._last = number = self._last + 1

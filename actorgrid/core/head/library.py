@@ -84,10 +84,17 @@ class Library:
         digests = (code.digest,) if code is not None and self._unuse(code) else ()
         for worker in spec.taught:
             worker.specs.pop(spec, None)
-            for digest in digests:
-                worker.codes.pop(digest, None)
-            self.head.order(worker, Unlearn((spec.spec.spec,), digests))
+            self.head.order(worker, Unlearn((spec.spec.spec,), self._unlearnt(worker, digests)))
         spec.taught.clear()
+        if digests:  # who was taught the code by another spec, which is gone, has it still
+            for worker in self.head.workers.table.values():
+                if known := self._unlearnt(worker, digests):
+                    self.head.order(worker, Unlearn((), known))
+
+    @staticmethod
+    def _unlearnt(worker: Worker, digests: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        """Note that code is gone. Returns what of it ``worker`` knew."""
+        return tuple(digest for digest in digests if worker.codes.pop(digest, 0) is None)
 
     def _unuse(self, code: Code) -> bool:
         """One use of ``code`` less. Returns whether that was the last, and the code is gone."""
