@@ -30,6 +30,32 @@ _PUBLIC: Final = frozenset(
 )
 
 
+#: Modules of Ray's whose public names are defined elsewhere here: name -> what they are made of.
+_ELSEWHERE: Final[dict[str, tuple[tuple[str, str], ...]]] = {
+    "dag.class_node": (("dag", "ClassMethodNode"), ("dag", "ClassNode")),
+    "dag.compiled_dag_node": (("dag", "CompiledDAG"),),
+    "dag.dag_node": (("dag", "DAGNode"),),
+    "dag.function_node": (("dag", "FunctionNode"),),
+    "dag.input_node": (("dag", "DAGInputData"), ("dag", "InputAttributeNode"), ("dag", "InputNode")),
+    "dag.output_node": (("dag", "MultiOutputNode"),),
+    "remote_function": (("", "RemoteFunction"),),
+    "runtime_context": (("", "RuntimeContext"), ("", "get_runtime_context")),
+    "util.check_serialize": (("util", "inspect_serializability"),),
+}
+
+
+class _Collection(Loader):
+    """Makes a module of names that are defined elsewhere."""
+
+    def __init__(self, names: tuple[tuple[str, str], ...]) -> None:
+        self._names = names
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Fill the module."""
+        for home, name in self._names:
+            setattr(module, name, getattr(importlib.import_module(_ours(home)), name))
+
+
 class _Alias(Loader):
     """Gives a module of actorgrid out as one of Ray's."""
 
@@ -58,10 +84,16 @@ class _Finder(MetaPathFinder):
         top, _, rest = fullname.partition(".")
         if top != "ray":
             return None
-        ours = f"actorgrid.{rest}" if rest else "actorgrid"
+        if rest in _ELSEWHERE:
+            return ModuleSpec(fullname, _Collection(_ELSEWHERE[rest]))
+        ours = _ours(rest)
         if not _is_public(rest) or importlib.util.find_spec(ours) is None:
             raise ModuleNotFoundError(_missing(fullname, rest), name=fullname)
         return ModuleSpec(fullname, _Alias(importlib.import_module(ours)), is_package=True)
+
+
+def _ours(name: str) -> str:
+    return f"actorgrid.{name}" if name else "actorgrid"
 
 
 def _is_public(name: str) -> bool:

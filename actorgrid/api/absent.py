@@ -9,6 +9,7 @@ _LANGUAGES: Final = "it is about other languages, and all workers run Python"
 _DEBUGGER: Final = "workers have no terminal; with init(engine='sim') everything runs in this process, and so does pdb"
 _LIBRARY: Final = "it is a library on top of Ray Core, and this is Ray Core"
 _IDS: Final = "identifiers are strings of hexadecimal digits: get_runtime_context() has them"
+_NO_FILES: Final = "what workers print goes to the program that started the grid, and to no files"
 _INSIDE: Final = "it is about how Ray is built inside"
 #: Name -> why it is not there.
 ABSENT: Final = {
@@ -31,6 +32,10 @@ ABSENT: Final = {
     "util.iter": "Ray has given it up: use util.map_unordered, or a generator that is a remote function",
     "util.pdb": _DEBUGGER,
     "util.ray_debugpy": _DEBUGGER,
+    "util.state.get_log": _NO_FILES,
+    "util.state.list_cluster_events": _CLUSTER,
+    "util.state.list_logs": _NO_FILES,
+    "util.state.list_runtime_envs": "environments are folders and variables, and nothing is built for them",
     "workflow": _LIBRARY,
 }
 

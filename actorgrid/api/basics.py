@@ -178,16 +178,19 @@ def explain(object_ref: Waitable) -> str:
 def kill(actor: ActorHandle[Any], *, no_restart: bool = True) -> None:
     """Kill an actor at once, without its exit handlers. ``no_restart=False``: it may restart as after a crash.
 
-    Raises ValueError for anything but a handle, ActorHandleNotFoundError for a handle of another session.
+    Raises ValueError for anything but a handle, TypeError for a ``no_restart`` that is no bool, and
+    ActorHandleNotFoundError for a handle of another session.
     """
     if not isinstance(actor, ActorHandle):
         raise ValueError(f"kill() only supports actors. For tasks, use cancel(). Got: {type(actor)}.")  # noqa: TRY004
+    if not isinstance(no_restart, bool):
+        raise TypeError(f"no_restart must be a bool, not {type(no_restart).__name__}: {no_restart!r:.100}")
     engine, ref = current(), actor._actor_id  # noqa: SLF001  # our own class
     if ref.engine is not engine:
         raise ActorHandleNotFoundError(
             f"{actor!r} belongs to another session: the grid that made it has ended or is another process's"
         )
-    engine.kill(ref, no_restart=bool(no_restart))
+    engine.kill(ref, no_restart=no_restart)
 
 
 def get_actor(name: str, namespace: str | None = None) -> ActorHandle[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.api.environments import RuntimeEnv
 from actorgrid.api.handle import ActorHandle, rebuild
@@ -14,9 +14,25 @@ from actorgrid.engine.current import current
 from actorgrid.engine.definitions import Context
 from actorgrid.engine.setups import as_given
 
+#: Names that Ray has deprecated, and what took their place.
+_OLD: Final = {
+    "actor_id": "get_actor_id",
+    "current_placement_group_id": "get_placement_group_id",
+    "get_resource_ids": "get_accelerator_ids",
+    "job_id": "get_job_id",
+    "node_id": "get_node_id",
+    "task_id": "get_task_id",
+}
+
 
 class RuntimeContext:
     """Ids and names of the job, worker, task and actor that the calling code belongs to. Ids are hex strings."""
+
+    if not TYPE_CHECKING:  # else type checkers would take any name for one that there is
+
+        def __getattr__(self, name: str) -> Any:
+            hint = f": Ray has given it up, use {_OLD[name]}()" if name in _OLD else ""
+            raise AttributeError(f"a runtime context has no {name!r}{hint}", name=name, obj=self)
 
     @property
     def _here(self) -> Context:

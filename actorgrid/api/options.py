@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import inspect
 import math
+import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
@@ -220,16 +221,20 @@ def _ignored(name: str, value: Any) -> None:
     """Accept an option that only says how something is shown or recorded."""
 
 
-def _later(*trivial: object) -> Check:
-    """Return the check for an option that is not supported yet, except for values that ask for nothing."""
+def _without(reason: str, *trivial: object) -> Check:
+    """Return the check for an option that there is not, except for values that ask for nothing. ``reason``: why."""
 
     def check(name: str, value: Any) -> None:
         for item in trivial:
             if type(value) is type(item) and value == item:
                 return
-        raise ValueError(f"option {name!r} is not supported yet (given: {value!r:.100})")
+        raise ValueError(f"option {name!r} is not supported (given: {value!r:.100}): {reason}")
 
     return check
+
+
+_ONE_EACH: Final = "each item of a generator is one object: yield a tuple"
+_TRANSPORT: Final = "tensors go from process to process through shared memory"
 
 
 _COMMON: Final[dict[str, Check]] = {
@@ -260,7 +265,7 @@ TASK: Final[dict[str, Check]] = _COMMON | {
     "timeout": seconds,
     "run_timeout": seconds,
     "_generator_backpressure_num_objects": _backpressure,
-    "_num_objects_per_yield": _later(1),
+    "_num_objects_per_yield": _without(_ONE_EACH, 1),
 }
 
 ACTOR: Final[dict[str, Check]] = _COMMON | {
@@ -275,11 +280,13 @@ ACTOR: Final[dict[str, Check]] = _COMMON | {
     "allow_out_of_order_execution": _flag,
     "checkpoint": _checkpoint,
     "concurrency_groups": _groups,
-    "object_store_memory": _later(0),
-    "enable_tensor_transport": _later(False),  # a value, not a flag
+    "object_store_memory": _without("init(object_store_memory=) limits what all have together", 0),
+    "enable_tensor_transport": _without(_TRANSPORT, False),  # a value, not a flag
     "timeout": _of_calls,
     "run_timeout": _of_calls,
-    "_actor_generator_backpressure_num_objects": _later(-1),
+    "_actor_generator_backpressure_num_objects": _without(
+        "give _generator_backpressure_num_objects to its methods, with @method or options()", -1
+    ),
 }
 
 METHOD: Final[dict[str, Check]] = {
@@ -291,11 +298,11 @@ METHOD: Final[dict[str, Check]] = {
     "enable_task_events": _flag,
     "_labels": _ignored,
     "concurrency_group": not_empty,
-    "tensor_transport": _later(),
+    "tensor_transport": _without(_TRANSPORT),
     "timeout": seconds,
     "run_timeout": seconds,
     "_generator_backpressure_num_objects": _backpressure,
-    "_num_objects_per_yield": _later(1),
+    "_num_objects_per_yield": _without(_ONE_EACH, 1),
 }
 
 
@@ -346,9 +353,21 @@ def _count(present: dict[str, Any]) -> None:
         present["num_returns"] = _GENERATORS[wanted]
 
 
+def _retries(text: str) -> int:
+    try:
+        count: int = whole(-1)("max_retries", int(text))
+    except ValueError:
+        raise ValueError(
+            f"the environment variable ACTORGRID_TASK_MAX_RETRIES is no number of retries: {text!r:.100}"
+        ) from None
+    return count
+
+
 def task_options(values: Mapping[str, Any], *, streams: bool = False) -> TaskOptions:
     """Return the engine's form of options that were checked. ``streams``: the function is a generator."""
     present = _present(values)
+    if retries := os.environ.get("ACTORGRID_TASK_MAX_RETRIES"):
+        present.setdefault("max_retries", _retries(retries))
     if streams:
         present.setdefault("num_returns", "streaming")
     _count(present)

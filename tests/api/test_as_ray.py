@@ -37,6 +37,27 @@ print("well")
     assert said(code, tmp_path) == "well\n"
 
 
+def test_names_are_where_ray_has_them(tmp_path: Path) -> None:
+    code = """
+import actorgrid.as_ray
+import actorgrid
+from ray.dag.dag_node import DAGNode
+from ray.dag.input_node import InputNode
+from ray.dag.output_node import MultiOutputNode
+from ray.remote_function import RemoteFunction
+from ray.runtime_context import RuntimeContext, get_runtime_context
+from ray.util.annotations import Deprecated, DeveloperAPI, PublicAPI
+from ray.util.check_serialize import inspect_serializability
+from ray.util.multiprocessing import JoinableQueue
+from ray.util.multiprocessing.pool import Pool
+import ray.dag.function_node
+assert ray.dag.function_node.FunctionNode is actorgrid.dag.FunctionNode and InputNode is actorgrid.dag.InputNode
+assert get_runtime_context is actorgrid.get_runtime_context and Pool is actorgrid.util.multiprocessing.Pool
+print("well")
+"""
+    assert said(code, tmp_path) == "well\n"
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [

@@ -73,3 +73,10 @@ def test_bar_without_anything_to_iterate_over_says_so() -> None:
 def test_line_between_bars(capsys: pytest.CaptureFixture[str]) -> None:
     safe_print("a", "line", sep="-")
     assert capsys.readouterr().out == "a-line\n"
+
+
+@pytest.mark.parametrize("name", ["actor_id", "get_resource_ids", "job_id", "node_id", "task_id"])
+def test_name_that_ray_has_given_up_says_what_took_its_place(name: str) -> None:
+    with pytest.raises(AttributeError, match=rf"no '{name}': Ray has given it up, use get_\w+\(\)"):
+        getattr(ag.get_runtime_context(), name)
+    assert not hasattr(ag.get_runtime_context(), "anything_else")

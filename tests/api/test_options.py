@@ -177,3 +177,18 @@ def test_method_options_are_laid_on_top_of_each_other() -> None:
     assert o.method_options(given, base) == MethodOptions(num_returns=3, max_task_retries=1, name="n")
     with pytest.raises(TypeError, match="concurrency_group"):
         o.checked(o.METHOD, {"concurrency_group": 1}, "")
+
+
+def test_environment_variable_says_how_often_tasks_are_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTORGRID_TASK_MAX_RETRIES", "7")
+    assert task().max_retries == 7
+    assert task(max_retries=1).max_retries == 1
+    monkeypatch.setenv("ACTORGRID_TASK_MAX_RETRIES", "-2")
+    with pytest.raises(ValueError, match="ACTORGRID_TASK_MAX_RETRIES is no number of retries: '-2'"):
+        task()
+
+
+def test_option_that_there_is_not_says_what_there_is_instead() -> None:
+    with pytest.raises(ValueError, match="yield a tuple"):
+        task(_num_objects_per_yield=2)
+    assert task(_num_objects_per_yield=1) == task()

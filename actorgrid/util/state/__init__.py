@@ -6,8 +6,9 @@ The answer is never late: everything that the calling process has submitted, put
 from __future__ import annotations
 
 import sys
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from actorgrid.api.absent import ABSENT, Absent
 from actorgrid.api.context import get_runtime_context
 from actorgrid.util.state.asking import (
     MOST,
@@ -61,6 +62,14 @@ _OF: Final[dict[type[StateSchema], str]] = {
     PlacementGroupState: "placement_groups",
 }
 _MEBI: Final = 1 << 20
+
+
+if not TYPE_CHECKING:  # else type checkers would take any name for one that there is
+
+    def __getattr__(name: str) -> Absent:
+        if f"util.state.{name}" in ABSENT:
+            return Absent(f"util.state.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
 
 
 def _listed(

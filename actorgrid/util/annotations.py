@@ -1,0 +1,68 @@
+"""What marks an interface in programs for Ray: ``PublicAPI``, ``DeveloperAPI``, ``Deprecated``."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+__all__ = ["Deprecated", "DeveloperAPI", "PublicAPI"]
+
+T = TypeVar("T", bound=Callable[..., Any])
+
+
+@overload
+def PublicAPI(obj: T, /) -> T: ...
+@overload
+def PublicAPI(*, stability: str = ..., api_group: str = ...) -> Callable[[T], T]: ...
+def PublicAPI(obj: Any = None, /, *, stability: str = "stable", api_group: str = "Others") -> Any:  # noqa: N802  # its name
+    """Mark a class or function as part of a public interface; it stays what it is.
+
+    ``stability``: "stable", "beta" or "alpha". Raises ValueError for another one.
+    """
+    del api_group
+    if stability not in {"stable", "beta", "alpha"}:
+        raise ValueError(f"stability is 'stable', 'beta' or 'alpha', not {stability!r}")
+    return _unchanged if obj is None else obj
+
+
+@overload
+def DeveloperAPI(obj: T, /) -> T: ...
+@overload
+def DeveloperAPI() -> Callable[[T], T]: ...
+def DeveloperAPI(obj: Any = None, /) -> Any:  # noqa: N802  # its name
+    """Mark a class or function as one for those who build on the library; it stays what it is."""
+    return _unchanged if obj is None else obj
+
+
+@overload
+def Deprecated(obj: T, /) -> T: ...
+@overload
+def Deprecated(*, message: str = ..., warning: bool = ...) -> Callable[[T], T]: ...
+def Deprecated(obj: Any = None, /, *, message: str = "", warning: bool = False) -> Any:  # noqa: N802  # its name
+    """Mark a class or function as one that will go; with ``warning`` each use of it gives a DeprecationWarning."""
+
+    def mark(marked: Any) -> Any:
+        return _warning(marked, message) if warning else marked
+
+    return mark if obj is None else mark(obj)
+
+
+def _unchanged(obj: Any) -> Any:
+    return obj
+
+
+def _warning(marked: Any, message: str) -> Any:
+    text = f"{marked.__name__} is deprecated. {message}".strip()
+    is_class = isinstance(marked, type)
+    called = marked.__init__ if is_class else marked
+
+    @functools.wraps(called)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        return called(*args, **kwargs)
+
+    if is_class:  # it stays the same class
+        marked.__init__ = wrapper
+    return marked if is_class else wrapper
