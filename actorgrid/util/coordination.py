@@ -15,11 +15,27 @@ from typing import Any, Generic, Self, TypeVar
 
 from actorgrid.api.basics import get, put
 from actorgrid.engine.current import current
+from actorgrid.exceptions import TaskError
 from actorgrid.util.keeper import keeper
 
 __all__ = ["Barrier", "Event", "Lock", "Semaphore", "Variable"]
 
 T = TypeVar("T")
+
+
+def _answer(ref: Any) -> Any:
+    """Return what the keeper answers, or raise what it has raised: that it is another process is our affair."""
+    try:
+        return get(ref)
+    except TaskError as error:
+        raise error.cause from None
+
+
+async def _answer_async(ref: Any) -> Any:
+    try:
+        return await ref
+    except TaskError as error:
+        raise error.cause from None
 
 
 class _Named:
@@ -83,11 +99,11 @@ class Semaphore(_Named):
 
         Raises ValueError for a negative timeout, and if others know the name with another number of permits.
         """
-        return self._had(get(self._ask(timeout, blocking=blocking)))
+        return self._had(_answer(self._ask(timeout, blocking=blocking)))
 
     async def acquire_async(self, blocking: bool = True, timeout: float | None = None) -> bool:  # noqa: ASYNC109  # the library's
         """``acquire`` for event loops."""
-        return self._had(await self._ask(timeout, blocking=blocking))
+        return self._had(await _answer_async(self._ask(timeout, blocking=blocking)))
 
     def _had(self, answer: tuple[bool, bool, int]) -> bool:
         had, abandoned, token = answer
@@ -97,15 +113,15 @@ class Semaphore(_Named):
 
     def release(self) -> None:
         """Give a permit back. Raises RuntimeError if this process has none."""
-        get(self._keeper.release.remote(self._key, current().process()))
+        _answer(self._keeper.release.remote(self._key, current().process()))
 
     async def release_async(self) -> None:
         """``release`` for event loops."""
-        await self._keeper.release.remote(self._key, current().process())
+        await _answer_async(self._keeper.release.remote(self._key, current().process()))
 
     def get_value(self) -> int:
         """Return how many permits nobody has at this moment."""
-        return int(get(self._keeper.free.remote(self._key, self.max_leases)))
+        return int(_answer(self._keeper.free.remote(self._key, self.max_leases)))
 
     def __enter__(self) -> Self:
         self.acquire()
@@ -147,23 +163,23 @@ class Event(_Named):
 
     def set(self) -> None:
         """Set it: whoever waits goes on."""
-        get(self._keeper.set_event.remote(self._key, to=True))
+        _answer(self._keeper.set_event.remote(self._key, to=True))
 
     def clear(self) -> None:
         """Clear it."""
-        get(self._keeper.set_event.remote(self._key, to=False))
+        _answer(self._keeper.set_event.remote(self._key, to=False))
 
     def is_set(self) -> bool:
         """Return whether it is set."""
-        return bool(get(self._keeper.is_set.remote(self._key)))
+        return bool(_answer(self._keeper.is_set.remote(self._key)))
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is set, or ``timeout`` seconds. Return whether it is set."""
-        return bool(get(self._keeper.wait_event.remote(self._key, _seconds(timeout))))
+        return bool(_answer(self._keeper.wait_event.remote(self._key, _seconds(timeout))))
 
     async def wait_async(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  # the library's
         """``wait`` for event loops."""
-        return bool(await self._keeper.wait_event.remote(self._key, _seconds(timeout)))
+        return bool(await _answer_async(self._keeper.wait_event.remote(self._key, _seconds(timeout))))
 
 
 class Variable(_Named, Generic[T]):
@@ -174,15 +190,15 @@ class Variable(_Named, Generic[T]):
 
     def set(self, value: T) -> None:
         """Set it: anything that can be pickled, references and large arrays included."""
-        get(self._keeper.set_value.remote(self._key, [put([value])]))
+        _answer(self._keeper.set_value.remote(self._key, [put([value])]))
 
     def get(self, timeout: float | None = None) -> T:
         """Return its value, once it has one. Raises TimeoutError after ``timeout`` seconds."""
-        return self._found(get(self._keeper.value.remote(self._key, _seconds(timeout))), timeout)
+        return self._found(_answer(self._keeper.value.remote(self._key, _seconds(timeout))), timeout)
 
     async def get_async(self, timeout: float | None = None) -> T:  # noqa: ASYNC109  # the library's
         """``get`` for event loops."""
-        return self._found(await self._keeper.value.remote(self._key, _seconds(timeout)), timeout)
+        return self._found(await _answer_async(self._keeper.value.remote(self._key, _seconds(timeout))), timeout)
 
     def _found(self, answer: list[Any], timeout: float | None) -> T:
         if not answer:
@@ -192,7 +208,7 @@ class Variable(_Named, Generic[T]):
 
     def delete(self) -> None:
         """Forget its value."""
-        get(self._keeper.set_value.remote(self._key, []))
+        _answer(self._keeper.set_value.remote(self._key, []))
 
 
 class Barrier(_Named):
@@ -209,26 +225,30 @@ class Barrier(_Named):
         Raises ``threading.BrokenBarrierError`` if they do not come within ``timeout`` seconds, or one that waits dies:
         then it is broken for all, until ``reset``.
         """
-        return int(get(self._keeper.meet.remote(self._key, self.parties, current().process(), _seconds(timeout))))
+        return int(_answer(self._keeper.meet.remote(self._key, self.parties, current().process(), _seconds(timeout))))
 
     async def wait_async(self, timeout: float | None = None) -> int:  # noqa: ASYNC109  # the library's
         """``wait`` for event loops."""
-        return int(await self._keeper.meet.remote(self._key, self.parties, current().process(), _seconds(timeout)))
+        return int(
+            await _answer_async(
+                self._keeper.meet.remote(self._key, self.parties, current().process(), _seconds(timeout))
+            )
+        )
 
     def reset(self) -> None:
         """Make it whole. Whoever waits gets BrokenBarrierError."""
-        get(self._keeper.break_up.remote(self._key, self.parties, again=True))
+        _answer(self._keeper.break_up.remote(self._key, self.parties, again=True))
 
     def abort(self) -> None:
         """Break it. Whoever waits, or comes, gets BrokenBarrierError."""
-        get(self._keeper.break_up.remote(self._key, self.parties, again=False))
+        _answer(self._keeper.break_up.remote(self._key, self.parties, again=False))
 
     @property
     def n_waiting(self) -> int:
         """How many wait at this moment."""
-        return int(get(self._keeper.look.remote(self._key, self.parties))[0])
+        return int(_answer(self._keeper.look.remote(self._key, self.parties))[0])
 
     @property
     def broken(self) -> bool:
         """Whether it is broken."""
-        return bool(get(self._keeper.look.remote(self._key, self.parties))[1])
+        return bool(_answer(self._keeper.look.remote(self._key, self.parties))[1])

@@ -376,6 +376,24 @@ def test_calls_that_may_not_run_again_are_lost_with_those_after_them() -> None:
     assert eventually(actor.add.remote) == 4
 
 
+class Poisoned(Counting):
+    """Has a call that does well the first time, and never again."""
+
+    def add_once(self, path: Path) -> int:
+        if count_run(path) > 1:
+            kill_this_process()
+        return self.add()
+
+
+def test_call_that_kills_the_process_whenever_it_runs_again_does_so_as_often_as_it_may(tmp_path: Path) -> None:
+    actor = ag.remote(Poisoned).options(checkpoint=100, **SAFE).remote()
+    poison = actor.add_once.options(max_task_retries=3)
+    assert get([actor.add.remote(), poison.remote(tmp_path / "runs"), actor.add.remote()]) == [1, 2, 3]
+    survive(actor)
+    assert eventually(actor.add.remote) == 2
+    assert runs(tmp_path / "runs") == 1 + 3
+
+
 class Unsavable(Counting):
     """Cannot be saved."""
 

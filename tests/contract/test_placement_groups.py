@@ -72,6 +72,15 @@ class Home:
         return here
 
 
+@ag.remote(num_cpus=0)
+class Keeper:
+    """Makes a group and keeps it to itself."""
+
+    def make(self) -> bool:
+        self.group = placement_group(BOTH)
+        return self.group.wait(DEADLINE)
+
+
 # -- making and waiting
 
 
@@ -120,6 +129,16 @@ def test_group_can_be_waited_for_in_a_task() -> None:
     group = placement_group(BOTH)
     assert ag.get(waits.remote(group), timeout=DEADLINE)
     remove_placement_group(group)
+
+
+def test_group_of_a_detached_actor_ends_with_it_and_no_other_does() -> None:
+    keeper = Keeper.options(lifetime="detached").remote()
+    assert ag.get(keeper.make.remote(), timeout=DEADLINE)
+    waits = placement_group(BOTH)
+    assert not waits.wait(0.1)
+    ag.kill(keeper)
+    assert waits.wait(DEADLINE)
+    remove_placement_group(waits)
 
 
 def test_task_can_make_a_group_that_outlives_it() -> None:

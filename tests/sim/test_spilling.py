@@ -48,6 +48,21 @@ def eight_in_room_for_four() -> None:
     assert [ag.get(ref)[-1] for ref in refs] == list(range(8))
 
 
+def five_in_room_for_four() -> tuple[int, int]:
+    ag.init(num_cpus=2, object_store_memory=STORE)
+    engine: Any = installed()
+    refs = [ag.put(bytes([number]) * SIZE) for number in range(4)]
+    before = engine.query("stats").body["spilled"]
+    refs.append(ag.put(bytes(SIZE)))
+    return before, engine.query("stats").body["spilled"]
+
+
+def test_no_more_leaves_memory_than_is_needed() -> None:
+    before, after = sim.run(five_in_room_for_four, checks=True).value
+    assert before == 0
+    assert SIZE < after < 2 * SIZE
+
+
 @pytest.mark.parametrize("level", ["calls", "links"])
 @pytest.mark.parametrize("kill", [0, 2])
 def test_values_are_right_under_any_order(level: Any, kill: int) -> None:
