@@ -5,8 +5,17 @@ from actorgrid.api.actor import (
     ActorClassInheritanceException,
     ActorHandle,
     ActorMethod,
+    ActorProxy,
     exit_actor,
     method,
 )
 
-__all__ = ["ActorClass", "ActorClassInheritanceException", "ActorHandle", "ActorMethod", "exit_actor", "method"]
+__all__ = [
+    "ActorClass",
+    "ActorClassInheritanceException",
+    "ActorHandle",
+    "ActorMethod",
+    "ActorProxy",
+    "exit_actor",
+    "method",
+]

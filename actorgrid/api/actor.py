@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, NoReturn, ParamSpec, TypeVar, Union, overload
 
 from actorgrid.api.handle import SPECIAL, ActorHandle, ActorMethod, Methods
 from actorgrid.api.options import (
@@ -24,12 +24,27 @@ from actorgrid.engine.current import current
 from actorgrid.engine.definitions import STREAMING, ActorDefinition, MethodOptions
 
 if TYPE_CHECKING:
+    from actorgrid.api.typed import MarkedMethod
     from actorgrid.dag.nodes import ClassNode
 
-__all__ = ["ActorClass", "ActorClassInheritanceException", "ActorHandle", "ActorMethod", "exit_actor", "method"]
+__all__ = [
+    "ActorClass",
+    "ActorClassInheritanceException",
+    "ActorHandle",
+    "ActorMethod",
+    "ActorProxy",
+    "exit_actor",
+    "method",
+]
 
 T = TypeVar("T")
-F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S")
+
+#: What annotates a handle whose methods type checkers and editors are to know: ``ActorProxy[Counter]``. The methods
+#: must be marked with ``method``. (Ray's name.)
+ActorProxy = Union[ActorHandle[T], type[T]]  # noqa: UP007  # evaluated, and ``|`` would make no alias that takes T
 
 #: Where ``@method`` leaves the options it was given.
 _MARK: Final = "__actorgrid_method_options__"
@@ -194,13 +209,15 @@ def _is_async(function: Any) -> bool:
 
 
 @overload
-def method(function: F, /) -> F: ...
+def method(function: Callable[Concatenate[S, P], R], /) -> MarkedMethod[S, P, R]: ...
 @overload
-def method(**options: Any) -> Callable[[F], F]: ...
+def method(**options: Any) -> Callable[[Callable[Concatenate[S, P], R]], MarkedMethod[S, P, R]]: ...
 
 
 def method(*functions: Any, **options: Any) -> Any:
     """Give a method of an actor class its default options: ``@method(num_returns=2)``.
+
+    Type checkers then know ``handle.name.remote`` where ``handle`` is an ``ActorProxy`` of the class.
 
     Raises AssertionError for unknown options (Ray's rule), ValueError for bad values, TypeError for wrong types.
     """

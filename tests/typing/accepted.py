@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any, assert_type
 
 import actorgrid as ag
+from actorgrid.actor import ActorProxy
 from actorgrid.dag import ClassNode, CompiledDAG, FunctionNode, InputNode, MultiOutputNode
 from actorgrid.util import get_current_placement_group, placement_group
 from actorgrid.util.placement_group import PlacementGroup
@@ -77,6 +78,38 @@ def actors() -> None:
     assert_type(ag.get(handle.call(Counter.add)), int)
     handle.add.remote(2)
     ag.kill(handle)
+
+
+class Marked:
+    @ag.method
+    def add(self, by: int = 1) -> int:
+        return self.plain(by)
+
+    @ag.method(num_returns=1)
+    def plain(self, by: int) -> int:
+        return by
+
+    @ag.method
+    def count(self, most: int) -> Iterator[str]:
+        yield from map(str, range(most))
+
+    @ag.method
+    async def slowly(self, most: int) -> str:
+        return await self.slowly(most)
+
+
+def proxies(proxy: ActorProxy[Marked], cls: type[Marked]) -> None:
+    number = cls.add.remote(2)
+    assert_type(number, ag.ObjectRef[int])
+    assert_type(cls.add.options(name="add").remote(number), ag.ObjectRef[int])
+    assert_type(cls.count.remote(3), ag.ObjectRefGenerator[str])
+    assert_type(ag.get(cls.slowly.remote(most=3)), str)
+    proxy.add.remote()
+    proxy.plain.remote(number)
+    assert_type(Marked().add(3), int)
+    handle = ag.remote(Marked).remote()
+    proxies(handle, Marked)
+    assert_type(handle.call(Marked.add, 2), ag.ObjectRef[int])
 
 
 async def awaiting() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import actorgrid as ag
+from actorgrid.actor import ActorProxy
 
 
 @ag.remote
@@ -20,6 +21,17 @@ class Counter:
 
     def count(self, most: int) -> Iterator[int]:
         yield from range(most)
+
+
+class Marked:
+    @ag.method
+    def add(self, by: int = 1) -> int:
+        return by
+
+
+def marked(proxy: ActorProxy[Marked]) -> None:
+    proxy.add.remote("x")  # type: ignore[call-overload]
+    proxy.add.remote(1, 2)  # type: ignore[call-overload]
 
 
 handle = ag.remote(Counter).remote()
