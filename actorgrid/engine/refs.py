@@ -51,8 +51,13 @@ class ObjectRef(Generic[R_co]):
 
     def __init__(self, entry: Entry) -> None:
         """Count one more reference on ``entry``. Not for users: references come from calls and ``put``."""
+        try:
+            entry.refs += 1
+        except AttributeError:
+            raise TypeError(
+                f"references come from calls and put(), or are sent: none can be made of {type(entry).__name__}"
+            ) from None
         self._entry = entry
-        entry.refs += 1
 
     @protected
     def __del__(self) -> None:

@@ -47,6 +47,11 @@ def test_binary_and_hex_are_the_same_id() -> None:
     assert not ref.is_nil()
 
 
+def test_reference_cannot_be_made_of_bytes() -> None:
+    with pytest.raises(TypeError, match="none can be made of bytes"):
+        ag.ObjectRef(ag.put(1).binary())  # type: ignore[arg-type]  # the point
+
+
 def test_references_are_keys() -> None:
     a, b = ag.put("a"), ag.put("b")
     assert {a: 1, b: 2}[b] == 2
