@@ -24,6 +24,7 @@ from actorgrid.exceptions import GridSystemError, HeadDiedError
 from actorgrid.runtime import door, persistent
 from actorgrid.runtime.config import BootConfig
 from actorgrid.testing.waiting import wait_until
+from actorgrid.util import state
 
 #: Nothing here takes longer (seconds).
 LIMIT = 30
@@ -252,6 +253,13 @@ def test_program_may_leave_and_join_again(grid: Grid) -> None:
         jobs.add(here)
         ag.shutdown()
     assert len(jobs) == 3
+    grid.join()
+    now, *before = state.list_jobs(detail=True)
+    assert (now.status, now.end_time) == ("RUNNING", None)
+    assert {job.job_id for job in before} == jobs
+    assert {job.status for job in before} == {"SUCCEEDED"}
+    times = [(job.start_time or 0, job.end_time or 0) for job in before]
+    assert all(0 < start <= end for start, end in times), times
 
 
 def test_processes_that_served_a_program_go_with_it(grid: Grid) -> None:

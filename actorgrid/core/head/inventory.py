@@ -46,6 +46,7 @@ def _workers(head: Head, only: int | None) -> Iterator[Part]:
 def _jobs(head: Head, only: int | None) -> Iterator[Part]:
     del only
     yield head.drivers.values(), listings.JOBS
+    yield reversed(head.past.jobs), listings.OVER_JOBS
 
 
 def _groups(head: Head, only: int | None) -> Iterator[Part]:

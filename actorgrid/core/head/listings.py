@@ -243,6 +243,15 @@ JOBS: Final[Columns] = {
     "status": lambda head, peer: "RUNNING",
     "pid": lambda head, peer: peer.pid,
     "start_time_ms": lambda head, peer: peer.born,
+    "end_time_ms": lambda head, peer: None,
+}
+OVER_JOBS: Final[Columns] = {
+    "job_id": lambda head, over: over.number,
+    "type": lambda head, over: "DRIVER",
+    "status": lambda head, over: "SUCCEEDED",  # however it ended: of a driver nothing else is known (Ray's rule)
+    "pid": lambda head, over: over.pid,
+    "start_time_ms": lambda head, over: over.born,
+    "end_time_ms": lambda head, over: over.ended,
 }
 
 

@@ -44,7 +44,7 @@ from actorgrid.core.head.library import Library
 from actorgrid.core.head.memory import Memory
 from actorgrid.core.head.metrics import Metrics
 from actorgrid.core.head.objects import Objects
-from actorgrid.core.head.past import Past
+from actorgrid.core.head.past import OverJob, Past
 from actorgrid.core.head.pressure import Pressure
 from actorgrid.core.head.queries import answer
 from actorgrid.core.head.ready import Ready
@@ -303,6 +303,7 @@ class Head:
             return
         peer.alive = False
         del self.peers[number]
+        self.past.jobs.append(OverJob(number, peer.pid, peer.born, max(peer.born, self.now)))
         self.actors.end_job(number)
         self.tasks.end_job(number)
         self.reservations.end_job(number)

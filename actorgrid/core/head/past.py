@@ -54,6 +54,15 @@ class OverWorker(NamedTuple):
     how: str
 
 
+class OverJob(NamedTuple):
+    """A driver that has left."""
+
+    number: int
+    pid: int
+    born: float
+    ended: float
+
+
 class OverActor(NamedTuple):
     """An actor that is dead for good."""
 
@@ -70,7 +79,7 @@ class OverActor(NamedTuple):
 class Past:
     """What is over. ``note`` takes a tuple as in ``Over``."""
 
-    __slots__ = ("_counted", "_refilled", "actors", "burst", "errors", "note", "on", "room", "tasks", "workers")
+    __slots__ = ("_counted", "_refilled", "actors", "burst", "errors", "jobs", "note", "on", "room", "tasks", "workers")
 
     # Invariant: len(self.errors) <= MOST
     # Invariant: self.room <= self.burst
@@ -89,6 +98,7 @@ class Past:
         self.errors: dict[int, Value] = {}
         self.workers: deque[OverWorker] = deque(maxlen=MOST)
         self.actors: deque[OverActor] = deque(maxlen=MOST)
+        self.jobs: deque[OverJob] = deque(maxlen=MOST)
 
     def refill(self, now: float) -> None:
         """Time has passed: some more may be remembered."""

@@ -135,7 +135,7 @@ def list_jobs(
     address: str | None = None, filters: list[Filter] | None = None, limit: int = 100, timeout: float = TIMEOUT,
     detail: bool = False, raise_on_missing_output: bool = True, _explain: bool = False,
 ) -> list[JobState]:  # fmt: skip
-    """Return the drivers of this grid. See ``list_tasks``."""
+    """Return the drivers of this grid, then those that have left it. See ``list_tasks``."""
     del raise_on_missing_output, _explain
     jobs = _listed(JobState, filters, limit, timeout, detail=detail, address=address)
     here = get_runtime_context().get_job_id()

@@ -144,7 +144,7 @@ class Question:
             return meta["local"]
         if meta["digits"]:
             return self.id_text(found, meta["digits"])
-        if name.endswith("_time_ms") or name == "start_time":
+        if name.endswith("_time_ms") or name in {"start_time", "end_time"}:
             return _milliseconds(found, epoch)
         special = _SPECIAL.get(name)
         return special(row, epoch) if special is not None else found

@@ -207,3 +207,4 @@ class JobState(StateSchema):
     error_type: str | None = column(filterable=False, local=None)
     driver_info: dict[str, Any] | None = column(filterable=False, wire="pid")
     start_time: int | None = column(detail=True, filterable=False, wire="start_time_ms")
+    end_time: int | None = column(detail=True, filterable=False, wire="end_time_ms")
