@@ -18,6 +18,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import CodeType
 from typing import Any, Final
@@ -79,10 +80,11 @@ class Recorder:
     def save(self, path: Path) -> None:
         """Write, for each test, how long it took and which lines of which files it executed."""
         tests = {}
+        name = cache(lambda file: Path(file).relative_to(ROOT).as_posix())
         for test, lines in self.lines.items():
             files: defaultdict[str, list[int]] = defaultdict(list)
             for file, line in sorted(lines):
-                files[Path(file).relative_to(ROOT).as_posix()].append(line)
+                files[name(file)].append(line)
             tests[test] = {"seconds": self.seconds.get(test, 0.0), "lines": files}
         path.write_text(json.dumps(tests), encoding="utf-8")
 
