@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import _thread
+import threading
 from collections.abc import Callable
+from time import monotonic  # by name: user code may replace that of the module
 from typing import Final, Protocol
 
 from actorgrid.core.client import Awaited, Entry, failed
@@ -11,6 +13,14 @@ from actorgrid.exceptions import PendingCallsLimitExceeded
 
 #: Whoever waits for room among the pending tasks waits for a ``SPARE``-th of them, not for each.
 SPARE: Final = 10
+#: So often (seconds) the main thread looks whether it was interrupted: a signal that comes just before it falls asleep
+#: does not wake it, and ``_thread.interrupt_main`` never does. Other threads are not interrupted.
+GLANCE: Final = 0.2
+
+
+def at_a_time() -> float:
+    """Return how long the calling thread may sleep at a time (seconds)."""
+    return GLANCE if _thread.get_ident() == threading.main_thread().ident else _thread.TIMEOUT_MAX
 
 
 class Sleeper(Protocol):
@@ -60,9 +70,14 @@ class BlockingWaiter:
 
     def wait(self, timeout: float | None) -> bool:
         """Sleep until released or until ``timeout`` seconds have passed. Returns whether it was released."""
-        if timeout is None:
-            return self.lock.acquire()
-        return self.lock.acquire(timeout=min(max(timeout, 0.0), _thread.TIMEOUT_MAX))
+        left = _thread.TIMEOUT_MAX if timeout is None else min(max(timeout, 0.0), _thread.TIMEOUT_MAX)
+        most = at_a_time()
+        deadline = monotonic() + left
+        while not self.lock.acquire(timeout=min(left, most)):
+            left = deadline - monotonic()
+            if left <= 0:
+                return False
+        return True
 
 
 class CallbackWaiter:

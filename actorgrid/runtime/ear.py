@@ -26,7 +26,7 @@ from time import monotonic  # by name: user code may replace that of the module
 from typing import Final
 
 from actorgrid.engine.interrupts import protected
-from actorgrid.engine.waits import BlockingWaiter
+from actorgrid.engine.waits import BlockingWaiter, at_a_time
 
 #: The longest single sleep (seconds): what poll() takes fits a C int of milliseconds.
 LONGEST: Final = 1e6
@@ -81,10 +81,10 @@ class Ear:
         """Return whether it is still ``waiter`` that reads the link."""
         return self.leader is waiter
 
-    def poll(self, timeout: float | None) -> bool:
+    def poll(self, timeout: float) -> bool:
         """Sleep until the link can be read, or ``timeout`` seconds. For the leader. Returns whether it was the link."""
         link = False
-        for fd, _ in self._poll.poll(None if timeout is None else min(timeout, LONGEST) * 1000):
+        for fd, _ in self._poll.poll(min(timeout, LONGEST) * 1000):
             if fd == self._link:
                 link = True
             else:
@@ -148,9 +148,9 @@ class LeadingWaiter(BlockingWaiter):
         self._polls = True
         try:
             if ear.take_over(self):
-                left = timeout
+                left, most = timeout, at_a_time()
                 while not self.open and ear.led_by(self):
-                    if ear.poll(left) and ear.led_by(self) and not self._read():
+                    if ear.poll(most if left is None else min(left, most)) and ear.led_by(self) and not self._read():
                         break
                     if deadline is not None:
                         left = deadline - monotonic()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +19,7 @@ import actorgrid as ag
 from actorgrid.core import messages as m
 from actorgrid.engine.current import current
 from actorgrid.testing.waiting import wait_until
-from tests.contract.tools import DEADLINE
+from tests.contract.tools import DEADLINE, Gate
 from tests.proc.helpers import Driver, title_of
 
 if TYPE_CHECKING:
@@ -130,3 +133,26 @@ def test_head_that_fails_says_so_to_whoever_waits_and_everything_ends(grid: Real
     engine._tell(m.Submit(engine.client.take_ids(1), 1 << 50))  # no user can say this: no such function
     with pytest.raises(ag.exceptions.HeadDiedError, match="the head failed; this is a bug in actorgrid"):
         ag.get(ref, timeout=DEADLINE)
+
+
+def get_in_time(ref: Any) -> None:
+    ag.get(ref, timeout=DEADLINE)
+
+
+def wait_in_time(ref: Any) -> None:
+    ag.wait([ref], timeout=DEADLINE)
+
+
+@pytest.mark.parametrize("wait", [get_in_time, wait_in_time])
+def test_main_thread_is_interrupted_by_another_one_though_that_wakes_nobody(grid: RealGrid, wait: Any) -> None:
+    del grid
+    gate: Any = Gate.remote()  # type: ignore[attr-defined]  # mypy does not see what a decorator makes of a class
+    passing = gate.pass_through.remote()
+    ag.get(gate.arrivals.remote(1))  # from here on nothing happens
+    began = time.monotonic()
+    threading.Timer(0.3, _thread.interrupt_main).start()  # as a rule the wait has begun by then
+    with pytest.raises(KeyboardInterrupt):
+        wait(passing)
+    assert time.monotonic() < began + DEADLINE, "the wait ended by itself"
+    gate.open.remote()
+    ag.get(passing, timeout=DEADLINE)
