@@ -41,6 +41,8 @@ EQUIVALENT = {
     "actors.py: actor.flying = 0": "set to 0 again when the next process starts; without one nothing is sent",
     "records.py: self.window = 64 + (concurrency if concurrency > 1 else 0)": "how far ahead it is sent: pace",
     "records.py: return 0 <= self.bound <= self.at - self.taken": "a bound of 0 is refused by the interface",
+    "spilling.py: self._step(place, PI.ORPHANED)": "it stays in the state in which it is",
+    "objects.py: while owed and budget > 0:": "how much is sent at once: pace",
     "dispatch.py: if task.retries > 0: [Gt -> GtE]": "a task without retries does not come here",
     "workers.py: if missing > 0 and self.stillborn < STRIKES: [Gt -> GtE]": "starting none is nothing",
     "reservations.py: group.shapes.clear()": "breaks a circle of references: memory alone",

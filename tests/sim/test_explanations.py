@@ -194,6 +194,29 @@ def test_call_of_a_threaded_actor_that_is_full() -> None:
     assert told(calls[2]) == [turn, runs, runs]
 
 
+@ag.remote(num_cpus=0, concurrency_groups={"slow": 1, "fast": 1})
+class Grouped:
+    @ag.method(concurrency_group="slow")
+    def slow(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    @ag.method(concurrency_group="fast")
+    def fast(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+@simulated
+def test_call_of_a_group_that_is_full_waits_for_calls_of_that_group_alone() -> None:
+    actor = Grouped.remote()
+    slow, fast = actor.slow.remote(5), actor.fast.remote(5)
+    waits = [actor.slow.remote(1), actor.fast.remote(1)]
+    time.sleep(1)
+    for name, first, second in (("slow", slow, waits[0]), ("fast", fast, waits[1])):
+        turn = f"Grouped.{name} has not started: it waits for its turn behind Grouped.{name}"
+        assert told(first) == [f"Grouped.{name} runs in process N, for 1.0 s so far"]
+        assert told(second) == [turn, *told(first)]
+
+
 @simulated
 def test_call_of_an_actor_that_does_not_exist_yet() -> None:
     both_busy()
