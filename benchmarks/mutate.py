@@ -2,6 +2,7 @@
 
     python benchmarks/coverage_by_simulation.py --by-test FILE
     python benchmarks/mutate.py --by-test FILE [--mutants N] [--minutes M] [--seed N] [--jobs N] [--each SECONDS]
+        [--rest] [--line FILE:LINE ...]
 
 Plants one mutation at a time into a copy of the package (a condition negated, a comparison turned, a statement or a
 transition dropped, a number off by one) and runs those tests of the simulation suite that execute the line, by the
@@ -43,6 +44,9 @@ EQUIVALENT = {
     "records.py: return 0 <= self.bound <= self.at - self.taken": "a bound of 0 is refused by the interface",
     "spilling.py: self._step(place, PI.ORPHANED)": "it stays in the state in which it is",
     "objects.py: while owed and budget > 0:": "how much is sent at once: pace",
+    "reservations.py: self.owner = 0": "no actor has such a number",
+    "reservations.py: self.head.tasks.end(task, (), 0) [0 -> 1]": "it makes nothing that could have an owner",
+    "journals.py: self.head.tasks.end(task, (), 0) [0 -> 1]": "it makes nothing that could have an owner",
     "dispatch.py: if task.retries > 0: [Gt -> GtE]": "a task without retries does not come here",
     "workers.py: if missing > 0 and self.stillborn < STRIKES: [Gt -> GtE]": "starting none is nothing",
     "reservations.py: group.shapes.clear()": "breaks a circle of references: memory alone",
@@ -191,8 +195,8 @@ class Suite:
         self.noticed: Counter[str] = Counter()
         self.each = each
 
-    def chosen(self, mutant: Mutant) -> list[str]:
-        """Return the tests that may notice this mutant, the best ones first.
+    def chosen(self, mutant: Mutant) -> tuple[list[str], list[str]]:
+        """Return the tests that may notice this mutant, the best ones first: those for its time, and the others.
 
         A third of the time is for those that have noticed most so far. Then comes what executes most lines that no
         test before it has, for each second that it takes: what the line has spoilt may be seen elsewhere. (The order
@@ -204,7 +208,12 @@ class Suite:
             may = list(self.lines)
         may.sort(key=lambda name: -(1 + 10 * self.noticed[name]) / self._cost(name))
         some = self._within(may, self.each / 3)
-        return some + self._within(self._widest(may, some), self.each - sum(map(self.seconds.__getitem__, some)))
+        some += self._within(self._widest(may, some), self.each - self.takes(some))
+        return some, [name for name in may if name not in set(some)]
+
+    def takes(self, names: list[str]) -> float:
+        """Return how long some tests took when they were recorded (seconds)."""
+        return sum(map(self.seconds.__getitem__, names))
 
     def _cost(self, name: str) -> float:
         return 0.02 + self.seconds[name]
@@ -237,9 +246,11 @@ class Suite:
 class Bench:
     """A copy of the repository in which one mistake at a time is planted."""
 
-    def __init__(self, folder: Path, suite: Suite) -> None:
+    def __init__(self, folder: Path, suite: Suite, *, rest: bool) -> None:
+        """``rest``: what is not noticed in its time is given to all other tests that execute the line."""
         self.folder = folder
         self.suite = suite
+        self.rest = rest
         for name in ("actorgrid", "tests", "docs"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", folder)
@@ -255,23 +266,26 @@ class Bench:
             (self.folder / mutant.file).write_text(original, encoding="utf-8")
 
     def _who(self, mutant: Mutant) -> str:
-        some = self.suite.chosen(mutant)
-        if some:
-            (self.folder / "order.json").write_text(json.dumps(some), encoding="utf-8")
-            files = sorted({name.partition("::")[0] for name in some})
-            if by := self._fails(["-p", "in_order", "--in-order", "order.json", *files]):
+        some, others = self.suite.chosen(mutant)
+        for names in (some, others if self.rest else []):
+            if not names:
+                continue
+            (self.folder / "order.json").write_text(json.dumps(names), encoding="utf-8")
+            files = sorted({name.partition("::")[0] for name in names})
+            limit = max(LIMIT, 3 * self.suite.takes(names))
+            if by := self._fails(["-p", "in_order", "--in-order", "order.json", *files], limit):
                 self.suite.noticed[by] += 1
                 return "simulation"
-        return "by hand" if self._fails(["--ignore=tests/core/test_programs.py", *BY_HAND]) else ""
+        return "by hand" if self._fails(["--ignore=tests/core/test_programs.py", *BY_HAND], LIMIT) else ""
 
-    def _fails(self, arguments: list[str]) -> str:
+    def _fails(self, arguments: list[str], limit: float) -> str:
         """Return the test that fails ("?": none, and yet it does not pass), or ""."""
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *arguments]
         path = os.pathsep.join([str(self.folder), str(Path(__file__).parent)])
         environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
         try:
             done = subprocess.run(
-                command, cwd=self.folder, env=environment, capture_output=True, timeout=LIMIT, check=False, text=True
+                command, cwd=self.folder, env=environment, capture_output=True, timeout=limit, check=False, text=True
             )
         except subprocess.TimeoutExpired:
             return "?"
@@ -281,7 +295,7 @@ class Bench:
         return failed[1] if failed else "?"
 
 
-def tried(chosen: list[Mutant], suite: Suite, jobs: int, seconds: float) -> Iterator[tuple[Mutant, str]]:
+def tried(chosen: list[Mutant], suite: Suite, jobs: int, seconds: float, *, rest: bool) -> Iterator[tuple[Mutant, str]]:
     """Yield each mutant and who noticed it, until the time is over."""
     until = time.monotonic() + seconds
     free: SimpleQueue[Bench] = SimpleQueue()
@@ -297,7 +311,7 @@ def tried(chosen: list[Mutant], suite: Suite, jobs: int, seconds: float) -> Iter
 
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(jobs) as pool:
         for number in range(jobs):
-            free.put(Bench(Path(folder) / str(number), suite))
+            free.put(Bench(Path(folder) / str(number), suite, rest=rest))
         for mutant, who in zip(chosen, pool.map(look, chosen), strict=True):
             if who is not None:
                 yield mutant, who
@@ -312,13 +326,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--each", type=float, default=60.0, help="seconds of tests for one mutant")
+    parser.add_argument("--rest", action="store_true", help="give what is not noticed then to all tests that reach it")
+    parser.add_argument("--line", action="append", default=[], metavar="FILE:LINE", help="only mutants of these lines")
     asked = parser.parse_args()
     suite = Suite(asked.by_test, asked.each)
-    every = list(mutants())
+    every = [each for each in mutants() if not asked.line or f"{each.file}:{each.line}" in asked.line]
     chosen = random.Random(asked.seed).sample(every, min(asked.mutants, len(every)))
     counts: Counter[str] = Counter()
     began = time.monotonic()
-    for mutant, who in tried(chosen, suite, asked.jobs, 60 * asked.minutes):
+    for mutant, who in tried(chosen, suite, asked.jobs, 60 * asked.minutes, rest=asked.rest):
         counts[who] += 1
         if who != "simulation":
             print(f"{who or 'not noticed':12} {mutant.file}:{mutant.line} {mutant.what}", flush=True)
