@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import gc
 import pickle
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -227,18 +229,73 @@ def test_object_lives_inside_another_object() -> None:
     assert ag.get(ag.get(outer)[0]) == "inner"
 
 
-def test_object_lives_while_an_actor_holds_its_reference() -> None:
-    @ag.remote
-    class Keeper:
-        def keep(self, box: list[Any]) -> None:
-            self.box = box
+@ag.remote(num_cpus=0)
+class Keeper:
+    def __init__(self, box: Any = None) -> None:
+        self.box = box
 
+    def keep(self, box: Any) -> None:
+        self.box = box
+
+    def keep_what_is_in(self, ref: list[Any]) -> None:
+        self.box = ag.get(ref[0])
+
+    def keep_what_is_made(self) -> None:
+        self.box = ag.get(boxed.remote())
+
+    def show(self) -> Any:
+        return ag.get(self.box[0])
+
+
+@ag.remote
+def boxed() -> list[Any]:
+    return [ag.put("kept")]
+
+
+def large_box() -> list[Any]:
+    return [ag.put("kept"), bytes(300_000)]
+
+
+def by_closure() -> Any:
+    box = [ag.put("kept")]
+
+    @ag.remote(num_cpus=0)
+    class Closed:
         def show(self) -> Any:
-            return ag.get(self.box[0])
+            return ag.get(box[0])
 
-    keeper = Keeper.remote()
-    ag.get(keeper.keep.remote([ag.put("kept")]))
-    assert ag.get(keeper.show.remote()) == "kept"
+    keeper = Closed.remote()
+    ag.get(keeper.__ray_ready__.remote())
+    return keeper
+
+
+def with_keeper(act: Callable[[Any], Any]) -> Callable[[], Any]:
+    def make() -> Any:
+        keeper = Keeper.remote()
+        ag.get(act(keeper), timeout=DEADLINE)
+        return keeper
+
+    return make
+
+
+WAYS: dict[str, Callable[[], Any]] = {
+    "among the arguments": with_keeper(lambda keeper: keeper.keep.remote([ag.put("kept")])),
+    "in an argument that is an object": with_keeper(lambda keeper: keeper.keep.remote(ag.put([ag.put("kept")]))),
+    "in a large one": with_keeper(lambda keeper: keeper.keep.remote(ag.put(large_box()))),
+    "in the result of a task": with_keeper(lambda keeper: keeper.keep.remote(boxed.remote())),
+    "in an object that it gets": with_keeper(lambda keeper: keeper.keep_what_is_in.remote([ag.put([ag.put("kept")])])),
+    "in the result of its own task": with_keeper(lambda keeper: keeper.keep_what_is_made.remote()),
+    "among the arguments of its constructor": lambda: Keeper.remote([ag.put("kept")]),
+    "in the code of its class": by_closure,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_object_lives_while_an_actor_holds_its_reference_whichever_way_that_came(way: str) -> None:
+    keeper = WAYS[way]()
+    gc.collect()
+    ag.get([echo.remote(1) for _ in range(4)])  # all that nobody holds is gone
+    assert ag.get(keeper.show.remote(), timeout=DEADLINE) == "kept"
 
 
 def test_reference_pickled_by_the_program_stays_valid() -> None:
