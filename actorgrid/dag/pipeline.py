@@ -16,7 +16,7 @@ import contextlib
 import os
 import select
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import monotonic  # by name: user code may replace that of the module
 from typing import Any, Final
 from uuid import uuid4
@@ -43,7 +43,7 @@ from actorgrid.dag.compiling import Limits, Plan
 from actorgrid.dag.plan import INPUT, PROGRAM, Part, channels
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.serialize import Pickled, loads
-from actorgrid.engine.waits import BlockingWaiter
+from actorgrid.engine.waits import BlockingWaiter, in_glances
 from actorgrid.exceptions import ActorGridError, RayChannelTimeoutError, ResourceLimitError
 from actorgrid.runtime.arenas import make_segment
 from actorgrid.wire.errors import unpack_exception
@@ -165,12 +165,16 @@ class PipelinedDAG(CompiledDAG):
         left = None if timeout is None else timeout - brief
         with self._lending():
             if patience is not None and (left is None or left > patience):
-                events = poll(patience * 1000)
+                events = in_glances(self._sleep_on(poll), patience)
                 if events:
                     return events
                 self._say_for_what(patience)
                 left = None if left is None else left - patience
-            return poll(None if left is None else min(left * 1000, _LONGEST))
+            return in_glances(self._sleep_on(poll), left)
+
+    @staticmethod
+    def _sleep_on(poll: Callable[[float], Any]) -> Callable[[float], Any]:
+        return lambda seconds: poll(min(seconds * 1000, _LONGEST))
 
     def _say_for_what(self, patience: float) -> None:
         told = "".join(f"  {actor!r}\n" for actor in self._plan.actors)

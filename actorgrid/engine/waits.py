@@ -6,10 +6,12 @@ import _thread
 import threading
 from collections.abc import Callable
 from time import monotonic  # by name: user code may replace that of the module
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from actorgrid.core.client import Awaited, Entry, failed
 from actorgrid.exceptions import PendingCallsLimitExceeded
+
+T = TypeVar("T")
 
 #: Whoever waits for room among the pending tasks waits for a ``SPARE``-th of them, not for each.
 SPARE: Final = 10
@@ -21,6 +23,18 @@ GLANCE: Final = 0.2
 def at_a_time() -> float:
     """Return how long the calling thread may sleep at a time (seconds)."""
     return GLANCE if _thread.get_ident() == threading.main_thread().ident else _thread.TIMEOUT_MAX
+
+
+def in_glances(sleep: Callable[[float], T], timeout: float | None) -> T:
+    """Call ``sleep(seconds)`` until it returns something true, or ``timeout`` seconds have passed. Returns the last."""
+    left = _thread.TIMEOUT_MAX if timeout is None else min(max(timeout, 0.0), _thread.TIMEOUT_MAX)
+    most = at_a_time()
+    deadline = monotonic() + left
+    while not (found := sleep(min(left, most))):
+        left = deadline - monotonic()
+        if left <= 0:
+            break
+    return found
 
 
 class Sleeper(Protocol):
@@ -70,14 +84,7 @@ class BlockingWaiter:
 
     def wait(self, timeout: float | None) -> bool:
         """Sleep until released or until ``timeout`` seconds have passed. Returns whether it was released."""
-        left = _thread.TIMEOUT_MAX if timeout is None else min(max(timeout, 0.0), _thread.TIMEOUT_MAX)
-        most = at_a_time()
-        deadline = monotonic() + left
-        while not self.lock.acquire(timeout=min(left, most)):
-            left = deadline - monotonic()
-            if left <= 0:
-                return False
-        return True
+        return in_glances(lambda seconds: self.lock.acquire(timeout=seconds), timeout)
 
 
 class CallbackWaiter:
