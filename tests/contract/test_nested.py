@@ -175,3 +175,24 @@ def test_task_that_was_sent_ahead_to_the_worker_of_the_one_that_waits_for_it_run
     for _ in range(5):  # many quick tasks make the grid send ahead; then the same workers wait
         refs = [quick.remote() for _ in range(200)] + [tree.remote(3)] + [quick.remote() for _ in range(200)]
         assert sum(ag.get(refs, timeout=60)) == 427
+
+
+@ag.remote(num_cpus=0)
+def pass_through(gate: Any) -> int:
+    ag.get(gate.pass_through.remote())
+    return 7
+
+
+@ag.remote(num_cpus=0)
+def read(refs: list[Any], gate: Any) -> Any:
+    ag.get(gate.arrive.remote())
+    return ag.get(refs[0])
+
+
+def test_many_tasks_may_wait_for_one_object() -> None:
+    gate = Gate.remote()
+    awaited = pass_through.remote(gate)
+    readers = [read.remote([awaited], gate) for _ in range(4)]
+    ag.get(gate.arrivals.remote(5))
+    gate.open.remote()
+    assert ag.get(readers, timeout=DEADLINE) == [7] * 4

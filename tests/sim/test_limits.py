@@ -89,8 +89,8 @@ def test_two_deaths_are_too_many_if_one_is_allowed(tmp_path: Path) -> None:
 # -------------------------------------------------------------------------------------------------------------- time
 
 
-@ag.remote(max_retries=3, retry_exceptions=True)
-def late_the_first_time(path: Path, seconds: float, ends: str) -> int:
+def late(path: Path, seconds: float, ends: str) -> int:
+    """Take so long, and the first time end badly."""
     count = count_run(path)
     time.sleep(seconds)
     if count == 1 and ends == "raises":
@@ -98,6 +98,11 @@ def late_the_first_time(path: Path, seconds: float, ends: str) -> int:
     if count == 1 and ends == "dies":
         kill_this_process()
     return count
+
+
+@ag.remote(max_retries=3, retry_exceptions=True)
+def late_the_first_time(path: Path, seconds: float, ends: str) -> int:
+    return late(path, seconds, ends)
 
 
 @pytest.mark.parametrize("ends", ["raises", "dies"])
@@ -118,6 +123,41 @@ def test_all_runs_of_a_task_share_its_timeout(tmp_path: Path, ends: str) -> None
 
     assert simulated(program) == pytest.approx(10, abs=0.1)
     assert runs(tmp_path / "runs") == 2
+
+
+@ag.remote(num_cpus=0, max_restarts=-1, concurrency_groups={"apart": 1})
+class Late:
+    @ag.method(max_task_retries=3, retry_exceptions=True)
+    def late_the_first_time(self, path: Path, seconds: float, ends: str) -> int:
+        return late(path, seconds, ends)
+
+    @ag.method(concurrency_group="apart")
+    def apart(self, seconds: float) -> float:
+        return self.nap(seconds)
+
+    def nap(self, seconds: float) -> float:
+        time.sleep(seconds)
+        return seconds
+
+
+@pytest.mark.parametrize("ends", ["raises", "dies"])
+def test_each_run_of_a_call_has_its_own_run_timeout(tmp_path: Path, ends: str) -> None:
+    def program() -> int:
+        call = Late.remote().late_the_first_time.options(run_timeout=10)
+        return int(ag.get(call.remote(tmp_path / "runs", 8, ends)))
+
+    assert simulated(program) == 2
+
+
+@pytest.mark.parametrize("method", ["apart", "nap"])
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_run_timeout_of_a_call_does_not_count_its_time_behind_others(method: str, at_once: int) -> None:
+    def program() -> list[float]:
+        call = getattr(Late.options(max_concurrency=at_once).remote(), method).options(run_timeout=10)
+        found: list[float] = ag.get([call.remote(8) for _ in range(5)])
+        return found
+
+    assert simulated(program) == [8] * 5
 
 
 def test_idle_workers_beyond_the_cpus_leave_after_a_second() -> None:
