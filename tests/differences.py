@@ -813,6 +813,56 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             ),
         ),
         Difference(
+            "a step that is among the outputs of a compiled graph twice hangs; if one of several outputs is an error, "
+            "reading any of them raises it",
+            "each output is what that step has made",
+            "an output is a reference of its own",
+            "contract/test_compiled_dag.py::test_of_several_outputs_only_those_fail_that_need_it",
+            fails=(
+                "compiled_dag::TestResults::test_several_outputs_are_a_list_of_references",
+                "compiled_dag::TestErrors::test_of_several_outputs_only_those_fail_that_need_it",
+            ),
+        ),
+        Difference(
+            "a compiled graph is used by one thread, or by the event loop in which it was compiled; else it hangs",
+            "by any thread, and by any event loop",
+            "nothing hangs",
+            "contract/test_compiled_dag.py::test_threads_may_execute_and_get_at_once",
+            fails=(
+                "compiled_dag::TestReferences::test_threads_may_execute_and_get_at_once",
+                "compiled_dag::TestEventLoops::*",
+            ),
+        ),
+        Difference(
+            "a task that waits for a compiled graph keeps its CPUs, also from what a step of the graph needs",
+            "it lends them, as it does in any `get`",
+            "nothing hangs",
+            "contract/test_compiled_dag.py::test_a_task_that_waits_lends_its_cpus_to_what_a_step_needs",
+            fails=("compiled_dag::TestResults::test_a_task_that_waits_lends_its_cpus_to_what_a_step_needs",),
+        ),
+        Difference(
+            "an actor that restarts leaves its compiled graph in an error about channels; other misuse is told in "
+            "other words, or `_submit_timeout` does not end it",
+            "`ActorDiedError`, and what to do; `RayChannelTimeoutError` in time",
+            "an error says what happened",
+            "contract/test_compiled_dag.py::test_an_actor_that_restarts_has_died_for_its_graph",
+            fails=(
+                "compiled_dag::TestEnds::test_an_actor_that_restarts_has_died_for_its_graph",
+                "compiled_dag::TestEnds::test_after_teardown_nothing_comes",
+                "compiled_dag::TestResults::test_parts_of_the_input",
+                "compiled_dag::TestReferences::test_of_a_list_all_come_or_none",
+                "compiled_dag::TestReferences::test_they_cannot_be_sent_or_mixed",
+                "compiled_dag::TestReferences::test_waiting_for_what_nobody_wants_ends_in_time",
+            ),
+        ),
+        Difference(
+            "`get` in a callback of `ref.future()` hangs",
+            "`RuntimeError` at once",
+            "the thread that would bring the value is the one that runs callbacks",
+            "contract/test_attacks.py::test_get_in_a_callback_of_a_future_is_a_runtime_error_and_no_hang",
+            fails=("attacks::test_get_in_a_callback_of_a_future_is_a_runtime_error_and_no_hang",),
+        ),
+        Difference(
             "`enable_task_events=False` keeps calls out of lists and timelines",
             "it has no effect",
             "the head knows of all calls anyway",
