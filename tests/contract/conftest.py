@@ -6,20 +6,15 @@ with it, asks for ``fresh_grid`` and calls it. Between tests all CPUs must come 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import Any
 
-import msgspec
 import pytest
 
 import actorgrid as ag
-from actorgrid.core.head.check import check
-from actorgrid.core.head.machine import Head, HeadConfig
-from actorgrid.sim import grid as sim_grid
-from actorgrid.sim import session
-from actorgrid.sim.world import World
 from actorgrid.testing.waiting import wait_until
 
 #: Engine -> what ``init`` needs to hear to use it.
@@ -112,28 +107,41 @@ class Grids:
         self.shares = False
 
 
-def _check(head: Head) -> None:
-    if len(head.tasks.table) + len(head.objects.table) <= FEW:
-        check(head)
-
-
-def _config(*args: Any, **options: Any) -> HeadConfig:
-    return msgspec.structs.replace(HeadConfig(*args, **options), keep_workers=CPUS)
-
-
 @pytest.fixture(scope="module", params=ENGINES)
 def grids(request: pytest.FixtureRequest) -> Iterator[Grids]:
-    """Return what starts and ends the grids of this module. In the simulator every invariant is checked meanwhile.
-
-    There the pool is kept as large as that of real processes is; else a simulated grid has none: it is more to search.
-    """
+    """Return what starts and ends the grids of this module."""
     made = Grids(request.param)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "World", partial(World, checks=True))
-        patch.setattr(sim_grid, "check", _check)
-        patch.setattr(sim_grid, "HeadConfig", _config)
+    with strict_simulator() if request.param == "sim" else contextlib.nullcontext():
         yield made
         made.end()
+
+
+@contextlib.contextmanager
+def strict_simulator() -> Iterator[None]:
+    """Have every invariant checked in simulated grids, and their pool of workers kept as large as that of real ones.
+
+    (Else a simulated grid keeps no worker that has nothing to do: it is more to search.)
+    """
+    # Not above: these tests run on other systems, too, which have none of it.
+    import msgspec
+
+    from actorgrid.core.head.check import check
+    from actorgrid.core.head.machine import Head, HeadConfig
+    from actorgrid.sim import grid, session
+    from actorgrid.sim.world import World
+
+    def check_if_small(head: Head) -> None:
+        if len(head.tasks.table) + len(head.objects.table) <= FEW:
+            check(head)
+
+    def keeping(*args: Any, **options: Any) -> HeadConfig:
+        return msgspec.structs.replace(HeadConfig(*args, **options), keep_workers=CPUS)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "World", partial(World, checks=True))
+        patch.setattr(grid, "check", check_if_small)
+        patch.setattr(grid, "HeadConfig", keeping)
+        yield
 
 
 @pytest.fixture
