@@ -863,6 +863,33 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             fails=("attacks::test_get_in_a_callback_of_a_future_is_a_runtime_error_and_no_hang",),
         ),
         Difference(
+            "a child that a task forks and that comes back from it answers in its parent's place, or hangs it; bytes that "
+            "a task writes to the sockets of its worker, and `sys.exit` in an asynchronous method, hang who waits for it",
+            "the child ends and the parent answers; `WorkerCrashedError`; `ActorDiedError`",
+            "nothing hangs",
+            "contract/test_attacks.py::test_child_that_a_task_forks_may_return_and_only_the_parent_answers",
+            fails=(
+                "attacks::test_child_that_a_task_forks_may_return_and_only_the_parent_answers",
+                "attacks::test_child_that_a_task_forks_may_raise_and_only_the_parent_answers",
+                "attacks::test_bytes_written_to_the_descriptors_of_a_worker_cost_that_worker_only",
+                "attacks::test_sys_exit_in_an_async_method_is_the_death_of_the_actor",
+            ),
+        ),
+        Difference(
+            "`__ray_shutdown__` of an actor that nobody refers to any more cannot wait for a task",
+            "it may use the grid, for thirty seconds",
+            "last words are code as any other",
+            "contract/test_attacks.py::test_last_words_of_an_actor_may_use_the_grid",
+            fails=("attacks::test_last_words_of_an_actor_may_use_the_grid",),
+        ),
+        Difference(
+            "a call on a handle of an earlier cluster is a plain `Exception`",
+            "`ActorHandleNotFoundError`; `TypeError` where it is sent",
+            "it says what happened",
+            "contract/test_attacks.py::test_handle_of_an_earlier_grid_never_reaches_an_actor_of_this_one",
+            fails=("attacks::test_handle_of_an_earlier_grid_never_reaches_an_actor_of_this_one",),
+        ),
+        Difference(
             "`enable_task_events=False` keeps calls out of lists and timelines",
             "it has no effect",
             "the head knows of all calls anyway",

@@ -70,6 +70,15 @@ class Bench:
         self.head.dirty = [peer for peer in self.head.dirty if peer is not self.driver]
         return batch
 
+    def send_all(self) -> None:
+        """Let the links take whatever waits for them."""
+        for worker in self.head.busy:
+            worker.outbox.clear()
+        for peer in self.head.dirty:
+            peer.outbox.clear()
+        self.head.busy.clear()
+        self.head.dirty.clear()
+
     def die(self, worker: Any, current: int = 0) -> None:
         self.head.hear_launcher(m.Exited(worker.number, 1, -9, current), self.now)
         check(self.head)

@@ -26,6 +26,7 @@ def check(head: Head) -> None:
     calls.check_ready(head)
     calls.check_workers(head)
     calls.check_actors(head)
+    calls.check_links(head)
     books.check_memory(head)
     books.check_places(head)
     calls.check_streams(head)

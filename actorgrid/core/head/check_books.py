@@ -225,6 +225,8 @@ def check_places(head: Head) -> None:
     for request in head.room.queue.values():
         require(head, bool(request.alarm) == head.alarms.is_set(request.alarm), 0, "its alarm will not ring")
         require(head, request.place is not None or request.client in head.peers, 0, "somebody gone waits for room")
+        restores = request.place is None or request.place.state is PlaceState.WANTED
+        require(head, restores, 0, "room for what nobody wants back")
     wanted = sum(request.size for request in head.room.queue.values())
     require(head, head.room.wanted == wanted, 0, f"{head.room.wanted} bytes wanted, {wanted} asked for")
     require(head, head.memory.leased <= head.memory.budget, 0, "more is leased than there is")
@@ -240,6 +242,8 @@ def _check_place(head: Head, place: Place) -> None:
     where = segment.spilled if on_disk else segment.extents
     require(head, state not in PLACE_FINAL, ident, "an object in a place that is gone")
     require(head, where.get(place.extent.offset) == place.extent, ident, f"{state}, but not there")
+    recalled = state is PlaceState.RECALLED
+    require(head, recalled == bool(place.awaited), ident, f"{state}, and {len(place.awaited)} are to answer")
     in_memory = state in (PlaceState.ARENA, PlaceState.RECALLED)
     require(head, in_memory == (place.offset < 0), ident, f"{state} at {place.offset} of the file")
     require(head, in_memory or not place.told, ident, f"{state}, and clients may read it")

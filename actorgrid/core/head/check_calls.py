@@ -174,6 +174,18 @@ def _check_worker(head: Head, worker: Worker) -> None:
         require(head, rings, number, f"alarm {alarm} will not ring")
 
 
+def check_links(head: Head) -> None:
+    """Whatever is to be said is on its way."""
+    dirty, busy = set(map(id, head.dirty)), set(map(id, head.busy))
+    for number, peer in head.peers.items():
+        require(head, not peer.outbox or id(peer) in dirty, number, "messages for it that nobody will send")
+        require(head, peer.congested or not peer.owed, number, "it is owed what nobody will send")
+    for number, worker in head.workers.table.items():
+        require(head, not worker.outbox or id(worker) in busy, number, "orders for it that nobody will send")
+    for worker in head.dispatch.pipelined:
+        require(head, head.workers.table.get(worker.number) is worker, worker.number, "it is gone, and will be nudged")
+
+
 def check_actors(head: Head) -> None:
     """Actors, their calls and their workers agree."""
     calls: Counter[int] = Counter()
@@ -197,6 +209,7 @@ def check_actors(head: Head) -> None:
         if held.worker is not None:
             require(head, held.worker.actor is held, ident, "its worker is another's")
             calls_there = [task for task in held.worker.assigned.values() if task.spec.kind is Kind.METHOD]
+            require(head, len(calls_there) <= held.window, ident, f"{len(calls_there)} calls in flight")
             flying = sum(len(task.message.args) for task in calls_there) if held.fifo else 0
             require(head, held.flying == flying, ident, f"{held.flying} bytes counted in flight, {flying} are")
             _check_groups(head, held, calls_there)
