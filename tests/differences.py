@@ -863,8 +863,8 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             fails=("attacks::test_get_in_a_callback_of_a_future_is_a_runtime_error_and_no_hang",),
         ),
         Difference(
-            "a child that a task forks and that comes back from it answers in its parent's place, or hangs it; bytes that "
-            "a task writes to the sockets of its worker, and `sys.exit` in an asynchronous method, hang who waits for it",
+            "a child that a task forks and that comes back from it answers in its parent's place, or hangs it; bytes "
+            "that a task writes to the sockets of its worker, and `sys.exit` in an asynchronous method, hang who waits",
             "the child ends and the parent answers; `WorkerCrashedError`; `ActorDiedError`",
             "nothing hangs",
             "contract/test_attacks.py::test_child_that_a_task_forks_may_return_and_only_the_parent_answers",
