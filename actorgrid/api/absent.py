@@ -10,6 +10,7 @@ _DEBUGGER: Final = "workers have no terminal; with init(engine='sim') everything
 _LIBRARY: Final = "it is a library on top of Ray Core, and this is Ray Core"
 _IDS: Final = "identifiers are strings of hexadecimal digits: get_runtime_context() has them"
 _NO_FILES: Final = "what workers print goes to the program that started the grid, and to no files"
+_DEVICES: Final = "arrays go through the memory of this machine, and not from GPU to GPU"
 _INSIDE: Final = "it is about how Ray is built inside"
 #: Name -> why it is not there.
 ABSENT: Final = {
@@ -26,6 +27,12 @@ ABSENT: Final = {
     "cpp_function": _LANGUAGES,
     "java_actor_class": _LANGUAGES,
     "java_function": _LANGUAGES,
+    **{
+        f"util.collective.{name}_multigpu": _DEVICES
+        for name in ["allgather", "allreduce", "broadcast", "recv", "reduce", "reducescatter", "send"]
+    },
+    "util.collective.get_group_handle": _INSIDE,
+    "util.collective.register_collective_backend": _DEVICES,
     "util.connect": "it connects to a cluster: join a grid on this machine with init(address=...)",
     "util.disconnect": "it leaves a cluster: shutdown() leaves a grid",
     "util.get_node_instance_id": _CLUSTER,

@@ -410,3 +410,5 @@ class TestRefusals:
 
     def test_rays_names_of_backends_are_known(self) -> None:
         assert Backend("GLOO") == Backend("gloo") == Backend.GLOO
+        assert col.gloo_available()
+        assert not col.nccl_available()

@@ -12,8 +12,9 @@ call the same with arrays alike, ValueError. After that the group is over: its m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from actorgrid.api.absent import ABSENT, Absent
 from actorgrid.api.basics import get
 from actorgrid.api.handle import ActorHandle
 from actorgrid.util.collective import rooms
@@ -32,8 +33,11 @@ __all__ = [
     "destroy_collective_group",
     "get_collective_group_size",
     "get_rank",
+    "gloo_available",
     "init_collective_group",
+    "is_backend_available",
     "is_group_initialized",
+    "nccl_available",
     "recv",
     "reduce",
     "reducescatter",
@@ -41,7 +45,34 @@ __all__ = [
 ]
 
 
+if not TYPE_CHECKING:  # else type checkers would take any name for one that there is
+
+    def __getattr__(name: str) -> Absent:
+        if f"util.collective.{name}" in ABSENT:
+            return Absent(f"util.collective.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
+
+
 # ---------------------------------------------------------------------------------------------------------- groups
+
+
+def is_backend_available(backend: str) -> bool:
+    """Return whether a group may have this backend: a member of ``Backend``, or the name of one in any case."""
+    try:
+        Backend.of(backend)
+    except ValueError:
+        return False
+    return True
+
+
+def gloo_available() -> bool:
+    """Return True."""
+    return is_backend_available("gloo")
+
+
+def nccl_available() -> bool:
+    """Return False: arrays go through the memory of this machine, and not from GPU to GPU."""
+    return is_backend_available("nccl")
 
 
 def init_collective_group(
