@@ -8,7 +8,7 @@ from typing import Any, TypeVar, overload
 from actorgrid.api.handle import ActorHandle, rebuild
 from actorgrid.api.options import not_empty
 from actorgrid.dag.refs import CompiledDAGRef, get_all
-from actorgrid.engine.current import current
+from actorgrid.engine.current import current, existing
 from actorgrid.engine.generators import ObjectRefGenerator
 from actorgrid.engine.protocol import Waitable
 from actorgrid.engine.refs import ObjectRef
@@ -185,7 +185,9 @@ def kill(actor: ActorHandle[Any], *, no_restart: bool = True) -> None:
         raise ValueError(f"kill() only supports actors. For tasks, use cancel(). Got: {type(actor)}.")  # noqa: TRY004
     if not isinstance(no_restart, bool):
         raise TypeError(f"no_restart must be a bool, not {type(no_restart).__name__}: {no_restart!r:.100}")
-    engine, ref = current(), actor._actor_id  # noqa: SLF001  # our own class
+    engine, ref = existing(), actor._actor_id  # noqa: SLF001  # our own class
+    if engine is None:
+        raise ActorHandleNotFoundError(f"{actor!r} belongs to a grid that has ended")
     if ref.engine is not engine:
         raise ActorHandleNotFoundError(
             f"{actor!r} belongs to another session: the grid that made it has ended or is another process's"

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, NoReturn, Pa
 
 from actorgrid.api.options import METHOD, check_generator, check_group, checked, method_options
 from actorgrid.api.signature import Signature, of_method
-from actorgrid.engine.current import current, installed
+from actorgrid.engine.current import existing, installed
 from actorgrid.engine.definitions import MethodOptions
+from actorgrid.exceptions import ActorHandleNotFoundError
 
 if TYPE_CHECKING:
     from actorgrid.engine.generators import ObjectRefGenerator
@@ -108,7 +109,8 @@ class ActorMethod:
         """
         engine = installed()
         if engine is None:
-            engine = current()
+            existing()  # in a child that was forked there is more to say
+            raise ActorHandleNotFoundError(f"{self._handle!r} belongs to a grid that has ended")
         call = self._call
         if engine is not call.prepared_for:
             call.prepare(engine)

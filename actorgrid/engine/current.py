@@ -89,16 +89,26 @@ def current() -> Engine:
     """Return the engine, starting one with defaults if there is none. Raises RuntimeError in a forked child."""
     if _engine is not None:
         return _engine
-    if _forked:
-        message = (
-            "this process was forked from a process that uses actorgrid: the grid belongs to the parent. "
-            "Call actorgrid.init() here to start a grid of its own, or submit from the parent."
-        )
-        raise RuntimeError(message)
+    _check_not_forked()
     if _starter is None:
         message = "no engine is installed; call actorgrid.init()"
         raise RuntimeError(message)
     return _starter()
+
+
+def existing() -> Engine | None:
+    """Return the engine, None if there is none: none is started. Raises RuntimeError in a forked child."""
+    if _engine is None:
+        _check_not_forked()
+    return _engine
+
+
+def _check_not_forked() -> None:
+    if _forked:
+        raise RuntimeError(
+            "this process was forked from a process that uses actorgrid: the grid belongs to the parent. "
+            "Call actorgrid.init() here to start a grid of its own, or submit from the parent."
+        )
 
 
 def _after_fork_in_child() -> None:

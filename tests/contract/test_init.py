@@ -155,6 +155,17 @@ def test_reference_of_an_earlier_grid_is_refused(fresh_grid: Callable[..., Any])
     assert not isinstance(caught.value, ag.exceptions.GetTimeoutError)
 
 
+def test_handle_of_a_grid_that_has_ended_is_refused_and_starts_none(fresh_grid: Callable[..., Any]) -> None:
+    fresh_grid(num_cpus=1)
+    counter = Counter.remote()
+    ag.shutdown()
+    with pytest.raises(ag.exceptions.ActorHandleNotFoundError, match="has ended"):
+        counter.add.remote()
+    with pytest.raises(ag.exceptions.ActorHandleNotFoundError, match="has ended"):
+        ag.kill(counter)
+    assert not ag.is_initialized()
+
+
 def test_handle_of_an_earlier_grid_is_refused(fresh_grid: Callable[..., Any]) -> None:
     fresh_grid(num_cpus=1)
     counter = Counter.remote()
