@@ -816,8 +816,10 @@ class World:
             self._deliver(number, process.outbox.popleft())
         del self.hosts[number]
         self.mains.pop(number, None)
+        others = {task: task.cancelled for task in self.head.tasks.table.values() if task.job != number}
         self.head.leave(number)
         check(self.head)
+        assert all(task.cancelled == cancelled for task, cancelled in others.items()), "what others have asked for"
         self._turn()
 
     # -- running

@@ -58,6 +58,8 @@ def check_tasks(head: Head) -> None:
         require(head, task.blocked == 0 or task.waits is not None, ident, "blocked in nothing")
         waits = task.blocked > 0 or (aside and placed)
         require(head, task.waits is None or waits, ident, "it waits and is not blocked")
+        ours = not task.job or task.job in head.drivers or task.spec.kind not in (Kind.TASK, Kind.METHOD)
+        require(head, ours or task.cancelled, ident, f"it goes on, and driver {task.job} has left")
         _check_family(head, task)
         if task.limits is not None:
             _check_limits(head, task, task.limits)
