@@ -247,6 +247,22 @@ def test_what_has_finished_is_counted_by_name_although_it_is_not_remembered() ->
 
 
 @ag.remote(num_cpus=0)
+def make(size: int) -> bytes:
+    return bytes(size)
+
+
+def test_results_that_nobody_waits_for_take_no_room() -> None:
+    def program() -> int:
+        for _ in range(30):
+            make.remote(200_000)
+            time.sleep(0.1)  # the same process makes them all
+        refs = [ag.put(bytes(200_000)) for _ in range(3)]
+        return sum(len(ag.get(ref)) for ref in refs)
+
+    assert simulated(program, object_store_memory=1_000_000, object_spilling_directory="") == 600_000
+
+
+@ag.remote(num_cpus=0)
 def is_there(oid: str, seconds: float) -> bool:
     time.sleep(seconds)
     return bool(state.get_objects(oid))

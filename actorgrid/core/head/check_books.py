@@ -196,6 +196,8 @@ def check_memory(head: Head) -> None:
     live: Counter[int] = Counter()
     for segment in memory.segments.values():
         owner = head.peers.get(segment.owner)
+        used = owner is not None or segment.extents or segment.spilled
+        require(head, bool(used), segment.segment, "a segment of which nothing is left")
         for extent in segment.extents.values():
             live[owner.number if owner is not None else 0] += extent.size
     for peer in head.peers.values():
