@@ -283,3 +283,25 @@ def test_heavy_object_goes_at_once_though_its_holder_says_nothing_more(value: An
         return [ag.get(look) for look in looks]
 
     assert simulated(program) == [True, False]
+
+
+# ---------------------------------------------------------------------------------------------------------- patience
+
+
+@ag.remote
+def when() -> float:
+    now = time.monotonic()
+    time.sleep(1)
+    return now
+
+
+def test_task_that_needs_much_is_overtaken_by_32_that_need_less_and_no_more() -> None:
+    def program() -> int:
+        small = [when.remote()]
+        time.sleep(0.1)
+        large = when.options(num_cpus=2).remote()
+        small += [when.remote() for _ in range(100)]
+        began = ag.get(large)
+        return sum(each < began for each in ag.get(small))
+
+    assert simulated(program) == 1 + 32
