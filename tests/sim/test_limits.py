@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import time
 from collections.abc import Callable
@@ -35,6 +36,10 @@ def simulated(program: Callable[..., Any], *args: Any, checks: bool = True, **op
     if run.error is not None:
         raise run.error
     return run.value
+
+
+#: Looking at the clock takes time, too (seconds).
+LITTLE = 1e-4
 
 
 def keeping_two(*args: Any, **options: Any) -> HeadConfig:
@@ -158,6 +163,26 @@ def test_run_timeout_of_a_call_does_not_count_its_time_behind_others(method: str
         return found
 
     assert simulated(program) == [8] * 5
+
+
+@ag.remote(max_retries=12, retry_exceptions=True)
+def note_and_fail(path: Path) -> None:
+    with path.open("a", encoding="ascii") as file:
+        file.write(f"{time.monotonic()}\n")
+    raise ValueError
+
+
+def test_pauses_between_the_runs_of_a_task_that_fails_double_up_to_five_seconds(tmp_path: Path) -> None:
+    def program() -> None:
+        with pytest.raises(ValueError, match=r"^"):
+            ag.get(note_and_fail.remote(tmp_path / "times"))
+
+    simulated(program)
+    times = [float(line) for line in (tmp_path / "times").read_text(encoding="ascii").splitlines()]
+    pauses = [after - before for before, after in itertools.pairwise(times)]
+    assert pauses[0] < LITTLE
+    longest = [min(0.01 * 2**number, 5.0) for number in range(11)]
+    assert all(most / 2 <= pause <= most + LITTLE for pause, most in zip(pauses[1:], longest, strict=True)), pauses
 
 
 def test_idle_workers_beyond_the_cpus_leave_after_a_second() -> None:
