@@ -47,6 +47,8 @@ EQUIVALENT = {
     "reservations.py: self.owner = 0": "no actor has such a number",
     "reservations.py: self.head.tasks.end(task, (), 0) [0 -> 1]": "it makes nothing that could have an owner",
     "journals.py: self.head.tasks.end(task, (), 0) [0 -> 1]": "it makes nothing that could have an owner",
+    "pressure.py: rank = 1 if worker.actor.restarts else 3 [3 -> 4]": "still the last to go",
+    "backoff.py: return full * (0.5 + self._draw() / 2)": "how much of a pause is left to chance",
     "dispatch.py: if task.retries > 0: [Gt -> GtE]": "a task without retries does not come here",
     "workers.py: if missing > 0 and self.stillborn < STRIKES: [Gt -> GtE]": "starting none is nothing",
     "reservations.py: group.shapes.clear()": "breaks a circle of references: memory alone",
