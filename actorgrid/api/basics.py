@@ -10,7 +10,7 @@ from actorgrid.api.options import not_empty
 from actorgrid.dag.refs import CompiledDAGRef, get_all
 from actorgrid.engine.current import current, existing
 from actorgrid.engine.generators import ObjectRefGenerator
-from actorgrid.engine.protocol import Waitable
+from actorgrid.engine.protocol import Engine, Waitable
 from actorgrid.engine.refs import ObjectRef
 from actorgrid.exceptions import ActorHandleNotFoundError
 
@@ -32,6 +32,17 @@ def _hint(thing: object) -> str:
     if isinstance(thing, (tuple, set, Iterator)):
         return " Make it a list: get(list(...))."
     return ""
+
+
+def _engine_of_references() -> Engine:
+    """Return the engine of this process: it starts none, for what a reference is to would not be there.
+
+    Raises ValueError if there is none.
+    """
+    engine = existing()
+    if engine is None:
+        raise ValueError("this reference belongs to another session: the grid of its object has ended")
+    return engine
 
 
 @overload
@@ -58,7 +69,7 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
         if timeout < 0:
             timeout = None
     if isinstance(object_refs, ObjectRef):
-        return current().get((object_refs,), timeout)[0]
+        return _engine_of_references().get((object_refs,), timeout)[0]
     if isinstance(object_refs, ObjectRefGenerator):
         return object_refs
     if isinstance(object_refs, CompiledDAGRef):
@@ -76,7 +87,7 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
                 f"Attempting to call `get` on the value {ref!r:.100}, which is not an ObjectRef but a {type(ref)}."
                 f"{' get() takes a flat list.' if isinstance(ref, (list, tuple)) else _hint(ref)}"
             )
-    return current().get(object_refs, timeout) if object_refs else []
+    return _engine_of_references().get(object_refs, timeout) if object_refs else []
 
 
 def put(value: T, *, _owner: Any = None, _tensor_transport: Any = None) -> ObjectRef[T]:
@@ -145,7 +156,7 @@ def wait(  # a list of checks
         raise ValueError(f"Invalid number of objects to return {num_returns}.")
     if num_returns > len(ray_waitables):
         raise ValueError("num_returns cannot be greater than the number of refs provided to wait.")
-    return current().wait(ray_waitables, num_returns, timeout)
+    return _engine_of_references().wait(ray_waitables, num_returns, timeout)
 
 
 def cancel(ref_or_generator: Waitable, *, force: bool = False, recursive: bool = True) -> None:
@@ -160,7 +171,7 @@ def cancel(ref_or_generator: Waitable, *, force: bool = False, recursive: bool =
         ref_or_generator = ref_or_generator.completed()
     if not isinstance(ref_or_generator, ObjectRef):
         raise TypeError(f"cancel() only supports ObjectRefs. Got: {type(ref_or_generator)}.")
-    current().cancel(ref_or_generator, force=bool(force), recursive=bool(recursive))
+    _engine_of_references().cancel(ref_or_generator, force=bool(force), recursive=bool(recursive))
 
 
 def explain(object_ref: Waitable) -> str:
@@ -172,10 +183,10 @@ def explain(object_ref: Waitable) -> str:
         object_ref = object_ref.completed()
     if not isinstance(object_ref, ObjectRef):
         raise TypeError(f"explain() takes an ObjectRef, not {type(object_ref).__name__}")
-    return "\n".join(current().explain(object_ref))
+    return "\n".join(_engine_of_references().explain(object_ref))
 
 
-def kill(actor: ActorHandle[Any], *, no_restart: bool = True) -> None:
+def kill(actor: ActorHandle[Any] | type[Any], *, no_restart: bool = True) -> None:
     """Kill an actor at once, without its exit handlers. ``no_restart=False``: it may restart as after a crash.
 
     Raises ValueError for anything but a handle, TypeError for a ``no_restart`` that is no bool, and

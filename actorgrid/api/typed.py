@@ -47,5 +47,12 @@ class MarkedMethod(Generic[S_contra, P, R_co]):
     def remote(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call it in the actor."""
 
-    def options(self, **options: Any) -> Self:  # type: ignore[empty-body]
+    def bind(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Note a call as a step of a graph."""
+
+    @overload
+    def options(self, *, num_returns: int | str | None, **options: Any) -> Any: ...
+    @overload
+    def options(self, **options: Any) -> Self: ...
+    def options(self, **options: Any) -> Any:
         """Return the same with other options."""

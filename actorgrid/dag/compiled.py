@@ -239,8 +239,12 @@ class CompiledDAG:
     def _follow(self, execution: Execution, timeout: float | None) -> None:
         """Wait until the leading thread has done what it waits for. Raises RayChannelTimeoutError."""
         with self._lock:
-            if self._leader and not execution.done and not self._changed.wait(timeout):
+            if self._leader and not execution.done and not self._await_change(timeout):
                 raise RayChannelTimeoutError("the result has not come in time")
+
+    def _await_change(self, timeout: float | None) -> bool:
+        """Wait until another thread has done something. Returns whether it has."""
+        return self._changed.wait(timeout)
 
     def _advance(self, execution: Execution, deadline: float | None) -> None:
         """Take the results of the oldest execution. For the leading thread."""

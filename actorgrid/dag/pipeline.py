@@ -176,6 +176,9 @@ class PipelinedDAG(CompiledDAG):
     def _sleep_on(poll: Callable[[float], Any]) -> Callable[[float], Any]:
         return lambda seconds: poll(min(seconds * 1000, _LONGEST))
 
+    def _await_change(self, timeout: float | None) -> bool:
+        return in_glances(self._changed.wait, timeout)
+
     def _say_for_what(self, patience: float) -> None:
         told = "".join(f"  {actor!r}\n" for actor in self._plan.actors)
         self._engine.print_error(f"actorgrid: get() has waited for {patience:g} s for a compiled graph of\n{told}")
@@ -246,7 +249,7 @@ class PipelinedDAG(CompiledDAG):
             self._arrivals.end()
         with self._lock:
             while self._leader:
-                self._changed.wait()
+                self._await_change(None)
             self._close()
 
     @protected

@@ -53,9 +53,12 @@ def _unchanged(obj: Any) -> Any:
     return obj
 
 
-def _warning(marked: Any, message: str) -> Any:
-    text = f"{marked.__name__} is deprecated. {message}".strip()
+def _warning(marked: Any, message: str, name: str = "") -> Any:
+    text = f"{name or marked.__name__} is deprecated. {message}".strip()
     is_class = isinstance(marked, type)
+    if is_class and marked.__init__ is object.__init__ and marked.__new__ is not object.__new__:
+        marked.__new__ = staticmethod(_warning(marked.__new__, message, marked.__name__))  # it takes the arguments
+        return marked
     called = marked.__init__ if is_class else marked
 
     @functools.wraps(called)

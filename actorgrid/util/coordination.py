@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from actorgrid.api.basics import get, put
-from actorgrid.engine.current import current
-from actorgrid.exceptions import TaskError
+from actorgrid.engine.current import existing
+from actorgrid.exceptions import ActorHandleNotFoundError, TaskError
 from actorgrid.util.keeper import keeper
 
 __all__ = ["Barrier", "Event", "Lock", "Semaphore", "Variable"]
@@ -36,6 +36,14 @@ async def _answer_async(ref: Any) -> Any:
         return await ref
     except TaskError as error:
         raise error.cause from None
+
+
+def _here() -> int:
+    """Return the number of this process in its grid. Raises ActorHandleNotFoundError if that has ended."""
+    engine = existing()
+    if engine is None:
+        raise ActorHandleNotFoundError("the grid that keeps this has ended")
+    return engine.process()
 
 
 class _Named:
@@ -92,7 +100,7 @@ class Semaphore(_Named):
         if not blocking and timeout is not None:
             raise ValueError("a call that does not wait takes no timeout")
         patience = _seconds(timeout) if blocking else 0.0
-        return self._keeper.acquire.remote(self._key, self.max_leases, current().process(), patience)
+        return self._keeper.acquire.remote(self._key, self.max_leases, _here(), patience)
 
     def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:  # the library's
         """Take a permit; wait for one (``timeout`` seconds at most). Return whether it was had.
@@ -113,11 +121,11 @@ class Semaphore(_Named):
 
     def release(self) -> None:
         """Give a permit back. Raises RuntimeError if this process has none."""
-        _answer(self._keeper.release.remote(self._key, current().process()))
+        _answer(self._keeper.release.remote(self._key, _here()))
 
     async def release_async(self) -> None:
         """``release`` for event loops."""
-        await _answer_async(self._keeper.release.remote(self._key, current().process()))
+        await _answer_async(self._keeper.release.remote(self._key, _here()))
 
     def get_value(self) -> int:
         """Return how many permits nobody has at this moment."""
@@ -225,15 +233,11 @@ class Barrier(_Named):
         Raises ``threading.BrokenBarrierError`` if they do not come within ``timeout`` seconds, or one that waits dies:
         then it is broken for all, until ``reset``.
         """
-        return int(_answer(self._keeper.meet.remote(self._key, self.parties, current().process(), _seconds(timeout))))
+        return int(_answer(self._keeper.meet.remote(self._key, self.parties, _here(), _seconds(timeout))))
 
     async def wait_async(self, timeout: float | None = None) -> int:  # noqa: ASYNC109  # the library's
         """``wait`` for event loops."""
-        return int(
-            await _answer_async(
-                self._keeper.meet.remote(self._key, self.parties, current().process(), _seconds(timeout))
-            )
-        )
+        return int(await _answer_async(self._keeper.meet.remote(self._key, self.parties, _here(), _seconds(timeout))))
 
     def reset(self) -> None:
         """Make it whole. Whoever waits gets BrokenBarrierError."""

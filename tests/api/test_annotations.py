@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 
 from actorgrid.util.annotations import Deprecated, DeveloperAPI, PublicAPI
@@ -38,5 +40,13 @@ def test_deprecated_class_warns_when_it_is_made() -> None:
 
     with pytest.warns(DeprecationWarning, match="Old is deprecated"):
         made = Old(3)
+
+    @Deprecated(warning=True)
+    class Pair(NamedTuple):
+        first: int
+        second: int
+
+    with pytest.warns(DeprecationWarning, match="Pair is deprecated"):
+        assert Pair(1, second=2) == (1, 2)
     assert isinstance(made, Old)
     assert made.double() == 6

@@ -155,6 +155,18 @@ def test_reference_of_an_earlier_grid_is_refused(fresh_grid: Callable[..., Any])
     assert not isinstance(caught.value, ag.exceptions.GetTimeoutError)
 
 
+@pytest.mark.parametrize("use", [ag.get, lambda ref: ag.wait([ref]), ag.cancel], ids=["get", "wait", "cancel"])
+def test_reference_of_a_grid_that_has_ended_is_refused_and_starts_none(
+    fresh_grid: Callable[..., Any], use: Callable[[Any], Any]
+) -> None:
+    fresh_grid(num_cpus=1)
+    ref = ag.put(1)
+    ag.shutdown()
+    with pytest.raises(ValueError, match="has ended"):
+        use(ref)
+    assert not ag.is_initialized()
+
+
 def test_handle_of_a_grid_that_has_ended_is_refused_and_starts_none(fresh_grid: Callable[..., Any]) -> None:
     fresh_grid(num_cpus=1)
     counter = Counter.remote()

@@ -85,9 +85,13 @@ class Marked:
     def add(self, by: int = 1) -> int:
         return self.plain(by)
 
-    @ag.method(num_returns=1)
+    @ag.method(max_task_retries=1)
     def plain(self, by: int) -> int:
         return by
+
+    @ag.method(num_returns=2)
+    def both(self) -> tuple[int, int]:
+        return 1, 2
 
     @ag.method
     def count(self, most: int) -> Iterator[str]:
@@ -104,6 +108,10 @@ def proxies(proxy: ActorProxy[Marked], cls: type[Marked]) -> None:
     assert_type(cls.add.options(name="add").remote(number), ag.ObjectRef[int])
     assert_type(cls.count.remote(3), ag.ObjectRefGenerator[str])
     assert_type(ag.get(cls.slowly.remote(most=3)), str)
+    _, _ = proxy.both.remote()
+    _, _ = cls.add.options(num_returns=2).remote(1)
+    cls.add.bind(1)
+    ag.kill(proxy)
     proxy.add.remote()
     proxy.plain.remote(number)
     assert_type(Marked().add(3), int)

@@ -69,7 +69,8 @@ class Library:
             self._forget(spec)
         peer.specs.clear()
         for digest in peer.exports:
-            self._unuse(self.codes[digest])
+            if self._unuse(self.codes[digest]):
+                self._unlearn_code((digest,))
         peer.exports.clear()
 
     def _forget(self, spec: SpecRecord) -> None:
@@ -86,10 +87,14 @@ class Library:
             worker.specs.pop(spec, None)
             self.head.order(worker, Unlearn((spec.spec.spec,), self._unlearnt(worker, digests)))
         spec.taught.clear()
-        if digests:  # who was taught the code by another spec, which is gone, has it still
-            for worker in self.head.workers.table.values():
-                if known := self._unlearnt(worker, digests):
-                    self.head.order(worker, Unlearn((), known))
+        if digests:
+            self._unlearn_code(digests)
+
+    def _unlearn_code(self, digests: tuple[bytes, ...]) -> None:
+        """Code is gone: who was taught it by another spec, which went before, has it still."""
+        for worker in self.head.workers.table.values():
+            if known := self._unlearnt(worker, digests):
+                self.head.order(worker, Unlearn((), known))
 
     @staticmethod
     def _unlearnt(worker: Worker, digests: tuple[bytes, ...]) -> tuple[bytes, ...]:

@@ -57,7 +57,10 @@ if not TYPE_CHECKING:  # else type checkers would take any name for one that the
 
 
 def is_backend_available(backend: str) -> bool:
-    """Return whether a group may have this backend: a member of ``Backend``, or the name of one in any case."""
+    """Return whether a group may have this backend: a member of ``Backend``, or the name of one in any case.
+
+    Raises TypeError for what is no text.
+    """
     try:
         Backend.of(backend)
     except ValueError:
