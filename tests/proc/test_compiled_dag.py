@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import _thread
 import gc
 import os
 import resource
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -341,3 +343,27 @@ print("echo:", ag.get(second.echo.remote(1)))
     assert driver.wait() == 0, driver.err
     assert driver.said("values") == "[0, 1, 2, 3, 4]"
     assert driver.said("echo") == "1"
+
+
+@pytest.mark.parametrize("follows", [False, True], ids=["reads", "follows"])
+def test_main_thread_that_waits_is_interrupted_by_another_one(grid: RealGrid, follows: bool) -> None:
+    del grid
+    gate, stage = Gate.remote(), Stage.remote()
+    with InputNode() as value:
+        graph = stage.wait_at.bind(value, gate).experimental_compile()
+    first, second = graph.execute(1), graph.execute(2)
+    get(gate.arrivals.remote(1))  # from here on nothing happens
+    leader = threading.Thread(target=lambda: get(first))
+    if follows:
+        leader.start()
+        assert wait_until(lambda: graph._leader == leader.ident)
+    began = time.monotonic()
+    threading.Timer(0.3, _thread.interrupt_main).start()  # as a rule the wait has begun by then
+    with pytest.raises(KeyboardInterrupt):
+        get(second)
+    assert time.monotonic() < began + DEADLINE, "the wait ended by itself"
+    get(gate.open.remote())
+    if follows:
+        leader.join()
+    assert get(second) == 2
+    graph.teardown()
