@@ -118,9 +118,7 @@ if not TYPE_CHECKING:  # else type checkers would take any name for a public one
                 value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
                 return value
         if not name.startswith("_"):
-            absent = import_module(f"{__name__}.api.absent")
-            if name in absent.ABSENT:
-                return absent.Absent(name)
+            return import_module(f"{__name__}.api.absent").stand_in(__name__, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
 
 

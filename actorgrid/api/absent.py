@@ -64,3 +64,11 @@ class Absent:
 
     def __repr__(self) -> str:
         return f"<{self._name}, which actorgrid does not have: {ABSENT[self._name]}>"
+
+
+def stand_in(module: str, name: str) -> Absent:
+    """Return what stands for ``name`` in ``module``, one of actorgrid's. Raises AttributeError if nothing does."""
+    known = f"{module}.{name}".removeprefix("actorgrid.")
+    if known not in ABSENT:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
+    return Absent(known)

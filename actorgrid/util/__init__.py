@@ -90,9 +90,7 @@ if not TYPE_CHECKING:  # else type checkers would take any name for a public one
                 value = globals()[name] = getattr(module, name)
                 return value
         if not name.startswith("_"):
-            absent = import_module("actorgrid.api.absent")
-            if f"util.{name}" in absent.ABSENT:
-                return absent.Absent(f"util.{name}")
+            return import_module("actorgrid.api.absent").stand_in(__name__, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from actorgrid.api.absent import ABSENT, Absent
+from actorgrid.api.absent import Absent, stand_in
 from actorgrid.api.basics import get
 from actorgrid.api.handle import ActorHandle
 from actorgrid.util.collective import rooms
@@ -48,9 +48,7 @@ __all__ = [
 if not TYPE_CHECKING:  # else type checkers would take any name for one that there is
 
     def __getattr__(name: str) -> Absent:
-        if f"util.collective.{name}" in ABSENT:
-            return Absent(f"util.collective.{name}")
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
+        return stand_in(__name__, name)
 
 
 # ---------------------------------------------------------------------------------------------------------- groups

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from actorgrid.api.absent import ABSENT, Absent
+from actorgrid.api.absent import Absent, stand_in
 from actorgrid.api.context import get_runtime_context
 from actorgrid.util.state.asking import (
     MOST,
@@ -67,9 +67,7 @@ _MEBI: Final = 1 << 20
 if not TYPE_CHECKING:  # else type checkers would take any name for one that there is
 
     def __getattr__(name: str) -> Absent:
-        if f"util.state.{name}" in ABSENT:
-            return Absent(f"util.state.{name}")
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
+        return stand_in(__name__, name)
 
 
 def _listed(
