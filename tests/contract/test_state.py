@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -236,6 +237,27 @@ def test_objects_tell_their_size_and_who_refers_to_them() -> None:
     ident = large.hex()
     del large
     assert state.get_objects(ident) == []
+
+
+@ag.remote(num_cpus=0)
+def watch(ident: str, folder: Path) -> None:
+    assert state.get_objects(ident)
+    (folder / "seen").touch()
+    assert wait_until(lambda: not state.get_objects(ident), DEADLINE)
+    (folder / "gone").touch()
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: bytes(1_000_000), lambda: bytes(5_000), lambda: [ag.put(1)]], ids=["large", "some", "references"]
+)
+def test_object_that_weighs_goes_at_once_though_its_holder_says_nothing_more(
+    make: Callable[[], Any], tmp_path: Path
+) -> None:
+    ref = ag.put(make())
+    watch.remote(ref.hex(), tmp_path)
+    assert wait_until((tmp_path / "seen").exists, DEADLINE)
+    del ref
+    assert wait_until((tmp_path / "gone").exists, DEADLINE)  # from here on this process says nothing
 
 
 def test_object_that_only_a_task_needs() -> None:

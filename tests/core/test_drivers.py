@@ -200,6 +200,20 @@ def test_code_that_was_exported_and_never_used_goes_with_its_driver() -> None:
     assert b"new" not in bench.head.library.codes
 
 
+def test_code_that_a_driver_had_exported_once_more_is_unlearnt_when_it_leaves() -> None:
+    bench = TwoDrivers()
+    code, mine = Value(Status.OK, b"y"), bench.id()
+    bench.say(m.Export(b"new", "h", code), m.Spec(mine, Kind.TASK, "h", b"new", demand({"CPU": 1})))
+    task = bench.submit(mine)
+    worker = bench.worker_of(task)
+    bench.done(task)
+    bench.from_other(m.Export(b"new", "h", code))
+    bench.say(m.Forget(mine))
+    assert b"new" in worker.codes
+    bench.leave()
+    assert b"new" not in worker.codes
+
+
 # ----------------------------------------------------------------------------------------------------- persistent grids
 
 

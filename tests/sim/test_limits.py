@@ -165,7 +165,7 @@ def test_run_timeout_of_a_call_does_not_count_its_time_behind_others(method: str
     assert simulated(program) == [8] * 5
 
 
-@ag.remote(max_retries=12, retry_exceptions=True)
+@ag.remote(max_retries=20, retry_exceptions=True)
 def note_and_fail(path: Path) -> None:
     with path.open("a", encoding="ascii") as file:
         file.write(f"{time.monotonic()}\n")
@@ -181,7 +181,7 @@ def test_pauses_between_the_runs_of_a_task_that_fails_double_up_to_five_seconds(
     times = [float(line) for line in (tmp_path / "times").read_text(encoding="ascii").splitlines()]
     pauses = [after - before for before, after in itertools.pairwise(times)]
     assert pauses[0] < LITTLE
-    longest = [min(0.01 * 2**number, 5.0) for number in range(11)]
+    longest = [min(0.01 * 2**number, 5.0) for number in range(19)]
     assert all(most / 2 <= pause <= most + LITTLE for pause, most in zip(pauses[1:], longest, strict=True)), pauses
 
 
@@ -285,29 +285,6 @@ def test_results_that_nobody_waits_for_take_no_room() -> None:
         return sum(len(ag.get(ref)) for ref in refs)
 
     assert simulated(program, object_store_memory=1_000_000, object_spilling_directory="") == 600_000
-
-
-@ag.remote(num_cpus=0)
-def is_there(oid: str, seconds: float) -> bool:
-    time.sleep(seconds)
-    return bool(state.get_objects(oid))
-
-
-@pytest.mark.parametrize(
-    "value",
-    [bytes(1_000_000), bytes(5_000), lambda: [ag.put(1)]],
-    ids=["in the store", "in a frame", "with references"],
-)
-def test_heavy_object_goes_at_once_though_its_holder_says_nothing_more(value: Any) -> None:
-    def program() -> list[bool]:
-        ref = ag.put(value() if callable(value) else value)
-        looks = [is_there.remote(ref.hex(), seconds) for seconds in (1, 3)]
-        time.sleep(2)
-        del ref
-        time.sleep(2)
-        return [ag.get(look) for look in looks]
-
-    assert simulated(program) == [True, False]
 
 
 # ---------------------------------------------------------------------------------------------------------- patience
