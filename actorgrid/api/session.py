@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import errno
-import inspect
 import os
 import platform
 import signal
@@ -133,7 +132,7 @@ def init(  # Ray's signature
     ``local_mode``; ConnectionError where no grid is at ``address``, PermissionError where one is that is not this
     user's; ValueError and TypeError for bad values.
     """
-    check_unsupported(local_mode, job_config, kwargs, inspect.signature(init).parameters)
+    check_unsupported(local_mode, job_config, kwargs, init)
     engine = check_engine(engine, seed)
     own = {
         "num_cpus": num_cpus, "num_gpus": num_gpus, "resources": resources, "object_store_memory": object_store_memory,

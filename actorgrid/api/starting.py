@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -145,10 +146,11 @@ def check_address(address: Any, own: Mapping[str, Any]) -> str:
     return resolve_address(address)
 
 
-def check_unsupported(local_mode: bool, job_config: Any, rest: dict[str, Any], known: Iterable[str]) -> None:
+def check_unsupported(local_mode: bool, job_config: Any, rest: dict[str, Any], init: Callable[..., Any]) -> None:
     """Refuse what we do not have. Raises RuntimeError, ConnectionError, ValueError."""
     unknown = sorted(set(rest) - _WITHOUT_EFFECT)
     if unknown:
+        known = inspect.signature(init).parameters
         hints = "".join(did_you_mean(name, known) for name in unknown)
         raise RuntimeError(f"Unknown keyword argument(s): {', '.join(unknown)}.{hints}")
     if local_mode:

@@ -23,13 +23,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from actorgrid.exceptions import SimulationError
+from actorgrid.sim import replaced
 from actorgrid.sim.boundary import gate
 from actorgrid.sim.calendar import stand_in_for_date, stand_in_for_datetime
 from actorgrid.sim.holders import Replacements
 from actorgrid.sim.late import Late
 from actorgrid.sim.locks import SimLock, SimpleQueue, SimRLock
 from actorgrid.sim.randomness import FUNCTIONS, Randomness
-from actorgrid.sim.standins import StandIn, open_worlds, simulating, stand_in_for
+from actorgrid.sim.standins import Stage, simulating, stages
 from actorgrid.sim.system import System
 from actorgrid.sim.threads import Threads
 
@@ -55,14 +56,6 @@ _datetime: Final = stand_in_for_datetime(_simulated, _wall)
 _date: Final = stand_in_for_date(_simulated, _wall)
 
 
-def _turn(table: dict[int, Any], key: int, to: Any) -> None:
-    """Have ``table`` map ``key`` to ``to``, or to nothing."""
-    if to is None:
-        table.pop(key, None)
-    else:
-        table[key] = to
-
-
 class Patches:
     """The replacements of one world."""
 
@@ -76,13 +69,10 @@ class Patches:
             Late("numpy.random", self._numpy_comes),
             Late("multiprocessing.process", self._multiprocessing_comes),
         ]
-        self._replaced: list[tuple[Any, str, Any]] = []
-        self._gates: list[tuple[StandIn, Callable[..., Any] | None]] = []
-        #: Real thing -> what stands for it, by identity, for modules that have imported it under a name of their own.
-        self._stand_ins: dict[int, Any] = {}
-        self._aliases = Replacements(world, self._stand_ins)
+        self._stage = Stage(world)
+        self._aliases = Replacements(world, replaced.stand_ins)
         self._thread = _thread.get_ident()
-        self._outer: World | None = None
+        self._outer: Stage | None = None
 
     def __enter__(self) -> None:
         self.install()
@@ -92,8 +82,9 @@ class Patches:
 
     def install(self) -> None:
         """Put every replacement in place. If that fails, whatever was replaced is put back."""
-        self._outer = open_worlds.get(self._thread)
-        open_worlds[self._thread] = self.world
+        self._outer = stages.get(self._thread)
+        stages[self._thread] = self._stage
+        replaced.hold()
         try:
             self._replace_all()
         except BaseException:
@@ -120,12 +111,11 @@ class Patches:
 
     def _put_back(self) -> None:
         self._aliases.remove()
-        for module, name, real in reversed(self._replaced):
-            setattr(module, name, real)
-        self._replaced.clear()
-        for stand_in, outer in self._gates:
-            _turn(stand_in.virtual, self._thread, outer)
-        _turn(open_worlds, self._thread, self._outer)
+        replaced.release()
+        if self._outer is None:
+            del stages[self._thread]
+        else:
+            stages[self._thread] = self._outer
         self.threads.bury()
         for late in self._late:
             late.remove()
@@ -133,20 +123,11 @@ class Patches:
 
     def _gated(self, module: Any, name: str, virtual: Callable[..., Any]) -> None:
         """Have ``virtual`` stand for ``module.name`` where simulated code runs."""
-        stand_in, installed = stand_in_for(module, name)
-        self._gates.append((stand_in, stand_in.virtual.get(self._thread)))
-        stand_in.virtual[self._thread] = virtual
-        self._replace(module, name, installed)
-
-    def _replace(self, module: Any, name: str, stand_in: Any) -> None:
-        real = vars(module)[name]
-        self._replaced.append((module, name, real))
-        self._stand_ins[id(real)] = stand_in
-        setattr(module, name, stand_in)
+        self._stage.virtual[replaced.gate(module, name)] = virtual
 
     def _refused(self, module: Any, name: str, why: str) -> None:
         def refuse(*_args: Any, **_kwargs: Any) -> NoReturn:
-            shown = getattr(stand_in_for(module, name)[0].real, "__name__", name)
+            shown = getattr(replaced.real(module, name), "__name__", name)
             raise SimulationError(f"the simulator cannot run {module.__name__}.{shown}: {why}")
 
         self._gated(module, name, refuse)
@@ -164,15 +145,14 @@ class Patches:
         self._gated(time, "clock_gettime", lambda clock_id: self._clock(clock_id)())
         self._gated(time, "clock_gettime_ns", lambda clock_id: int(self._clock(clock_id)() * 1e9))
         for name in ("localtime", "gmtime", "ctime"):
-            self._gated(time, name, self._of_time(getattr(time, name), clock.wall))
-        strftime, localtime = time.strftime, time.localtime
+            self._gated(time, name, self._of_time(replaced.real(time, name), clock.wall))
+        strftime, localtime, asctime = (replaced.real(time, name) for name in ("strftime", "localtime", "asctime"))
         self._gated(
             time, "strftime", lambda form, when=None: strftime(form, localtime(clock.wall()) if when is None else when)
         )
-        asctime = time.asctime
         self._gated(time, "asctime", lambda when=None: asctime(localtime(clock.wall()) if when is None else when))
-        self._replace(dt, "datetime", _datetime)
-        self._replace(dt, "date", _date)
+        replaced.replace(dt, "datetime", _datetime)
+        replaced.replace(dt, "date", _date)
 
     def _clock(self, clock_id: int) -> Callable[[], float]:
         clock = self.world.clock
@@ -227,11 +207,11 @@ class Patches:
         self._gated(queue, "time", world.clock.monotonic)
         self._gated(queue, "SimpleQueue", lambda: SimpleQueue(world))
         self._gated(threading, "get_ident", threads.ident)
-        real_join, real_alive = threading.Thread.join, threading.Thread.is_alive
+        real_join, real_alive = (replaced.real(threading.Thread, name) for name in ("join", "is_alive"))
         self._gated(threading.Thread, "start", threads.start)
         self._gated(threading.Thread, "join", lambda thread, timeout=None: threads.join(thread, timeout, real_join))
         self._gated(threading.Thread, "is_alive", lambda thread: threads.is_alive(thread, real_alive))
-        made = concurrent.futures.Future.__init__
+        made = replaced.real(concurrent.futures.Future, "__init__")
         self._gated(concurrent.futures.Future, "__init__", lambda future: threads.future(future, made))
 
     @contextmanager

@@ -17,7 +17,7 @@ from typing import Any, Final
 from actorgrid.core.messages import Kill
 from actorgrid.engine import current
 from actorgrid.exceptions import SimulationError, TaskError
-from actorgrid.sim import hashing
+from actorgrid.sim import hashing, replaced
 from actorgrid.sim.choices import Choice, Choices, Policy, Schedule
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled
@@ -269,7 +269,7 @@ def quiet_collector() -> Iterator[None]:
     gc.disable()
     _collector.users += 1
     try:
-        with steady():
+        with steady(), replaced.held():
             yield
     finally:
         _collector.users -= 1

@@ -17,14 +17,26 @@ if TYPE_CHECKING:
     from actorgrid.sim.world import World
 
 real_ident: Final = _thread.get_ident
+
+
+class Stage:
+    """An open world, and what its code calls instead of what."""
+
+    __slots__ = ("virtual", "world")
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.virtual: dict[StandIn, Callable[..., Any]] = {}
+
+
 #: Thread -> the world that is open in it.
-open_worlds: Final[dict[int, World]] = {}
+stages: Final[dict[int, Stage]] = {}
 
 
 def simulating() -> World | None:
     """Return the world whose code runs now, None if it is nobody's: pytest, Hypothesis, another thread ask, too."""
-    world = open_worlds.get(real_ident())
-    return world if world is not None and world.fibers.current is not None else None
+    stage = stages.get(real_ident())
+    return stage.world if stage is not None and stage.world.fibers.current is not None else None
 
 
 class StandIn:
@@ -32,19 +44,16 @@ class StandIn:
 
     def __init__(self, owner: Any, name: str, real: Callable[..., Any]) -> None:
         self.real = real
-        #: What simulated code calls instead, by the thread that its world is open in.
-        self.virtual: dict[int, Callable[..., Any]] = {}
         self.__name__ = name
         self.__qualname__ = name if isinstance(owner, ModuleType) else f"{owner.__qualname__}.{name}"
         self.__module__ = owner.__name__ if isinstance(owner, ModuleType) else owner.__module__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the one or the other."""
-        thread = real_ident()
-        virtual = self.virtual.get(thread)
-        if virtual is None or open_worlds[thread].fibers.current is None:
+        stage = stages.get(real_ident())
+        if stage is None or stage.world.fibers.current is None:
             return self.real(*args, **kwargs)
-        return virtual(*args, **kwargs)
+        return stage.virtual.get(self, self.real)(*args, **kwargs)
 
     def __reduce__(self) -> str:
         return self.__qualname__  # by name: on the other side it is whatever is called so there

@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from actorgrid.exceptions import SimulationError
+from actorgrid.sim import replaced
 from actorgrid.sim.host import SimHost
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ class System:
         for name in ("wait", "waitpid", "waitid", "wait3", "wait4"):
             gate(os, name, _no_children)
         for name in ("putenv", "unsetenv"):
-            gate(os, name, partial(self._set_variable, getattr(os, name)))
-        real_close = os.close
+            gate(os, name, partial(self._set_variable, replaced.real(os, name)))
+        real_close = replaced.real(os, "close")
         gate(os, "close", lambda fd: real_close(fd) if fd > LAST_STANDARD else _keep_open(fd))
         for name in ("fork", "forkpty"):
             refuse(os, name, "a simulated process cannot be copied")
@@ -83,7 +84,7 @@ class System:
         refuse(select, "epoll", why)
         refuse(selectors.PollSelector, "_selector_cls", why)
         refuse(selectors.EpollSelector, "_selector_cls", why)
-        waits = self._select(select.select)
+        waits = self._select(replaced.real(select, "select"))
         gate(select, "select", waits)
         gate(selectors.SelectSelector, "_select", waits)
 
