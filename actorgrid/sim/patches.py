@@ -60,6 +60,12 @@ class Patches:
     """The replacements of one world."""
 
     def __init__(self, world: World, seed: int) -> None:
+        """Raises SimulationError while a world is open in another thread: each would take the other's grid for its."""
+        self._thread = _thread.get_ident()
+        if any(thread != self._thread for thread in stages):
+            raise SimulationError(
+                "a simulation is under way in another thread: a process simulates one program at a time"
+            )
         self.world = world
         self.threads = Threads(world)
         self.system = System(world)
@@ -71,7 +77,6 @@ class Patches:
         ]
         self._stage = Stage(world)
         self._aliases = Replacements(world, replaced.stand_ins)
-        self._thread = _thread.get_ident()
         self._outer: Stage | None = None
 
     def __enter__(self) -> None:

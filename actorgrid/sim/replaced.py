@@ -1,8 +1,7 @@
 """The names of Python's modules and classes under which something else lies while a world is open.
 
-They are the same for all worlds: the first one replaces them and the last one puts the real things back, whatever
-threads they are in. Many runs in a row hold them from the first to the last: a hundred names are set twice, not
-twice for every run.
+They are the same for all worlds: the first one replaces them and the last one puts the real things back. Many runs in
+a row hold them from the first to the last: a hundred names are set twice, not twice for every run.
 
 This file may not know what stands for what, nor what a world is.
 """

@@ -239,12 +239,17 @@ class _Collector:
         self.freezes = False
 
     def between_runs(self) -> None:
-        """Collect, every so often: a world is a thousand objects that refer to each other.
+        """Collect what the last run has left: a thousand objects that refer to each other, while they are in the cache.
 
-        What outlives the first collection (what runs have in common) is frozen, and not looked at by those that follow.
+        What outlives that is looked at every so often. What outlives the first time (what runs have in common) is
+        frozen, and not looked at by those that follow.
         """
         self.runs += 1
-        if self.users and self.runs % COLLECT_EVERY == 0:
+        if not self.users:
+            return
+        if self.runs % COLLECT_EVERY:
+            gc.collect(0)
+        else:
             gc.collect()
             if self.freezes:
                 gc.freeze()

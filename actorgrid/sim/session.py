@@ -32,8 +32,8 @@ def start_ambient(config: StartConfig, seed: int | None) -> SimDriver:
     policy: Policy = Dull() if seed is None else RandomWalk(random.Random(seed))  # noqa: S311  # not cryptography
     world = World(Choices(policy), max_events=sys.maxsize, tag=secrets.token_hex(8))
     world.loud = True
-    world.enter()
     patches = Patches(world, seed or 0)
+    world.enter()
     patches.install()
     engine = world.start(config)
 

@@ -82,28 +82,26 @@ def test_clock_that_the_caller_has_replaced_is_theirs_again_after_the_run(monkey
     assert real_ones() == REAL
 
 
-def test_world_that_closes_leaves_the_one_in_another_thread_its_virtual_time() -> None:
-    first_is_open, second_is_open, first_is_closed = (_thread.allocate_lock() for _ in range(3))  # real in any world
-    for signal in (first_is_open, second_is_open, first_is_closed):
-        signal.acquire()
+def test_world_is_refused_while_one_is_open_in_another_thread() -> None:
+    is_open, is_over = _thread.allocate_lock(), _thread.allocate_lock()  # real ones in any world
+    is_open.acquire()
+    is_over.acquire()
 
-    def first() -> None:
+    def holds_one_open() -> None:
         with sim.world():
-            first_is_open.release()
-            assert second_is_open.acquire(timeout=60)
-        first_is_closed.release()
+            is_open.release()
+            assert is_over.acquire(timeout=60)
 
-    def second() -> float:
-        assert first_is_open.acquire(timeout=60)
-        with sim.world():
-            second_is_open.release()
-            assert first_is_closed.acquire(timeout=60)
-            return an_hour()
-
-    with ThreadPoolExecutor(2) as pool:
-        slept = pool.submit(second)
-        pool.submit(first).result()
-        assert slept.result() == pytest.approx(HOUR)
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(holds_one_open)
+        assert is_open.acquire(timeout=60)
+        try:
+            with pytest.raises(ag.exceptions.SimulationError, match="in another thread"):
+                sim.run(an_hour)
+        finally:
+            is_over.release()
+        other.result()
+    assert sim.run(an_hour).value == pytest.approx(HOUR)
     assert real_ones() == REAL
 
 
