@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Final, Self
 
-from actorgrid.api.hints import did_you_mean
+from actorgrid.engine.hints import did_you_mean
 from actorgrid.engine.setups import HOOK, name_of
 
 _INSTALL: Final = (

@@ -6,8 +6,8 @@ import logging
 import os
 from dataclasses import dataclass, field
 
-from actorgrid.api.hints import did_you_mean
 from actorgrid.engine.definitions import LogSettings
+from actorgrid.engine.hints import did_you_mean
 from actorgrid.engine.logs import STANDARD
 
 ENCODINGS = ("TEXT", "JSON")

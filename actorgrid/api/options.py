@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from actorgrid.api import scheduling
 from actorgrid.api.environments import check_runtime_env
-from actorgrid.api.hints import did_you_mean
 from actorgrid.engine.definitions import DYNAMIC, STREAMING, ActorOptions, MethodOptions, TaskOptions
+from actorgrid.engine.hints import did_you_mean
 
 Check = Callable[[str, Any], Any]
 

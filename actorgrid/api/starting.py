@@ -12,11 +12,11 @@ from typing import Any, Final
 import msgspec
 
 from actorgrid.api.environments import check_runtime_env
-from actorgrid.api.hints import did_you_mean
 from actorgrid.api.options import quantity, seconds, whole
 from actorgrid.api.options import resources as check_resources
 from actorgrid.engine.current import host
 from actorgrid.engine.definitions import LogSettings, Setup, StartConfig
+from actorgrid.engine.hints import did_you_mean
 from actorgrid.engine.setups import merge
 
 #: What makes ``import ray`` mean actorgrid, if the driver has imported it.

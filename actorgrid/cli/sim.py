@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import importlib.util
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Any
 from actorgrid import sim
 from actorgrid.sim import hashing
 from actorgrid.sim.report import describe
+from actorgrid.sim.subject import name_of
 
 
 def run_command(asked: argparse.Namespace) -> int:
@@ -26,11 +28,11 @@ def run_command(asked: argparse.Namespace) -> int:
             return _replay(asked, program)
         faults = faults_of(asked)
         if asked.how == "run":
-            return _report(sim.run(program, seed=asked.seed, faults=faults, level=asked.level), asked.program)
+            return _report(asked, program, sim.run(program, seed=asked.seed, faults=faults, level=asked.level))
         if asked.how == "prove":
             return _prove(asked, program, faults)
         return _explore(asked, program, faults)
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         print(f"actorgrid sim: {error}", file=sys.stderr)
         return 2
 
@@ -101,7 +103,7 @@ def _prove(asked: argparse.Namespace, program: Callable[..., Any], faults: sim.F
     show.end()
     if proof.failures:
         told = sim.replay(proof.failures[0].schedule, program)  # a proof tells no stories
-        print(describe(told, program=asked.program), end="\n\n")
+        print(_story(asked, program, told), end="\n\n")
     print(proof)
     return 1 if proof.failures else 0
 
@@ -114,7 +116,7 @@ def _explore(asked: argparse.Namespace, program: Callable[..., Any], faults: sim
     )  # fmt: skip
     show.end()
     for failure in result.failures:
-        print(failure, end="\n\n")
+        print(failure, _again(asked, failure.run), sep="\n", end="\n\n")
     if asked.html and result.failures:
         result.failures[0].save(asked.html)
         print(f"the story with lanes and arrows: {asked.html}")
@@ -125,9 +127,9 @@ def _explore(asked: argparse.Namespace, program: Callable[..., Any], faults: sim
 def _replay(asked: argparse.Namespace, program: Callable[..., Any]) -> int:
     if not asked.schedule:
         raise ValueError("replay needs the ag1:... line of a report, or a file that has it")
-    source = asked.schedule if asked.schedule.startswith("ag1:") else Path(asked.schedule)
+    source = asked.schedule
     if not asked.real:
-        return _report(sim.replay(source, program), asked.program)
+        return _report(asked, program, sim.replay(source, program))
     with as_main(sys.modules[program.__module__]):
         real = sim.replay(source, program, real=True)
     for line in real.unenforced:
@@ -138,12 +140,21 @@ def _replay(asked: argparse.Namespace, program: Callable[..., Any]) -> int:
     return 1 if real.error is not None else 0
 
 
-def _report(run: sim.Run, name: str) -> int:
+def _report(asked: argparse.Namespace, program: Callable[..., Any], run: sim.Run) -> int:
     if run.error is None:
-        print(f"{name}: {run.events} events in {run.seconds:.6f} virtual seconds, no failure")
+        print(f"{asked.program}: {run.events} events in {run.seconds:.6f} virtual seconds, no failure")
         return 0
-    print(describe(run, program=name))
+    print(_story(asked, program, run))
     return 1
+
+
+def _story(asked: argparse.Namespace, program: Callable[..., Any], run: sim.Run) -> str:
+    return f"{describe(run, call=name_of(program))}\n{_again(asked, run)}"
+
+
+def _again(asked: argparse.Namespace, run: sim.Run) -> str:
+    """Return the command that replays a run."""
+    return f"or:         actorgrid sim replay {shlex.quote(asked.program)} {shlex.quote(run.schedule.dumps())}"
 
 
 class _Line:

@@ -120,13 +120,15 @@ class Schedule(msgspec.Struct, frozen=True, array_like=True):
 
     @classmethod
     def loads(cls, source: str | os.PathLike[str]) -> Schedule:
-        """Return what ``dumps`` wrote: from text, or from a file that has it somewhere, a saved report, say.
+        """Return what ``dumps`` wrote: from text, or from a file that has it, a saved report, say.
 
         Raises ValueError, and OSError for a file that cannot be read.
         """
         text = source if isinstance(source, str) else _line_in(Path(source))
         if not text.startswith(PREFIX):
-            raise ValueError(f"a schedule starts with {PREFIX!r}: {text[:40]!r}")
+            if not _is_file(text):
+                raise ValueError(f"a schedule starts with {PREFIX!r}, and there is no such file: {text[:40]!r}")
+            text = _line_in(Path(text))
         try:
             return msgspec.msgpack.decode(base64.b85decode(text[len(PREFIX) :].strip()), type=cls)
         except (ValueError, msgspec.MsgspecError) as error:
@@ -145,6 +147,13 @@ class Schedule(msgspec.Struct, frozen=True, array_like=True):
     def weight(self) -> int:
         """How far it is from dull: what shrinking makes small."""
         return len(self.deviations)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # it is too long to be one
+        return False
 
 
 def _line_in(path: Path) -> str:

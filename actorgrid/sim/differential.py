@@ -12,6 +12,7 @@ from actorgrid.sim.exhaustive import Blocked, prove_program
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.runner import Program, Run, call, identity_of, quiet_collector
 from actorgrid.sim.search import search_named
+from actorgrid.sim.subject import program_of
 
 Outcome = tuple[str, str]
 
@@ -46,6 +47,7 @@ def differential(
     instead, if that is less than so many schedules. ``level`` and ``faults`` are those of the simulated runs.
     """
     diff = Diff()
+    fn = program_of(fn, args, kwargs, differential)
     program = Program(fn, args, kwargs, faults or Faults(), level=level)
 
     def note(run: Run) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, overload
+from typing import Any, Final, Literal, NoReturn, TypeVar, overload
 
 from actorgrid.exceptions import SimulationFailed
 from actorgrid.sim.choices import Dull, Forced, Policy, Schedule
@@ -22,8 +23,9 @@ from actorgrid.sim.progress import Progress
 from actorgrid.sim.realplay import RealRun, play_for_real
 from actorgrid.sim.report import describe
 from actorgrid.sim.runner import Program, Run, quiet_collector
-from actorgrid.sim.search import search_named
+from actorgrid.sim.search import policy_named, search_named
 from actorgrid.sim.shrink import Shrinker
+from actorgrid.sim.subject import name_of, program_of, set_body, told
 
 F = TypeVar("F", bound=Callable[..., Any])
 #: A schedule, its line of text, or a file with that line in it.
@@ -94,18 +96,22 @@ class Exploration:
 
 def run(
     fn: Callable[..., Any], *args: Any, seed: int = 0, schedule: Source | None = None,
-    policy: Policy | None = None, faults: Faults | None = None, max_events: int = 100_000, checks: bool = False,
+    policy: Policy | str | None = None, faults: Faults | None = None, max_events: int = 100_000, checks: bool = False,
     level: Level = "calls", strict: bool = False, **kwargs: Any,
 ) -> Run:  # fmt: skip
     """Run ``fn`` once in a world of its own and return what came of it; errors are in ``Run.error``, not raised.
 
-    ``schedule`` replays one; else ``policy`` decides (default: the dull run). ``checks`` verifies every invariant of
-    the head after every message. ``level``: "calls" lets messages arrive at once and in one order, which is all that a
-    program can tell apart; "links" makes every message of the runtime a choice. ``strict``: raise ValueError if the
-    schedule does not fit the program any more, which has changed since; else it is followed as far as it goes.
+    ``schedule`` replays one; else ``policy`` decides (default: the dull run), or the first run of the search of that
+    name (see ``search_named``). Raises TypeError if ``fn`` does not take these arguments. ``checks`` verifies every
+    invariant of the head after every message. ``level``: "calls" lets messages arrive at once and in one order, which
+    is all that a program can tell apart; "links" makes every message of the runtime a choice. ``strict``: raise ValueError
+    if the schedule does not fit the program any more, which has changed since; else it is followed as far as it goes.
     """
+    fn = program_of(fn, args, kwargs, run)
     plan: Schedule | None = None
     holds = Holds.NOTHING
+    if isinstance(policy, str):
+        policy = policy_named(policy, seed)
     if schedule is not None:
         plan = schedule if isinstance(schedule, Schedule) else Schedule.loads(schedule)
         seed, policy, faults = plan.seed, Forced(dict(plan.deviations)), Faults.of(plan.settings)
@@ -114,7 +120,7 @@ def run(
     with quiet_collector():
         result = program.run(policy or Dull(), seed, details=True)
     if strict and plan is not None and (misfit := plan.misfit(result.record)):
-        raise ValueError(f"this schedule is not one of {fn.__qualname__} as it is now: {misfit}")
+        raise ValueError(f"this schedule is not one of {name_of(fn)} as it is now: {misfit}")
     return result
 
 
@@ -128,9 +134,11 @@ def explore(
 
     One schedule in ``check_every`` is run twice, and what fails is replayed. NondeterminismError is raised if two runs
     differ: then something that the simulator does not control had a say. ``policy`` is a name (see ``search_named``);
-    ``level``: see ``run``.
+    ``level``: see ``run``. Raises TypeError if ``fn`` does not take these arguments.
     """
-    program = Program(fn, args, kwargs, faults or Faults(), max_events, checks, level)
+    program = Program(
+        program_of(fn, args, kwargs, explore), args, kwargs, faults or Faults(), max_events, checks, level
+    )
     result = Exploration()
     state = Progress()
     identities: set[tuple[str, str]] = set()
@@ -169,9 +177,9 @@ def _failure(program: Program, first: Run, found_after: int, *, shrink: bool) ->
     shrinker = Shrinker(program, first)
     best = shrinker.shrink() if shrink else first
     detailed = must_be_equal(program, best, replays=REPLAYS)
-    name = getattr(program.function, "__name__", repr(program.function))
+    call = told(program.function, program.args, program.kwargs)
     passing = _nearest_that_passes(program, detailed)
-    report = describe(detailed, program=f"{name}()", shrunk_in=shrinker.runs, passing=passing)
+    report = describe(detailed, call=call, shrunk_in=shrinker.runs, passing=passing)
     return Failure(detailed, first, found_after, shrinker.runs, report)
 
 
@@ -200,14 +208,14 @@ def prove(
         raise ValueError(f"there is no reduction {reduction!r}; there are 'dpor', 'sleep' and 'none'")
     state = Progress()
 
-    def told(run: Run) -> None:
+    def saw(run: Run) -> None:
         state.saw(run)
         state.failures += run.failed and not isinstance(run.error, Blocked)
         if progress is not None:
             progress(state)
 
-    program = Program(fn, args, kwargs, faults or Faults(), max_events, level=level, told=told)
-
+    fn = program_of(fn, args, kwargs, prove)
+    program = Program(fn, args, kwargs, faults or Faults(), max_events, level=level, told=saw)
     with quiet_collector():
         return prove_program(program, seed=seed, reduction=reduction, most=max_schedules, keep=MOST_FAILURES)
 
@@ -229,6 +237,7 @@ def replay(
     """Run ``program`` again exactly as in a report, and return the run. Raises ValueError for a broken ``source``.
 
     ``source``: the line of the report, or the path of a file that has it (``Failure.save`` writes one).
+    ``program``: what was simulated, or the test that it is the body of; TypeError if it does not take these arguments.
     ``strict``: a schedule that does not fit the program any more is a ValueError, too.
     It warns if the schedule was found under another PYTHONHASHSEED: sets of strings may have another order here.
 
@@ -238,6 +247,7 @@ def replay(
     ``timeout`` seconds the grid is ended in any case, and the result says what had not come to pass. Raises
     RuntimeError in a process of a grid, which would start another grid each time that it imports the program.
     """
+    program = program_of(program, args, kwargs, replay)
     plan = source if isinstance(source, Schedule) else Schedule.loads(source)
     warn_of_others(plan.settings)
     simulated = run(program, *args, schedule=plan, strict=strict, **kwargs)
@@ -258,8 +268,9 @@ def test(
 ) -> Any:  # fmt: skip
     """Make a test that passes if its body passes under every schedule tried.
 
-    ``prove_below``: first try everything, if that is less than so many schedules. pytest's options
-    ``--actorgrid-seed``, ``--actorgrid-runs`` and ``--actorgrid-replay`` go before what is given here.
+    ``prove_below``: first try everything, if that is less than so many schedules; what fails in so many fails the test.
+    What takes a function to simulate (``prove``, ``replay``, ...) takes the test, too, and means its body. pytest's
+    options ``--actorgrid-seed``, ``--actorgrid-runs`` and ``--actorgrid-replay`` go before what is given here.
     """
 
     def decorate(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -272,17 +283,41 @@ def test(
                     raise error
                 return
             start = int(asked("ACTORGRID_SIM_SEED", seed))
-            if prove_below:
-                proof = prove(body, *args, faults=faults, max_schedules=prove_below, seed=start, **kwargs)
-                if proof.complete and not proof.failures:
-                    return
+            if prove_below and _proved(body, args, kwargs, prove_below, start, faults):
+                return
             most = int(asked("ACTORGRID_SIM_RUNS", runs))
-            explore(body, *args, runs=most, policy=policy, faults=faults, seed=start, **kwargs).check()
+            found = explore(body, *args, runs=most, policy=policy, faults=faults, seed=start, **kwargs)
+            for failure in found.failures:
+                _fail(failure)
 
+        set_body(wrapper, body)
         wrapper.__signature__ = inspect.signature(body)  # type: ignore[attr-defined]  # pytest reads fixtures from it
         return wrapper
 
     return decorate(fn) if fn is not None else decorate
+
+
+def _proved(
+    body: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], most: int, seed: int, faults: Faults | None
+) -> bool:
+    """Try everything, if that is less than ``most`` schedules; return whether it was. Raises SimulationFailed."""
+    proof = prove(body, *args, faults=faults, max_schedules=most, seed=seed, **kwargs)
+    if proof.failures:
+        first = proof.failures[0]
+        holds = Holds(first.schedule.settings.get("holds", 0))
+        program = Program(body, args, kwargs, faults or Faults(), holds=holds)
+        with quiet_collector():
+            failure = _failure(program, first, proof.classes + proof.blocked, shrink=True)
+        _fail(failure)
+    return proof.complete
+
+
+def _fail(failure: Failure) -> NoReturn:
+    """Raise SimulationFailed, and say how pytest replays it, if that runs the test."""
+    test_id = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
+    line = f"pytest --actorgrid-replay={shlex.quote(failure.schedule.dumps())} {shlex.quote(test_id)}"
+    how = f"\nor:         {line}" if test_id else ""
+    raise SimulationFailed(f"\n{failure.report}{how}") from failure.run.error
 
 
 test.__test__ = False  # type: ignore[attr-defined]  # pytest: this is not a test

@@ -20,6 +20,7 @@ from actorgrid.sim.fibers import DriverKilled
 from actorgrid.sim.nondeterminism import difference, error_of
 from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.runner import settings_of, staged
+from actorgrid.sim.search import policy_named
 from actorgrid.sim.story import Step
 from actorgrid.sim.world import World
 
@@ -108,20 +109,23 @@ def current_test_case() -> Policy | None:
 
 @contextmanager
 def world(
-    *, seed: int = 0, faults: Faults | None = None, data: Any = None, policy: Policy | None = None,
+    *, seed: int = 0, faults: Faults | None = None, data: Any = None, policy: Policy | str | None = None,
     max_events: int = 100_000, checks: bool = False, level: Level = "calls", starts: bool = False,
 ) -> Iterator[World]:  # fmt: skip
     """Simulate the block: the grid that it starts, or uses, lives in a world of its own.
 
     Inside of a Hypothesis test the choices are drawn from the test case: from the ambient one, or from ``data`` (what
-    ``strategies.data()`` gives). Elsewhere ``policy`` decides, or nothing deviates. An exception that leaves the block
-    carries a note with the line that replays the schedule. If the driver dies (a fault), the block just ends there.
+    ``strategies.data()`` gives). Elsewhere ``policy`` (or its name: see ``run``) decides, or nothing deviates. An
+    exception that leaves the block carries a note with the line that replays the schedule. If the driver dies (a
+    fault), the block just ends there.
 
     ``starts``: tasks start when it is chosen, not at once, and kills and cancellations may come late. What calls itself
     a search finds out whether a program can tell; here it has to be said, and the summary of pytest says where it was
     not.
     """
-    if policy is None:
+    if isinstance(policy, str):
+        policy = policy_named(policy, seed)
+    elif policy is None:
         policy = Drawn(_Strategies(data)) if data is not None else current_test_case() or Dull()
     holds = Holds.ALL if starts else Holds.NOTHING
     made = World(Choices(policy), faults, max_events=max_events, checks=checks, level=level, holds=holds)

@@ -24,9 +24,13 @@ AROUND: Final = 2
 _FRAME: Final = 3
 
 
-def describe(run: Run, *, program: str, shrunk_in: int = 0, passing: Run | None = None) -> str:
-    """Return the report. ``run``, and ``passing``, the nearest that does not fail, were made with ``details``."""
-    top = [f"{program} fails: {_headline(run)}"]
+def describe(run: Run, *, call: str, shrunk_in: int = 0, passing: Run | None = None) -> str:
+    """Return the report. ``run``, and ``passing``, the nearest that does not fail, were made with ``details``.
+
+    ``call``: the program and its arguments, separated by commas.
+    """
+    program, _, arguments = call.partition(", ")
+    top = [f"{program}({arguments}) fails: {_headline(run)}"]
     if run.identity[1]:
         top.append(f"  at {run.identity[1]}")
     count = len(run.schedule.deviations)
@@ -40,7 +44,7 @@ def describe(run: Run, *, program: str, shrunk_in: int = 0, passing: Run | None 
     if hashing.HERE is None:
         rest += ["", "strings hash at random here: if the order of a set of them matters, find and replay it under"]
         rest[-1] += f" {hashing.VARIABLE}=0"
-    line = f"replay it:  actorgrid.sim.replay({run.schedule.dumps()!r}, {program.split('(', maxsplit=1)[0]})"
+    line = f"replay it:  actorgrid.sim.replay({run.schedule.dumps()!r}, {call})"
     room = LINES - len(top) - len(rest) - 3 - _FRAME
     lines = [*top, "", *_table(run, max(room, FEWEST_STEPS)), *rest]
     return "\n".join([*(_cut(line, WIDTH) for line in lines), "", line])  # which is whole, however long

@@ -167,6 +167,13 @@ def search_named(name: str, seed: int) -> Search:
     return Single(makers[kind], seed)
 
 
+def policy_named(name: str, seed: int) -> Policy:
+    """Return the policy of the first run of the search called ``name``. Raises ValueError."""
+    following = search_named(name, seed).next()
+    assert following is not None  # the dull run is always there
+    return following[0]
+
+
 def policies(search: Search, most: int) -> Iterator[tuple[Policy, Answer]]:
     """Yield what to run, at most ``most`` times."""
     for _ in range(most):

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any, Final, TypeVar
 
-from actorgrid.api.hints import did_you_mean
 from actorgrid.api.options import seconds
 from actorgrid.api.session import running
 from actorgrid.core.ids import render
 from actorgrid.core.messages import Status
+from actorgrid.engine.hints import did_you_mean
 from actorgrid.engine.protocol import Engine
 from actorgrid.util.state.common import WIRED, NodeState, StateSchema
 from actorgrid.wire.codec import decode_failure
