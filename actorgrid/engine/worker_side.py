@@ -137,6 +137,9 @@ class WorkerSide(YieldingEngine):
 
     # -- the calls that run here
 
+    #: What a call is given. A host may look at it.
+    arguments = arguments
+
     def perform(self, running: Running) -> Any:
         """Run a call's user code and return what it returns: for a generator, the values of the call.
 
@@ -146,7 +149,7 @@ class WorkerSide(YieldingEngine):
         kind = running.spec.kind
         if kind is not Kind.METHOD and running.spec is not self.fitted:
             self.fit(running.spec)  # arguments may import libraries that look around
-        args, kwargs = arguments(self, running.run)
+        args, kwargs = self.arguments(running.run)
         if kind is not Kind.ACTOR:
             task = kind is Kind.TASK
             function = self.code.load(running.spec.digest) if task else self.method(running.spec.method)

@@ -97,6 +97,11 @@ _ROWS: Final = (
         "SharedStateLeak if a process runs code that refers to what another one has changed: plain data, containers of "
         "it and instances of your classes, in your modules, three levels deep",
     ),
+    Row(
+        "what simulated workers did to these",
+        "simulated",
+        "undone after the run: each begins with modules as the program has them; what the main program did stays",
+    ),
     Row("state that only C code or an installed package keeps", "real", "shared by all simulated processes"),
     Row("classes and functions defined in functions or in __main__", "simulated", "each process has its own copy"),
     Row("arguments and results", "simulated", "pickled, as on real processes"),
@@ -106,7 +111,7 @@ _ROWS: Final = (
         "goes by PYTHONHASHSEED: a schedule remembers it, the command line sets it to 0, in pytest set it yourself",
     ),
     Row("id(), default hash(), sets of plain objects", "real", "addresses differ; schedules that are run twice tell"),
-    Row("hash(None) before Python 3.12", "real", "an address: it differs from process to process"),
+    Row("hash(None) before Python 3.12, hash of a NaN", "real", "an address: it differs from process to process"),
     Row(
         "asyncio.Future() made by hand, asyncio.gather() in a set",
         "real",
@@ -119,6 +124,13 @@ _ROWS: Final = (
     Row("standard output and error", "real", "not prefixed with the process"),
     Row("descriptors 0, 1 and 2", "refused", "closing them would close them for all"),
     Row("C extensions that wait or use threads", "real", "nothing else runs meanwhile"),
+    Row(
+        "clocks and randomness that C code asks for: numpy.datetime64('now'), ssl.RAND_bytes, random() and "
+        "datetime('now') of SQLite, _random.Random() without a seed, ctypes",
+        "real",
+        "time.time(), secrets and random are the simulated ones",
+    ),
+    Row("times of files, /dev/urandom, mmap", "real", "they belong to files"),
     Row("code that never calls and never waits", "real", "it cannot be stopped"),
     Row("@method(readonly=True)", "checked", "a method that changes its actor is an error"),
 )

@@ -123,6 +123,12 @@ class SimWorker(SimHost, WorkerSide):
         self.world.calls(self, target, spec.name)
         return super().perform(running)
 
+    def arguments(self, run: m.Run) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """See ``WorkerSide``."""
+        args, kwargs = super().arguments(run)
+        self.world.given(self, (*args, *kwargs.values()))
+        return args, kwargs
+
     def send(self, *, force: bool) -> None:
         """See ``EngineBase``. Its process may die before this leaves."""
         fiber = self.world.fibers.current

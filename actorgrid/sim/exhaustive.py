@@ -283,6 +283,8 @@ class Proof:
     failures: list[Run] = field(default_factory=list)
     #: How many of the classes failed.
     failing: int = 0
+    #: The dull run: what all others are compared with.
+    first: Run | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         how = "every schedule" if self.complete else "not every schedule"
@@ -305,6 +307,7 @@ def explore_all(
             proof.blocked += 1
         else:
             proof.classes += 1
+            proof.first = proof.first or result
             if result.failed:
                 proof.failing += 1
                 if len(proof.failures) < keep:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import os
@@ -104,8 +105,9 @@ def run(
     ``schedule`` replays one; else ``policy`` decides (default: the dull run), or the first run of the search of that
     name (see ``search_named``). Raises TypeError if ``fn`` does not take these arguments. ``checks`` verifies every
     invariant of the head after every message. ``level``: "calls" lets messages arrive at once and in one order, which
-    is all that a program can tell apart; "links" makes every message of the runtime a choice. ``strict``: raise ValueError
-    if the schedule does not fit the program any more, which has changed since; else it is followed as far as it goes.
+    is all that a program can tell apart; "links" makes every message of the runtime a choice. ``strict``: raise
+    ValueError if the schedule does not fit the program any more, which has changed since; else it is followed as far
+    as it goes.
     """
     fn = program_of(fn, args, kwargs, run)
     plan: Schedule | None = None
@@ -203,6 +205,7 @@ def prove(
 
     ``reduction``: "dpor" and "sleep" run one schedule for all that differ in nothing that matters, "none" runs each.
     "sleep" begins more of them that turn out to be such. ``level``: see ``run``; every message depends on every other.
+    The first run is made once more in the end: NondeterminismError is raised if it has become another one.
     """
     if reduction not in {"dpor", "sleep", "none"}:
         raise ValueError(f"there is no reduction {reduction!r}; there are 'dpor', 'sleep' and 'none'")
@@ -217,7 +220,15 @@ def prove(
     fn = program_of(fn, args, kwargs, prove)
     program = Program(fn, args, kwargs, faults or Faults(), max_events, level=level, told=saw)
     with quiet_collector():
-        return prove_program(program, seed=seed, reduction=reduction, most=max_schedules, keep=MOST_FAILURES)
+        proof = prove_program(program, seed=seed, reduction=reduction, most=max_schedules, keep=MOST_FAILURES)
+        if proof.first is not None:
+            must_be_equal(_as_in(program, proof.first), proof.first)
+    return proof
+
+
+def _as_in(program: Program, run: Run) -> Program:
+    """Return ``program`` with held back what was in ``run``."""
+    return dataclasses.replace(program, told=None, holds=Holds(run.schedule.settings.get("holds", 0)))
 
 
 @overload
@@ -304,8 +315,7 @@ def _proved(
     proof = prove(body, *args, faults=faults, max_schedules=most, seed=seed, **kwargs)
     if proof.failures:
         first = proof.failures[0]
-        holds = Holds(first.schedule.settings.get("holds", 0))
-        program = Program(body, args, kwargs, faults or Faults(), holds=holds)
+        program = _as_in(Program(body, args, kwargs, faults or Faults()), first)
         with quiet_collector():
             failure = _failure(program, first, proof.classes + proof.blocked, shrink=True)
         _fail(failure)

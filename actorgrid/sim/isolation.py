@@ -15,16 +15,19 @@ import functools
 import itertools
 from collections import deque
 from collections.abc import Callable
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import Any, Final
 
 from actorgrid.exceptions import SharedStateLeak
 from actorgrid.sim.reach import CONTAINERS, PLAIN, Place, Reach, has_state
+from actorgrid.sim.snapshots import fresh, snapshot
 
 #: How deep into containers and instances, and how many elements of one, are compared.
 DEPTH: Final = 3
 MOST: Final = 200
 _CONTAINERS: Final = (list, tuple, set, frozenset, deque)
+#: What is code, if it is an argument of a call.
+_CALLED: Final = (FunctionType, MethodType, functools.partial, type)
 #: Who runs if no worker does.
 MAIN: Final = "the main program"
 
@@ -42,14 +45,16 @@ def share(module: str, name: str) -> None:
 class Watch:
     """A variable that the program's code refers to."""
 
-    __slots__ = ("place", "print", "value", "writer")
+    __slots__ = ("_first", "_undo", "of_worker", "place", "print", "value", "writer")
 
     def __init__(self, place: Place) -> None:
         self.place = place
         self.value = place.read()
         self.print = fingerprint(self.value)
-        #: The process that changed it last.
+        #: The process that changed it last; whether one has that is not the main program.
         self.writer: Any = None
+        self.of_worker = False
+        self._first, self._undo = fresh(self.value), snapshot(self.value)
 
     def has_changed(self) -> bool:
         """Return whether it is another one than when it was asked last."""
@@ -61,6 +66,16 @@ class Watch:
         changed = bool(now != self.print)
         self.print = now
         return changed
+
+    def changed_by(self, writer: Any) -> None:
+        """Note who did."""
+        self.writer = writer
+        self.of_worker = self.of_worker or writer is not MAIN
+
+    def put_back(self) -> None:
+        """Have it be what it was in the beginning."""
+        self._undo()
+        self.place.write(self._first)
 
 
 class Isolation:
@@ -89,14 +104,32 @@ class Isolation:
         if process is self._running:
             return None
         before, self._running = self._running, process
-        changed = [watch for watch in self._watches.values() if watch.has_changed()]
-        for watch in changed:
-            watch.writer = before
+        self._note_changes(before)
         if self.leak is None:
             for what, watches in self._runs.get(process, {}).values():
                 if self._is_leak(process, watches, what):
                     return self.leak
         return None
+
+    def _note_changes(self, writer: Any) -> None:
+        for watch in self._watches.values():
+            if watch.has_changed():
+                watch.changed_by(writer)
+
+    def ends(self) -> None:
+        """Nothing of the program goes on but what its processes do when they are ended."""
+        self._note_changes(self._running)
+        self._running = None
+
+    def put_back(self) -> None:
+        """The processes are gone, and with them what they did to variables of modules.
+
+        What the main program did stays: its process is the one that goes on.
+        """
+        self._note_changes(self._running)
+        for watch in self._watches.values():
+            if watch.of_worker:
+                watch.put_back()
 
     def calls(self, home: Any, target: Any, what: str, *, alone: bool = False) -> None:
         """A process begins a call of ``target``. Raises SharedStateLeak if it will find what another one left.
@@ -112,6 +145,18 @@ class Isolation:
         if self._is_leak(process, watches, what):
             assert self.leak is not None
             raise self.leak
+
+    def given(self, home: Any, values: tuple[Any, ...]) -> None:
+        """The call that begins has these arguments: functions and objects that it may call. Raises SharedStateLeak."""
+        process = _process(home)
+        for value in values:
+            target = value if isinstance(value, _CALLED) else type(value) if has_state(value) else None
+            if target is not None:
+                watches, what = self._refers(target), getattr(target, "__qualname__", "a function")
+                self._runs.setdefault(process, {})[id(target)] = what, watches
+                if self._is_leak(process, watches, what):
+                    assert self.leak is not None
+                    raise self.leak
 
     def _refers(self, target: Any) -> list[Watch]:
         known = self._known.get(id(target))

@@ -29,14 +29,17 @@ _theirs: dict[str, bool] = {}
 class Place:
     """A variable that several simulated processes can see: what it is called, and what is there now."""
 
-    __slots__ = ("key", "kind", "module", "name", "read")
+    __slots__ = ("key", "kind", "module", "name", "read", "write")
 
-    def __init__(self, holder: Any, kind: str, module: str, name: str, read: Callable[[], Any]) -> None:
+    def __init__(
+        self, holder: Any, kind: str, module: str, name: str, read: Callable[[], Any], write: Callable[[Any], Any]
+    ) -> None:
         self.key = id(holder), name
         self.kind = kind
         self.module = module
         self.name = name
         self.read = read
+        self.write = write
 
 
 def is_users(module: str) -> bool:
@@ -108,9 +111,8 @@ class Reach:
                     self.follow(member, is_private=not _is_importable(base))
                 elif not name.startswith("__") and is_watched(member) and _is_importable(base):
                     named = f"{base.__qualname__}.{name}"
-                    self._place(
-                        base, "class attribute", base.__module__, named, functools.partial(vars(base).get, name)
-                    )
+                    read, write = functools.partial(vars(base).get, name), functools.partial(setattr, base, name)
+                    self._place(base, "class attribute", base.__module__, named, read, write)
 
     def _function(self, function: FunctionType, *, is_private: bool) -> None:
         names = names_in(function.__code__)
@@ -119,12 +121,13 @@ class Reach:
         for variable, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             held = _content(cell)
             if not is_private and is_watched(held):
-                self._place(cell, "variable", module, f"{named}.{variable}", functools.partial(_content, cell))
+                write = functools.partial(setattr, cell, "cell_contents")
+                self._place(cell, "variable", module, f"{named}.{variable}", functools.partial(_content, cell), write)
             self.follow(held, names, is_private=is_private)
         if not is_private:
             for default in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
                 if isinstance(default, CONTAINERS) and not isinstance(default, tuple | frozenset):
-                    self._place(default, "default argument", module, named, functools.partial(_same, default))
+                    self._place(default, "default argument", module, named, functools.partial(_same, default), _same)
 
     def _names(self, namespace: dict[str, Any], names: frozenset[str], all_names: frozenset[str]) -> None:
         """See where some names in the dictionary of a module, or of a private copy of it, lead."""
@@ -138,12 +141,15 @@ class Reach:
                 continue
             value = namespace[name]
             if is_shared and is_watched(value):
-                self._place(namespace, "global", module, name, functools.partial(namespace.get, name))
+                read, write = functools.partial(namespace.get, name), functools.partial(namespace.__setitem__, name)
+                self._place(namespace, "global", module, name, read, write)
             if type(value) not in PLAIN:
                 self.follow(value, all_names, is_private=not is_shared)
 
-    def _place(self, holder: Any, kind: str, module: str, name: str, read: Callable[[], Any]) -> None:
-        place = Place(holder, kind, module, name, read)
+    def _place(
+        self, holder: Any, kind: str, module: str, name: str, read: Callable[[], Any], write: Callable[[Any], Any]
+    ) -> None:
+        place = Place(holder, kind, module, name, read, write)
         if place.key not in self._keys:
             self._keys.add(place.key)
             self.places.append(place)

@@ -149,7 +149,9 @@ class World(Parts):
         """End it all: unwind what is parked, dead or alive."""
         if not self.over:
             self.over = True
+            self.isolation.ends()
             self.fibers.unwind()
+            self.isolation.put_back()
             self.homes.close()
             custom.use(self.serializers)
             os.environ._data = self.environment  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
@@ -234,6 +236,14 @@ class World(Parts):
         """A call begins. The run ends with SharedStateLeak if its code would find what another process left."""
         try:
             self.isolation.calls(home, target, what, alone=home.machine.limit == 1)
+        except SharedStateLeak as error:
+            self._abort(error)
+            raise
+
+    def given(self, home: Any, values: tuple[Any, ...]) -> None:
+        """A call has these arguments. See ``calls``."""
+        try:
+            self.isolation.given(home, values)
         except SharedStateLeak as error:
             self._abort(error)
             raise

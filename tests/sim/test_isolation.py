@@ -252,3 +252,22 @@ def test_main_program_and_its_tasks_share_nothing_either(program: Callable[[], i
 def test_attribute_of_a_class_may_be_declared_harmless() -> None:
     sim.share("tests.sim.leaky", "Total.count")
     assert sim.run(two_at_once, ag.remote(leaky.Total.count_one)).value == [1, 2]
+
+
+class Noting:
+    """An object that is sent: what its class's methods refer to counts."""
+
+    def __call__(self) -> int:
+        return note(1)
+
+
+@pytest.mark.parametrize("code", [leaky.number, Noting(), leaky.note_one], ids=["function", "object", "partial"])
+def test_code_that_is_an_argument_counts_as_what_a_task_refers_to(code: Callable[[], int]) -> None:
+    assert isinstance(sim.run(two_at_once, perform, code).error, SharedStateLeak)
+
+
+def test_code_that_is_a_keyword_argument_counts_too() -> None:
+    def program() -> None:
+        ag.get([perform.remote(code=leaky.number), perform.remote(code=leaky.number)])
+
+    assert isinstance(sim.run(program).error, SharedStateLeak)

@@ -132,3 +132,17 @@ def test_other_possibilities_than_before_are_named_too() -> None:
     with pytest.raises(Exception) as caught:  # Hypothesis wraps it, or raises its own on top of it
         varies()
     assert "NondeterminismError: two runs with the same choices differ" in "".join(format_exception(caught.value))
+
+
+def test_proof_of_a_program_that_remembers_earlier_runs_is_refused() -> None:
+    remembered: list[int] = []
+
+    def program() -> None:
+        cell = Cell.remote(0)
+        if not remembered:
+            ag.get(cell.get.remote())
+        remembered.append(1)
+        ag.get([cell.get.remote(), cell.get.remote()])
+
+    with pytest.raises(NondeterminismError, match="two runs with the same choices differ"):
+        sim.prove(program)
