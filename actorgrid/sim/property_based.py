@@ -8,10 +8,12 @@ schedule. A decision is a boolean (deviate?), rarely true, and then a number: th
 from __future__ import annotations
 
 import gc
+import math
 import sys
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any, Final, Protocol
 
 from actorgrid.sim.choices import Choices, Dull, Event, Policy, Schedule
@@ -26,6 +28,8 @@ from actorgrid.sim.world import World
 
 #: How likely a decision deviates: drawn once per test case, the first is the simplest.
 RATES: Final = (0.1, 0.3, 0.6)
+#: What the time of a world is called among those of a test case.
+_SIMULATING: Final = "generate:a simulated schedule"
 
 
 #: Failed runs of which the story is kept, to be compared with what Hypothesis makes of them in the end.
@@ -98,13 +102,38 @@ class Drawn(Policy):
 
 def current_test_case() -> Policy | None:
     """Return the policy that draws from the Hypothesis test case that runs now, None outside of one."""
-    control: Any = sys.modules.get("hypothesis.control")
-    if control is None or not control.currently_in_test_context():
+    data = _data_of_test_case()
+    if data is None:
         return None
-    data = control.current_build_context().data
     if hasattr(data, "draw_boolean") and hasattr(data, "draw_integer"):
         return Drawn(_Conjecture(data))
     return Drawn(_Strategies(data))
+
+
+def _data_of_test_case() -> Any:
+    control: Any = sys.modules.get("hypothesis.control")
+    if control is None or not control.currently_in_test_context():
+        return None
+    return control.current_build_context().data
+
+
+@contextmanager
+def _without_deadline() -> Iterator[None]:
+    """Have the block not count for the ``deadline`` of a Hypothesis test, nor for what it says of slow ones.
+
+    That deadline is on the code that is tested, whose time is virtual here. What simulating takes is the machine's, so
+    it is told where Hypothesis notes what drawing takes; if it notes that no longer, the deadline counts all.
+    """
+    times = getattr(_data_of_test_case(), "draw_times", None)
+    if not isinstance(times, dict):
+        yield
+        return
+    drawn, began = math.fsum(times.values()), perf_counter()
+    try:
+        yield
+    finally:
+        took = perf_counter() - began - (math.fsum(times.values()) - drawn)
+        times[_SIMULATING] = times.get(_SIMULATING, 0.0) + took
 
 
 @contextmanager
@@ -121,7 +150,7 @@ def world(
 
     ``starts``: tasks start when it is chosen, not at once, and kills and cancellations may come late. What calls itself
     a search finds out whether a program can tell; here it has to be said, and the summary of pytest says where it was
-    not.
+    not. What the block takes does not count for the ``deadline`` of the test.
     """
     if isinstance(policy, str):
         policy = policy_named(policy, seed)
@@ -133,7 +162,7 @@ def world(
     collects = gc.isenabled()
     gc.disable()
     try:
-        with staged(made, seed):
+        with _without_deadline(), staged(made, seed):
             yield made
             made.at_end()
             if made.isolation.leak is not None:

@@ -143,7 +143,6 @@ class TestReading:
 
         assert ag.get(open_it.remote(box), timeout=DEADLINE) == list(range(MANY))
 
-    @pytest.mark.processes("the program's own event loop is outside of the simulator")
     def test_await(self) -> None:
         refs = put_many()
 
@@ -152,7 +151,6 @@ class TestReading:
 
         assert asyncio.run(read()) == list(range(MANY))
 
-    @pytest.mark.processes("the result of a future waits in real time")
     def test_futures(self) -> None:
         refs = put_many()
         assert [int(ref.future().result(DEADLINE)[0]) for ref in refs] == list(range(MANY))

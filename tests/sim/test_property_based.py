@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +14,7 @@ import hypothesis.control
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import DeadlineExceeded
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 import actorgrid as ag
@@ -167,3 +170,35 @@ def test_choices_made_inside_of_tasks_are_drawn_as_well() -> None:
 
     with pytest.raises(AssertionError):
         first_is_first()
+
+
+def spend(clock: Callable[[], float]) -> None:
+    """Compute for longer than Hypothesis lets a test case take by default."""
+    until = clock() + 0.3
+    while clock() < until:
+        pass
+
+
+def test_time_that_simulating_takes_does_not_count_for_the_deadline_of_a_test() -> None:
+    clock = time.perf_counter  # the real one: a closure is not looked into
+
+    @settings(max_examples=2, database=None)
+    @given(st.integers(1, 3))
+    def test(amount: int) -> None:
+        with sim.world():
+            spend(clock)
+            assert amount
+
+    test()
+
+
+def test_time_of_code_outside_of_worlds_counts_for_the_deadline() -> None:
+    @settings(max_examples=2, database=None)
+    @given(st.integers(1, 3))
+    def test(amount: int) -> None:
+        with sim.world():
+            assert amount
+        spend(time.perf_counter)
+
+    with pytest.raises(DeadlineExceeded):
+        test()
