@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 import actorgrid as ag
 from actorgrid import sim
+from actorgrid.sim.property_based import ONE_BY_ONE, Drawn, current_test_case
 from tests.zoo.shared_state import Cell, account, add, finish, read_then_write, token_ring_fixed
 
 QUICK = settings(
@@ -202,3 +203,49 @@ def test_time_of_code_outside_of_worlds_counts_for_the_deadline() -> None:
 
     with pytest.raises(DeadlineExceeded):
         test()
+
+
+def test_long_run_fits_into_a_test_case_and_deviates_late_too() -> None:
+    late: set[int] = set()
+
+    @settings(max_examples=100, deadline=None, database=None, phases=[Phase.generate])
+    @given(st.none())
+    def test(_: None) -> None:
+        policy = current_test_case()
+        assert policy is not None
+        values = [policy.draw("event", 3) for _ in range(20_000)]
+        late.update(at for at, value in enumerate(values) if value and at >= ONE_BY_ONE)
+
+    test()
+    assert len(late) > 10
+
+
+def test_simplest_long_run_is_the_dull_one() -> None:
+    class Dullest:
+        def flag(self, rate: float) -> bool:
+            del rate
+            return False
+
+        def number(self, bound: int) -> int:
+            del bound
+            return 0
+
+    policy = Drawn(Dullest())
+    assert not any(policy.draw("event", 3) for _ in range(1000))
+
+
+def test_deviation_after_the_decisions_that_are_drawn_one_by_one_comes_where_it_was_drawn() -> None:
+    class Gaps:
+        numbers = iter([0, 3, 1, 1, 1, 0])  # the rate; a gap and a value; a gap and a value; no more
+
+        def flag(self, rate: float) -> bool:
+            del rate
+            return False
+
+        def number(self, bound: int) -> int:
+            del bound
+            return next(self.numbers)
+
+    policy = Drawn(Gaps())
+    values = [policy.draw("event", 4) for _ in range(ONE_BY_ONE + 100)]
+    assert {at: value for at, value in enumerate(values) if value} == {ONE_BY_ONE + 2: 2, ONE_BY_ONE + 3: 2}
