@@ -34,11 +34,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--actorgrid-runs", type=int, metavar="N", help="how many schedules each test tries")
     group.addoption("--actorgrid-replay", metavar="ag1:...", help="run each test with this schedule and no other")
     parser.addini("actorgrid_leaks", "check that no test leaves anything behind", type="bool", default=False)
+    parser.addini("actorgrid_hash_seed", "start pytest again with this PYTHONHASHSEED, if none is set", default="")
     parser.addini("actorgrid_patience", "how long what is about to end may take (seconds)", default="5")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers, and hand on the options by environment, where ``sim.test`` looks for them."""
+    seed, schedule = config.getini("actorgrid_hash_seed"), config.getoption("--actorgrid-replay")
+    if seed or schedule:
+        from actorgrid.testing.restart import hash_as
+
+        hash_as(config, seed, schedule)
     for name in ("seed", "runs", "replay"):
         value = config.getoption(f"--actorgrid-{name}")
         if value is not None:

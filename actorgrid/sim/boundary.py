@@ -108,7 +108,7 @@ _ROWS: Final = (
     Row(
         "the order of sets of strings",
         "real",
-        "goes by PYTHONHASHSEED: a schedule remembers it, the command line sets it to 0, in pytest set it yourself",
+        "goes by PYTHONHASHSEED: a schedule remembers it, the command line sets it to 0; actorgrid_hash_seed of pytest",
     ),
     Row("id(), default hash(), sets of plain objects", "real", "addresses differ; schedules that are run twice tell"),
     Row("hash(None) before Python 3.12, hash of a NaN", "real", "an address: it differs from process to process"),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import subprocess
 import sys
@@ -228,3 +229,50 @@ def test_async_programs_are_explored_and_replayed() -> None:
     assert isinstance(failure.run.error, AssertionError)
     assert isinstance(sim.replay(failure.schedule, race).error, AssertionError)
     assert sim.replay(failure.schedule, race, real=True).confirmed
+
+
+ORDER = """
+from actorgrid import sim
+
+def test_order():
+    print("hash", hash("a string"))
+
+@sim.test(runs=1)
+def test_it():
+    print("hash", hash("a string"))
+    assert False
+"""
+
+
+def pytest_there(folder: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest in a folder, as its users do, where nothing says how strings hash but ``variables``."""
+    (folder / "test_order.py").write_text(ORDER, encoding="utf-8")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONHASHSEED"} | variables
+    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", *options]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=60, cwd=folder, env=environment
+    )  # fmt: skip
+
+
+def hash_there(folder: Path, *options: str, **variables: str) -> str:
+    done = pytest_there(folder, *options, **variables)
+    assert done.returncode == 1, done.stdout + done.stderr
+    (found,) = set(re.findall(r"hash \S+", done.stdout))
+    return str(found)
+
+
+def test_pytest_starts_again_with_the_hash_seed_of_its_settings(tmp_path: Path) -> None:
+    of_7 = hash_there(tmp_path, PYTHONHASHSEED="7")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nactorgrid_hash_seed = 7\n", encoding="utf-8")
+    assert hash_there(tmp_path) == of_7
+    assert hash_there(tmp_path, PYTHONHASHSEED="3") != of_7, "whoever says how strings are to hash is obeyed"
+
+
+def test_replay_by_option_hashes_strings_as_when_the_schedule_was_found(tmp_path: Path) -> None:
+    option = f"--actorgrid-replay={sim.Schedule(settings={'hash': 5}).dumps()}"
+    assert hash_there(tmp_path, option, PYTHONHASHSEED="3") == hash_there(tmp_path, PYTHONHASHSEED="5")
+
+
+def test_hash_seed_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\nactorgrid_hash_seed = random\n", encoding="utf-8")
+    assert "actorgrid_hash_seed must be a whole number, not 'random'" in pytest_there(tmp_path).stderr
