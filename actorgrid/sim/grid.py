@@ -71,10 +71,14 @@ to_client: Final = _channel(m.ToClient)
 class Call:
     """A submission as the world sees it: its place in the tree of calls, equal in every run."""
 
-    __slots__ = ("age", "chain", "given", "label", "name", "path", "readonly", "site")
+    __slots__ = ("actor", "age", "chain", "given", "label", "name", "path", "readonly", "site")
 
-    def __init__(self, path: str, chain: Chain, age: int, name: str, *, readonly: bool) -> None:
+    def __init__(
+        self, path: str, chain: Chain, age: int, name: str, *, readonly: bool, actor: Call | None = None
+    ) -> None:
         self.path = path
+        #: What made the actor whose method it is.
+        self.actor = actor
         self.readonly = readonly
         self.chain = chain
         self.age = age
@@ -83,6 +87,9 @@ class Call:
         #: File and line that made it, and a digest of its arguments, while the story is told.
         self.site = ""
         self.given = ""
+
+    def __str__(self) -> str:
+        return f"{self.label} of {self.actor.label}" if self.actor is not None else self.label
 
 
 class Grid:
@@ -188,10 +195,11 @@ class Grid:
             chain = self.world.chain(f"{spec.name} {path}")
         self.world.age += 1
         self.said[message.parent] += 1
-        call = Call(path, chain, self.world.age, spec.name, readonly=spec.readonly)
+        actor = self.calls.get(message.actor) if isinstance(message, m.Submit) and message.actor else None
+        call = Call(path, chain, self.world.age, spec.name, readonly=spec.readonly, actor=actor)
         self.calls[message.task] = call
-        if isinstance(message, m.Submit) and message.actor and message.actor in self.calls:
-            self.world.choices.policy.born(("call", self.calls[message.actor].path, path), readonly=spec.readonly)
+        if actor is not None:
+            self.world.choices.policy.born(("call", actor.path, path), readonly=spec.readonly)
         elif spec.kind is not Kind.METHOD and self.world.onlookers.held(spec.kind):
             self.world.choices.policy.born(("start", path, path), readonly=False)
         if self.world.story is not None:
@@ -204,7 +212,7 @@ class Grid:
         first = self.calls[run.again]
         assert actor is not None
         path = path_of_repetition(first.path, actor.incarnation)
-        call = Call(path, first.chain, first.age, first.name, readonly=first.readonly)
+        call = Call(path, first.chain, first.age, first.name, readonly=first.readonly, actor=first.actor)
         self.calls[run.task] = call
         self.world.choices.policy.born(("call", self.calls[run.actor].path, path), readonly=first.readonly)
         if self.world.story is not None:

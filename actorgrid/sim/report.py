@@ -108,12 +108,15 @@ def _shown(run: Run, room: int) -> list[int]:
 
 
 def _table(run: Run, room: int) -> list[str]:
-    """Return the steps: virtual time, actor, what it started, and the line that asked for it; deviations are marked."""
+    """Return the steps: virtual time, actor, what it started, the line that asked for it, and whose line that is.
+
+    Deviations are marked.
+    """
     shown = _shown(run, room)
     rows = [(run.story[number], _what(run.story[number])) for number in shown]
     lane = max([5, *(min(len(step.where), LANE) for step, _ in rows)])
     width = max([4, *(min(len(what), WHAT) for step, what in rows if step.site)])
-    lines = [f"{'time':>10}  {'where':<{lane}}  {'what':<{width}}  called at"]
+    lines = [f"{'time':>10}  {'where':<{lane}}  {'what':<{width}}  called at, by"]
     before = -1
     for number, (step, what) in zip(shown, rows, strict=True):
         if number > before + 1:
@@ -121,9 +124,14 @@ def _table(run: Run, room: int) -> list[str]:
         before = number
         mark = "  <-- deviates" if run.deviates(number) else ""
         short = _cut(what, width if step.site else WIDTH - 12 - lane - 4 - len("  <-- deviates"))
-        line = f"{step.when:>10.6f}  {_cut(step.where, lane):<{lane}}  {short:<{width}}  {step.site}{mark}"
+        line = f"{step.when:>10.6f}  {_cut(step.where, lane):<{lane}}  {short:<{width}}  {_origin(step)}{mark}"
         lines.append(line.rstrip())
     return lines
+
+
+def _origin(step: Step) -> str:
+    """Return the line that asked for it, and which task or call that was a line of."""
+    return f"{step.site}, {step.caller}" if step.site and step.caller else step.site
 
 
 def _what(step: Step) -> str:

@@ -436,7 +436,7 @@ class World(Parts):
             if fiber.parked:
                 call, oids = self.waits_for.get(fiber, (fiber.parked, ()))
                 calls = self.grid.calls if self.grid is not None else {}
-                named = [f"{calls[oid].name} {calls[oid].path}" if oid in calls else f"{oid:x}" for oid in oids]
+                named = [str(calls[oid]) if oid in calls else f"{oid:x}" for oid in oids]
                 what = f"{fiber.name} waits in {call}" + (f" for {', '.join(named)}" if named else "")
                 places = places_of(fiber.frame()) if stacks else ""
                 said.append(f"{what}, at {places}" if places else what)

@@ -29,11 +29,16 @@ def test_report_marks_the_deviation_and_names_the_line_that_made_each_call() -> 
     (line,) = [line for line in report.splitlines() if "<-- deviates" in line]
     assert "Cell.get 2.0" in line
     assert "shared_state.py:" in line
+    assert ", read_then_write 2  <-- deviates" in line
+    assert report.splitlines()[-1].startswith("replay it: ")
+    (last,) = [line for line in report.splitlines() if "Cell.get 3 " in line and "shared_state.py:" in line]
+    assert last.endswith(", main")
 
 
 def test_report_of_a_deadlock_shows_where_everybody_waits() -> None:
     report = report_of(locks.deadlock01)
-    assert "take_two 2 waits in get for Lock.acquire 2.1, at locks.py:" in report
+    assert "take_two 2 waits in get for Lock.acquire 2.1 of Lock 1, at locks.py:" in report
+    assert "take_two 3 waits in get for Lock.acquire 3.1 of Lock 0, at locks.py:" in report
     assert "in take_two\n" in report
     assert "in finish, called at locks.py:" in report
 
