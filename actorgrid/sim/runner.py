@@ -129,8 +129,8 @@ class Program:
         if details:
             world.tell_story()
         run = Run(Schedule(seed))
-        world.isolation.program(self.function)
         with staged(world, seed):
+            world.isolation.program(self.function)  # as it finds its modules: with virtual clocks and locks
             try:
                 run.value = call(self.function, self.args, self.kwargs)
                 world.at_end()
