@@ -26,8 +26,11 @@ ADDRESS_VARIABLE: Final = "ACTORGRID_ADDRESS"
 PATIENCE: Final = 10.0
 #: A path that the system takes for a socket has at most so many bytes.
 LONGEST: Final = 107
-#: A greeting is a few hundred bytes.
-LONGEST_GREETING: Final = 1 << 20
+#: What somebody wants is said in a hundred bytes; the answer has the labels of the machine.
+LONGEST_HELLO: Final = 4096
+LONGEST_WELCOME: Final = 1 << 20
+#: Outside of user namespaces each user id is itself.
+_EVERYBODY: Final = ["0", "0", "4294967295"]
 _LENGTH: Final = struct.Struct("<I")
 _CREDENTIALS: Final = struct.Struct("3i")
 
@@ -89,7 +92,20 @@ def check_peer(link: socket.socket) -> int:
     pid, uid, _ = _CREDENTIALS.unpack(credentials)
     if uid != os.geteuid():
         raise PermissionError(f"the process at the other end of this socket (pid {pid}) belongs to uid {uid}")
+    if not _is_somebody(uid):
+        raise PermissionError(
+            f"uid {uid} of the process at the other end stands for everybody outside of this container"
+        )
     return int(pid)
+
+
+def _is_somebody(uid: int) -> bool:
+    """Return whether a user id is one user's: in a user namespace one of them stands for all who are not in it."""
+    with open("/proc/sys/kernel/overflowuid", encoding="ascii") as file:
+        if uid != int(file.read()):
+            return True
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        return file.read().split() == _EVERYBODY
 
 
 def open_door(path: str) -> socket.socket:
@@ -108,6 +124,7 @@ def open_door(path: str) -> socket.socket:
         door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             door.bind(path)
+            os.chmod(path, 0o600)
             door.listen(64)
         except BaseException:
             door.close()
@@ -175,12 +192,12 @@ def pack(message: msgspec.Struct) -> bytes:
     return _LENGTH.pack(len(data)) + data
 
 
-def unpack(data: bytes, kind: type[T]) -> T | None:
+def unpack(data: bytes, kind: type[T], longest: int) -> T | None:
     """Return the greeting in ``data``, None if it is not complete yet. Raises ValueError if it is none."""
     if len(data) < _LENGTH.size:
         return None
     (length,) = _LENGTH.unpack_from(data)
-    if length > LONGEST_GREETING or len(data) > _LENGTH.size + length:
+    if length > longest or len(data) > _LENGTH.size + length:
         raise ValueError("this is no greeting")
     if len(data) < _LENGTH.size + length:
         return None
@@ -190,10 +207,12 @@ def unpack(data: bytes, kind: type[T]) -> T | None:
 def _receive(link: socket.socket, kind: type[T]) -> T:
     """Read a greeting to its last byte, and no byte of what follows."""
     data = b""
-    while (message := unpack(data, kind)) is None:
+    while (message := unpack(data, kind, LONGEST_WELCOME)) is None:
         wanted = _LENGTH.size if len(data) < _LENGTH.size else _LENGTH.size + _LENGTH.unpack_from(data)[0]
-        more = link.recv(min(wanted - len(data), LONGEST_GREETING))
+        more = link.recv(min(wanted - len(data), LONGEST_WELCOME))
         if not more:
-            raise ConnectionError("the grid has closed its door: it is about to end")
+            raise ConnectionError(
+                "the grid has closed its door: it is about to end, or did not hear in time what is wanted"
+            )
         data += more
     return message

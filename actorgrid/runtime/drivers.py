@@ -19,13 +19,13 @@ from actorgrid.core.messages import ToHead
 from actorgrid.exceptions import InternalError
 from actorgrid.runtime import door, lifetime
 from actorgrid.runtime.links import Link
+from actorgrid.runtime.lobby import Lobby
 
 if TYPE_CHECKING:
     from actorgrid.runtime.head import HeadProcess
 
 #: Seconds that a driver has for what is said to it at the very end.
 LAST_WORDS: Final = 0.5
-READ: Final = 4096
 
 
 class Driver:
@@ -49,8 +49,7 @@ class Drivers:
     def __init__(self, shell: HeadProcess) -> None:
         self.shell = shell
         self.table: dict[int, Driver] = {}
-        #: Processes that have come through the door and not said yet what they want, by descriptor.
-        self._greeting: dict[int, tuple[socket.socket, int, bytes]] = {}
+        self.lobby = Lobby(shell, self._admit)
 
     def add(self, number: int, end: socket.socket, watch: int, *, listens: bool = True) -> Driver:
         """Serve a driver that the machine knows as client ``number``. ``watch`` is -1 if there is no such thing."""
@@ -62,45 +61,6 @@ class Drivers:
         return driver
 
     # -- the door
-
-    def open(self, entrance: socket.socket) -> None:
-        """Let drivers come through ``entrance``."""
-        entrance.setblocking(False)
-        self.shell.listen(entrance.fileno(), lambda _: self._come_in(entrance))
-
-    def _come_in(self, entrance: socket.socket) -> None:
-        try:
-            end, _ = entrance.accept()
-        except OSError:  # gone already, or too many open files: whoever knocks is told by the end of its patience
-            return
-        try:
-            pid = door.check_peer(end)
-        except OSError:
-            end.close()
-            return
-        end.setblocking(False)
-        self._greeting[end.fileno()] = end, pid, b""
-        self.shell.listen(end.fileno(), lambda _: self._greeted(end))
-
-    def _greeted(self, end: socket.socket) -> None:
-        fd = end.fileno()
-        _, pid, data = self._greeting[fd]
-        try:
-            more = end.recv(READ)
-            hello = door.unpack(data + more, door.Hello) if more else None
-        except BlockingIOError:
-            return
-        except (OSError, ValueError):
-            more, hello = b"", None
-        if more and hello is None:
-            self._greeting[fd] = end, pid, data + more
-            return
-        del self._greeting[fd]
-        self.shell.deafen_descriptor(fd)
-        if hello is None:
-            end.close()
-        else:
-            self._admit(end, pid, hello)
 
     def _admit(self, end: socket.socket, pid: int, hello: door.Hello) -> None:
         if hello.version != actorgrid.__version__:

@@ -115,7 +115,7 @@ class HeadProcess:
             watch = lifetime.watch_process(config.driver_pid)
             self.drivers.add(ids.DRIVER, driver, -1 if watch is None else watch)
         if entrance is not None:
-            self.drivers.open(entrance)
+            self.drivers.lobby.open(entrance)
 
     def listen(self, fd: int, handler: Callable[[int], None]) -> None:
         """Have ``handler`` called with the mask of what happens there."""
@@ -152,6 +152,8 @@ class HeadProcess:
     def turn(self) -> None:
         """Wait for something, handle it, send what it led to."""
         deadline = self.head.next_deadline()
+        if self.drivers.lobby.waiting:
+            deadline = self.drivers.lobby.until(deadline)
         timeout = -1.0 if deadline is None else max(0.0, deadline - time.monotonic())
         if self.spiller.stillborn:
             timeout = 0.0

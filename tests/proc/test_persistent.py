@@ -9,8 +9,10 @@ import contextlib
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from actorgrid.engine.definitions import StartConfig
 from actorgrid.exceptions import GridSystemError, HeadDiedError
 from actorgrid.runtime import door, persistent
 from actorgrid.runtime.config import BootConfig
+from actorgrid.runtime.lobby import ROOM
 from actorgrid.testing.waiting import wait_until
 from actorgrid.util import state
 
@@ -397,6 +400,76 @@ def test_whoever_says_something_else_is_shown_out_and_the_grid_goes_on(grid: Gri
         with contextlib.suppress(ConnectionResetError):  # there was more than anybody wanted to read
             assert stranger.recv(1) == b""
     assert grid.says("print(ag.get(ag.put(1)))") == "1\n"
+
+
+def silent(grid: Grid) -> socket.socket:
+    stranger = socket.socket(socket.AF_UNIX)
+    stranger.settimeout(LIMIT)
+    stranger.connect(grid.address)
+    return stranger
+
+
+def is_shown_out(stranger: socket.socket) -> bool:
+    with contextlib.suppress(ConnectionResetError):
+        return stranger.recv(1) == b""
+    return True
+
+
+def test_whoever_says_nothing_is_shown_out_and_leaves_no_descriptor_behind(grid: Grid) -> None:
+    assert grid.says("print(ag.get(ag.put(1)))") == "1\n"
+    before = grid.head.num_fds()
+    strangers = [silent(grid) for _ in range(5)]
+    strangers[0].sendall(b"\x50")  # it has begun
+    assert all(is_shown_out(stranger) for stranger in strangers)
+    for stranger in strangers:
+        stranger.close()
+    assert wait_until(lambda: grid.head.num_fds() <= before)
+    assert grid.says("print(ag.get(ag.put(1)))") == "1\n"
+
+
+def test_of_too_many_who_say_nothing_the_first_makes_room_for_the_next(grid: Grid) -> None:
+    strangers = [silent(grid) for _ in range(ROOM + 1)]
+    assert is_shown_out(strangers[0])
+    assert grid.says("print(ag.get(ag.put(1)))") == "1\n"
+    for stranger in strangers:
+        stranger.close()
+
+
+def test_greeting_that_is_too_long_is_none(grid: Grid) -> None:
+    with silent(grid) as stranger:
+        stranger.sendall((door.LONGEST_HELLO + 1).to_bytes(4, "little"))
+        assert is_shown_out(stranger)
+
+
+def test_socket_is_for_its_user_alone(grid: Grid) -> None:
+    assert stat.S_IMODE(Path(grid.address).stat().st_mode) == 0o600
+
+
+def test_user_id_that_stands_for_everybody_outside_of_a_container_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "_is_somebody", lambda _: False)
+    one, other = socket.socketpair()
+    with one, other, pytest.raises(PermissionError, match="stands for everybody outside of this container"):
+        door.check_peer(one)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user, to knock as that one")
+def test_real_process_of_another_user_is_refused() -> None:
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as entrance:
+        Path(folder).chmod(0o711)  # pytest's own folder lets nobody else in
+        path = f"{folder}/open to all.sock"
+        knocks = (
+            f"import os, socket; os.setuid(4242); end = socket.socket(socket.AF_UNIX); end.connect({path!r}); input()"
+        )
+        entrance.bind(path)
+        Path(path).chmod(0o666)
+        entrance.listen()
+        with subprocess.Popen([sys.executable, "-c", knocks], stdin=subprocess.PIPE) as stranger:
+            entrance.settimeout(LIMIT)
+            end, _ = entrance.accept()
+            with end, pytest.raises(PermissionError, match=f"pid {stranger.pid}.* belongs to uid 4242"):
+                door.check_peer(end)
+            assert stranger.stdin is not None
+            stranger.stdin.close()
 
 
 def test_other_version_is_refused(grid: Grid) -> None:
