@@ -16,6 +16,7 @@ SIGNALS: Final = "tests/proc/test_signals.py::test_"
 DESCRIPTORS: Final = "tests/proc/test_descriptors.py::test_"
 LIMITS: Final = "tests/proc/test_limits.py::test_"
 SECURITY: Final = "tests/proc/test_security.py::test_"
+PERSISTENT: Final = "tests/proc/test_persistent.py::test_"
 LIFE: Final = "tests/proc/test_lifecycles.py::test_"
 LARGE: Final = "tests/contract/test_large.py::test_"
 SPILLING: Final = "tests/proc/test_spilling.py::test_"
@@ -33,6 +34,9 @@ ELSEWHERE: Final = [
     Elsewhere("HD02", "with launcher", DEATHS + "driver_head_and_launcher_killed_together_leave_no_worker"),
     Elsewhere("HD04", "stopped", SIGNALS + "stopped_head_goes_on_where_it_was_and_kills_nobody"),
     Elsewhere("HD05", "fails", SIGNALS + "head_that_fails_says_so_to_whoever_waits_and_everything_ends"),
+    Elsewhere("HD07", "another at the address", PERSISTENT
+              + "program_of_a_grid_that_is_dead_is_told_though_another_one_has_its_address"),
+    Elsewhere("HD08", "socket of a dead one", PERSISTENT + "socket_that_a_dead_grid_has_left_is_in_nobodys_way"),
     Elsewhere("DD01", "killed", END + "driver_is_ended_by_a_signal"),
     Elsewhere("DD02", "exit", END + "driver_calls_os_exit"),
     Elsewhere("DD02", "crash", END + "driver_crashes"),
@@ -44,8 +48,8 @@ ELSEWHERE: Final = [
               + "driver_that_closes_all_descriptors_is_told_so_and_may_start_anew"),
     Elsewhere("DD07", "at exit", END
               + "handlers_at_exit_may_use_the_grid_and_threads_that_go_on_hold_nothing_up"),
-    Elsewhere("DD08", "two drivers", "tests/core/test_drivers.py::"
-              "test_call_of_a_driver_that_leaves_does_not_hurt_the_actor_of_another"),
+    Elsewhere("DD08", "killed again and again", PERSISTENT
+              + "programs_that_are_killed_one_after_the_other_cost_a_survivor_nothing_and_leave_nothing"),
     Elsewhere("DD10", "stopped", END + "stopped_driver_keeps_its_grid"),
     Elsewhere("SE14", "4.5 GiB", LARGE + "more_than_four_gibibytes_in_one_value"),
     Elsewhere("MS01", "small or read-only", DESCRIPTORS + "shared_memory_does_not_need_the_folder_of_the_system"),
@@ -74,8 +78,8 @@ ELSEWHERE: Final = [
               + "program_that_ignores_the_ends_of_its_children_has_a_grid_all_the_same"),
     Elsewhere("SG11", "thread", LIFE + "grid_started_from_a_thread"),
     Elsewhere("SG11", "event loop", LIFE + "grid_used_only_inside_an_event_loop"),
-    Elsewhere("SG13", "clock", "tests/zoo/test_zoo.py::"
-              "test_bug_is_found_shrunk_to_its_minimum_and_replayed_from_one_line"),
+    Elsewhere("SG13", "clock", "tests/sim/test_faults.py::"
+              "test_wall_clock_that_jumps_moves_no_time_limit_and_no_pause"),
     Elsewhere("SG14", "stray", SIGNALS + "stray_signals_neither_end_nor_stop_the_grid"),
     Elsewhere("UM11", "another session", "tests/contract/test_attacks.py::"
               "test_handle_of_an_earlier_grid_never_reaches_an_actor_of_this_one"),
@@ -93,23 +97,24 @@ ELSEWHERE: Final = [
     Elsewhere("LO08", "back-pressure", "tests/contract/test_pending_tasks.py::"
               "test_there_are_never_more_than_that"),
     Elsewhere("SC01", "no socket", SECURITY + "nothing_listens_and_no_socket_has_a_name"),
+    Elsewhere("SC01", "of a persistent grid", PERSISTENT + "real_process_of_another_user_is_refused"),
     Elsewhere("SC02", "no file", SECURITY + "nothing_has_a_name_in_the_file_system"),
     Elsewhere("SC04", "no name", SECURITY + "shared_memory_has_no_name_and_is_not_inherited"),
-    Elsewhere("SC05", "no socket", SECURITY + "nothing_listens_and_no_socket_has_a_name"),
+    Elsewhere("SC05", "persistent grid", PERSISTENT
+              + "user_id_that_stands_for_everybody_outside_of_a_container_is_nobodys"),
     Elsewhere("SC07", "head", SECURITY + "only_workers_and_the_driver_unpickle"),
     Elsewhere("SC08", "no port", SECURITY + "nothing_listens_and_no_socket_has_a_name"),
     Elsewhere("SC14", "no shell", SECURITY + "no_source_starts_a_shell_or_evaluates_text"),
+    Elsewhere("SC22", "folder", PERSISTENT + "folder_of_another_user_is_refused"),
+    Elsewhere("SC22", "both ends", PERSISTENT + "process_of_another_user_is_refused"),
     Elsewhere("SC20", "no port", SECURITY + "nothing_listens_and_no_socket_has_a_name"),
 ]  # fmt: skip
 
 _NO_DASHBOARD: Final = "nothing here speaks HTTP yet"
-_NO_SOCKET: Final = "a grid belongs to one driver, which it inherits its link from: there is nothing to connect to"
 
 #: Rows for which there can be no test here, and why.
 OUT: Final = {
     "WD10": "no lock is shared between processes",
-    "HD07": _NO_SOCKET,
-    "HD08": "a grid has no folder, no socket and no file with its process id",
     "MS17": "macOS, which is untested",
     "FT04": "needs a device; workers do not descend from the driver, so that what it has loaded is not theirs",
     "UM16": "an uninterruptible sleep cannot be brought about without a file system of one's own",
@@ -121,7 +126,6 @@ OUT: Final = {
     "SC16": _NO_DASHBOARD,
     "SC17": _NO_DASHBOARD,
     "SC19": _NO_DASHBOARD,
-    "SC22": _NO_SOCKET,
     "SC23": "there are no secrets: no token, no key",
 }
 

@@ -150,8 +150,9 @@ CASES = [
 ]  # fmt: skip
 
 ELSEWHERE = [
-    Elsewhere("FT01", "threads and forks of the driver", "tests/proc/test_forks.py::"
-              "test_multiprocessing_pool_beside_a_grid"),
+    Elsewhere("FT01", "threads that hold locks", "tests/proc/test_startup.py::"
+              "test_grid_starts_while_threads_of_its_program_hold_the_locks_that_a_copy_of_it_would_wait_for"),
+    Elsewhere("FT01", "forks of the driver", "tests/proc/test_forks.py::test_multiprocessing_pool_beside_a_grid"),
     Elsewhere("FT02", "numerical libraries", "tests/proc/test_environment.py::"
               "test_numerical_libraries_of_preloaded_modules_start_no_threads_before_the_fork"),
     Elsewhere("FT10", "child of a task returns", "tests/contract/test_attacks.py::"

@@ -31,6 +31,7 @@ from actorgrid.util import state
 
 #: Nothing here takes longer (seconds).
 LIMIT = 30
+RUNNING = [("status", "=", "RUNNING")]
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -168,7 +169,7 @@ def test_killed_program_costs_the_others_nothing(grid: Grid) -> None:
     other.communicate()
     assert ag.get(ag.remote(lambda: "ran").remote(), timeout=LIMIT) == "ran"
     assert ag.get(counter.add.remote()) == 2
-    assert wait_until(lambda: ag.available_resources()["CPU"] == 2)
+    assert wait_until(lambda: ag.available_resources().get("CPU") == 2)
 
 
 def test_programs_share_the_resources(grid: Grid) -> None:
@@ -306,6 +307,47 @@ def test_socket_that_a_dead_grid_has_left_is_in_nobodys_way(tmp_path: Path) -> N
     assert grid.says("print(ag.get(ag.put(1)))") == "1\n"
     assert command("stop", "--address", grid.address).returncode == 0
     assert wait_until(grid.is_gone)
+
+
+def test_program_of_a_grid_that_is_dead_is_told_though_another_one_has_its_address(grid: Grid) -> None:
+    grid.join()
+    counter = Counter.remote()
+    assert ag.get(counter.add.remote()) == 1
+    grid.head.kill()
+    assert wait_until(grid.is_gone)
+    again = Grid(grid.folder)
+    try:
+        with pytest.raises(HeadDiedError):
+            ag.get(counter.add.remote(), timeout=LIMIT)
+        assert again.says("print(ag.util.list_named_actors(), ag.get(ag.put(1)))") == "[] 1\n"
+    finally:
+        ag.shutdown()
+        assert command("stop", "--address", again.address).returncode == 0
+        assert wait_until(again.is_gone)
+
+
+def descriptors_beside_workers(grid: Grid) -> int:
+    """Return how many descriptors the head has for anything but its workers, three of each of them."""
+    (launcher,) = grid.head.children()
+    return grid.head.num_fds() - 3 * len(launcher.children())
+
+
+def test_programs_that_are_killed_one_after_the_other_cost_a_survivor_nothing_and_leave_nothing(grid: Grid) -> None:
+    grid.join()
+    counter = Counter.remote()
+    work = "refs = [ag.remote(lambda: time.sleep(600)).remote() for _ in range(9)]; ag.put(bytes(1 << 20)); print('on')"
+    seen: list[int] = []
+    for number in range(8):
+        victim = grid.program(f"{work}; sys.stdout.flush(); ag.get(refs)")
+        assert victim.stdout is not None
+        assert victim.stdout.readline() == "on\n"
+        victim.kill()
+        victim.communicate()
+        assert ag.get(counter.add.remote(), timeout=LIMIT) == number + 1
+        assert wait_until(lambda: ag.available_resources().get("CPU") == 2)
+        assert (len(state.list_objects()), len(state.list_jobs(filters=RUNNING))) == (0, 1)
+        seen = seen or [descriptors_beside_workers(grid)]
+        assert wait_until(lambda: descriptors_beside_workers(grid) <= seen[0] + 2), number  # one is about to start
 
 
 # ------------------------------------------------------------------------------------------------------- who may enter

@@ -75,3 +75,42 @@ def test_head_that_is_never_told_what_it_is_for_goes_with_its_driver() -> None:
     process = psutil.Process(head.pid)
     head.link.close()
     assert process.wait(30) == 0
+
+
+def test_grid_starts_while_threads_of_its_program_hold_the_locks_that_a_copy_of_it_would_wait_for(drive: Drive) -> None:
+    script = """
+        import importlib, logging, os, sys, threading
+        import actorgrid as ag
+
+        with open("slow_to_import.py", "w") as file:
+            file.write("import __main__; __main__.importing.set(); __main__.done.wait()")
+        importing, logs, done = (threading.Event() for _ in range(3))
+
+        def hold_logging():
+            with logging.getLogger().handlers[0].lock:
+                logs.set()
+                done.wait()
+
+        @ag.remote
+        def works():
+            logging.warning("from a worker")
+            print("printed by a worker")
+            return "done"
+
+        logging.basicConfig()
+        sys.path.insert(0, os.getcwd())
+        targets = [hold_logging, lambda: importlib.import_module("slow_to_import")]
+        threads = [threading.Thread(target=target) for target in targets]
+        for thread in threads:
+            thread.start()
+        for held in (importing, logs):
+            held.wait()
+        with ag.init(num_cpus=2, log_to_driver=False):
+            print(ag.get([works.remote() for _ in range(4)]))
+        done.set()
+        for thread in threads:
+            thread.join()
+    """
+    driver = drive(script)
+    driver.succeeds()
+    assert driver.out == "['done', 'done', 'done', 'done']\n"
