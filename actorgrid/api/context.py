@@ -62,8 +62,8 @@ class RuntimeContext:
         return self._here.task_name or None
 
     def get_task_function_name(self) -> str | None:
-        """Return the name of the running task's function; None in a driver."""
-        return self._here.task_name or None
+        """Return the name of the running task's function, after that of its module; None in a driver."""
+        return self._here.function or None
 
     def get_actor_id(self) -> str | None:
         """Return the id of the actor; None outside actors."""

@@ -18,7 +18,7 @@ from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.engine import checkpoints, placing, setups, yielding
 from actorgrid.engine.calls import PreparedCall
 from actorgrid.engine.checkpoints import Checkpoints
-from actorgrid.engine.code import CodeShelf
+from actorgrid.engine.code import CodeShelf, full_name
 from actorgrid.engine.definitions import Context, Setup
 from actorgrid.engine.execution import arguments
 from actorgrid.engine.interrupts import protected
@@ -317,8 +317,15 @@ class WorkerSide(YieldingEngine):
             job=base.job, worker=base.worker, namespace=base.namespace, session=base.session, actor=base.actor,
             actor_name=base.actor_name, incarnation=base.incarnation, task=running.run.task,
             task_name=running.spec.name, assigned_resources=amounts(demand), cancelled=running.cancelled,
-            setup=self.setup, placement=placement, devices=self.devices,
+            setup=self.setup, placement=placement, devices=self.devices, function=self._function(running.spec),
         )  # fmt: skip
+
+    def _function(self, spec: m.Spec) -> str:
+        """Return the name of what a call runs, with its module; the names of calls are the caller's choice."""
+        if spec.kind is Kind.METHOD:
+            return full_name(type(self.instance), spec.method)
+        code = self.code.load(spec.digest)
+        return full_name(code) if spec.kind is Kind.TASK else full_name(code, "__init__")
 
     def current_actor(self) -> Handle:
         """See ``Engine``."""

@@ -173,14 +173,14 @@ def test_runtime_context(engine: FakeEngine) -> None:
 def test_runtime_context_in_an_actor(engine: FakeEngine) -> None:
     handle: ag.ActorHandle[Any] = ag.remote(type("A", (), {"m": lambda self: 5})).remote()
     engine.here = Context(
-        session="ab" * 16, worker=3, task=9, actor=handle._actor_id.ident, task_name="A.m", incarnation=1,
-        assigned_resources={"CPU": 1.0}, cancelled=True,
+        session="ab" * 16, worker=3, task=9, actor=handle._actor_id.ident, task_name="mine", incarnation=1,
+        assigned_resources={"CPU": 1.0}, cancelled=True, function="module.A.m",
     )  # fmt: skip
     context = ag.get_runtime_context()
     assert context.get_task_id() == "0000000000000009" + "ab" * 16
     assert len(context.get_actor_id() or "") == 32
     assert context.get_actor_name() == ""
-    assert context.get_task_name() == context.get_task_function_name() == "A.m"
+    assert (context.get_task_name(), context.get_task_function_name()) == ("mine", "module.A.m")
     assert context.was_current_actor_reconstructed
     assert context.is_canceled()
     assert context.get_assigned_resources() == {"CPU": 1.0}
