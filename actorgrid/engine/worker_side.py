@@ -6,6 +6,7 @@ messages travel nor how user code is run.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import os
 from collections.abc import Callable, Sequence
@@ -39,6 +40,8 @@ CUDA: Final = "CUDA_VISIBLE_DEVICES"
 MOST_GROUPS: Final = 64
 #: Seconds that a call that runs again waits for what had been there at once when it ran first.
 PATIENCE: Final = 60.0
+#: So much of what the ``__repr__`` of an actor returns is shown: it stands before each line of its output.
+LONGEST_NAME: Final = 200
 
 
 class WorkerSide(YieldingEngine):
@@ -47,6 +50,8 @@ class WorkerSide(YieldingEngine):
     machine: WorkerMachine
     #: The spec of the actor that this process is.
     actor_spec: m.Spec | None = None
+    #: What its class has it shown as; "": as its class.
+    shown = ""
     #: The call that runs in the main thread.
     latest: Running | None = None
     #: The functions and classes it was taught, and the actor that it is.
@@ -157,7 +162,21 @@ class WorkerSide(YieldingEngine):
         if spec.checkpoint_calls or spec.checkpoint_seconds:
             checkpoints.restore(self, running.run)
             self.checkpoints = checkpoints.Checkpoints(self, spec)
+        self._present(running.run)
         return None
+
+    def _present(self, run: m.Run) -> None:
+        """Say what this actor is shown as, if its class has a ``__repr__`` of its own; one that fails says nothing."""
+        if type(self.instance).__repr__ is object.__repr__:
+            return
+        with contextlib.suppress(Exception):
+            self.shown = " ".join(repr(self.instance).split())[:LONGEST_NAME]
+            self._send_shown(m.ActorReady(run.actor, run.attempt, self.shown))
+
+    @protected
+    def _send_shown(self, message: m.ActorReady) -> None:
+        with self.lock:
+            self.client.outbox.append(message)
 
     def set_up(self, spec: m.Spec) -> None:
         """Become what the first call needs; the head sends none that needs anything else.

@@ -420,7 +420,7 @@ def work(config: BootConfig, number: int, task: socket.socket, control: socket.s
     def name() -> str:
         running = running_now.get() or worker.engine.latest
         if worker.engine.actor_spec is not None:
-            return worker.engine.actor_spec.name
+            return worker.engine.shown or worker.engine.actor_spec.name
         return running.spec.name if running is not None else "worker"
 
     worker.streams = (MarkedStream(1, name), MarkedStream(2, name))

@@ -48,6 +48,27 @@ def test_print_of_an_actor_has_its_class_and_pid_before_it(drive: Drive) -> None
     assert f"(Speaker pid={driver.said('pid')}) hello\n" in driver.err
 
 
+def test_print_of_an_actor_with_a_repr_of_its_own_has_that_before_it(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+@ag.remote
+class Named:
+    def __init__(self, name):
+        print("who am I")
+        self.name = name
+    def __repr__(self):
+        return f"Named({self.name})"
+    def speak(self):
+        print("hello")
+        return os.getpid()
+print("pid:", ag.get(Named.remote("one").speak.remote()))
+""",
+    )
+    assert f"(Named(one) pid={driver.said('pid')}) hello\n" in driver.err
+    assert f"(Named pid={driver.said('pid')}) who am I\n" in driver.err
+
+
 def test_standard_error_of_a_task_has_name_and_pid_before_it(drive: Drive) -> None:
     driver = run(drive, "f = ag.remote(lambda: print('oops', file=sys.stderr))\nag.get(f.remote())")
     assert re.search(r"\(.*pid=\d+\) oops\n", driver.err)
