@@ -23,6 +23,7 @@ from actorgrid.engine.code import CodeShelf, full_name
 from actorgrid.engine.definitions import Context, Setup
 from actorgrid.engine.execution import arguments
 from actorgrid.engine.interrupts import protected
+from actorgrid.engine.local import in_event_loop
 from actorgrid.engine.protocol import Handle
 from actorgrid.engine.serialize import Pickled, loads
 from actorgrid.engine.yielding import YieldingEngine
@@ -40,6 +41,9 @@ CUDA: Final = "CUDA_VISIBLE_DEVICES"
 MOST_GROUPS: Final = 64
 #: Seconds that a call that runs again waits for what had been there at once when it ran first.
 PATIENCE: Final = 60.0
+#: Set to 0, nothing is said about calls of async actors that wait without ``await``; and those that it is said about.
+WARN_BLOCKING: Final = "ACTORGRID_WARN_BLOCKING_GET_INSIDE_ASYNC"
+_WAITS: Final = ("get()", "wait()")
 #: So much of what the ``__repr__`` of an actor returns is shown: it stands before each line of its output.
 LONGEST_NAME: Final = 200
 
@@ -64,6 +68,8 @@ class WorkerSide(YieldingEngine):
     #: It is set up for whatever it runs, for good; and it is being set up, by user code that may not make calls.
     is_set_up = False
     sets_up = False
+    #: It has been said that this actor waits where it holds up its event loop.
+    _warned = False
     #: The spec that this process was made to fit last, and how many threads it has said libraries may use.
     fitted: m.Spec | None = None
     _threads: str | None = None
@@ -115,6 +121,19 @@ class WorkerSide(YieldingEngine):
         running.chance = True
         if running.run.again and not running.strayed:
             running.strayed = "saw something unfinished, or asked the grid something, where it had not"
+
+    def check_may_wait(self, what: str) -> None:
+        """See ``EngineBase``. An event loop that waits is said once, unless a variable says otherwise (Ray's rule)."""
+        super().check_may_wait(what)
+        actor = self.actor_spec
+        if actor is None or not actor.is_async or self._warned or what not in _WAITS or not in_event_loop():
+            return
+        self._warned = True
+        if (self.variable(WARN_BLOCKING) or "1").lower() not in {"0", "false"}:
+            self.print_error(
+                f"actorgrid: {what} in an async actor holds up its event loop, and all other calls with it: use "
+                f"`await ref`, or `await asyncio.gather(*refs)` ({WARN_BLOCKING}=0: do not say so)\n"
+            )
 
     def repeats(self) -> bool:
         """Return whether the calling code runs again and must do what it did before."""
