@@ -244,6 +244,13 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             fails=("references::test_reference_pickled_by_the_program_stays_valid",),
         ),
         Difference(
+            "a reference has `task_id()`, `owner_address()` and `call_site()`, and can be made of bytes",
+            "`AttributeError`, with what to use instead",
+            "the grid owns objects, and none is without its reference",
+            "contract/test_references.py::test_what_references_do_not_have_says_why",
+            fails=("references::test_what_references_do_not_have_says_why",),
+        ),
+        Difference(
             "a `bytearray` arrives as `bytes`",
             "it stays one",
             "what is stored is what comes back",
@@ -317,6 +324,16 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             fails=(
                 "cancel::test_queued_call_of_an_actor_is_cancelled",
                 "concurrency_groups::test_call_that_waits_for_a_place_can_be_cancelled",
+            ),
+        ),
+        Difference(
+            "`get` in an async actor is logged as a warning, once, whether it waits or not; of `wait` nothing is said",
+            "a `get` or `wait` that holds up the event loop is said once, on standard error",
+            "what blocks is what matters",
+            "contract/test_actors_async.py::test_event_loop_that_is_held_up_is_said_once",
+            fails=(
+                "actors_async::test_event_loop_that_is_held_up_is_said_once",
+                "actors_async::test_wait_that_holds_up_an_event_loop_is_said_too",
             ),
         ),
         Difference(
