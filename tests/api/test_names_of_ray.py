@@ -75,8 +75,21 @@ def test_line_between_bars(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "a-line\n"
 
 
-@pytest.mark.parametrize("name", ["actor_id", "get_resource_ids", "job_id", "node_id", "task_id"])
-def test_name_that_ray_has_given_up_says_what_took_its_place(name: str) -> None:
-    with pytest.raises(AttributeError, match=rf"no '{name}': Ray has given it up, use get_\w+\(\)"):
-        getattr(ag.get_runtime_context(), name)
-    assert not hasattr(ag.get_runtime_context(), "anything_else")
+@pytest.mark.parametrize("name", ["actor_id", "current_placement_group_id", "job_id", "node_id", "task_id"])
+def test_older_name_is_what_took_its_place_and_warns(name: str) -> None:
+    context = ag.get_runtime_context()
+    newer = f"get_{name.removeprefix('current_')}"
+    with pytest.warns(DeprecationWarning, match=rf"use {newer}\(\)") as warned:
+        ident = getattr(context, name)
+    assert warned[0].filename == __file__
+    assert ident == getattr(context, newer)()
+    assert ident is None or ident.hex() == ident
+
+
+def test_older_methods_answer_and_warn() -> None:
+    context = ag.get_runtime_context()
+    with pytest.warns(DeprecationWarning, match="get_accelerator_ids"):
+        assert context.get_resource_ids() == context.get_accelerator_ids()
+    with pytest.warns(DeprecationWarning, match="get_job_id"):
+        assert context.get()["job_id"] == context.get_job_id()
+    assert not hasattr(context, "anything_else")

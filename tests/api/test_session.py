@@ -164,7 +164,8 @@ def test_runtime_context(engine: FakeEngine) -> None:
     assert context.get_task_name() is None
     assert context.namespace == "ns"
     assert not context.is_canceled()
-    assert set(context.get()) == {"job_id", "node_id", "namespace"}
+    with pytest.warns(DeprecationWarning, match="deprecated, as in Ray"):
+        assert set(context.get()) == {"job_id", "node_id", "namespace"}
     for ask in ("current_actor", "was_current_actor_reconstructed"):
         with pytest.raises(RuntimeError):
             getattr(context, ask)
