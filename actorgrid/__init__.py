@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from actorgrid.api.basics import cancel, explain, get, get_actor, get_gpu_ids, kill, put, wait
     from actorgrid.api.context import RuntimeContext, get_runtime_context
     from actorgrid.api.decorators import remote
+    from actorgrid.api.grid_context import GridContext
     from actorgrid.api.handle import ActorHandle
     from actorgrid.api.logs import LoggingConfig
     from actorgrid.api.observing import timeline
     from actorgrid.api.remote_function import RemoteFunction
     from actorgrid.api.session import (
-        GridContext,
         available_resources,
         cluster_resources,
         init,
@@ -91,13 +91,12 @@ _HOMES = {
     "api.basics": ("cancel", "explain", "get", "get_actor", "get_gpu_ids", "kill", "put", "wait"),
     "api.context": ("RuntimeContext", "get_runtime_context"),
     "api.decorators": ("remote",),
+    "api.grid_context": ("GridContext",),
     "api.handle": ("ActorHandle",),
     "api.logs": ("LoggingConfig",),
     "api.observing": ("timeline",),
     "api.remote_function": ("RemoteFunction",),
-    "api.session": (
-        "GridContext", "available_resources", "cluster_resources", "init", "is_initialized", "nodes", "shutdown",
-    ),
+    "api.session": ("available_resources", "cluster_resources", "init", "is_initialized", "nodes", "shutdown"),
     "engine.generators": ("DynamicObjectRefGenerator", "ObjectRefGenerator"),
     "engine.refs": ("ObjectID", "ObjectRef"),
 }  # fmt: skip

@@ -51,6 +51,20 @@ def test_init_and_shutdown(started: list[StartConfig], engine: FakeEngine) -> No
     assert started[0].num_cpus == 3
 
 
+def test_context_is_a_mapping_as_it_was_once(started: list[StartConfig]) -> None:
+    context = ag.init()
+    with pytest.warns(DeprecationWarning, match=r"use context\.address_info\['node_id'\]") as warned:
+        assert context["node_id"] == ag.nodes()[0]["NodeID"]
+    assert warned[0].filename == __file__
+    with pytest.warns(DeprecationWarning, match="as a mapping"):
+        assert dict(context) == context.address_info
+    with pytest.warns(DeprecationWarning, match="as a mapping"):
+        assert len(context) == 11
+    ag.shutdown()
+    assert context
+    assert context.address_info["address"] == ""
+
+
 def test_second_init(started: list[StartConfig]) -> None:
     ag.init()
     with pytest.raises(RuntimeError, match="by accident"):
@@ -62,8 +76,9 @@ def test_second_init(started: list[StartConfig]) -> None:
 
 def test_inside_a_task(engine: FakeEngine) -> None:
     engine.here = Context(worker=5)
-    ag.init(num_cpus=7)
-    ag.shutdown()
+    with pytest.raises(RuntimeError, match="by accident"):
+        ag.init(num_cpus=7)
+    ag.init(ignore_reinit_error=True).disconnect()
     assert ag.is_initialized()
     assert engine.closed == 0
 

@@ -167,7 +167,25 @@ def test_restarted_actor_knows_that_it_is() -> None:
     assert ag.get(who.reconstructed.remote(), timeout=DEADLINE) is True
 
 
-def test_init_in_a_task_joins_the_same_grid() -> None:
+def test_init_in_a_task_is_one_too_many() -> None:
+    @ag.remote
+    def start() -> None:
+        ag.init()
+
+    with pytest.raises(RuntimeError, match="twice by accident"):
+        ag.get(start.remote(), timeout=DEADLINE)
+
+
+def test_shutdown_in_a_task_ends_nothing() -> None:
+    @ag.remote
+    def end() -> Any:
+        ag.shutdown()
+        return ag.get(about.remote())["node"]
+
+    assert ag.get(end.remote(), timeout=DEADLINE) == ag.get_runtime_context().get_node_id()
+
+
+def test_init_in_a_task_joins_the_same_grid_if_that_is_no_error() -> None:
     @ag.remote
     def join() -> tuple[bool, Any]:
         already = ag.is_initialized()
