@@ -490,6 +490,13 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "proc/test_persistent.py::test_address_comes_from_the_environment",
         ),
         Difference(
+            "`breakpoint()` in a task waits for a debugger that is attached from outside",
+            "`NotImplementedError`; in the simulator it is Python's own debugger",
+            "there is nothing in a worker to type at",
+            "contract/test_errors.py::test_breakpoint_says_that_there_is_no_terminal_and_where_there_is_one",
+            fails=("errors::test_breakpoint_says_that_there_is_no_terminal_and_where_there_is_one",),
+        ),
+        Difference(
             "`shutdown()` in a task takes its worker from the cluster, and the task is lost",
             "it does nothing",
             "a grid is ended by who has started it",
