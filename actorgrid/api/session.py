@@ -91,8 +91,8 @@ def init(  # Ray's signature
     over is replaced. ``runtime_env`` is what tasks and actors inherit (``runtime_env.RuntimeEnv``). ``engine`` is
     "process" (the default, unless the environment variable ``ACTORGRID_ENGINE`` says otherwise) or "sim":
     everything in this thread, on virtual time, deterministically, in the order that ``seed`` stands for. Arguments
-    of ``ray.init`` that are about dashboards and clusters are accepted without effect. ``logging_config`` says how
-    the root logger of driver and workers logs.
+    of ``ray.init`` that are about dashboards and clusters are accepted without effect (a dashboard that is asked for
+    gives a warning). ``logging_config`` says how the root logger of driver and workers logs.
 
     A grid that has died is replaced. Raises RuntimeError if there is a grid already, as there is inside a task (unless
     ``ignore_reinit_error``: that grid's context is returned), for unknown arguments and for ``local_mode``;

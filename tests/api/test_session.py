@@ -117,6 +117,24 @@ def test_config(started: list[StartConfig], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
+    "kwargs", [{"include_dashboard": True}, {"dashboard_port": 8265}, {"enable_resource_isolation": True}]
+)
+def test_what_would_be_missed_is_said(kwargs: Any, started: list[StartConfig]) -> None:
+    with pytest.warns(UserWarning, match=f"{next(iter(kwargs))}=.* has no effect") as warned:
+        ag.init(**kwargs)
+    assert warned[0].filename == __file__
+
+
+def test_what_nobody_misses_is_accepted(started: list[StartConfig]) -> None:
+    ag.init(
+        include_dashboard=False, dashboard_host="0.0.0.0", dashboard_port=None, configure_logging=True,
+        logging_level=10, logging_format="%(message)s", cgroup_path=None, _system_config={"a": 1}, _temp_dir="/tmp",
+        _memory=1e9, _tracing_startup_hook=None,
+    )  # fmt: skip
+    assert started == [StartConfig()]
+
+
+@pytest.mark.parametrize(
     ("kwargs", "error"),
     [
         ({"nonsense": 1}, RuntimeError),
@@ -134,6 +152,12 @@ def test_config(started: list[StartConfig], monkeypatch: pytest.MonkeyPatch) -> 
         ({"runtime_env": {"env_vars": {"A": 1}}}, TypeError),
         ({"runtime_env": 3}, TypeError),
         ({"max_workers": 0}, ValueError),
+        ({"include_dashboard": "yes"}, TypeError),
+        ({"dashboard_port": "8265"}, TypeError),
+        ({"logging_level": 1.5}, TypeError),
+        ({"_system_config": "{}"}, TypeError),
+        ({"_temp_dir": 3}, TypeError),
+        ({"cgroup_path": 3}, TypeError),
     ],
 )
 def test_init_refuses(kwargs: Any, error: type[Exception], started: list[StartConfig]) -> None:
