@@ -211,8 +211,8 @@ def test_numbers_that_make_no_sense_are_refused(bad: dict[str, int]) -> None:
         Pool(**bad)  # type: ignore[arg-type]
 
 
-@pytest.mark.usefixtures("no_grid")
 def test_address_of_no_grid_is_refused() -> None:
+    ag.shutdown()
     with pytest.raises(ConnectionError, match=r"no grid at '10\.0\.0\.1:6379'"):
         Pool(ray_address="10.0.0.1:6379")
     assert not ag.is_initialized()
