@@ -102,7 +102,7 @@ _HOMES = {
 }  # fmt: skip
 _SUBMODULES = ("actor", "dag", "exceptions", "runtime_env", "sim", "util")
 #: Modules that are there and that ``import *`` does not bring: their names are others', too.
-_BESIDE = ("cloudpickle", "experimental", "types")
+_BESIDE = ("cloudpickle", "experimental", "job_config", "types")
 
 
 if not TYPE_CHECKING:  # else type checkers would take any name for a public one
@@ -116,7 +116,7 @@ if not TYPE_CHECKING:  # else type checkers would take any name for a public one
             if name in names:
                 value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
                 return value
-        if not name.startswith("_"):
+        if not name.startswith("__"):
             return import_module(f"{__name__}.api.absent").stand_in(__name__, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
 

@@ -26,7 +26,7 @@ _LIBRARIES: Final = frozenset(
 
 #: Packages and modules that have Ray's names.
 _PUBLIC: Final = frozenset(
-    {"", "actor", "cloudpickle", "dag", "exceptions", "experimental", "runtime_env", "types", "util"}
+    {"", "actor", "cloudpickle", "dag", "exceptions", "experimental", "job_config", "runtime_env", "types", "util"}
 )
 
 

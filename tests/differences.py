@@ -472,6 +472,18 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             ),
         ),
         Difference(
+            "`JobConfig(default_actor_lifetime='detached')` holds for all actors of a program",
+            "`ValueError`: each actor says so itself",
+            "what outlives its program should be seen where it is made",
+            "api/test_session.py::test_configuration_of_a_job_refuses",
+        ),
+        Difference(
+            "`runtime_env={'config': …}` says how long an installation may take, and when",
+            "it is checked, and has no effect",
+            "nothing is installed; `run_timeout` of a task includes its setup",
+            "api/test_environments.py::test_how_long_a_setup_may_take_is_accepted_without_effect",
+        ),
+        Difference(
             "an unknown key of `runtime_env` is a warning",
             "`ValueError` with the nearest known name",
             "it would not do what you meant",

@@ -23,17 +23,20 @@ ABSENT: Final = {
     **dict.fromkeys(("data", "rllib", "serve", "train", "tune"), _LIBRARY),
     "ClientBuilder": "it connects to a cluster: join a grid on this machine with init(address=...)",
     "Language": _LANGUAGES,
+    "_config": _INSIDE,
     "autoscaler": _CLUSTER,
     "client": "it connects to a cluster: join a grid on this machine with init(address=...)",
     "cpp_function": _LANGUAGES,
     "java_actor_class": _LANGUAGES,
     "java_function": _LANGUAGES,
+    "experimental.internal_kv": f"{_INSIDE}: a util.Variable keeps a value under a name",
     **{
         f"util.collective.{name}_multigpu": _DEVICES
         for name in ["allgather", "allreduce", "broadcast", "recv", "reduce", "reducescatter", "send"]
     },
     "util.collective.get_group_handle": _INSIDE,
     "util.collective.register_collective_backend": _DEVICES,
+    "util.ActorGroup": "Ray has given it up: use util.ActorPool, or a list of actors",
     "util.connect": "it connects to a cluster: join a grid on this machine with init(address=...)",
     "util.disconnect": "it leaves a cluster: shutdown() leaves a grid",
     "util.get_node_instance_id": _CLUSTER,

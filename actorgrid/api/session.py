@@ -36,6 +36,7 @@ from actorgrid.engine.definitions import StartConfig
 from actorgrid.exceptions import ResourceLimitError
 
 if TYPE_CHECKING:
+    from actorgrid.api.job_config import JobConfig
     from actorgrid.api.logs import LoggingConfig
     from actorgrid.engine.protocol import Engine
 
@@ -53,7 +54,7 @@ def init(  # Ray's signature
     object_store_memory: int | None = None,
     local_mode: bool = False,
     ignore_reinit_error: bool = False,
-    job_config: Any = None,
+    job_config: JobConfig | None = None,
     logging_config: LoggingConfig | None = None,
     log_to_driver: bool | None = None,
     namespace: str | None = None,
@@ -93,13 +94,18 @@ def init(  # Ray's signature
     everything in this thread, on virtual time, deterministically, in the order that ``seed`` stands for. Arguments
     of ``ray.init`` that are about dashboards and clusters are accepted without effect (a dashboard that is asked for
     gives a warning). ``logging_config`` says how the root logger of driver and workers logs.
+    ``job_config`` stands for ``namespace``, ``runtime_env`` and ``logging_config``.
 
     A grid that has died is replaced. Raises RuntimeError if there is a grid already, as there is inside a task (unless
     ``ignore_reinit_error``: that grid's context is returned), for unknown arguments and for ``local_mode``;
     ConnectionError where no grid is at ``address``, PermissionError where one is that is not this
     user's; ValueError and TypeError for bad values.
     """
-    check_unsupported(local_mode, job_config, kwargs, init)
+    check_unsupported(local_mode, kwargs, init)
+    if job_config is not None:
+        from actorgrid.api.job_config import completed  # few programs have one
+
+        namespace, runtime_env, logging_config = completed(job_config, namespace, runtime_env, logging_config)
     engine = check_engine(engine, seed)
     own = {
         "num_cpus": num_cpus, "num_gpus": num_gpus, "resources": resources, "object_store_memory": object_store_memory,

@@ -167,7 +167,7 @@ def check_address(address: Any, own: Mapping[str, Any]) -> str:
     return resolve_address(address)
 
 
-def check_unsupported(local_mode: bool, job_config: Any, rest: dict[str, Any], init: Callable[..., Any]) -> None:
+def check_unsupported(local_mode: bool, rest: dict[str, Any], init: Callable[..., Any]) -> None:
     """Refuse what we do not have, or warn of it. Raises RuntimeError, ConnectionError, ValueError, TypeError."""
     unknown = sorted(set(rest) - set(_WITHOUT_EFFECT))
     if unknown:
@@ -176,13 +176,11 @@ def check_unsupported(local_mode: bool, job_config: Any, rest: dict[str, Any], i
         raise RuntimeError(f"Unknown keyword argument(s): {', '.join(unknown)}.{hints}")
     if local_mode:
         raise RuntimeError("`local_mode` is no longer supported. Tests of your own run fast on real processes here.")
-    if job_config is not None:
-        raise ValueError("'job_config' is not supported; use 'namespace' and 'runtime_env'")
     for name, value in rest.items():
         kinds = _WITHOUT_EFFECT[name]
         if value is not None and not isinstance(value, kinds):
-            known = " or ".join(kind.__name__ for kind in kinds)
-            raise TypeError(f"{name!r} must be {known}, not {type(value).__name__}: {value!r:.100}")
+            wanted = " or ".join(kind.__name__ for kind in kinds)
+            raise TypeError(f"{name!r} must be {wanted}, not {type(value).__name__}: {value!r:.100}")
         if value and name in _MISSED:
             warnings.warn(f"{name}={value!r:.100} has no effect: {_MISSED[name]}", UserWarning, stacklevel=3)
 

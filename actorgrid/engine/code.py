@@ -16,7 +16,7 @@ def full_name(code: Any, method: str = "") -> str:
 
     What the program's own file defines is in the module of that file's name, not in ``__main__``: Ray's rule.
     """
-    function = getattr(code, method, None) if method else code
+    function: Any = getattr(code, method, None) if method else code
     name = getattr(code, "__qualname__", None) or getattr(code, "__name__", None) or repr(code)
     if method:
         name = f"{name}.{method}"

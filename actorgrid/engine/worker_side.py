@@ -186,7 +186,8 @@ class WorkerSide(YieldingEngine):
 
     def _present(self, run: m.Run) -> None:
         """Say what this actor is shown as, if its class has a ``__repr__`` of its own; one that fails says nothing."""
-        if type(self.instance).__repr__ is object.__repr__:
+        own: Any = type(self.instance).__repr__
+        if own is object.__repr__:
             return
         with contextlib.suppress(Exception):
             self.shown = " ".join(repr(self.instance).split())[:LONGEST_NAME]

@@ -13,6 +13,7 @@ import actorgrid as ag
 from actorgrid.api import session
 from actorgrid.engine import current
 from actorgrid.engine.definitions import Context, Setup, StartConfig
+from actorgrid.job_config import JobConfig
 
 if TYPE_CHECKING:
     from tests.api.fake_engine import FakeEngine
@@ -116,6 +117,33 @@ def test_config(started: list[StartConfig], monkeypatch: pytest.MonkeyPatch) -> 
     assert (started[1].namespace, started[1].log_to_driver) == ("mine", True)
 
 
+def test_configuration_of_a_job_stands_for_arguments(started: list[StartConfig]) -> None:
+    job = JobConfig(runtime_env={"env_vars": {"A": "1"}}, ray_namespace="ours", metadata={"who": "me"})
+    job.set_metadata("why", "a test")
+    job.set_py_logging_config(ag.LoggingConfig(encoding="JSON"))
+    with ag.init(job_config=job):
+        assert (started[0].namespace, started[0].setup) == ("ours", Setup({"A": "1"}))
+        assert started[0].logging is not None
+    with ag.init(job_config=job, namespace="mine", runtime_env={"env_vars": {"B": "2"}}):
+        assert (started[1].namespace, started[1].setup) == ("mine", Setup({"B": "2"}))
+    assert job.metadata == {"who": "me", "why": "a test"}
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "error", "text"),
+    [
+        ({"default_actor_lifetime": "detached"}, ValueError, "of each actor"),
+        ({"default_actor_lifetime": "long"}, ValueError, "must be one of"),
+        ({"jvm_options": ["-Xmx1g"]}, ValueError, "other languages"),
+        ({"runtime_env": {"pip": ["x"]}}, ValueError, "not supported"),
+        ({"ray_namespace": ""}, ValueError, "empty"),
+    ],
+)
+def test_configuration_of_a_job_refuses(kwargs: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        JobConfig(**kwargs)
+
+
 @pytest.mark.parametrize(
     "kwargs", [{"include_dashboard": True}, {"dashboard_port": 8265}, {"enable_resource_isolation": True}]
 )
@@ -141,7 +169,7 @@ def test_what_nobody_misses_is_accepted(started: list[StartConfig]) -> None:
         ({"local_mode": True}, RuntimeError),
         ({"address": "ray://host:1"}, ConnectionError),
         ({"engine": "nowhere"}, ValueError),
-        ({"job_config": object()}, ValueError),
+        ({"job_config": object()}, TypeError),
         ({"num_cpus": -1}, ValueError),
         ({"num_cpus": 1.5}, TypeError),
         ({"resources": {"CPU": 1}}, ValueError),
