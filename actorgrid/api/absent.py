@@ -34,6 +34,7 @@ ABSENT: Final = {
         f"util.collective.{name}_multigpu": _DEVICES
         for name in ["allgather", "allreduce", "broadcast", "recv", "reduce", "reducescatter", "send"]
     },
+    "util.collective.synchronize": _DEVICES,
     "util.collective.get_group_handle": _INSIDE,
     "util.collective.register_collective_backend": _DEVICES,
     "util.ActorGroup": "Ray has given it up: use util.ActorPool, or a list of actors",

@@ -12,6 +12,7 @@ from actorgrid import cloudpickle, types
 from actorgrid.api.absent import ABSENT
 from actorgrid.experimental.tqdm_ray import safe_print, tqdm
 from actorgrid.util import debug
+from actorgrid.util.state import common
 
 
 @pytest.mark.parametrize("name", sorted(ABSENT))
@@ -38,6 +39,21 @@ def test_something_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_kinds_of_accelerators_have_the_names_that_options_take() -> None:
     assert ag.util.accelerators.NVIDIA_H100 == "H100"
     assert ag.util.get_node_ip_address() == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("TaskState", ["call_site", "label_selector", "fallback_strategy"]),
+        ("ActorState", ["call_site", "label_selector", "num_restarts_due_to_node_preemption"]),
+        ("ObjectState", ["attempt_number"]),
+        ("WorkerState", ["worker_launch_time_ms", "debugger_port", "num_paused_threads"]),
+        ("NodeState", ["start_time_ms", "end_time_ms"]),
+    ],
+)
+def test_columns_of_states_that_there_are_not(kind: str, names: list[str]) -> None:
+    there = getattr(common, kind).__dataclass_fields__
+    assert not set(names) & set(there)
 
 
 def test_any_other_name_is_unknown() -> None:

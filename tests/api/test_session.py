@@ -162,6 +162,13 @@ def test_what_nobody_misses_is_accepted(started: list[StartConfig]) -> None:
     assert started == [StartConfig()]
 
 
+def test_variables_of_ray_are_those_of_ray(started: list[StartConfig], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    monkeypatch.setenv("RAY_NAMESPACE", "theirs")
+    ag.init()
+    assert started == [StartConfig()]
+
+
 @pytest.mark.parametrize(
     ("kwargs", "error"),
     [

@@ -295,6 +295,27 @@ def test_objects_tell_their_size_and_who_refers_to_them() -> None:
     assert state.get_objects(ident) == []
 
 
+def test_handles_of_actors_are_not_listed_among_objects() -> None:
+    counter = Counter.remote()
+    ag.get(counter.increase.remote(), timeout=DEADLINE)
+    listed = [one.object_id for one in state.list_objects(limit=1000)]
+    assert not any(ident.startswith(counter._actor_id.hex()[:16]) for ident in listed)
+
+
+def test_task_that_was_tried_again_has_one_row(tmp_path: Path) -> None:
+    @ag.remote(retry_exceptions=True)
+    def second(been: Path) -> str:
+        if not been.exists():
+            been.touch()
+            raise OSError("not yet")
+        return "here"
+
+    ref = second.remote(tmp_path / "been")
+    assert ag.get(ref, timeout=DEADLINE) == "here"
+    rows = state.list_tasks(filters=[("task_id", "=", ref.hex()[:48])])
+    assert [(row.attempt_number, row.state) for row in rows] == [(1, "FINISHED")]
+
+
 @ag.remote(num_cpus=0)
 def watch(ident: str, folder: Path) -> None:
     assert state.get_objects(ident)

@@ -165,6 +165,27 @@ def test_output_of_a_program_started_by_a_task_arrives(drive: Drive) -> None:
     assert re.search(r"pid=\d+\) from a program\n", driver.err)
 
 
+def test_output_of_a_program_has_the_name_of_what_printed_last_in_its_process(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+def start():
+    print("mine")
+    subprocess.run(["echo", "from a program"])
+    return os.getpid()
+def start_silently():
+    subprocess.run(["echo", "from a program of another task"])
+ag.shutdown()
+ag.init(num_cpus=1)
+print("pid:", ag.get(ag.remote(start).remote()))
+ag.get(ag.remote(start_silently).remote())
+""",
+    )
+    pid = driver.said("pid")
+    assert f"(start pid={pid}) from a program\n" in driver.err
+    assert re.search(r"^\(start pid=\d+\) from a program of another task$", driver.err, re.MULTILINE)
+
+
 def test_bytes_that_are_no_text_do_no_harm(drive: Drive) -> None:
     driver = run(drive, "ag.get(ag.remote(lambda: os.write(1, b'\\xff\\xfe here\\n')).remote())")
     assert "here" in driver.err
