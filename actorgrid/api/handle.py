@@ -108,7 +108,7 @@ class _Docstring:
 
 
 class ActorMethod:  # noqa: D101  # it has one for each method
-    __doc__ = _Docstring("A method of one actor. It keeps the actor alive, as a handle does.")  # type: ignore[assignment]  # see above
+    __doc__ = _Docstring("A method of one actor. It keeps the actor alive, as a handle does.")
 
     __slots__ = ("_call", "_handle")
 
