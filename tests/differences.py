@@ -655,6 +655,7 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
                 "util::TestQueue::test_what_makes_no_sense_is_refused",
                 "multiprocessing::test_numbers_that_make_no_sense_are_refused",
                 "multiprocessing::test_initializer_that_cannot_be_called_is_refused",
+                "multiprocessing::test_address_of_no_grid_is_refused",
                 "serializers::test_bad_serializers_are_a_type_error",
                 "serializers::test_bad_depth_is_refused",
             ),

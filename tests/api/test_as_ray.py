@@ -44,6 +44,7 @@ import actorgrid
 from ray.dag.dag_node import DAGNode
 from ray.dag.input_node import InputNode
 from ray.dag.output_node import MultiOutputNode
+from ray.job_config import JobConfig
 from ray.remote_function import RemoteFunction
 from ray.runtime_context import RuntimeContext, get_runtime_context
 from ray.util.annotations import Deprecated, DeveloperAPI, PublicAPI
@@ -66,6 +67,11 @@ print("well")
         ("ray._private.utils", "there is no ray._private in actorgrid"),
         ("ray.core", "there is no ray.core in actorgrid"),
         ("ray.util.spark", "there is no ray.util.spark in actorgrid"),
+        (
+            "ray.experimental.internal_kv",
+            "there is no ray.experimental.internal_kv in actorgrid: it is about how Ray is built inside: "
+            "a util.Variable keeps a value under a name",
+        ),
     ],
 )
 def test_what_there_is_not_is_no_module(tmp_path: Path, name: str, told: str) -> None:
