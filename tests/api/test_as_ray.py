@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from actorgrid.api.absent import ABSENT
+
 
 def run(code: str, cwd: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run a program as a file of its own."""
@@ -69,8 +71,7 @@ print("well")
         ("ray.util.spark", "there is no ray.util.spark in actorgrid"),
         (
             "ray.experimental.internal_kv",
-            "there is no ray.experimental.internal_kv in actorgrid: it is about how Ray is built inside: "
-            "a util.Variable keeps a value under a name",
+            f"there is no ray.experimental.internal_kv in actorgrid: {ABSENT['experimental.internal_kv']}",
         ),
     ],
 )
