@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from actorgrid.api.basics import cancel, explain, get, get_actor, get_gpu_ids, kill, put, wait
     from actorgrid.api.context import RuntimeContext, get_runtime_context
     from actorgrid.api.decorators import remote
+    from actorgrid.api.grid_context import GridContext
     from actorgrid.api.handle import ActorHandle
     from actorgrid.api.logs import LoggingConfig
     from actorgrid.api.observing import timeline
     from actorgrid.api.remote_function import RemoteFunction
     from actorgrid.api.session import (
-        GridContext,
         available_resources,
         cluster_resources,
         init,
@@ -91,19 +91,18 @@ _HOMES = {
     "api.basics": ("cancel", "explain", "get", "get_actor", "get_gpu_ids", "kill", "put", "wait"),
     "api.context": ("RuntimeContext", "get_runtime_context"),
     "api.decorators": ("remote",),
+    "api.grid_context": ("GridContext",),
     "api.handle": ("ActorHandle",),
     "api.logs": ("LoggingConfig",),
     "api.observing": ("timeline",),
     "api.remote_function": ("RemoteFunction",),
-    "api.session": (
-        "GridContext", "available_resources", "cluster_resources", "init", "is_initialized", "nodes", "shutdown",
-    ),
+    "api.session": ("available_resources", "cluster_resources", "init", "is_initialized", "nodes", "shutdown"),
     "engine.generators": ("DynamicObjectRefGenerator", "ObjectRefGenerator"),
     "engine.refs": ("ObjectID", "ObjectRef"),
 }  # fmt: skip
 _SUBMODULES = ("actor", "dag", "exceptions", "runtime_env", "sim", "util")
 #: Modules that are there and that ``import *`` does not bring: their names are others', too.
-_BESIDE = ("cloudpickle", "experimental", "types")
+_BESIDE = ("cloudpickle", "experimental", "job_config", "types")
 
 
 if not TYPE_CHECKING:  # else type checkers would take any name for a public one
@@ -117,7 +116,7 @@ if not TYPE_CHECKING:  # else type checkers would take any name for a public one
             if name in names:
                 value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
                 return value
-        if not name.startswith("_"):
+        if not name.startswith("__"):
             return import_module(f"{__name__}.api.absent").stand_in(__name__, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
 

@@ -26,7 +26,7 @@ _LIBRARIES: Final = frozenset(
 
 #: Packages and modules that have Ray's names.
 _PUBLIC: Final = frozenset(
-    {"", "actor", "cloudpickle", "dag", "exceptions", "experimental", "runtime_env", "types", "util"}
+    {"", "actor", "cloudpickle", "dag", "exceptions", "experimental", "job_config", "runtime_env", "types", "util"}
 )
 
 
@@ -106,7 +106,10 @@ def _missing(fullname: str, rest: str) -> str:
     first = rest.partition(".")[0]
     if first in _LIBRARIES:
         return f"there is no {fullname}: actorgrid is Ray Core for one machine, without ray.{first}"
-    return f"there is no {fullname} in actorgrid"
+    from actorgrid.api.absent import ABSENT  # only now
+
+    why = ABSENT.get(rest)
+    return f"there is no {fullname} in actorgrid" + (f": {why}" if why else "")
 
 
 def _install() -> None:

@@ -1,5 +1,5 @@
 """Runtime environments: the names of ``ray.runtime_env``."""
 
-from actorgrid.api.environments import RuntimeEnv
+from actorgrid.api.environments import RuntimeEnv, RuntimeEnvConfig
 
-__all__ = ["RuntimeEnv"]
+__all__ = ["RuntimeEnv", "RuntimeEnvConfig"]

@@ -244,6 +244,13 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             fails=("references::test_reference_pickled_by_the_program_stays_valid",),
         ),
         Difference(
+            "a reference has `task_id()`, `owner_address()` and `call_site()`, and can be made of bytes",
+            "`AttributeError`, with what to use instead",
+            "the grid owns objects, and none is without its reference",
+            "contract/test_references.py::test_what_references_do_not_have_says_why",
+            fails=("references::test_what_references_do_not_have_says_why",),
+        ),
+        Difference(
             "a `bytearray` arrives as `bytes`",
             "it stays one",
             "what is stored is what comes back",
@@ -317,6 +324,16 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             fails=(
                 "cancel::test_queued_call_of_an_actor_is_cancelled",
                 "concurrency_groups::test_call_that_waits_for_a_place_can_be_cancelled",
+            ),
+        ),
+        Difference(
+            "`get` in an async actor is logged as a warning, once, whether it waits or not; of `wait` nothing is said",
+            "a `get` or `wait` that holds up the event loop is said once, on standard error",
+            "what blocks is what matters",
+            "contract/test_actors_async.py::test_event_loop_that_is_held_up_is_said_once",
+            fails=(
+                "actors_async::test_event_loop_that_is_held_up_is_said_once",
+                "actors_async::test_wait_that_holds_up_an_event_loop_is_said_too",
             ),
         ),
         Difference(
@@ -422,7 +439,7 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             fails=("placement_groups::test_group_that_can_never_be_is_refused_at_once",),
         ),
         Difference(
-            "an unknown node fails at `get`, or waits",
+            "an unknown node, or labels that no machine has, fail at `get`, or wait",
             "`TaskUnschedulableError`, `ActorUnschedulableError` at the call",
             "as above",
             "contract/test_scheduling.py::test_affinity_to_a_node_that_is_not_there_is_refused_at_the_call",
@@ -455,6 +472,18 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             ),
         ),
         Difference(
+            "`JobConfig(default_actor_lifetime='detached')` holds for all actors of a program",
+            "`ValueError`: each actor says so itself",
+            "what outlives its program should be seen where it is made",
+            "api/test_session.py::test_configuration_of_a_job_refuses",
+        ),
+        Difference(
+            "`runtime_env={'config': …}` says how long an installation may take, and when",
+            "it is checked, and has no effect",
+            "nothing is installed; `run_timeout` of a task includes its setup",
+            "api/test_environments.py::test_how_long_a_setup_may_take_is_accepted_without_effect",
+        ),
+        Difference(
             "an unknown key of `runtime_env` is a warning",
             "`ValueError` with the nearest known name",
             "it would not do what you meant",
@@ -471,6 +500,20 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "it starts a grid of its own, unless `ACTORGRID_ADDRESS` says where to join",
             "a program should not behave differently because of what else runs",
             "proc/test_persistent.py::test_address_comes_from_the_environment",
+        ),
+        Difference(
+            "`breakpoint()` in a task waits for a debugger that is attached from outside",
+            "`NotImplementedError`; in the simulator it is Python's own debugger",
+            "there is nothing in a worker to type at",
+            "contract/test_errors.py::test_breakpoint_says_that_there_is_no_terminal_and_where_there_is_one",
+            fails=("errors::test_breakpoint_says_that_there_is_no_terminal_and_where_there_is_one",),
+        ),
+        Difference(
+            "`shutdown()` in a task takes its worker from the cluster, and the task is lost",
+            "it does nothing",
+            "a grid is ended by who has started it",
+            "contract/test_runtime_context.py::test_shutdown_in_a_task_ends_nothing",
+            fails=("runtime_context::test_shutdown_in_a_task_ends_nothing",),
         ),
         Difference(
             "`available_resources()` lags behind by some tenths of a second",
@@ -583,6 +626,15 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             fails=("scheduling::test_variables_of_devices_can_be_left_alone",),
         ),
         Difference(
+            "`init` has a dashboard, control groups, a logger of its own, and settings for clusters",
+            "accepted without effect if of the right type: `dashboard_host`, `configure_logging`, `logging_level`, "
+            "`logging_format`, `cgroup_path`, `system_reserved_cpu`, `system_reserved_memory`, `proxy_server_url`, "
+            "`_system_config`, `_temp_dir` and the others with an underscore; with a warning: "
+            "`include_dashboard=True`, `dashboard_port`, `enable_resource_isolation=True`",
+            "they are about how Ray is built, and no result depends on them",
+            "api/test_session.py::test_what_would_be_missed_is_said",
+        ),
+        Difference(
             "modules are imported by each worker when it needs them",
             "`init(preload=[…])`: once, before workers are forked",
             "importing numpy takes longer than most tasks",
@@ -603,6 +655,7 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
                 "util::TestQueue::test_what_makes_no_sense_is_refused",
                 "multiprocessing::test_numbers_that_make_no_sense_are_refused",
                 "multiprocessing::test_initializer_that_cannot_be_called_is_refused",
+                "multiprocessing::test_address_of_no_grid_is_refused",
                 "serializers::test_bad_serializers_are_a_type_error",
                 "serializers::test_bad_depth_is_refused",
             ),
@@ -708,7 +761,10 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "`ValueError` at the call",
             "a metric that never appears is found too late",
             "api/test_metrics.py::test_bad_input_is_refused_at_the_call",
-            fails=("metrics::test_name_of_another_metric_is_refused",),
+            fails=(
+                "metrics::test_name_of_another_metric_is_refused",
+                "metrics::test_name_of_another_metric_is_refused_though_neither_was_measured",
+            ),
         ),
         Difference(
             "metrics come from a port of each node",
@@ -894,6 +950,83 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "it has no effect",
             "the head knows of all calls anyway",
             "api/test_options.py::test_trivial_values_of_what_is_not_there_yet",
+        ),
+    ],
+    "What there is not": [
+        Difference(
+            "of equal lines that several workers print within five seconds one is shown, and how often it came",
+            "every line is shown, with who has printed it",
+            "the line that differs in a number is the one that is looked for",
+            "proc/test_output.py::test_output_is_there_before_the_driver_ends",
+        ),
+        Difference(
+            "what programs write that a task has started carries the name of that task",
+            "the name of what printed last in that process",
+            "both write into one pipe, and only Python says who it is",
+            "proc/test_output.py::test_output_of_a_program_has_the_name_of_what_printed_last_in_its_process",
+        ),
+        Difference(
+            "states have call sites, label selectors, times of launch, and what becomes of nodes",
+            "those columns are missing",
+            "the head does not know them, or there is one machine",
+            "api/test_names_of_ray.py::test_columns_of_states_that_there_are_not",
+        ),
+        Difference(
+            "handles of actors are listed among objects, and each attempt of a task has a row",
+            "objects alone; a task has one row, that of its last attempt",
+            "an actor is in the list of actors",
+            "contract/test_state.py::test_task_that_was_tried_again_has_one_row",
+        ),
+        Difference(
+            "the state functions forget the oldest tasks",
+            "of floods of tasks that finish they keep a sample, and count all",
+            "to remember each would cost a twentieth of what running it does",
+            "core/test_inventory.py::test_of_a_flood_some_are_remembered_and_all_are_counted",
+        ),
+        Difference(
+            "`ray list`, `get`, `summary`, `memory`, `stack`, `timeline`, `logs`, `job`, `kill-actor` and others",
+            "`actorgrid start`, `stop` and `status`",
+            "who joins with `init('auto')` has them as functions: `util.state`, `timeline`, `explain`, `kill`",
+            "cli/test_main.py::test_command_that_there_is_not_is_refused_with_those_that_there_are",
+        ),
+        Difference(
+            "variables begin with `RAY_`, and hundreds of settings have one",
+            "with `ACTORGRID_`; [these](options.md#environment-variables) are read, and no others",
+            "a machine may have both",
+            "api/test_session.py::test_variables_of_ray_are_those_of_ray",
+        ),
+        Difference(
+            "`object_store_memory=` of an actor, `_num_objects_per_yield=`, `tensor_transport=`",
+            "`ValueError`, with what to use instead",
+            "an option without its effect is a trap",
+            "api/test_options.py::test_option_that_there_is_not_says_what_there_is_instead",
+        ),
+        Difference(
+            "collective operations go through `nccl`, unless told otherwise, and GPUs are waited for (`synchronize`)",
+            "through the memory of this machine, whichever backend is named; `nccl` is a `ValueError`",
+            "arrays are in memory",
+            "contract/test_collective.py::test_rays_names_of_backends_are_known",
+        ),
+        Difference(
+            "`visualize()` of a compiled graph, `with_tensor_transport()` of its steps",
+            "there is neither",
+            "a graph is the program that has built it, and arrays go through memory",
+            "contract/test_compiled_dag.py::test_a_graph_is_not_drawn_and_tensors_have_one_way_to_go",
+            fails=("compiled_dag::TestResults::test_a_graph_is_not_drawn_and_tensors_have_one_way_to_go",),
+        ),
+        Difference(
+            "resources of a placement group are listed among those of the cluster",
+            "in its table alone",
+            "they are no other resources than those of the machine",
+            "contract/test_placement_groups.py::test_resources_of_a_group_are_in_its_table_and_not_among_those_of_the_grid",
+            fails=("placement_groups::test_resources_of_a_group_are_in_its_table_and_not_among_those_of_the_grid",),
+        ),
+        Difference(
+            "`value[0]` of a graph's input is the first item of its only argument; once compiled, that argument itself",
+            "the first item, compiled or not",
+            "one program, one meaning",
+            "contract/test_compiled_dag.py::test_first_item_of_the_only_argument",
+            fails=("compiled_dag::TestResults::test_first_item_of_the_only_argument",),
         ),
     ],
 }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final, NoReturn
 
+from actorgrid.engine.breakpoints import NO_TERMINAL
+
 _CLUSTER: Final = "it is about clusters, and a grid is one machine"
 _LANGUAGES: Final = "it is about other languages, and all workers run Python"
-_DEBUGGER: Final = "workers have no terminal; with init(engine='sim') everything runs in this process, and so does pdb"
 _LIBRARY: Final = "it is a library on top of Ray Core, and this is Ray Core"
 _IDS: Final = "identifiers are strings of hexadecimal digits: get_runtime_context() has them"
 _NO_FILES: Final = "what workers print goes to the program that started the grid, and to no files"
@@ -22,23 +23,27 @@ ABSENT: Final = {
     **dict.fromkeys(("data", "rllib", "serve", "train", "tune"), _LIBRARY),
     "ClientBuilder": "it connects to a cluster: join a grid on this machine with init(address=...)",
     "Language": _LANGUAGES,
+    "_config": _INSIDE,
     "autoscaler": _CLUSTER,
     "client": "it connects to a cluster: join a grid on this machine with init(address=...)",
     "cpp_function": _LANGUAGES,
     "java_actor_class": _LANGUAGES,
     "java_function": _LANGUAGES,
+    "experimental.internal_kv": f"{_INSIDE}: a util.Variable keeps a value under a name",
     **{
         f"util.collective.{name}_multigpu": _DEVICES
         for name in ["allgather", "allreduce", "broadcast", "recv", "reduce", "reducescatter", "send"]
     },
+    "util.collective.synchronize": _DEVICES,
     "util.collective.get_group_handle": _INSIDE,
     "util.collective.register_collective_backend": _DEVICES,
+    "util.ActorGroup": "Ray has given it up: use util.ActorPool, or a list of actors",
     "util.connect": "it connects to a cluster: join a grid on this machine with init(address=...)",
     "util.disconnect": "it leaves a cluster: shutdown() leaves a grid",
     "util.get_node_instance_id": _CLUSTER,
     "util.iter": "Ray has given it up: use util.map_unordered, or a generator that is a remote function",
-    "util.pdb": _DEBUGGER,
-    "util.ray_debugpy": _DEBUGGER,
+    "util.pdb": NO_TERMINAL,
+    "util.ray_debugpy": NO_TERMINAL,
     "util.state.get_log": _NO_FILES,
     "util.state.list_cluster_events": _CLUSTER,
     "util.state.list_logs": _NO_FILES,

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from typing import TYPE_CHECKING, Any, Final
+import warnings
+from typing import Any
 
 from actorgrid.api.environments import RuntimeEnv
 from actorgrid.api.handle import ActorHandle, rebuild
 from actorgrid.api.placement import GROUP_DIGITS
-from actorgrid.core.ids import render
+from actorgrid.core.ids import Id, render
 from actorgrid.engine.current import current
 from actorgrid.engine.definitions import Context
 from actorgrid.engine.setups import as_given
 
-#: Names that Ray has deprecated, and what took their place.
-_OLD: Final = {
-    "actor_id": "get_actor_id",
-    "current_placement_group_id": "get_placement_group_id",
-    "get_resource_ids": "get_accelerator_ids",
-    "job_id": "get_job_id",
-    "node_id": "get_node_id",
-    "task_id": "get_task_id",
-}
+
+def _older(old: str, name: str) -> property:
+    """Return property ``old``: what method ``name`` returns, and a warning."""
+
+    def get(context: RuntimeContext) -> Id | None:
+        _warn_of(old, name)
+        ident = getattr(context, name)()
+        return None if ident is None else Id(ident)
+
+    return property(get, doc=f"What ``{name}()`` returns: the older way to ask for it.")
+
+
+def _warn_of(old: str, new: str) -> None:
+    warnings.warn(f"{old} is deprecated, as in Ray: use {new}()", DeprecationWarning, stacklevel=3)
 
 
 class RuntimeContext:
     """Ids and names of the job, worker, task and actor that the calling code belongs to. Ids are hex strings."""
-
-    if not TYPE_CHECKING:  # else type checkers would take any name for one that there is
-
-        def __getattr__(self, name: str) -> Any:
-            hint = f": Ray has given it up, use {_OLD[name]}()" if name in _OLD else ""
-            raise AttributeError(f"a runtime context has no {name!r}{hint}", name=name, obj=self)
 
     @property
     def _here(self) -> Context:
@@ -62,8 +62,8 @@ class RuntimeContext:
         return self._here.task_name or None
 
     def get_task_function_name(self) -> str | None:
-        """Return the name of the running task's function; None in a driver."""
-        return self._here.task_name or None
+        """Return the name of the running task's function, after that of its module; None in a driver."""
+        return self._here.function or None
 
     def get_actor_id(self) -> str | None:
         """Return the id of the actor; None outside actors."""
@@ -145,8 +145,20 @@ class RuntimeContext:
         placement = self._here.placement
         return placement is not None and bool(placement.capture)
 
+    actor_id = _older("actor_id", "get_actor_id")
+    current_placement_group_id = _older("current_placement_group_id", "get_placement_group_id")
+    job_id = _older("job_id", "get_job_id")
+    node_id = _older("node_id", "get_node_id")
+    task_id = _older("task_id", "get_task_id")
+
+    def get_resource_ids(self) -> dict[str, list[str]]:
+        """Return what ``get_accelerator_ids()`` returns: the older way to ask for it."""
+        _warn_of("get_resource_ids()", "get_accelerator_ids")
+        return self.get_accelerator_ids()
+
     def get(self) -> dict[str, Any]:
-        """Return job id, node id and namespace, and where there are any the ids of task and actor."""
+        """Return job id, node id and namespace, and where there are any the ids of task and actor: the older way."""
+        _warn_of("get()", "get_job_id(), get_node_id(), get_task_id")
         found = {
             "job_id": self.get_job_id(),
             "node_id": self.get_node_id(),

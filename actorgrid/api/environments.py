@@ -37,7 +37,6 @@ _REFUSED: Final = {
     "_rocprof_sys": f"{_FORKED}; attach the profiler to a running worker",
     "java_jars": "there is no Java here",
     "mpi": f"{_FORKED}; give each rank an actor of its own",
-    "config": "nothing is installed that could take long: 'run_timeout' of a task includes its setup",
     "_ray_release": "it is about builds of Ray",
     "_ray_commit": "it is about builds of Ray",
     "_inject_current_ray": "it is about builds of Ray",
@@ -63,6 +62,7 @@ def check_runtime_env(name: str, value: Any) -> dict[str, Any]:
         elif given:
             raise ValueError(f"{key!r} of {name!r} is not supported: {_REFUSED[key]}")
     found.pop("excludes", None)  # what is not copied need not be left out
+    found.pop("config", None)  # what is not installed takes no time
     return {key: given for key, given in found.items() if given}
 
 
@@ -139,12 +139,49 @@ def _excludes(value: Any) -> list[str]:
     return list(value)
 
 
+class RuntimeEnvConfig(dict[str, Any]):
+    """How a runtime environment is to be made, its key "config". Nothing is installed here: it has no effect.
+
+    ``setup_timeout_seconds``: how long that may take, -1 for any time; here ``run_timeout`` of a task includes its
+    setup. ``eager_install``: whether it begins with ``init``. ``log_files``: what to show of it. Raises TypeError,
+    ValueError.
+    """
+
+    known_fields: ClassVar[frozenset[str]] = frozenset({"setup_timeout_seconds", "eager_install", "log_files"})
+
+    def __init__(
+        self, setup_timeout_seconds: int = 600, eager_install: bool = True, log_files: Sequence[str] | None = None
+    ) -> None:
+        if isinstance(setup_timeout_seconds, bool) or not isinstance(setup_timeout_seconds, int):
+            raise TypeError(f"'setup_timeout_seconds' must be an int: {setup_timeout_seconds!r:.100}")
+        if setup_timeout_seconds <= 0 and setup_timeout_seconds != -1:
+            raise ValueError(f"'setup_timeout_seconds' must be above 0, or -1: {setup_timeout_seconds}")
+        if not isinstance(eager_install, bool):
+            raise TypeError(f"'eager_install' must be a bool: {eager_install!r:.100}")
+        if isinstance(log_files, str) or not all(isinstance(file, str) for file in log_files or ()):
+            raise TypeError(f"'log_files' must be a list of names: {log_files!r:.100}")
+        super().__init__(
+            setup_timeout_seconds=setup_timeout_seconds, eager_install=eager_install, log_files=list(log_files or ())
+        )
+
+
+def _config(value: Any) -> RuntimeEnvConfig:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"'config' must be a dictionary or RuntimeEnvConfig, not {type(value).__name__}")
+    for name in value:
+        if name not in RuntimeEnvConfig.known_fields:
+            hint = did_you_mean(str(name), RuntimeEnvConfig.known_fields)
+            raise ValueError(f"'config' of a runtime environment has no key {name!r:.100}.{hint}")
+    return RuntimeEnvConfig(**value)
+
+
 _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     "env_vars": _variables,
     "working_dir": _directory,
     "py_modules": _modules,
     HOOK: _hook,
     "excludes": _excludes,
+    "config": _config,
 }
 
 

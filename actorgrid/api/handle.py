@@ -12,6 +12,8 @@ from actorgrid.engine.definitions import MethodOptions
 from actorgrid.exceptions import ActorHandleNotFoundError
 
 if TYPE_CHECKING:
+    import inspect
+
     from actorgrid.engine.generators import ObjectRefGenerator
     from actorgrid.engine.protocol import Engine
     from actorgrid.engine.refs import ActorRef, ObjectRef
@@ -91,8 +93,22 @@ _calls: dict[tuple[str, str, MethodOptions], Call] = {}
 _REMEMBERED: Final = 4096
 
 
-class ActorMethod:
-    """A method of one actor. It keeps the actor alive, as a handle does."""
+class _Docstring:
+    """The docstring of ``ActorMethod``, and of each such object that of the user's method."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __get__(self, method: ActorMethod | None, owner: type[ActorMethod]) -> str | None:
+        if method is None:
+            return self._text
+        cls = method._handle._methods.owner  # noqa: SLF001  # a class of this module
+        function = getattr(cls, method._call.method, None)  # noqa: SLF001  # too
+        return self._text if function is None else function.__doc__  # elsewhere the class is not at hand
+
+
+class ActorMethod:  # noqa: D101  # it has one for each method
+    __doc__ = _Docstring("A method of one actor. It keeps the actor alive, as a handle does.")
 
     __slots__ = ("_call", "_handle")
 
@@ -159,6 +175,14 @@ class ActorMethod:
             f"Actor methods cannot be called directly. Instead of running 'object.{name}()', "
             f"try 'object.{name}.remote()'."
         )
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """What ``remote`` takes. Raises AttributeError where the class is not at hand."""
+        signature = self._call.checks.signature
+        if signature is None:
+            raise AttributeError("the class of the actor is not at hand", name="__signature__", obj=self)
+        return signature
 
     def __repr__(self) -> str:
         return f"<method {self._call.display_name} of {self._handle!r}>"

@@ -6,15 +6,13 @@ import atexit
 import contextlib
 import errno
 import os
-import platform
 import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-import actorgrid
+from actorgrid.api.grid_context import GridContext
 from actorgrid.api.options import not_empty, quantity, seconds, whole
 from actorgrid.api.options import resources as check_resources
 from actorgrid.api.starting import (
@@ -38,42 +36,12 @@ from actorgrid.engine.definitions import StartConfig
 from actorgrid.exceptions import ResourceLimitError
 
 if TYPE_CHECKING:
+    from actorgrid.api.job_config import JobConfig
     from actorgrid.api.logs import LoggingConfig
     from actorgrid.engine.protocol import Engine
 
 _lock = threading.RLock()
 _at_exit = False
-
-
-class GridContext:
-    """What ``init`` returns. As a context manager it shuts the grid down at the end of the block."""
-
-    def __init__(self) -> None:
-        self.dashboard_url = ""
-        self.python_version = platform.python_version()
-        self.actorgrid_version = actorgrid.__version__
-        self.ray_version = actorgrid.__version__
-        self.ray_commit = ""
-
-    @property
-    def address_info(self) -> dict[str, Any]:
-        """The id of the machine and the name of the session."""
-        return {"node_id": nodes()[0]["NodeID"], "address": "", "node_ip_address": "127.0.0.1"}
-
-    def disconnect(self) -> None:
-        """Shut the grid down."""
-        shutdown()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        shutdown()
-
-    def __repr__(self) -> str:
-        return f"GridContext(actorgrid {self.actorgrid_version}, Python {self.python_version})"
 
 
 def init(  # Ray's signature
@@ -86,7 +54,7 @@ def init(  # Ray's signature
     object_store_memory: int | None = None,
     local_mode: bool = False,
     ignore_reinit_error: bool = False,
-    job_config: Any = None,
+    job_config: JobConfig | None = None,
     logging_config: LoggingConfig | None = None,
     log_to_driver: bool | None = None,
     namespace: str | None = None,
@@ -124,15 +92,20 @@ def init(  # Ray's signature
     over is replaced. ``runtime_env`` is what tasks and actors inherit (``runtime_env.RuntimeEnv``). ``engine`` is
     "process" (the default, unless the environment variable ``ACTORGRID_ENGINE`` says otherwise) or "sim":
     everything in this thread, on virtual time, deterministically, in the order that ``seed`` stands for. Arguments
-    of ``ray.init`` that are about dashboards and clusters are accepted without effect. ``logging_config`` says how
-    the root logger of driver and workers logs.
+    of ``ray.init`` that are about dashboards and clusters are accepted without effect (a dashboard that is asked for
+    gives a warning). ``logging_config`` says how the root logger of driver and workers logs.
+    ``job_config`` stands for ``namespace``, ``runtime_env`` and ``logging_config``.
 
-    Inside a task it returns the context of the grid that runs the task. A grid that has died is replaced. Raises
-    RuntimeError if there is a grid already (unless ``ignore_reinit_error``), for unknown arguments and for
-    ``local_mode``; ConnectionError where no grid is at ``address``, PermissionError where one is that is not this
+    A grid that has died is replaced. Raises RuntimeError if there is a grid already, as there is inside a task (unless
+    ``ignore_reinit_error``: that grid's context is returned), for unknown arguments and for ``local_mode``;
+    ConnectionError where no grid is at ``address``, PermissionError where one is that is not this
     user's; ValueError and TypeError for bad values.
     """
-    check_unsupported(local_mode, job_config, kwargs, init)
+    check_unsupported(local_mode, kwargs, init)
+    if job_config is not None:
+        from actorgrid.api.job_config import completed  # few programs have one
+
+        namespace, runtime_env, logging_config = completed(job_config, namespace, runtime_env, logging_config)
     engine = check_engine(engine, seed)
     own = {
         "num_cpus": num_cpus, "num_gpus": num_gpus, "resources": resources, "object_store_memory": object_store_memory,
@@ -169,12 +142,12 @@ def init(  # Ray's signature
         if there is None:
             _start(config, engine, seed)
             _begin_to_log(config)
-        elif there.context().worker == 0 and not ignore_reinit_error:
+        elif not ignore_reinit_error:
             raise RuntimeError(
                 "Maybe you called actorgrid.init twice by accident? This error can be suppressed by passing in "
                 "'ignore_reinit_error=True' or by calling 'actorgrid.shutdown()' prior to 'actorgrid.init()'."
             )
-    return GridContext()
+    return GridContext(running(), config.address, shutdown)
 
 
 def start_implicitly() -> Engine:

@@ -30,6 +30,11 @@ class Signature:
                 if parameter.default is parameter.empty:
                     self._required.append((parameter.name, free))
 
+    @property
+    def signature(self) -> inspect.Signature | None:
+        """The signature itself; None if it is not known."""
+        return self._signature
+
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> None:
         """Raise TypeError, which says ``name``, if a call with these arguments is wrong."""
         if self._signature is not None and not self._is_plainly_right(len(args), kwargs):
@@ -80,7 +85,7 @@ def of_method(cls: type[Any], name: str) -> Signature:
     member = inspect.getattr_static(cls, name)
     if isinstance(member, (staticmethod, classmethod)):
         return of_callable(getattr(cls, name))
-    signature = of_callable(getattr(cls, name))._signature  # noqa: SLF001  # this module's own class
+    signature = of_callable(getattr(cls, name)).signature
     if signature is None:
         return Signature(None)
     parameters = list(signature.parameters.values())

@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import FunctionType
 from typing import Any, Final
 
 import msgspec
@@ -21,17 +23,36 @@ from actorgrid.engine.setups import merge
 
 #: What makes ``import ray`` mean actorgrid, if the driver has imported it.
 _AS_RAY: Final = "actorgrid.as_ray"
-#: Arguments of ``ray.init`` that are about clusters, dashboards and logging: accepted, without effect.
-_WITHOUT_EFFECT: Final = frozenset(
-    {
-        "include_dashboard", "dashboard_host", "dashboard_port", "configure_logging", "logging_level",
-        "logging_format", "enable_resource_isolation", "cgroup_path", "system_reserved_cpu",
-        "system_reserved_memory", "proxy_server_url", "_enable_object_reconstruction",
-        "_plasma_directory", "_node_ip_address", "_driver_object_store_memory", "_memory", "_redis_username",
-        "_redis_password", "_temp_dir", "_metrics_export_port", "_system_config", "_tracing_startup_hook",
-        "_node_name", "_skip_env_hook",
-    }
-)  # fmt: skip
+#: Arguments of ``ray.init`` that are about clusters, dashboards and logging: accepted, without effect, if they are of
+#: one of these types.
+_WITHOUT_EFFECT: Final[dict[str, tuple[type, ...]]] = {
+    **dict.fromkeys(
+        (
+            "include_dashboard", "configure_logging", "enable_resource_isolation", "_enable_object_reconstruction",
+            "_skip_env_hook",
+        ),
+        (bool,),
+    ),
+    **dict.fromkeys(
+        (
+            "dashboard_host", "logging_format", "cgroup_path", "proxy_server_url", "_node_ip_address",
+            "_redis_username", "_redis_password", "_node_name",
+        ),
+        (str,),
+    ),
+    **dict.fromkeys(("dashboard_port", "_driver_object_store_memory", "_metrics_export_port"), (int,)),
+    **dict.fromkeys(("system_reserved_cpu", "system_reserved_memory", "_memory"), (int, float)),
+    **dict.fromkeys(("_plasma_directory", "_temp_dir"), (str, os.PathLike)),
+    "logging_level": (int, str),
+    "_system_config": (dict,),
+    "_tracing_startup_hook": (str, FunctionType),
+}  # fmt: skip
+#: Those of them whose effect would be missed, and what is said then.
+_MISSED: Final = {
+    "include_dashboard": "there is no dashboard: actorgrid.util.state tells what it would",
+    "dashboard_port": "there is no dashboard: actorgrid.util.state tells what it would",
+    "enable_resource_isolation": "the grid makes no control groups: start the program in one",
+}
 
 
 #: Labels that begin so are the grid's own.
@@ -146,17 +167,22 @@ def check_address(address: Any, own: Mapping[str, Any]) -> str:
     return resolve_address(address)
 
 
-def check_unsupported(local_mode: bool, job_config: Any, rest: dict[str, Any], init: Callable[..., Any]) -> None:
-    """Refuse what we do not have. Raises RuntimeError, ConnectionError, ValueError."""
-    unknown = sorted(set(rest) - _WITHOUT_EFFECT)
+def check_unsupported(local_mode: bool, rest: dict[str, Any], init: Callable[..., Any]) -> None:
+    """Refuse what we do not have, or warn of it. Raises RuntimeError, ConnectionError, ValueError, TypeError."""
+    unknown = sorted(set(rest) - set(_WITHOUT_EFFECT))
     if unknown:
         known = inspect.signature(init).parameters
         hints = "".join(did_you_mean(name, known) for name in unknown)
         raise RuntimeError(f"Unknown keyword argument(s): {', '.join(unknown)}.{hints}")
     if local_mode:
         raise RuntimeError("`local_mode` is no longer supported. Tests of your own run fast on real processes here.")
-    if job_config is not None:
-        raise ValueError("'job_config' is not supported; use 'namespace' and 'runtime_env'")
+    for name, value in rest.items():
+        kinds = _WITHOUT_EFFECT[name]
+        if value is not None and not isinstance(value, kinds):
+            wanted = " or ".join(kind.__name__ for kind in kinds)
+            raise TypeError(f"{name!r} must be {wanted}, not {type(value).__name__}: {value!r:.100}")
+        if value and name in _MISSED:
+            warnings.warn(f"{name}={value!r:.100} has no effect: {_MISSED[name]}", UserWarning, stacklevel=3)
 
 
 def check_engine(engine: str | None, seed: int | None) -> str:

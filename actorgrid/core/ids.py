@@ -35,3 +35,21 @@ def render(ident: int, session: str, length: int) -> str:
     """Show ``ident`` as ``length`` hex digits: 16 of the id, then as much of ``session`` (hex) as fits."""
     tag = session * (length // max(len(session), 1) + 1)
     return f"{ident:016x}{tag}"[:length]
+
+
+class Id(str):
+    """An id as text, with the methods that Ray's ids have."""
+
+    __slots__ = ()
+
+    def hex(self) -> str:
+        """Return it as plain text."""
+        return str(self)
+
+    def binary(self) -> bytes:
+        """Return it as bytes."""
+        return bytes.fromhex(self)
+
+    def is_nil(self) -> bool:
+        """Return False: what there is has an id."""
+        return False

@@ -23,29 +23,34 @@ Tags = tuple[tuple[str, str], ...]
 class Measures:
     """The measurements of one process. The host calls it with its lock held."""
 
-    __slots__ = ("_client", "_message", "_metrics", "_number", "_outbox", "_samples")
+    __slots__ = ("_client", "_message", "_metrics", "_named", "_number", "_outbox", "_samples")
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._number = 0
-        #: Metrics that were described to the head.
+        #: The metrics that this process has, and those of them that were described to the head.
+        self._named: dict[str, Metric] = {}
         self._metrics: dict[str, Metric] = {}
         self._message = Measured(0)
         #: The list that the message lies in: once that is not the client's outbox any more, it was sent.
         self._outbox: list[Any] | None = None
         self._samples: dict[tuple[str, Tags], Sample] = {}
 
-    def record(self, metric: Metric, tags: Tags, value: float) -> bool:
-        """Note a measurement. Returns whether there is something new in the outbox.
-
-        Raises ValueError for a metric that was another one under the same name.
-        """
-        known = self._metrics.get(metric.name, metric)
+    def describe(self, metric: Metric) -> None:
+        """Take note of a metric. Raises ValueError if there was another one of that name."""
+        known = self._named.setdefault(metric.name, metric)
         if known is not metric and (known.kind, known.boundaries) != (metric.kind, metric.boundaries):
             raise ValueError(
                 f"there is a metric {metric.name!r} already, a {known.kind.name.lower()}: another one needs another "
                 "name, and the same one the same boundaries"
             )
+
+    def record(self, metric: Metric, tags: Tags, value: float) -> bool:
+        """Note a measurement. Returns whether there is something new in the outbox.
+
+        Raises ValueError for a metric that was another one under the same name.
+        """
+        self.describe(metric)
         opened = self._open()
         sample = self._samples.get((metric.name, tags))
         if sample is None:

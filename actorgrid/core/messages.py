@@ -490,10 +490,12 @@ class Revoked(Struct, tag=31):
 
 
 class ActorReady(Struct, tag=32):
-    """The constructor returned."""
+    """The constructor returned. Said only by actors whose class has a ``__repr__`` of its own."""
 
     actor: int
     attempt: int
+    #: What that returned.
+    shown: str = ""
 
 
 class Exiting(Struct, tag=33):

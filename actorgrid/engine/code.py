@@ -11,6 +11,27 @@ if TYPE_CHECKING:
     from actorgrid.engine.base import EngineBase
 
 
+def full_name(code: Any, method: str = "") -> str:
+    """Return the name of a function, or of a method of a class, after the name of its module.
+
+    What the program's own file defines is in the module of that file's name, not in ``__main__``: Ray's rule.
+    """
+    function: Any = getattr(code, method, None) if method else code
+    name = getattr(code, "__qualname__", None) or getattr(code, "__name__", None) or repr(code)
+    if method:
+        name = f"{name}.{method}"
+        own = getattr(function, "__qualname__", "")
+        if own.endswith(f".{name}"):  # a class that came by value has forgotten where it was defined
+            name = own
+    module = getattr(code, "__module__", None)
+    if module == "__main__":
+        import inspect  # it takes its time
+
+        file = getattr(getattr(inspect.unwrap(function), "__code__", None), "co_filename", "")
+        module = inspect.getmodulename(file) or module
+    return f"{module}.{name}" if module else str(name)
+
+
 class CodeShelf:
     """Code by content hash. ``add`` and ``remove`` are called with the engine's lock held."""
 

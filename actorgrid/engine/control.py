@@ -153,6 +153,12 @@ class LocalEngine(ReservingEngine):
     # ------------------------------------------------------------------------------------ asking the head
 
     @protected
+    def describe(self, metric: m.Metric) -> None:
+        """See ``Engine``."""
+        with self.lock:
+            self.measures.describe(metric)
+
+    @protected
     def measure(self, metric: m.Metric, tags: tuple[tuple[str, str], ...], value: float) -> None:
         """See ``Engine``. When the grid is gone there is nobody left to tell."""
         with self.lock:

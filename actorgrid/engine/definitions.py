@@ -195,6 +195,8 @@ class Context(msgspec.Struct, frozen=True):
     placement: Placement | None = None
     #: The devices that it has, by the names that their variables know.
     devices: tuple[str, ...] = ()
+    #: The function that runs, with its module, whatever the call is called; "": none.
+    function: str = ""
 
 
 class StartConfig(msgspec.Struct, frozen=True):

@@ -84,7 +84,7 @@ def add_context(record: logging.LogRecord) -> bool:
         said |= {"actor_id": render(here.actor, here.session, 32), "actor_name": here.actor_name}
     if here.task:
         said |= {"task_id": render(here.task, here.session, 48), "task_name": here.task_name}
-        said["task_func_name"] = here.task_name
+        said["task_func_name"] = here.function
     vars(record).update(said)
     return True
 

@@ -168,6 +168,9 @@ class Engine(Protocol):
     def nodes(self) -> list[dict[str, Any]]:
         """Return one record per machine with Ray's keys."""
 
+    def describe(self, metric: Metric) -> None:
+        """Take note of a metric that is going to be measured. Raises ValueError if another metric has this name."""
+
     def measure(self, metric: Metric, tags: tuple[tuple[str, str], ...], value: float) -> None:
         """Note a measurement; the head hears of it soon. Raises ValueError if another metric has this name."""
 

@@ -8,8 +8,9 @@ append to a deque and wake somebody.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, TypeVar
 
+from actorgrid.core.ids import Id
 from actorgrid.engine.interrupts import protected
 
 if TYPE_CHECKING:
@@ -39,6 +40,24 @@ class Entry(Protocol):
 
     def reduce(self) -> tuple[Any, ...]:
         """How a reference to this pickles: inside the grid it is counted, outside it pins the object."""
+
+
+class _Missing:
+    """Stands for a name of Ray's that references do not have: whoever asks for it hears why."""
+
+    __slots__ = ("_name", "_why")
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self._name = name
+
+    def __get__(self, ref: object, owner: type[Any] | None = None) -> NoReturn:
+        raise AttributeError(f"an ObjectRef has no {self._name}: {self._why}", name=self._name, obj=ref)
+
+
+_NO_OBJECT: Final = "references come from calls and put(), or are sent; there is none without its object"
 
 
 class ObjectRef(Generic[R_co]):
@@ -83,6 +102,26 @@ class ObjectRef(Generic[R_co]):
     def is_nil(self) -> bool:
         """Return False: there are no nil references."""
         return False
+
+    @classmethod
+    def size(cls) -> int:
+        """Return how many bytes an id has."""
+        return 28
+
+    def job_id(self) -> Id:
+        """Return the id of the job that it belongs to: that of the process which has it."""
+        return Id(self._entry.engine.context().job.to_bytes(4, "little").hex())
+
+    nil = _Missing(_NO_OBJECT)
+    from_random = _Missing(_NO_OBJECT)
+    from_binary = _Missing(_NO_OBJECT)
+    from_hex = _Missing(_NO_OBJECT)
+    task_id = _Missing("a call's only result has hex()[:48], of several results util.state.list_tasks() tells")
+    owner_address = _Missing("objects belong to the grid, and to no process of it")
+    call_site = _Missing("the grid does not note where calls are made")
+    tensor_transport = _Missing("arrays go through the memory of this machine, and not from GPU to GPU")
+    _on_ready = _Missing("its future() can be asked, and called back")
+    _ready = _Missing("its future() can be asked, and awaited")
 
     def future(self) -> concurrent.futures.Future[R_co]:
         """Return a ``concurrent.futures.Future`` of the value. Cancelling it does not cancel the task."""

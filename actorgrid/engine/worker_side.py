@@ -6,6 +6,7 @@ messages travel nor how user code is run.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import os
 from collections.abc import Callable, Sequence
@@ -18,10 +19,11 @@ from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.engine import checkpoints, placing, setups, yielding
 from actorgrid.engine.calls import PreparedCall
 from actorgrid.engine.checkpoints import Checkpoints
-from actorgrid.engine.code import CodeShelf
+from actorgrid.engine.code import CodeShelf, full_name
 from actorgrid.engine.definitions import Context, Setup
 from actorgrid.engine.execution import arguments
 from actorgrid.engine.interrupts import protected
+from actorgrid.engine.local import in_event_loop
 from actorgrid.engine.protocol import Handle
 from actorgrid.engine.serialize import Pickled, loads
 from actorgrid.engine.yielding import YieldingEngine
@@ -39,6 +41,11 @@ CUDA: Final = "CUDA_VISIBLE_DEVICES"
 MOST_GROUPS: Final = 64
 #: Seconds that a call that runs again waits for what had been there at once when it ran first.
 PATIENCE: Final = 60.0
+#: Set to 0, nothing is said about calls of async actors that wait without ``await``; and those that it is said about.
+WARN_BLOCKING: Final = "ACTORGRID_WARN_BLOCKING_GET_INSIDE_ASYNC"
+_WAITS: Final = ("get()", "wait()")
+#: So much of what the ``__repr__`` of an actor returns is shown: it stands before each line of its output.
+LONGEST_NAME: Final = 200
 
 
 class WorkerSide(YieldingEngine):
@@ -47,6 +54,8 @@ class WorkerSide(YieldingEngine):
     machine: WorkerMachine
     #: The spec of the actor that this process is.
     actor_spec: m.Spec | None = None
+    #: What its class has it shown as; "": as its class.
+    shown = ""
     #: The call that runs in the main thread.
     latest: Running | None = None
     #: The functions and classes it was taught, and the actor that it is.
@@ -59,6 +68,8 @@ class WorkerSide(YieldingEngine):
     #: It is set up for whatever it runs, for good; and it is being set up, by user code that may not make calls.
     is_set_up = False
     sets_up = False
+    #: It has been said that this actor waits where it holds up its event loop.
+    _warned = False
     #: The spec that this process was made to fit last, and how many threads it has said libraries may use.
     fitted: m.Spec | None = None
     _threads: str | None = None
@@ -111,6 +122,19 @@ class WorkerSide(YieldingEngine):
         if running.run.again and not running.strayed:
             running.strayed = "saw something unfinished, or asked the grid something, where it had not"
 
+    def check_may_wait(self, what: str) -> None:
+        """See ``EngineBase``. An event loop that waits is said once, unless a variable says otherwise (Ray's rule)."""
+        super().check_may_wait(what)
+        actor = self.actor_spec
+        if actor is None or not actor.is_async or self._warned or what not in _WAITS or not in_event_loop():
+            return
+        self._warned = True
+        if (self.variable(WARN_BLOCKING) or "1").lower() not in {"0", "false"}:
+            self.print_error(
+                f"actorgrid: {what} in an async actor holds up its event loop, and all other calls with it: use "
+                f"`await ref`, or `await asyncio.gather(*refs)` ({WARN_BLOCKING}=0: do not say so)\n"
+            )
+
     def repeats(self) -> bool:
         """Return whether the calling code runs again and must do what it did before."""
         running = self.running()
@@ -160,7 +184,22 @@ class WorkerSide(YieldingEngine):
         if spec.checkpoint_calls or spec.checkpoint_seconds:
             checkpoints.restore(self, running.run)
             self.checkpoints = checkpoints.Checkpoints(self, spec)
+        self._present(running.run)
         return None
+
+    def _present(self, run: m.Run) -> None:
+        """Say what this actor is shown as, if its class has a ``__repr__`` of its own; one that fails says nothing."""
+        own: Any = type(self.instance).__repr__
+        if own is object.__repr__:
+            return
+        with contextlib.suppress(Exception):
+            self.shown = " ".join(repr(self.instance).split())[:LONGEST_NAME]
+            self._send_shown(m.ActorReady(run.actor, run.attempt, self.shown))
+
+    @protected
+    def _send_shown(self, message: m.ActorReady) -> None:
+        with self.lock:
+            self.client.outbox.append(message)
 
     def set_up(self, spec: m.Spec) -> None:
         """Become what the first call needs; the head sends none that needs anything else.
@@ -320,8 +359,15 @@ class WorkerSide(YieldingEngine):
             job=base.job, worker=base.worker, namespace=base.namespace, session=base.session, actor=base.actor,
             actor_name=base.actor_name, incarnation=base.incarnation, task=running.run.task,
             task_name=running.spec.name, assigned_resources=amounts(demand), cancelled=running.cancelled,
-            setup=self.setup, placement=placement, devices=self.devices,
+            setup=self.setup, placement=placement, devices=self.devices, function=self._function(running.spec),
         )  # fmt: skip
+
+    def _function(self, spec: m.Spec) -> str:
+        """Return the name of what a call runs, with its module; the names of calls are the caller's choice."""
+        if spec.kind is Kind.METHOD:
+            return full_name(type(self.instance), spec.method)
+        code = self.code.load(spec.digest)
+        return full_name(code) if spec.kind is Kind.TASK else full_name(code, "__init__")
 
     def current_actor(self) -> Handle:
         """See ``Engine``."""

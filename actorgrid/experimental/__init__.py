@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from actorgrid.api.absent import Absent, stand_in
 from actorgrid.api.session import nodes
 from actorgrid.engine.refs import ObjectRef
 from actorgrid.util.state import get_objects
 
 __all__ = ["get_local_object_locations", "get_object_locations"]
+
+
+if not TYPE_CHECKING:  # else type checkers would take any name for one that there is
+
+    def __getattr__(name: str) -> Absent:
+        return stand_in(__name__, name)
 
 
 def get_object_locations(

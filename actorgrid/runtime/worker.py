@@ -29,7 +29,7 @@ from typing import Any, Final, NoReturn
 from actorgrid.core import messages as m
 from actorgrid.core.messages import Kind, ToClient, ToWorker
 from actorgrid.core.worker import Running, WorkerMachine
-from actorgrid.engine import checkpoints, current, execution
+from actorgrid.engine import breakpoints, checkpoints, current, execution
 from actorgrid.engine.code import CodeShelf
 from actorgrid.engine.interrupts import is_untouchable, protected
 from actorgrid.engine.refs import ObjectRef
@@ -416,11 +416,12 @@ def work(config: BootConfig, number: int, task: socket.socket, control: socket.s
     os.register_at_fork(after_in_child=lambda: setattr(worker, "forked", True))
     signal.signal(signal.SIGINT, worker.on_sigint)
     faulthandler.enable(file=2)
+    breakpoints.install()
 
     def name() -> str:
         running = running_now.get() or worker.engine.latest
         if worker.engine.actor_spec is not None:
-            return worker.engine.actor_spec.name
+            return worker.engine.shown or worker.engine.actor_spec.name
         return running.spec.name if running is not None else "worker"
 
     worker.streams = (MarkedStream(1, name), MarkedStream(2, name))

@@ -23,6 +23,12 @@ _NONE: Final = (False, False, 0)
 _WAITING: Final = 1_000_000
 
 
+def _told(key: str) -> str:
+    """Return what a person calls the thing that is kept under ``key``: its kind, and its name."""
+    kind, _, name = key.partition(":")
+    return f"{kind} {name!r}"
+
+
 class _Permits:
     """A semaphore: who has how many of its permits, and who waits for one."""
 
@@ -115,7 +121,9 @@ class Keeper:
     def _named(self, name: str, limit: int) -> _Permits:
         permits = self._permits.setdefault(name, _Permits(limit))
         if permits.limit != limit:
-            raise ValueError(f"{name!r} has {permits.limit} permits, not {limit}: all who use it must say the same")
+            raise ValueError(
+                f"{_told(name)} has {permits.limit} permits, not {limit}: all who use it must say the same"
+            )
         return permits
 
     async def acquire(
@@ -168,7 +176,7 @@ class Keeper:
         """Give a permit back. Raises RuntimeError if this process has none."""
         permits = self._permits.get(name)
         if permits is None or not permits.holders[process]:
-            raise RuntimeError(f"{name!r} is released by a process that does not hold it")
+            raise RuntimeError(f"{_told(name)} is released by a process that does not hold it")
         permits.give(process)
 
     @method(concurrency_group="release")
@@ -218,7 +226,7 @@ class Keeper:
     def _meeting(self, name: str, parties: int) -> _Meeting:
         meeting = self._meetings.setdefault(name, _Meeting(parties))
         if meeting.parties != parties:
-            raise ValueError(f"{name!r} is for {meeting.parties} parties, not {parties}: all must say the same")
+            raise ValueError(f"{_told(name)} is for {meeting.parties} parties, not {parties}: all must say the same")
         return meeting
 
     async def meet(
@@ -231,7 +239,7 @@ class Keeper:
         """Wait until all have come; return the number in which this one did. Raises BrokenBarrierError."""
         meeting = self._meeting(name, parties)
         if meeting.broken:
-            raise BrokenBarrierError(f"the barrier {name!r} is broken")
+            raise BrokenBarrierError(f"the {_told(name)} is broken")
         self._watch(process)
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         meeting.here.append((future, process))

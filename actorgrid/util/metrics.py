@@ -32,12 +32,14 @@ class Metric:
     """What the three kinds have in common. Measuring without a grid does nothing."""
 
     _kind: ClassVar[MetricKind]
+    _boundaries: tuple[float, ...] = ()
 
     def __init__(self, name: str, description: str = "", tag_keys: tuple[str, ...] | None = None) -> None:
         """Describe a metric: ``tag_keys`` are the names of the tags that every measurement must have values for.
 
         Processes that use the same name measure the same metric. Raises ValueError for a name, or a tag's, that is not
-        made of letters, digits and underscores, TypeError for anything but texts.
+        made of letters, digits and underscores, and for the name of another metric of this process (without a grid:
+        when it is measured), TypeError for anything but texts.
         """
         for text in (name, description):
             _check_text(text)
@@ -49,8 +51,10 @@ class Metric:
         self._description = description
         self._tag_keys = _checked_keys(tag_keys)
         self._default_tags: dict[str, str] = {}
-        self._boundaries: tuple[float, ...] = ()
-        self._metric = m.Metric(name, self._kind, description)
+        self._metric = m.Metric(name, self._kind, description, self._boundaries)
+        engine = installed()
+        if engine is not None:
+            engine.describe(self._metric)
 
     def set_default_tags(self, default_tags: Mapping[str, str]) -> Self:
         """Set the tags of measurements that do not give them; returns the metric. Raises ValueError, TypeError."""
@@ -142,7 +146,6 @@ class Histogram(Metric):
 
         Raises ValueError for other boundaries, or none; see ``Metric`` for the rest.
         """
-        super().__init__(name, description, tag_keys)
         self.boundaries = list(boundaries) if boundaries is not None else []
         if not self.boundaries:
             raise ValueError(
@@ -153,7 +156,8 @@ class Histogram(Metric):
             raise ValueError(
                 f"the boundaries of a Histogram are positive numbers, each above the last: {self.boundaries!r:.200}"
             )
-        self._metric = m.Metric(name, self._kind, description, tuple(ends[1:]))
+        self._boundaries = tuple(ends[1:])
+        super().__init__(name, description, tag_keys)
 
     def observe(self, value: float, tags: Mapping[str, str] | None = None) -> None:
         """Count ``value`` in. Raises TypeError if it is no number, ValueError for NaN and bad tags."""

@@ -210,6 +210,9 @@ class FakeEngine:
     def nodes(self) -> list[dict[str, Any]]:
         return [{"NodeID": SESSION[:28] * 2, "Labels": {"zone": "here"}}]
 
+    def describe(self, metric: Metric) -> None:
+        """Take any."""
+
     def measure(self, metric: Metric, tags: tuple[tuple[str, str], ...], value: float) -> None:
         raise NotImplementedError(metric, tags, value)
 

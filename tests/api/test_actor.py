@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import inspect
 import pickle
 import weakref
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ class Plain:
         self.value = value
 
     def add(self, by: int = 1) -> int:
+        """Count on."""
         self.value += by
         return self.value
 
@@ -77,6 +79,19 @@ def test_methods(engine: FakeEngine) -> None:
     assert ag.get(handle.__ray_ready__.remote()) is True
     assert ag.get(handle.__ray_call__.remote(lambda self, x: self.value + x, 1)) == 9
     assert [entry[1] for entry in engine.log if entry[0] == "prepare_method"].count("Plain.add") == 1
+
+
+def test_method_has_the_docstring_and_the_parameters_of_the_users() -> None:
+    handle = Counter.remote()
+    assert inspect.getdoc(handle.add) == "Count on."
+    assert str(inspect.signature(handle.add)) == "(by: 'int' = 1) -> 'int'"
+    assert str(inspect.signature(handle.add.options(name="x"))) == "(by: 'int' = 1) -> 'int'"
+    assert str(inspect.signature(handle.static)) == "(x: 'int') -> 'int'"
+    assert handle.two.__doc__ is None
+    elsewhere = pickle.loads(pickle.dumps(handle))
+    for method in (elsewhere.add, handle.__ray_ready__):
+        assert method.__doc__ == ag.actor.ActorMethod.__doc__
+        assert list(inspect.signature(method).parameters) == ["args", "kwargs"]
 
 
 def test_typed_call() -> None:

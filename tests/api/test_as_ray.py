@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from actorgrid.api.absent import ABSENT
+
 
 def run(code: str, cwd: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run a program as a file of its own."""
@@ -44,6 +46,7 @@ import actorgrid
 from ray.dag.dag_node import DAGNode
 from ray.dag.input_node import InputNode
 from ray.dag.output_node import MultiOutputNode
+from ray.job_config import JobConfig
 from ray.remote_function import RemoteFunction
 from ray.runtime_context import RuntimeContext, get_runtime_context
 from ray.util.annotations import Deprecated, DeveloperAPI, PublicAPI
@@ -66,6 +69,10 @@ print("well")
         ("ray._private.utils", "there is no ray._private in actorgrid"),
         ("ray.core", "there is no ray.core in actorgrid"),
         ("ray.util.spark", "there is no ray.util.spark in actorgrid"),
+        (
+            "ray.experimental.internal_kv",
+            f"there is no ray.experimental.internal_kv in actorgrid: {ABSENT['experimental.internal_kv']}",
+        ),
     ],
 )
 def test_what_there_is_not_is_no_module(tmp_path: Path, name: str, told: str) -> None:

@@ -15,7 +15,7 @@ import actorgrid as ag
 from actorgrid.api.environments import check_runtime_env
 from actorgrid.engine.definitions import Setup
 from actorgrid.engine.setups import as_given, decode, encode, merge
-from actorgrid.runtime_env import RuntimeEnv
+from actorgrid.runtime_env import RuntimeEnv, RuntimeEnvConfig
 
 
 def nothing() -> None: ...
@@ -29,7 +29,7 @@ async def awaited() -> None: ...
     [
         ("pip", ["requests"]), ("uv", ["requests"]), ("conda", "env"), ("container", {"image": "x"}),
         ("image_uri", "x"), ("py_executable", "python2"), ("nsight", "default"), ("rocprof_sys", "default"),
-        ("java_jars", ["x.jar"]), ("config", {"setup_timeout_seconds": 3}), ("_ray_commit", "x"),
+        ("java_jars", ["x.jar"]), ("_ray_commit", "x"),
     ],
 )  # fmt: skip
 def test_what_is_not_supported_is_refused_with_its_reason(key: str, value: Any) -> None:
@@ -39,6 +39,14 @@ def test_what_is_not_supported_is_refused_with_its_reason(key: str, value: Any) 
 
 def test_what_is_not_supported_may_be_empty() -> None:
     assert check_runtime_env("runtime_env", {"pip": None, "conda": {}, "uv": [], "env_vars": {}}) == {}
+
+
+def test_how_long_a_setup_may_take_is_accepted_without_effect() -> None:
+    config = RuntimeEnvConfig(setup_timeout_seconds=3, eager_install=False)
+    assert config == {"setup_timeout_seconds": 3, "eager_install": False, "log_files": []}
+    for given in (config, {"eager_install": True, "log_files": ["setup.log"]}, {}):
+        assert check_runtime_env("runtime_env", {"config": given, "env_vars": {"A": "1"}}) == {"env_vars": {"A": "1"}}
+    assert RuntimeEnv(config=config)["config"] is config
 
 
 def test_unknown_key_is_refused_with_a_hint() -> None:
@@ -51,6 +59,12 @@ def test_unknown_key_is_refused_with_a_hint() -> None:
     [
         (3, TypeError, "dictionary"),
         ({"env_vars": ["A"]}, TypeError, "dictionary"),
+        ({"config": 3}, TypeError, "dictionary or RuntimeEnvConfig"),
+        ({"config": {"setup_timeout": 3}}, ValueError, "Did you mean 'setup_timeout_seconds'"),
+        ({"config": {"setup_timeout_seconds": 0}}, ValueError, "above 0, or -1"),
+        ({"config": {"setup_timeout_seconds": "3"}}, TypeError, "must be an int"),
+        ({"config": {"eager_install": 1}}, TypeError, "must be a bool"),
+        ({"config": {"log_files": "setup.log"}}, TypeError, "list of names"),
         ({"env_vars": {"A": 1}}, TypeError, "str to str"),
         ({"env_vars": {1: "A"}}, TypeError, "str to str"),
         ({"env_vars": {"A=B": "x"}}, ValueError, "no environment can hold"),
@@ -169,7 +183,7 @@ def test_runtime_env_is_text_and_back() -> None:
     assert RuntimeEnv.deserialize(env.serialize()).env_vars() == {"A": "1"}
 
 
-def test_known_fields_are_those_that_work() -> None:
+def test_known_fields_are_those_that_are_accepted() -> None:
     assert RuntimeEnv.known_fields == {
-        "env_vars", "working_dir", "py_modules", "worker_process_setup_hook", "excludes",
+        "env_vars", "working_dir", "py_modules", "worker_process_setup_hook", "excludes", "config",
     }  # fmt: skip

@@ -12,6 +12,7 @@ from actorgrid import cloudpickle, types
 from actorgrid.api.absent import ABSENT
 from actorgrid.experimental.tqdm_ray import safe_print, tqdm
 from actorgrid.util import debug
+from actorgrid.util.state import common
 
 
 @pytest.mark.parametrize("name", sorted(ABSENT))
@@ -38,6 +39,21 @@ def test_something_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_kinds_of_accelerators_have_the_names_that_options_take() -> None:
     assert ag.util.accelerators.NVIDIA_H100 == "H100"
     assert ag.util.get_node_ip_address() == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("TaskState", ["call_site", "label_selector", "fallback_strategy"]),
+        ("ActorState", ["call_site", "label_selector", "num_restarts_due_to_node_preemption"]),
+        ("ObjectState", ["attempt_number"]),
+        ("WorkerState", ["worker_launch_time_ms", "debugger_port", "num_paused_threads"]),
+        ("NodeState", ["start_time_ms", "end_time_ms"]),
+    ],
+)
+def test_columns_of_states_that_there_are_not(kind: str, names: list[str]) -> None:
+    there = getattr(common, kind).__dataclass_fields__
+    assert not set(names) & set(there)
 
 
 def test_any_other_name_is_unknown() -> None:
@@ -75,8 +91,21 @@ def test_line_between_bars(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "a-line\n"
 
 
-@pytest.mark.parametrize("name", ["actor_id", "get_resource_ids", "job_id", "node_id", "task_id"])
-def test_name_that_ray_has_given_up_says_what_took_its_place(name: str) -> None:
-    with pytest.raises(AttributeError, match=rf"no '{name}': Ray has given it up, use get_\w+\(\)"):
-        getattr(ag.get_runtime_context(), name)
-    assert not hasattr(ag.get_runtime_context(), "anything_else")
+@pytest.mark.parametrize("name", ["actor_id", "current_placement_group_id", "job_id", "node_id", "task_id"])
+def test_older_name_is_what_took_its_place_and_warns(name: str) -> None:
+    context = ag.get_runtime_context()
+    newer = f"get_{name.removeprefix('current_')}"
+    with pytest.warns(DeprecationWarning, match=rf"use {newer}\(\)") as warned:
+        ident = getattr(context, name)
+    assert warned[0].filename == __file__
+    assert ident == getattr(context, newer)()
+    assert ident is None or ident.hex() == ident
+
+
+def test_older_methods_answer_and_warn() -> None:
+    context = ag.get_runtime_context()
+    with pytest.warns(DeprecationWarning, match="get_accelerator_ids"):
+        assert context.get_resource_ids() == context.get_accelerator_ids()
+    with pytest.warns(DeprecationWarning, match="get_job_id"):
+        assert context.get()["job_id"] == context.get_job_id()
+    assert not hasattr(context, "anything_else")

@@ -13,6 +13,7 @@ import actorgrid as ag
 from actorgrid.api import session
 from actorgrid.engine import current
 from actorgrid.engine.definitions import Context, Setup, StartConfig
+from actorgrid.job_config import JobConfig
 
 if TYPE_CHECKING:
     from tests.api.fake_engine import FakeEngine
@@ -51,6 +52,20 @@ def test_init_and_shutdown(started: list[StartConfig], engine: FakeEngine) -> No
     assert started[0].num_cpus == 3
 
 
+def test_context_is_a_mapping_as_it_was_once(started: list[StartConfig]) -> None:
+    context = ag.init()
+    with pytest.warns(DeprecationWarning, match=r"use context\.address_info\['node_id'\]") as warned:
+        assert context["node_id"] == ag.nodes()[0]["NodeID"]
+    assert warned[0].filename == __file__
+    with pytest.warns(DeprecationWarning, match="as a mapping"):
+        assert dict(context) == context.address_info
+    with pytest.warns(DeprecationWarning, match="as a mapping"):
+        assert len(context) == 11
+    ag.shutdown()
+    assert context
+    assert context.address_info["address"] == ""
+
+
 def test_second_init(started: list[StartConfig]) -> None:
     ag.init()
     with pytest.raises(RuntimeError, match="by accident"):
@@ -62,8 +77,9 @@ def test_second_init(started: list[StartConfig]) -> None:
 
 def test_inside_a_task(engine: FakeEngine) -> None:
     engine.here = Context(worker=5)
-    ag.init(num_cpus=7)
-    ag.shutdown()
+    with pytest.raises(RuntimeError, match="by accident"):
+        ag.init(num_cpus=7)
+    ag.init(ignore_reinit_error=True).disconnect()
     assert ag.is_initialized()
     assert engine.closed == 0
 
@@ -101,6 +117,58 @@ def test_config(started: list[StartConfig], monkeypatch: pytest.MonkeyPatch) -> 
     assert (started[1].namespace, started[1].log_to_driver) == ("mine", True)
 
 
+def test_configuration_of_a_job_stands_for_arguments(started: list[StartConfig]) -> None:
+    job = JobConfig(runtime_env={"env_vars": {"A": "1"}}, ray_namespace="ours", metadata={"who": "me"})
+    job.set_metadata("why", "a test")
+    job.set_py_logging_config(ag.LoggingConfig(encoding="JSON"))
+    with ag.init(job_config=job):
+        assert (started[0].namespace, started[0].setup) == ("ours", Setup({"A": "1"}))
+        assert started[0].logging is not None
+    with ag.init(job_config=job, namespace="mine", runtime_env={"env_vars": {"B": "2"}}):
+        assert (started[1].namespace, started[1].setup) == ("mine", Setup({"B": "2"}))
+    assert job.metadata == {"who": "me", "why": "a test"}
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "error", "text"),
+    [
+        ({"default_actor_lifetime": "detached"}, ValueError, "of each actor"),
+        ({"default_actor_lifetime": "long"}, ValueError, "must be one of"),
+        ({"jvm_options": ["-Xmx1g"]}, ValueError, "other languages"),
+        ({"runtime_env": {"pip": ["x"]}}, ValueError, "not supported"),
+        ({"ray_namespace": ""}, ValueError, "empty"),
+    ],
+)
+def test_configuration_of_a_job_refuses(kwargs: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        JobConfig(**kwargs)
+
+
+@pytest.mark.parametrize(
+    "kwargs", [{"include_dashboard": True}, {"dashboard_port": 8265}, {"enable_resource_isolation": True}]
+)
+def test_what_would_be_missed_is_said(kwargs: Any, started: list[StartConfig]) -> None:
+    with pytest.warns(UserWarning, match=f"{next(iter(kwargs))}=.* has no effect") as warned:
+        ag.init(**kwargs)
+    assert warned[0].filename == __file__
+
+
+def test_what_nobody_misses_is_accepted(started: list[StartConfig]) -> None:
+    ag.init(
+        include_dashboard=False, dashboard_host="0.0.0.0", dashboard_port=None, configure_logging=True,
+        logging_level=10, logging_format="%(message)s", cgroup_path=None, _system_config={"a": 1}, _temp_dir="/tmp",
+        _memory=1e9, _tracing_startup_hook=None,
+    )  # fmt: skip
+    assert started == [StartConfig()]
+
+
+def test_variables_of_ray_are_those_of_ray(started: list[StartConfig], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    monkeypatch.setenv("RAY_NAMESPACE", "theirs")
+    ag.init()
+    assert started == [StartConfig()]
+
+
 @pytest.mark.parametrize(
     ("kwargs", "error"),
     [
@@ -108,7 +176,7 @@ def test_config(started: list[StartConfig], monkeypatch: pytest.MonkeyPatch) -> 
         ({"local_mode": True}, RuntimeError),
         ({"address": "ray://host:1"}, ConnectionError),
         ({"engine": "nowhere"}, ValueError),
-        ({"job_config": object()}, ValueError),
+        ({"job_config": object()}, TypeError),
         ({"num_cpus": -1}, ValueError),
         ({"num_cpus": 1.5}, TypeError),
         ({"resources": {"CPU": 1}}, ValueError),
@@ -119,6 +187,12 @@ def test_config(started: list[StartConfig], monkeypatch: pytest.MonkeyPatch) -> 
         ({"runtime_env": {"env_vars": {"A": 1}}}, TypeError),
         ({"runtime_env": 3}, TypeError),
         ({"max_workers": 0}, ValueError),
+        ({"include_dashboard": "yes"}, TypeError),
+        ({"dashboard_port": "8265"}, TypeError),
+        ({"logging_level": 1.5}, TypeError),
+        ({"_system_config": "{}"}, TypeError),
+        ({"_temp_dir": 3}, TypeError),
+        ({"cgroup_path": 3}, TypeError),
     ],
 )
 def test_init_refuses(kwargs: Any, error: type[Exception], started: list[StartConfig]) -> None:
@@ -164,7 +238,8 @@ def test_runtime_context(engine: FakeEngine) -> None:
     assert context.get_task_name() is None
     assert context.namespace == "ns"
     assert not context.is_canceled()
-    assert set(context.get()) == {"job_id", "node_id", "namespace"}
+    with pytest.warns(DeprecationWarning, match="deprecated, as in Ray"):
+        assert set(context.get()) == {"job_id", "node_id", "namespace"}
     for ask in ("current_actor", "was_current_actor_reconstructed"):
         with pytest.raises(RuntimeError):
             getattr(context, ask)
@@ -173,14 +248,14 @@ def test_runtime_context(engine: FakeEngine) -> None:
 def test_runtime_context_in_an_actor(engine: FakeEngine) -> None:
     handle: ag.ActorHandle[Any] = ag.remote(type("A", (), {"m": lambda self: 5})).remote()
     engine.here = Context(
-        session="ab" * 16, worker=3, task=9, actor=handle._actor_id.ident, task_name="A.m", incarnation=1,
-        assigned_resources={"CPU": 1.0}, cancelled=True,
+        session="ab" * 16, worker=3, task=9, actor=handle._actor_id.ident, task_name="mine", incarnation=1,
+        assigned_resources={"CPU": 1.0}, cancelled=True, function="module.A.m",
     )  # fmt: skip
     context = ag.get_runtime_context()
     assert context.get_task_id() == "0000000000000009" + "ab" * 16
     assert len(context.get_actor_id() or "") == 32
     assert context.get_actor_name() == ""
-    assert context.get_task_name() == context.get_task_function_name() == "A.m"
+    assert (context.get_task_name(), context.get_task_function_name()) == ("mine", "module.A.m")
     assert context.was_current_actor_reconstructed
     assert context.is_canceled()
     assert context.get_assigned_resources() == {"CPU": 1.0}

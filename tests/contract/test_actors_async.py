@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import threading
 from typing import Any
 
@@ -259,3 +261,51 @@ def test_constructor_and_methods_of_a_plain_actor_run_on_the_main_thread() -> No
             return self.built_on_main, threading.current_thread() is threading.main_thread()
 
     assert ag.get(Main.remote().on_main.remote(), timeout=DEADLINE) == (True, True)
+
+
+@ag.remote
+class Impatient:
+    """Waits where it should await, and hears what its process says about that."""
+
+    async def get(self, gate: Any) -> str:
+        with contextlib.redirect_stderr(io.StringIO()) as heard:
+            ag.get(gate.arrive.remote("get"))
+        return heard.getvalue()
+
+    async def wait(self, gate: Any) -> str:
+        with contextlib.redirect_stderr(io.StringIO()) as heard:
+            ag.wait([gate.arrive.remote("wait")])
+        return heard.getvalue()
+
+    async def get_what_is_there(self) -> str:
+        with contextlib.redirect_stderr(io.StringIO()) as heard:
+            ag.get(ag.put(1))
+        return heard.getvalue()
+
+    async def get_in_a_thread(self, gate: Any) -> str:
+        with contextlib.redirect_stderr(io.StringIO()) as heard:
+            await asyncio.to_thread(ag.get, gate.arrive.remote("thread"))
+        return heard.getvalue()
+
+
+def test_event_loop_that_is_held_up_is_said_once() -> None:
+    gate, impatient = Gate.remote(), Impatient.remote()
+    said = [ag.get(call.remote(gate), timeout=DEADLINE) for call in (impatient.get, impatient.get, impatient.wait)]
+    assert "get() in an async actor holds up its event loop" in said[0]
+    assert said[1:] == ["", ""]
+
+
+def test_wait_that_holds_up_an_event_loop_is_said_too() -> None:
+    assert "wait() in an async actor" in ag.get(Impatient.remote().wait.remote(Gate.remote()), timeout=DEADLINE)
+
+
+def test_event_loop_that_is_not_held_up_is_no_news() -> None:
+    impatient = Impatient.remote()
+    assert ag.get(impatient.get_what_is_there.remote(), timeout=DEADLINE) == ""
+    assert ag.get(impatient.get_in_a_thread.remote(Gate.remote()), timeout=DEADLINE) == ""
+
+
+def test_a_variable_keeps_that_to_itself() -> None:
+    env = {"env_vars": {"ACTORGRID_WARN_BLOCKING_GET_INSIDE_ASYNC": "0"}}
+    impatient = Impatient.options(runtime_env=env).remote()
+    assert ag.get(impatient.get.remote(Gate.remote()), timeout=DEADLINE) == ""

@@ -412,3 +412,5 @@ class TestRefusals:
         assert Backend("GLOO") == Backend("gloo") == Backend.GLOO
         assert col.gloo_available()
         assert not col.nccl_available()
+        with pytest.raises(ValueError, match="through the memory of this machine"):
+            col.init_collective_group(1, 0, "nccl")

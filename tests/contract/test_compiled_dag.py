@@ -125,6 +125,11 @@ class TestResults:
         assert get(ref) == 111
         assert [get(graph.execute(value)) for value in range(20)] == [111 + value for value in range(20)]
 
+    def test_a_graph_is_not_drawn_and_tensors_have_one_way_to_go(self, compiled: Any) -> None:
+        assert not hasattr(pipeline(compiled, Stage.remote(1)), "visualize")
+        with InputNode() as value:
+            assert not hasattr(Stage.remote(1).add.bind(value), "with_tensor_transport")
+
     def test_several_executions_are_under_way_at_once(self, compiled: Any) -> None:
         graph = pipeline(compiled, Stage.remote(1), Stage.remote(10))
         refs = [graph.execute(value) for value in range(8)]
@@ -184,6 +189,11 @@ class TestResults:
         with pytest.raises(TypeError, match="must be given"):
             graph.execute()
         assert get(graph.execute(2, 3, more="y")) == [5, ("y", 7)]
+
+    def test_first_item_of_the_only_argument(self, compiled: Any) -> None:
+        with InputNode() as value:
+            graph = compiled(Stage.remote(1).add.bind(value[0]))
+        assert get(graph.execute([5, 6])) == 6
 
     def test_references_that_are_bound_are_values(self, compiled: Any) -> None:
         stage = Stage.remote()

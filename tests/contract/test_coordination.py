@@ -154,7 +154,7 @@ class TestLock:
     def test_only_the_holder_releases_it(self) -> None:
         lock = Lock("mine")
         lock.acquire()
-        with pytest.raises(RuntimeError, match="does not hold it"):
+        with pytest.raises(RuntimeError, match="lock 'mine' is released by a process that does not hold it"):
             elsewhere(lambda: Lock("mine").release())
         lock.release()
         with pytest.raises(RuntimeError, match="does not hold it") as caught:
@@ -199,7 +199,7 @@ class TestSemaphore:
 
     def test_all_must_say_the_same_number(self) -> None:
         Semaphore(2, "two").acquire()
-        with pytest.raises(ValueError, match="has 2 permits, not 3"):
+        with pytest.raises(ValueError, match="semaphore 'two' has 2 permits, not 3"):
             Semaphore(3, "two").acquire()
 
     def test_dead_holder_gives_back_all_it_had(self) -> None:
@@ -320,6 +320,10 @@ class TestBarrier:
         barrier.abort()
         with pytest.raises(BrokenBarrierError):
             get(ref)
+        with pytest.raises(BrokenBarrierError, match="the barrier 'aborted' is broken"):
+            barrier.wait()
+        with pytest.raises(ValueError, match="barrier 'aborted' is for 2 parties, not 3"):
+            Barrier("aborted", 3).wait()
 
 
 def test_many_may_wait_and_a_release_still_gets_through() -> None:

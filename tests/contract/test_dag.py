@@ -169,6 +169,12 @@ class TestInput:
             graph = MultiOutputNode([add.bind(value[0], value[1]), identity.bind(value.y)])
         assert get(graph.execute(Point(1, 2))) == [3, 2]
 
+    def test_number_0_of_one_argument_is_its_first_item(self) -> None:
+        with InputNode() as value:
+            graph = identity.bind(value[0])
+        assert get(graph.execute([5, 6])) == 5
+        assert get(graph.execute([5, 6], 7)) == [5, 6]
+
     def test_of_several_arguments_each_is_a_step(self) -> None:
         with InputNode() as value:
             graph = add.bind(value[1], add.bind(value.extra, value["more"]))

@@ -186,7 +186,15 @@ def test_text_tells_of_tasks_and_actors_too() -> None:
 def test_name_of_another_metric_is_refused() -> None:
     done.inc()
     with pytest.raises(ValueError, match="there is a metric 'done' already, a counter"):
-        Gauge("done").set(1)
+        Gauge("done")
+
+
+def test_name_of_another_metric_is_refused_though_neither_was_measured() -> None:
+    first = Histogram("unmeasured", boundaries=[1.0])
+    assert Histogram("unmeasured", boundaries=[1.0]).info == first.info
+    for another in (lambda: Histogram("unmeasured", boundaries=[2.0]), lambda: Gauge("unmeasured")):
+        with pytest.raises(ValueError, match="there is a metric 'unmeasured' already, a histogram"):
+            another()
 
 
 def test_without_a_grid_nothing_is_measured_and_nothing_can_be_read(no_grid: None) -> None:

@@ -211,6 +211,13 @@ def test_numbers_that_make_no_sense_are_refused(bad: dict[str, int]) -> None:
         Pool(**bad)  # type: ignore[arg-type]
 
 
+def test_address_of_no_grid_is_refused() -> None:
+    ag.shutdown()
+    with pytest.raises(ConnectionError, match=r"no grid at '10\.0\.0\.1:6379'"):
+        Pool(ray_address="10.0.0.1:6379")
+    assert not ag.is_initialized()
+
+
 def test_initializer_that_cannot_be_called_is_refused() -> None:
     with pytest.raises(TypeError, match="callable"):
         Pool(1, 3)  # type: ignore[arg-type]

@@ -96,6 +96,14 @@ def test_group_takes_what_it_holds_and_gives_it_back() -> None:
     assert ag.available_resources()["CPU"] == 2
 
 
+def test_resources_of_a_group_are_in_its_table_and_not_among_those_of_the_grid() -> None:
+    group = placement_group([{"CPU": 1.5}])
+    assert group.wait(DEADLINE)
+    assert not any("group" in name for name in [*ag.cluster_resources(), *ag.available_resources()])
+    assert placement_group_table(group)["bundles"] == {0: {"CPU": 1.5}}
+    remove_placement_group(group)
+
+
 def test_group_waits_until_all_its_bundles_fit() -> None:
     holder = hold(num_cpus=1)
     group = placement_group(BOTH)

@@ -49,6 +49,22 @@ def test_binary_and_hex_are_the_same_id() -> None:
     assert not ref.is_nil()
 
 
+def test_reference_knows_its_job_and_the_length_of_its_id() -> None:
+    ref = ag.put(1)
+    assert ref.size() == len(ref.binary())
+    assert ref.job_id().hex() == ag.get_runtime_context().get_job_id()
+    assert ref.job_id().binary() == b"\x01\0\0\0"
+    assert not ref.job_id().is_nil()
+
+
+@pytest.mark.parametrize("name", ["nil", "from_hex", "task_id", "owner_address", "call_site"])
+def test_what_references_do_not_have_says_why(name: str) -> None:
+    for whose in (ag.ObjectRef, ag.put(1)):
+        with pytest.raises(AttributeError, match=f"an ObjectRef has no {name}: "):
+            getattr(whose, name)
+        assert not hasattr(whose, name)
+
+
 def test_reference_cannot_be_made_of_bytes() -> None:
     with pytest.raises(TypeError, match="none can be made of bytes"):
         ag.ObjectRef(ag.put(1).binary())  # type: ignore[arg-type]  # the point

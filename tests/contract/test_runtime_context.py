@@ -24,6 +24,7 @@ def about() -> dict[str, Any]:
         "worker": context.get_worker_id(),
         "task": context.get_task_id(),
         "name": context.get_task_name(),
+        "function": context.get_task_function_name(),
         "actor": context.get_actor_id(),
         "resources": context.get_assigned_resources(),
         "namespace": context.namespace,
@@ -40,6 +41,9 @@ class Who:
 
     def task_name(self) -> Any:
         return ag.get_runtime_context().get_task_name()
+
+    def function(self) -> Any:
+        return ag.get_runtime_context().get_task_function_name()
 
     def resources(self) -> Any:
         return ag.get_runtime_context().get_assigned_resources()
@@ -114,6 +118,32 @@ def test_actor_call_is_named_after_class_and_method() -> None:
     assert ag.get(Who.remote().task_name.remote(), timeout=DEADLINE) == "Who.task_name"
 
 
+def test_function_is_named_with_its_module_whatever_the_call_is_called() -> None:
+    told = ag.get(about.options(name="mine").remote(), timeout=DEADLINE)
+    assert (told["name"], told["function"]) == ("mine", f"{__name__}.about")
+    call = Who.remote().function.options(name="mine").remote()
+    assert ag.get(call, timeout=DEADLINE) == f"{__name__}.Who.function"
+
+
+def test_constructor_is_a_function_too() -> None:
+    class Curious:
+        def __init__(self) -> None:
+            self.maker = ag.get_runtime_context().get_task_function_name()
+
+        def told(self) -> Any:
+            return self.maker
+
+    told = ag.get(ag.remote(Curious).remote().told.remote(), timeout=DEADLINE)
+    assert told == f"{__name__}.test_constructor_is_a_function_too.<locals>.Curious.__init__"
+
+
+def test_function_of_the_program_itself_is_in_the_module_of_its_file() -> None:
+    program: dict[str, Any] = {"__name__": "__main__"}
+    source = "import actorgrid\ndef main(): return actorgrid.get_runtime_context().get_task_function_name()"
+    exec(compile(source, "/somewhere/program.py", "exec"), program)
+    assert ag.get(ag.remote(program["main"]).remote(), timeout=DEADLINE) == "program.main"
+
+
 def test_actor_knows_its_resources() -> None:
     assert ag.get(Who.options(num_cpus=1.5).remote().resources.remote(), timeout=DEADLINE) == {"CPU": 1.5}
 
@@ -137,7 +167,25 @@ def test_restarted_actor_knows_that_it_is() -> None:
     assert ag.get(who.reconstructed.remote(), timeout=DEADLINE) is True
 
 
-def test_init_in_a_task_joins_the_same_grid() -> None:
+def test_init_in_a_task_is_one_too_many() -> None:
+    @ag.remote
+    def start() -> None:
+        ag.init()
+
+    with pytest.raises(RuntimeError, match="twice by accident"):
+        ag.get(start.remote(), timeout=DEADLINE)
+
+
+def test_shutdown_in_a_task_ends_nothing() -> None:
+    @ag.remote
+    def end() -> Any:
+        ag.shutdown()
+        return ag.get(about.remote())["node"]
+
+    assert ag.get(end.remote(), timeout=DEADLINE) == ag.get_runtime_context().get_node_id()
+
+
+def test_init_in_a_task_joins_the_same_grid_if_that_is_no_error() -> None:
     @ag.remote
     def join() -> tuple[bool, Any]:
         already = ag.is_initialized()

@@ -62,11 +62,67 @@ class Counter:
         return context.get_actor_id() or "", context.get_worker_id()
 
 
+@ag.remote
+class Named:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        if not self.name:
+            raise ValueError("I have none")
+        return f"Named(\n{self.name})"
+
+    def rename(self, name: str) -> None:
+        self.name = name
+
+
+def shown(handle: Any) -> Any:
+    """Return what an actor is shown as."""
+    found = state.get_actor(handle._actor_id.hex())
+    assert found is not None
+    return found.repr_name
+
+
 def task_of(ref: Any) -> Any:
     """Return the state of the task that makes an object."""
     found = state.get_task(ref.hex()[:48])
     assert found is not None
     return found
+
+
+def test_actor_is_shown_as_its_own_class_says_once_its_constructor_has_returned() -> None:
+    one, plain = Named.remote("one"), Counter.remote()
+    ag.get([one.rename.remote("two"), plain.increase.remote()], timeout=DEADLINE)
+    assert (shown(one), shown(plain)) == ("Named( one)", "")
+    alike = [("repr_name", "=", "Named( one)")]
+    assert len(state.list_actors(filters=alike)) == 1
+    ag.kill(one)
+    assert wait_until(lambda: [actor.state for actor in state.list_actors(filters=alike)] == ["DEAD"])
+
+
+def test_actor_is_well_whose_class_cannot_say_what_it_is_shown_as() -> None:
+    nameless = Named.remote("")
+    ag.get(nameless.rename.remote("late"), timeout=DEADLINE)
+    assert shown(nameless) == ""
+
+
+def test_actor_that_restarts_is_shown_as_what_it_is_then() -> None:
+    @ag.remote(max_restarts=1, max_task_retries=1)
+    class Second:
+        def __repr__(self) -> str:
+            return f"restarted: {ag.get_runtime_context().was_current_actor_reconstructed}"
+
+        def die(self) -> None:
+            os._exit(1)
+
+        def ready(self) -> None: ...
+
+    second = Second.remote()
+    ag.get(second.ready.remote(), timeout=DEADLINE)
+    before = shown(second)
+    second.die.options(max_task_retries=0).remote()
+    ag.get(second.ready.remote(), timeout=DEADLINE)
+    assert (before, shown(second)) == ("restarted: False", "restarted: True")
 
 
 def test_what_was_submitted_before_is_in_the_answer() -> None:
@@ -237,6 +293,27 @@ def test_objects_tell_their_size_and_who_refers_to_them() -> None:
     ident = large.hex()
     del large
     assert state.get_objects(ident) == []
+
+
+def test_handles_of_actors_are_not_listed_among_objects() -> None:
+    counter = Counter.remote()
+    ag.get(counter.increase.remote(), timeout=DEADLINE)
+    listed = [one.object_id for one in state.list_objects(limit=1000)]
+    assert not any(ident.startswith(counter._actor_id.hex()[:16]) for ident in listed)
+
+
+def test_task_that_was_tried_again_has_one_row(tmp_path: Path) -> None:
+    @ag.remote(retry_exceptions=True)
+    def second(been: Path) -> str:
+        if not been.exists():
+            been.touch()
+            raise OSError("not yet")
+        return "here"
+
+    ref = second.remote(tmp_path / "been")
+    assert ag.get(ref, timeout=DEADLINE) == "here"
+    rows = state.list_tasks(filters=[("task_id", "=", ref.hex()[:48])])
+    assert [(row.attempt_number, row.state) for row in rows] == [(1, "FINISHED")]
 
 
 @ag.remote(num_cpus=0)

@@ -48,6 +48,27 @@ def test_print_of_an_actor_has_its_class_and_pid_before_it(drive: Drive) -> None
     assert f"(Speaker pid={driver.said('pid')}) hello\n" in driver.err
 
 
+def test_print_of_an_actor_with_a_repr_of_its_own_has_that_before_it(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+@ag.remote
+class Named:
+    def __init__(self, name):
+        print("who am I")
+        self.name = name
+    def __repr__(self):
+        return f"Named({self.name})"
+    def speak(self):
+        print("hello")
+        return os.getpid()
+print("pid:", ag.get(Named.remote("one").speak.remote()))
+""",
+    )
+    assert f"(Named(one) pid={driver.said('pid')}) hello\n" in driver.err
+    assert f"(Named pid={driver.said('pid')}) who am I\n" in driver.err
+
+
 def test_standard_error_of_a_task_has_name_and_pid_before_it(drive: Drive) -> None:
     driver = run(drive, "f = ag.remote(lambda: print('oops', file=sys.stderr))\nag.get(f.remote())")
     assert re.search(r"\(.*pid=\d+\) oops\n", driver.err)
@@ -142,6 +163,27 @@ def test_text_without_a_newline_arrives(drive: Drive) -> None:
 def test_output_of_a_program_started_by_a_task_arrives(drive: Drive) -> None:
     driver = run(drive, "ag.get(ag.remote(lambda: subprocess.run(['echo', 'from a program'])).remote())")
     assert re.search(r"pid=\d+\) from a program\n", driver.err)
+
+
+def test_output_of_a_program_has_the_name_of_what_printed_last_in_its_process(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+def start():
+    print("mine")
+    subprocess.run(["echo", "from a program"])
+    return os.getpid()
+def start_silently():
+    subprocess.run(["echo", "from a program of another task"])
+ag.shutdown()
+ag.init(num_cpus=1)
+print("pid:", ag.get(ag.remote(start).remote()))
+ag.get(ag.remote(start_silently).remote())
+""",
+    )
+    pid = driver.said("pid")
+    assert f"(start pid={pid}) from a program\n" in driver.err
+    assert re.search(r"^\(start pid=\d+\) from a program of another task$", driver.err, re.MULTILINE)
 
 
 def test_bytes_that_are_no_text_do_no_harm(drive: Drive) -> None:

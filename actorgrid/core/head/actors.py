@@ -18,6 +18,7 @@ from actorgrid.core.head.journals import Journal
 from actorgrid.core.head.records import Actor, Peer, Task, Worker
 from actorgrid.core.messages import (
     AS_ACTOR,
+    ActorReady,
     Answer,
     CreateActor,
     Done,
@@ -115,6 +116,12 @@ class Actors:
         self.head.workers.wanting = True
         namespace, name = actor.key or ("", "")
         self.head.order(worker, Restarted(actor.ident, actor.incarnation, name, namespace, actor.handle))
+
+    def constructed(self, peer: Peer, message: ActorReady) -> None:
+        """A constructor has returned, and its actor says what it is shown as."""
+        actor = peer.worker.actor if peer.worker is not None else None
+        if actor is not None and actor.ident == message.actor:
+            actor.shown = message.shown
 
     def _constructed(self, actor: Actor, worker: Worker, task: Task) -> None:
         self.step(actor, ActorInput.CONSTRUCTED)

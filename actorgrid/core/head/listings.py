@@ -187,6 +187,7 @@ ACTORS: Final[Columns] = {
     "why": lambda head, actor: None,
     "is_detached": lambda head, actor: actor.detached,
     "num_restarts": lambda head, actor: actor.incarnation,
+    "repr_name": lambda head, actor: actor.shown,
 }
 OVER_ACTORS: Final[Columns] = {
     "actor_id": lambda head, over: over.ident,
@@ -201,6 +202,7 @@ OVER_ACTORS: Final[Columns] = {
     "why": lambda head, over: over.why,
     "is_detached": lambda head, over: over.spec.detached,
     "num_restarts": lambda head, over: over.incarnation,
+    "repr_name": lambda head, over: over.shown,
 }
 
 

@@ -184,7 +184,7 @@ class Head:
             m.AwaitReserved: self.reservations.await_placed,
             m.Revoked: self.dispatch.revoked,
             m.Exiting: self.workers.exiting,
-            m.ActorReady: self._ignore,
+            m.ActorReady: self.actors.constructed,
         }
 
     # -- the entrance
@@ -352,9 +352,6 @@ class Head:
 
     def _hold_output(self, peer: Peer, message: messages.HoldOutput) -> None:
         self.effects.append(MuteOutput(peer.number, message.hold))
-
-    def _ignore(self, peer: Peer, message: object) -> None:
-        """Reserved."""
 
     def stop(self, reason: str) -> None:
         """End the grid."""

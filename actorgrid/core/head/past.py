@@ -74,6 +74,7 @@ class OverActor(NamedTuple):
     incarnation: int
     why: str
     worker: int
+    shown: str
 
 
 class Past:
@@ -142,8 +143,8 @@ class Past:
     def actor(self, actor: Actor, worker: Worker | None, pid: int, why: str) -> None:
         """An actor has died; ``worker`` is its process if it still has one, else ``pid`` was that of its last one."""
         pid, number = (worker.pid, worker.number) if worker is not None else (pid, 0)
-        spec = actor.spec.spec
-        self.actors.append(OverActor(actor.ident, spec, actor.job, actor.key, pid, actor.incarnation, why, number))
+        a = actor
+        self.actors.append(OverActor(a.ident, a.spec.spec, a.job, a.key, pid, a.incarnation, why, number, a.shown))
 
 
 def name_of(spec: Spec) -> str:

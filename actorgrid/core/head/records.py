@@ -342,8 +342,8 @@ class Actor(Held):
 
     __slots__ = (
         "calls", "concurrency", "creation", "death", "deaths", "detached", "fifo", "flying", "groups", "handle",
-        "incarnation", "job", "journal", "key", "lines", "queue", "restarts", "spec", "state", "why", "window",
-        "worker",
+        "incarnation", "job", "journal", "key", "lines", "queue", "restarts", "shown", "spec", "state", "why",
+        "window", "worker",
     )  # fmt: skip
 
     def __init__(self, ident: int, spec: SpecRecord) -> None:
@@ -377,6 +377,8 @@ class Actor(Held):
         self.flying = 0
         #: (namespace, name), if it has a name.
         self.key: tuple[str, str] | None = None
+        #: What its class has it shown as; "": as its class.
+        self.shown = ""
         self.handle = b""
         self.detached = spec.spec.detached
         #: Encoded Failure for every later call, once dead.

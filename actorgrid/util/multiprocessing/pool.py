@@ -189,15 +189,16 @@ class Pool:
     def __init__(
         self, processes: int | None = None, initializer: Callable[..., Any] | None = None,
         initargs: Iterable[Any] | None = None, maxtasksperchild: int | None = None, context: object = None,
-        ray_address: object = None, ray_remote_args: Mapping[str, Any] | None = None,
+        ray_address: str | None = None, ray_remote_args: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         """``processes``: how many chunks run at once (None: as many as the grid has CPUs).
 
         ``initializer(*initargs)`` runs in each process before its first chunk. After ``maxtasksperchild`` chunks a
-        process is replaced. ``ray_remote_args`` are options of the tasks. ``context`` and ``ray_address`` have no
-        meaning here. Starts a grid if there is none. Raises ValueError, TypeError.
+        process is replaced. ``ray_remote_args`` are options of the tasks. ``context`` has no meaning here. Starts a
+        grid if there is none, or joins the one at ``ray_address`` (see ``init``). Raises ValueError, TypeError,
+        ConnectionError.
         """
-        del context, ray_address
+        del context
         if processes is not None and processes < 1:
             raise ValueError("Number of processes must be at least 1")
         if maxtasksperchild is not None and maxtasksperchild <= 0:
@@ -205,7 +206,7 @@ class Pool:
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
         if not is_initialized():
-            init()
+            init(ray_address)
         options = dict(ray_remote_args or {})
         if maxtasksperchild is not None:
             options["max_calls"] = maxtasksperchild

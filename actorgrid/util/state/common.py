@@ -133,7 +133,7 @@ class ActorState(StateSchema):
     death_cause: dict[str, Any] | None = column(detail=True, filterable=False, wire="why")
     is_detached: bool | None = column(detail=True)
     placement_group_id: str | None = column(detail=True, filterable=False, local="")
-    repr_name: str | None = column(detail=True, filterable=False, local="")
+    repr_name: str | None = column(detail=True)
     num_restarts: int = column(detail=True)
 
 
