@@ -980,7 +980,7 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
         Difference(
             "the state functions forget the oldest tasks",
             "of floods of tasks that finish they keep a sample, and count all",
-            "to remember each would cost a twentieth of what running it does",
+            "to remember one costs a fortieth of what the head does for a task that does nothing",
             "core/test_inventory.py::test_of_a_flood_some_are_remembered_and_all_are_counted",
         ),
         Difference(
