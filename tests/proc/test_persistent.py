@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -332,11 +333,15 @@ def descriptors_beside_workers(grid: Grid) -> int:
     return grid.head.num_fds() - 3 * len(launcher.children())
 
 
+def has_at_most(grid: Grid, count: int) -> bool:
+    return descriptors_beside_workers(grid) <= count
+
+
 def test_programs_that_are_killed_one_after_the_other_cost_a_survivor_nothing_and_leave_nothing(grid: Grid) -> None:
     grid.join()
     counter = Counter.remote()
     work = "refs = [ag.remote(lambda: time.sleep(600)).remote() for _ in range(9)]; ag.put(bytes(1 << 20)); print('on')"
-    seen: list[int] = []
+    most = 0
     for number in range(8):
         victim = grid.program(f"{work}; sys.stdout.flush(); ag.get(refs)")
         assert victim.stdout is not None
@@ -346,9 +351,8 @@ def test_programs_that_are_killed_one_after_the_other_cost_a_survivor_nothing_an
         assert ag.get(counter.add.remote(), timeout=LIMIT) == number + 1
         assert wait_until(lambda: ag.available_resources().get("CPU") == 2)
         assert (len(state.list_objects()), len(state.list_jobs(filters=RUNNING))) == (0, 1)
-        seen = seen or [descriptors_beside_workers(grid)]
-        # One worker may be about to start.
-        assert wait_until(lambda: descriptors_beside_workers(grid) <= seen[0] + 2), number
+        most = most or descriptors_beside_workers(grid) + 2  # one worker may be about to start
+        assert wait_until(partial(has_at_most, grid, most)), number
 
 
 # ------------------------------------------------------------------------------------------------------- who may enter
