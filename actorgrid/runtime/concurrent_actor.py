@@ -51,7 +51,7 @@ class ConcurrentActor:
     def _enter(self, running: Running, values: tuple[m.Value, ...], micros: int, *, retry: bool) -> None:
         worker, run = self.worker, running.run
         engine = worker.engine
-        for stream in worker.streams:
+        for stream in worker.aftermath.streams:
             if stream.dirty:
                 stream.finish()
         if running.cancelled:

@@ -83,6 +83,15 @@ class WorkerEngine(WorkerSide, ProcessEngine):
 
             logs.apply(setup.logging)
 
+    def settled(self) -> None:
+        """See ``WorkerSide``."""
+        self.worker.aftermath.settle()
+
+    @protected
+    def set_variable(self, name: str, value: str) -> None:
+        """See ``WorkerSide``. No task has changed it."""
+        super().set_variable(name, value)
+
     def start(self) -> None:
         """Start listening."""
         self._thread.start()

@@ -261,6 +261,8 @@ class Worker:
         if running.cancelled and machine.is_method(running):
             values = execution.cancelled(running)
         leaving = machine.finished(running)
+        if running.spec.kind is Kind.TASK:
+            engine.put_right()
         outbox = engine.client.outbox
         if leaving:
             outbox.append(m.Revoked(engine.handed_back(machine.leave("max_calls"))))
