@@ -483,6 +483,10 @@ class Done(Struct, tag=30):
     chance: bool = False
 
 
+class Present(Struct, tag=36):
+    """The answer to ``Knock``."""
+
+
 class Revoked(Struct, tag=31):
     """These tasks had not started and will not start here."""
 
@@ -669,6 +673,10 @@ class Revoke(Struct, tag=75):
     """Hand back these tasks unless they started, and send what is buffered."""
 
     tasks: tuple[int, ...]
+
+
+class Knock(Struct, tag=80):
+    """To a worker, on its reply link: is anybody there? It is answered with ``Present``."""
 
 
 class Interrupt(Struct, tag=76):
@@ -916,6 +924,7 @@ ToHead = (
     | ActorReady
     | Exiting
     | Yield
+    | Present
 )
 #: What arrives at a client.
 ToClient = (
@@ -931,6 +940,7 @@ ToClient = (
     | Unread
     | Revoke
     | Interrupt
+    | Knock
     | Deadlock
     | Credit
     | Recall

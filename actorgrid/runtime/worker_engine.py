@@ -68,6 +68,7 @@ class WorkerEngine(WorkerSide, ProcessEngine):
         self._outside[m.Interrupt] = worker.interrupt
         self._handlers[m.Deadlock] = self._deadlock
         self._handlers[m.Credit] = self.credited
+        self._handlers[m.Knock] = self._knocked
         #: When an item last went out at once.
         self._sent = 0.0
         #: Who sleeps for which call, the newest: several threads of a call may.
@@ -192,6 +193,12 @@ class WorkerEngine(WorkerSide, ProcessEngine):
         if waiter is not None and not waiter.open:
             waiter.error = DeadlockError(message.text)
             waiter.release()
+
+    def _knocked(self, message: m.Knock) -> None:
+        """Whoever can read this is there."""
+        del message
+        self.client.outbox.append(m.Present())
+        self.send(force=True)
 
     def recall(self, message: m.Recall) -> None:
         """See ``ProcessEngine``; first take the calls that lie in the task link, for they may mention the object."""

@@ -217,6 +217,9 @@ class SimWorker(SimHost, WorkerSide):
             self.world.onlookers.on_its_way(label, message.task, lambda: self._interrupted(message))
         elif isinstance(message, m.Credit):
             self.credited(message)
+        elif isinstance(message, m.Knock):
+            self.client.outbox.append(m.Present())
+            self.send(force=True)
         super().hear_more(message)
 
     def blocking(self, blocked: m.Blocked, waiter: Sleeper) -> Callable[[], None] | None:

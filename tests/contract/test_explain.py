@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import pytest
@@ -52,6 +53,19 @@ def test_explanation_tells_what_everything_waits_for_in_the_end() -> None:
     ag.get(gate.open.remote())
     assert ag.get(last, timeout=DEADLINE) == 1
     assert ag.explain(last) == "the object exists"
+
+
+@pytest.mark.processes("a simulated process never keeps the interpreter to itself")
+def test_task_that_is_stuck_in_c_code_is_said_to_be() -> None:
+    @ag.remote(max_retries=0)
+    def stuck() -> None:
+        ctypes.PyDLL(None).sleep(600)  # unlike CDLL, it keeps the interpreter's lock
+
+    ref = stuck.remote()
+    assert wait_until(lambda: "does not answer: it runs code in C" in ag.explain(ref), DEADLINE)
+    ag.cancel(ref, force=True)
+    with pytest.raises(ag.exceptions.TaskCancelledError):
+        ag.get(ref, timeout=DEADLINE)
 
 
 def test_explain_takes_a_reference() -> None:

@@ -394,6 +394,7 @@ class Workers:
         self.head.memory.drop_client(peer)
         self.head.library.drop_client(peer)
         self.head.vigils.over(peer.number)
+        self.head.knocks.over(peer.number)
         peer.worker = None
 
     def _lost(self, task: Task, worker: Worker, message: Exited, how: str) -> None:
