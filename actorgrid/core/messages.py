@@ -256,6 +256,10 @@ class Subscribe(Struct, tag=7):
     oids: tuple[int, ...]
 
 
+#: What a coroutine of an asynchronous actor blocks in: the call goes on beside others.
+AWAIT: Final = "await"
+
+
 class Blocked(Struct, tag=8):
     """This task waits for objects; its CPUs are free until ``Resumed``. ``unstarted``: tasks handed back."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from actorgrid.core.head.records import Actor, Object, Task, Worker
 from actorgrid.core.head.waits import is_full
-from actorgrid.core.messages import YIELD, Blocked, Kind, Status
+from actorgrid.core.messages import AWAIT, YIELD, Blocked, Kind, Status
 from actorgrid.core.resources import UNIT, Pool, amounts, of, total
 from actorgrid.core.states import ActorState, TaskState
 
@@ -73,6 +73,8 @@ def _waiting(head: Head, task: Task, waits: Blocked) -> str:
     process = _process(task.worker)
     if waits.call == YIELD and task.stream is not None:
         return f"waits{process} until some of its {task.stream.count - task.stream.taken} unread items are read"
+    if waits.call == AWAIT:
+        return f"awaits{process} {_names(head.waits.need(task).calls) or 'what has a time limit, or is on its way'}"
     return f"waits in {waits.call}(){process} for {_names(head.waits.need(task).calls) or 'objects on their way'}"
 
 
