@@ -12,6 +12,7 @@ from time import perf_counter  # by name: user code may replace that of the modu
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorgrid.engine.worker_side import running_now
+from actorgrid.exceptions import is_a
 from actorgrid.runtime.awaiting_calls import AwaitingCalls, new_loop
 from actorgrid.runtime.concurrent_actor import ConcurrentActor
 
@@ -89,7 +90,7 @@ class AsyncActor(ConcurrentActor):
         except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
             error = raised
         self.tasks.pop(running.run.task, None)
-        if isinstance(error, SystemExit) and self.worker.exiting and not self.worker.forked:
+        if error is not None and is_a(error, SystemExit) and self.worker.exiting and not self.worker.forked:
             self.done.set()  # exit_actor(): the head answers this call and those that wait
             return
         self.call_over(running, result, error, began)

@@ -34,6 +34,7 @@ from actorgrid.engine.code import CodeShelf
 from actorgrid.engine.interrupts import is_untouchable, protected
 from actorgrid.engine.refs import ObjectRef
 from actorgrid.engine.worker_side import running_now
+from actorgrid.exceptions import is_a
 from actorgrid.runtime import lifetime, memory_watch, surroundings
 from actorgrid.runtime.aftermath import Aftermath
 from actorgrid.runtime.config import BootConfig
@@ -224,18 +225,18 @@ class Worker:
         del result
 
     def _failed(self, running: Running, error: BaseException) -> tuple[tuple[m.Value, ...], bool]:
-        if isinstance(error, SystemExit):
+        if is_a(error, SystemExit):
             if self.exiting:
                 self.depart()
             self.exit_process(error)
-        if running.cancelled and isinstance(error, KeyboardInterrupt):
+        if running.cancelled and is_a(error, KeyboardInterrupt):
             return execution.cancelled(running), False
         retry = not running.cancelled and execution.may_retry(running, error)
         return execution.failure(running, error), retry
 
     def end_of_fork(self, error: BaseException | None) -> NoReturn:
         """User code forked, and this is the child: it came back from the call, which only its parent answers."""
-        if isinstance(error, SystemExit):
+        if is_a(error, SystemExit):
             self.exit_process(error)
         if error is not None:
             traceback.print_exception(error)

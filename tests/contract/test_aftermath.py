@@ -228,6 +228,16 @@ def test_process_whose_modules_a_task_has_unloaded_goes() -> None:
     assert (later != pid, value) == (True, "[1]")
 
 
+@pytest.mark.processes("a simulated process has its modules from the one real one")
+def test_exception_of_a_process_without_modules_arrives_as_text() -> None:
+    def unload_and_fail() -> None:
+        sys.modules.clear()
+        raise ValueError("the message")
+
+    with pytest.raises(ag.exceptions.TaskError, match="ValueError: the message"):
+        run(unload_and_fail)
+
+
 @pytest.mark.processes(ALONE)
 def test_functions_that_are_watched_are_what_they_were_to_everybody(tmp_path: Path) -> None:
     def use() -> list[bool]:
