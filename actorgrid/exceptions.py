@@ -59,7 +59,7 @@ from __future__ import annotations
 
 import types
 import weakref
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 
 class ActorGridError(Exception):
@@ -110,7 +110,7 @@ class TaskError(ActorGridError):
         itself, a class that refuses to be subclassed), the plain ``TaskError`` is returned.
         """
         cause = self.cause
-        if isinstance(self, _Dual) or isinstance(cause, TaskError) or issubclass(TaskError, type(cause)):
+        if isinstance(self, _Dual) or is_a(cause, TaskError) or type(cause) in TaskError.__mro__:
             return self
         try:
             return _make_dual(vars(self)["_told"])
@@ -170,6 +170,11 @@ def _make_dual(told: tuple[str, str, BaseException, int]) -> TaskError:
 
 
 E = TypeVar("E", bound=BaseException)
+
+
+def is_a(error: BaseException, cls: type[E]) -> TypeGuard[E]:
+    """Return ``isinstance(error, cls)`` without asking ``error`` itself: what a user's class does may raise."""
+    return issubclass(type(error), cls)
 
 
 def allocate(cls: type[E], arguments: tuple[Any, ...] = ()) -> E:

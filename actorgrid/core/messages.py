@@ -256,6 +256,10 @@ class Subscribe(Struct, tag=7):
     oids: tuple[int, ...]
 
 
+#: What a coroutine of an asynchronous actor blocks in: the call goes on beside others.
+AWAIT: Final = "await"
+
+
 class Blocked(Struct, tag=8):
     """This task waits for objects; its CPUs are free until ``Resumed``. ``unstarted``: tasks handed back."""
 
@@ -483,6 +487,10 @@ class Done(Struct, tag=30):
     chance: bool = False
 
 
+class Present(Struct, tag=36):
+    """The answer to ``Knock``."""
+
+
 class Revoked(Struct, tag=31):
     """These tasks had not started and will not start here."""
 
@@ -671,6 +679,10 @@ class Revoke(Struct, tag=75):
     """Hand back these tasks unless they started, and send what is buffered."""
 
     tasks: tuple[int, ...]
+
+
+class Knock(Struct, tag=80):
+    """To a worker, on its reply link: is anybody there? It is answered with ``Present``."""
 
 
 class Interrupt(Struct, tag=76):
@@ -918,6 +930,7 @@ ToHead = (
     | ActorReady
     | Exiting
     | Yield
+    | Present
 )
 #: What arrives at a client.
 ToClient = (
@@ -933,6 +946,7 @@ ToClient = (
     | Unread
     | Revoke
     | Interrupt
+    | Knock
     | Deadlock
     | Credit
     | Recall

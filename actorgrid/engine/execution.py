@@ -17,7 +17,7 @@ from actorgrid.core.stream import streams
 from actorgrid.core.worker import Running
 from actorgrid.engine.serialize import NONE, loads
 from actorgrid.engine.setups import SetupFailed
-from actorgrid.exceptions import ObjectStoreFullError
+from actorgrid.exceptions import ObjectStoreFullError, is_a
 from actorgrid.wire.codec import encode_failure
 from actorgrid.wire.errors import format_error, pack_exception
 
@@ -97,10 +97,10 @@ def failure(running: Running, error: BaseException) -> tuple[Value, ...]:
     """Return the values of a call that raised ``error``."""
     count = max(running.spec.num_returns, 1)
     name = running.spec.name
-    if isinstance(error, ObjectStoreFullError):
+    if is_a(error, ObjectStoreFullError):
         text = f"{name}: {error}"
         return (Value(Status.FAILURE, encode_failure(Failure(FailureKind.STORE_FULL, text, name=name))),) * count
-    if isinstance(error, SetupFailed):
+    if is_a(error, SetupFailed):
         return (_not_set_up(error.__cause__ or error, name),) * count
     value = Value(Status.ERROR, pack_exception(error, name, os.getpid()))
     if streams(running.spec):  # it is the last item; the stream itself has come to its end
@@ -127,8 +127,11 @@ def may_retry(running: Running, error: BaseException) -> bool:
     blob = running.spec.retry_exceptions
     if not blob:
         return False
-    wanted = loads(blob) if blob[0] == 0x80 else pickle.loads(blob)  # noqa: S301  # the caller's own option
-    if wanted is True:
-        return isinstance(error, Exception)
-    cause = getattr(error, "cause", None)
-    return isinstance(error, tuple(wanted)) or isinstance(cause, tuple(wanted))
+    try:
+        wanted = loads(blob) if blob[0] == 0x80 else pickle.loads(blob)  # noqa: S301  # the caller's own option
+        if wanted is True:
+            return is_a(error, Exception)
+        cause = getattr(error, "cause", None)
+        return isinstance(error, tuple(wanted)) or isinstance(cause, tuple(wanted))
+    except BaseException:  # noqa: BLE001  # the methods of user classes: whatever they say, it is not yes
+        return False

@@ -12,7 +12,7 @@ Four engines are planned behind it: forked processes (``runtime``), the simulato
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from actorgrid.core.messages import Metric
 from actorgrid.engine.definitions import (
@@ -26,7 +26,12 @@ from actorgrid.engine.definitions import (
     TaskOptions,
 )
 from actorgrid.engine.generators import ObjectRefGenerator
-from actorgrid.engine.refs import ActorRef, ObjectRef
+from actorgrid.engine.refs import ActorRef, Entry, ObjectRef
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from actorgrid.engine.awaiting import Awaiting
 
 #: ``num_returns`` 0 gives None, 1 a reference, n >= 2 a list of references; STREAMING gives a generator of them.
 Returns = ObjectRef[Any] | ObjectRefGenerator[Any] | list[ObjectRef[Any]] | None
@@ -40,6 +45,8 @@ class Engine(Protocol):
     """What runs a program."""
 
     name: str
+    #: After how many seconds a call that still waits says for what; None: never.
+    stall_warning: float | None
 
     # -- calls
 
@@ -76,6 +83,12 @@ class Engine(Protocol):
 
     def on_ready(self, ref: ObjectRef[Any], callback: Callable[[ObjectRef[Any]], None]) -> None:
         """Call ``callback(ref)`` once the object exists, from any thread, or at once if it already does."""
+
+    def awaiting(self, loop: asyncio.AbstractEventLoop) -> Awaiting | None:
+        """Return who looks at what is awaited on an event loop; None: nobody does."""
+
+    def say_stalled(self, call: str, seconds: float, entry: Entry, others: int) -> None:
+        """Say, some time soon, for what a call has waited so long, and for how many other objects, too."""
 
     def value(self, ref: ObjectRef[Any]) -> Any:
         """Return the value of an object that exists, or raise its error; never blocks for the object to be made."""

@@ -125,19 +125,12 @@ class ObjectRef(Generic[R_co]):
 
     def future(self) -> concurrent.futures.Future[R_co]:
         """Return a ``concurrent.futures.Future`` of the value. Cancelling it does not cancel the task."""
-        from concurrent.futures import Future  # logging and more, at start-up
+        from actorgrid.engine.futures import PatientFuture  # logging and more, at start-up
 
-        future: concurrent.futures.Future[R_co] = Future()
-        future.set_running_or_notify_cancel()
         engine = self._entry.engine
-
-        def settle(ref: ObjectRef[Any]) -> None:
-            try:
-                future.set_result(engine.value(ref))
-            except BaseException as error:  # noqa: BLE001  # whatever the task raised goes to whoever waits
-                future.set_exception(error)
-
-        engine.on_ready(self, settle)
+        future: PatientFuture[R_co] = PatientFuture(engine, self._entry)
+        future.set_running_or_notify_cancel()
+        engine.on_ready(self, future.settle)
         return future
 
     def as_future(self) -> asyncio.Future[R_co]:
@@ -147,8 +140,11 @@ class ObjectRef(Generic[R_co]):
         loop = get_running_loop()
         future: asyncio.Future[R_co] = loop.create_future()
         engine = self._entry.engine
+        awaiting = engine.awaiting(loop)
 
         def settle() -> None:
+            if awaiting is not None:
+                awaiting.over(future)
             if future.done():
                 return
             try:
@@ -166,6 +162,8 @@ class ObjectRef(Generic[R_co]):
                 pass  # the loop has closed: nobody waits any more
 
         engine.on_ready(self, from_any_thread)
+        if awaiting is not None:
+            awaiting.add(future, self._entry)
         return future
 
     def __await__(self) -> Generator[Any, None, R_co]:

@@ -7,16 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
 from actorgrid.core.client import Awaited, Entry, failed
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.protocol import Waitable
+from actorgrid.engine.refs import Entry as Named
 from actorgrid.engine.refs import ObjectRef
 from actorgrid.engine.requests import RequestingEngine
 from actorgrid.engine.waits import CallbackWaiter, Sleeper
 from actorgrid.exceptions import ActorGridError, GetTimeoutError
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from actorgrid.engine.awaiting import Awaiting
 
 #: So many of the objects that a call waits for the head is told of.
 MOST_TOLD: Final = 64
@@ -96,8 +102,7 @@ class WaitingEngine(RequestingEngine):
         if waiter.wait(patience):
             return True
         for entry in [entry for entry in pending if entry.value is None][:1]:
-            told = "\n".join(f"  {line}" for line in self._explain(entry))
-            self.print_error(f"actorgrid: {call}() has waited for {patience:g} s for {entry.hex()}:\n{told}\n")
+            self.print_error(stalled(f"{call}()", patience, entry, 0, self._explain(entry)))
         return waiter.wait(None if timeout is None else timeout - patience)
 
     def _let_run(self, pending: Sequence[Awaited]) -> None:
@@ -183,6 +188,14 @@ class WaitingEngine(RequestingEngine):
         """Return what an object waits for. A host that can ask the head says more."""
         return ["the object exists" if entry.value is not None else "the object does not exist yet"]
 
+    def awaiting(self, loop: asyncio.AbstractEventLoop) -> Awaiting | None:
+        """See ``Engine``. A host that has time to spend says more."""
+        del loop
+        return None
+
+    def say_stalled(self, call: str, seconds: float, entry: Named, others: int) -> None:
+        """See ``Engine``. A host that can ask the head says more."""
+
     def on_ready(self, ref: ObjectRef[Any], callback: Callable[[ObjectRef[Any]], None]) -> None:
         """See ``Engine``."""
         entry = self._entry(ref)
@@ -209,6 +222,13 @@ class WaitingEngine(RequestingEngine):
             self.client.watch([entry], CallbackWaiter(partial(self.fetch_then, entry, then)))
             self.send(force=False)
             return True
+
+
+def stalled(call: str, seconds: float, entry: Awaited | Named, others: int, told: list[str]) -> str:
+    """Return what is said of a call that has waited for so long; ``told`` explains why."""
+    more = f", and for {others} more" if others else ""
+    lines = "".join(f"  {line}\n" for line in told)
+    return f"actorgrid: {call} has waited for {seconds:g} s for {entry.hex()}{more}:\n{lines}"
 
 
 def stranger(ref: object) -> ValueError:

@@ -222,6 +222,10 @@ class WorkerSide(YieldingEngine):
         finally:
             self.sets_up = False
         self.machine.spoiled = False
+        self.settled()
+
+    def settled(self) -> None:
+        """It is set up: that is what later tasks are to find."""
 
     def settle_in(self, setup: Setup) -> None:
         """Take over the variables, the folder and the modules of ``setup``. Raises OSError."""

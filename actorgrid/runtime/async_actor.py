@@ -12,6 +12,8 @@ from time import perf_counter  # by name: user code may replace that of the modu
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorgrid.engine.worker_side import running_now
+from actorgrid.exceptions import is_a
+from actorgrid.runtime.awaiting_calls import AwaitingCalls, new_loop
 from actorgrid.runtime.concurrent_actor import ConcurrentActor
 
 if TYPE_CHECKING:
@@ -32,19 +34,14 @@ class AsyncActor(ConcurrentActor):
 
     def run(self) -> NoReturn:
         """Serve calls until told to leave."""
-        try:
-            import uvloop  # not everywhere
-
-            factory: Any = uvloop.new_event_loop
-        except ImportError:  # pragma: no cover - uvloop is a dependency where it exists
-            factory = asyncio.new_event_loop
-        with asyncio.Runner(loop_factory=factory) as runner:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(self._serve())
         self.worker.depart()
 
     async def _serve(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.done = asyncio.Event()
+        self.worker.engine.calls = AwaitingCalls(self.loop, self.worker.engine, self.tasks)
         self.worker.interrupt_running = self.cancel
         self.worker.drain = lambda: None
         self.worker.link.socket.setblocking(False)
@@ -93,7 +90,7 @@ class AsyncActor(ConcurrentActor):
         except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
             error = raised
         self.tasks.pop(running.run.task, None)
-        if isinstance(error, SystemExit) and self.worker.exiting and not self.worker.forked:
+        if error is not None and is_a(error, SystemExit) and self.worker.exiting and not self.worker.forked:
             self.done.set()  # exit_actor(): the head answers this call and those that wait
             return
         self.call_over(running, result, error, began)

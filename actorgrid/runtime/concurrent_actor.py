@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from actorgrid.core import messages as m
 from actorgrid.engine import execution
 from actorgrid.engine.interrupts import protected
+from actorgrid.exceptions import is_a
 
 if TYPE_CHECKING:
     from actorgrid.core.worker import Running
@@ -28,7 +29,7 @@ class ConcurrentActor:
         """Put the outcome of a call into the outbox."""
         if self.worker.forked:
             self.worker.end_of_fork(error)
-        if isinstance(error, SystemExit):
+        if error is not None and is_a(error, SystemExit):
             self.worker.exit_process(error)
         engine = self.worker.engine
         retry = False
@@ -51,7 +52,7 @@ class ConcurrentActor:
     def _enter(self, running: Running, values: tuple[m.Value, ...], micros: int, *, retry: bool) -> None:
         worker, run = self.worker, running.run
         engine = worker.engine
-        for stream in worker.streams:
+        for stream in worker.aftermath.streams:
             if stream.dirty:
                 stream.finish()
         if running.cancelled:

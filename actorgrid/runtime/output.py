@@ -12,7 +12,7 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from actorgrid.runtime.backlog import Backlog
 
@@ -32,6 +32,8 @@ class MarkedStream(io.TextIOWrapper):
 
     #: The last name marked, shared by both streams.
     marked = ""
+    #: User code has closed one of them.
+    shut = False
 
     def write(self, text: str) -> int:
         """Write ``text``, after a mark if the name has changed."""
@@ -41,6 +43,16 @@ class MarkedStream(io.TextIOWrapper):
             MarkedStream.marked = name
             super().write(f"{MARK}{name}\n")
         return super().write(text)
+
+    def close(self) -> None:
+        """Close the stream; the descriptor stays open."""
+        MarkedStream.shut = True
+        super().close()
+
+    def detach(self) -> Any:
+        """Give away what is below: this stream is of no more use."""
+        MarkedStream.shut = True
+        return super().detach()
 
     def finish(self) -> None:
         """Push out a line without an end, if there is one."""

@@ -15,21 +15,29 @@ import socket
 import sys
 import threading
 import traceback
+import weakref
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from time import monotonic  # by name: user code may replace that of the module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
+from actorgrid.engine.awaiting import Awaiting
 from actorgrid.engine.control import LocalEngine
 from actorgrid.engine.interrupts import protected
+from actorgrid.engine.refs import Entry as Named
 from actorgrid.engine.serialize import Pickled
 from actorgrid.engine.unread import UnreadErrors
+from actorgrid.engine.waiting import stalled
 from actorgrid.engine.waits import BlockingWaiter, Sleeper
 from actorgrid.exceptions import ActorGridError, HeadDiedError
 from actorgrid.runtime.ear import Ear, LeadingWaiter
 from actorgrid.runtime.links import Link
 from actorgrid.runtime.store import Store
+
+if TYPE_CHECKING:
+    import asyncio
 
 #: How long a call waits before it says for what (seconds), unless ``ACTORGRID_STALL_WARN`` says otherwise.
 STALL: Final = 30.0
@@ -98,6 +106,7 @@ class ProcessEngine(LocalEngine):
         #: User code has closed our descriptors: their numbers may be those of its files now.
         self.descriptors_are_others = False
         self.stall_warning = stall_warning()
+        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Awaiting] = weakref.WeakKeyDictionary()
         self._unread = UnreadErrors()
         self._outside[m.Unread] = lambda message: self.client.unread.append(message.value)
 
@@ -132,6 +141,26 @@ class ProcessEngine(LocalEngine):
         self._callbacks.append(callback)
         if threading.current_thread() is not self._thread:
             self.wake()
+
+    def awaiting(self, loop: asyncio.AbstractEventLoop) -> Awaiting | None:
+        """See ``Engine``."""
+        if self.stall_warning is None:
+            return None
+        found = self._loops.get(loop)
+        if found is None:
+            found = self._loops[loop] = Awaiting(partial(self.say_stalled, "await"), self.stall_warning)
+        return found
+
+    def say_stalled(self, call: str, seconds: float, entry: Named, others: int) -> None:
+        """See ``Engine``. Whoever waits need not wait for the answer, too."""
+
+        def arrived(answer: m.Answer) -> None:
+            if not answer.error:
+                text = stalled(call, seconds, entry, others, answer.body["told"])
+                self.schedule(lambda: self.print_error(text))
+
+        with contextlib.suppress(ActorGridError):
+            self._send_request(m.Query(0, "explain", {"oid": entry.oid}), arrived)
 
     def next_id(self) -> int:
         """Return a fresh id (segments share the ids of objects)."""

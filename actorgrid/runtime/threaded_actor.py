@@ -8,6 +8,7 @@ from time import perf_counter  # by name: user code may replace that of the modu
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorgrid.engine.worker_side import running_now
+from actorgrid.exceptions import is_a
 from actorgrid.runtime.concurrent_actor import ConcurrentActor
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class ThreadedActor(ConcurrentActor):
             result = self.worker.engine.perform(running)
         except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
             error = raised
-        if isinstance(error, SystemExit) and self.worker.exiting and not self.worker.forked:
+        if error is not None and is_a(error, SystemExit) and self.worker.exiting and not self.worker.forked:
             with self.over:
                 self.busy -= 1
                 self.over.wait_for(lambda: not self.busy)

@@ -34,7 +34,9 @@ from actorgrid.engine.code import CodeShelf
 from actorgrid.engine.interrupts import is_untouchable, protected
 from actorgrid.engine.refs import ObjectRef
 from actorgrid.engine.worker_side import running_now
+from actorgrid.exceptions import is_a
 from actorgrid.runtime import lifetime, memory_watch, surroundings
+from actorgrid.runtime.aftermath import Aftermath
 from actorgrid.runtime.config import BootConfig
 from actorgrid.runtime.links import Link
 from actorgrid.runtime.outbox import Outbox
@@ -147,10 +149,12 @@ class Worker:
             self.engine.arenas.attach(message, self.link)
         elif isinstance(message, m.Restarted):
             self.machine.become_actor(message)
+            self.aftermath.retire()
         elif isinstance(message, m.Devices):
             self.engine.see_devices(message.devices)
         elif isinstance(message, m.Environment):
             surroundings.decode(message.blob).apply(self.engine.setup.working_dir)
+            self.aftermath.moved()
         elif isinstance(message, m.Unlearn):
             for spec in message.specs:
                 self.machine.specs.pop(spec, None)
@@ -221,18 +225,18 @@ class Worker:
         del result
 
     def _failed(self, running: Running, error: BaseException) -> tuple[tuple[m.Value, ...], bool]:
-        if isinstance(error, SystemExit):
+        if is_a(error, SystemExit):
             if self.exiting:
                 self.depart()
             self.exit_process(error)
-        if running.cancelled and isinstance(error, KeyboardInterrupt):
+        if running.cancelled and is_a(error, KeyboardInterrupt):
             return execution.cancelled(running), False
         retry = not running.cancelled and execution.may_retry(running, error)
         return execution.failure(running, error), retry
 
     def end_of_fork(self, error: BaseException | None) -> NoReturn:
         """User code forked, and this is the child: it came back from the call, which only its parent answers."""
-        if isinstance(error, SystemExit):
+        if is_a(error, SystemExit):
             self.exit_process(error)
         if error is not None:
             traceback.print_exception(error)
@@ -257,14 +261,15 @@ class Worker:
         if running.cancelled and self.machine.is_method(running):
             values = execution.cancelled(running)
         engine = self.engine
-        for stream in self.streams:
+        for stream in self.aftermath.streams:
             if stream.dirty:
                 stream.finish()
+        reason = self.aftermath.put_right(micros) if running.spec.kind is Kind.TASK else ""
         with engine.lock:
-            leaving = self.machine.finished(running) or self._grown(running)
+            leaving = self.machine.finished(running) or bool(reason) or self._grown(running)
             client = engine.client
             if leaving:
-                client.outbox.append(m.Revoked(engine.handed_back(self.machine.leave("replaced"))))
+                client.outbox.append(m.Revoked(engine.handed_back(self.machine.leave(reason or "replaced"))))
             done = m.Done(run.task, run.attempt, values, micros, retry, leaving)
             if self.engine.checkpoints is not None:
                 checkpoints.note(done, running, saved)
@@ -310,7 +315,8 @@ class Worker:
 
             ThreadedActor(self, spec.max_concurrency).run()
 
-    streams: tuple[MarkedStream, ...] = ()
+    #: What tasks leave here; set before anything runs.
+    aftermath: Aftermath
 
     # -- control, on the reader thread
 
@@ -366,7 +372,7 @@ class Worker:
 
     def finish_output(self) -> None:
         """Push out what user code printed."""
-        for stream in self.streams:
+        for stream in self.aftermath.streams:
             with contextlib.suppress(Exception):
                 stream.finish()
 
@@ -424,12 +430,13 @@ def work(config: BootConfig, number: int, task: socket.socket, control: socket.s
             return worker.engine.shown or worker.engine.actor_spec.name
         return running.spec.name if running is not None else "worker"
 
-    worker.streams = (MarkedStream(1, name), MarkedStream(2, name))
-    sys.stdout, sys.stderr = worker.streams
+    worker.aftermath = Aftermath(lambda: (MarkedStream(1, name), MarkedStream(2, name)), task.fileno())
     current.install(worker.engine)
     if config.logging is not None:
         from actorgrid.engine import logs  # logging: only where it is asked for
 
         logs.apply(config.logging)
     gc.enable()
+    worker.aftermath.settle()
+    worker.aftermath.watch()
     worker.run()

@@ -17,6 +17,7 @@ from actorgrid.core import messages as m
 from actorgrid.core.messages import ToClient
 from actorgrid.engine.definitions import Setup
 from actorgrid.engine.interrupts import protected
+from actorgrid.engine.waiting import MOST_TOLD
 from actorgrid.engine.waits import Sleeper
 from actorgrid.engine.worker_side import WorkerSide
 from actorgrid.exceptions import DeadlockError, HeadDiedError
@@ -25,10 +26,14 @@ from actorgrid.runtime.links import Link
 from actorgrid.runtime.process import ProcessEngine
 
 if TYPE_CHECKING:
+    import asyncio
+
     from actorgrid.core.worker import Running
+    from actorgrid.engine.awaiting import Awaiting
     from actorgrid.engine.calls import PreparedCall
     from actorgrid.engine.definitions import ActorDefinition, ActorOptions, FunctionDefinition, TaskOptions
     from actorgrid.engine.refs import ActorRef
+    from actorgrid.runtime.awaiting_calls import AwaitingCalls
     from actorgrid.runtime.config import BootConfig
     from actorgrid.runtime.worker import Worker
 
@@ -68,8 +73,11 @@ class WorkerEngine(WorkerSide, ProcessEngine):
         self._outside[m.Interrupt] = worker.interrupt
         self._handlers[m.Deadlock] = self._deadlock
         self._handlers[m.Credit] = self.credited
+        self._handlers[m.Knock] = self._knocked
         #: When an item last went out at once.
         self._sent = 0.0
+        #: What the calls of an asynchronous actor await, if this is one.
+        self.calls: AwaitingCalls | None = None
         #: Who sleeps for which call, the newest: several threads of a call may.
         self._sleepers: dict[int, Sleeper] = {}
 
@@ -82,6 +90,15 @@ class WorkerEngine(WorkerSide, ProcessEngine):
             from actorgrid.engine import logs  # logging: only where it is asked for
 
             logs.apply(setup.logging)
+
+    def settled(self) -> None:
+        """See ``WorkerSide``."""
+        self.worker.aftermath.settle()
+
+    @protected
+    def set_variable(self, name: str, value: str) -> None:
+        """See ``WorkerSide``. No task has changed it."""
+        super().set_variable(name, value)
 
     def start(self) -> None:
         """Start listening."""
@@ -180,9 +197,40 @@ class WorkerEngine(WorkerSide, ProcessEngine):
     def _deadlock(self, message: m.Deadlock) -> None:
         """What a call waits for will never be. It may have gone on meanwhile: somebody was cancelled."""
         waiter = self._sleepers.get(message.task)
+        if waiter is None and self.calls is not None:
+            self.calls.deadlock(message.task, message.text)
         if waiter is not None and not waiter.open:
             waiter.error = DeadlockError(message.text)
             waiter.release()
+
+    def awaiting(self, loop: asyncio.AbstractEventLoop) -> Awaiting | None:
+        """See ``Engine``."""
+        calls = self.calls
+        return calls if calls is not None and loop is calls.loop else super().awaiting(loop)
+
+    @protected
+    def awaits(self, task: int, oids: tuple[int, ...], now: float) -> None:
+        """A call of an asynchronous actor has awaited objects for a while."""
+        with self.lock:
+            running = self.machine.running.get(task)
+            if running is not None and self.client.dead is None:
+                finite = running.until > now or running.cancelled
+                self.client.outbox.append(m.Blocked(task, m.AWAIT, oids[:MOST_TOLD], finite=finite))
+                self.send(force=True)
+
+    @protected
+    def goes_on(self, task: int) -> None:
+        """It awaits them no more."""
+        with self.lock:
+            if self.client.dead is None:
+                self.client.outbox.append(m.Resumed(task))
+                self.send(force=True)
+
+    def _knocked(self, message: m.Knock) -> None:
+        """Whoever can read this is there."""
+        del message
+        self.client.outbox.append(m.Present())
+        self.send(force=True)
 
     def recall(self, message: m.Recall) -> None:
         """See ``ProcessEngine``; first take the calls that lie in the task link, for they may mention the object."""

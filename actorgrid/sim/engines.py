@@ -81,6 +81,9 @@ class SimWorker(SimHost, WorkerSide):
         self.environment = dict(self.world.environment)
         self.setup = self.plain
         self._take_over(self.setup)
+        #: Its environment variables as each task is to find them.
+        self._kept: dict[Any, Any] = {}
+        self.settled()
         self.device_names, self.device_variables = grid.device_names, [CUDA] if grid.device_names else []
         self.see_devices(())
 
@@ -96,6 +99,17 @@ class SimWorker(SimHost, WorkerSide):
             self.home = Home(setup)
             self.enter()
 
+    def settled(self) -> None:
+        """See ``WorkerSide``."""
+        self._kept = dict(self.environment or ())
+
+    def put_right(self) -> None:
+        """Undo what a task has done to its process (``runtime.aftermath``), as far as processes have their own here."""
+        assert self.environment is not None
+        if self.environment != self._kept:
+            self.environment.clear()
+            self.environment.update(self._kept)
+
     def variable(self, name: str) -> str | None:
         """See ``WorkerSide``; whatever process runs now."""
         assert self.environment is not None
@@ -105,7 +119,8 @@ class SimWorker(SimHost, WorkerSide):
     def set_variable(self, name: str, value: str) -> None:
         """See ``WorkerSide``; whatever process runs now."""
         assert self.environment is not None
-        self.environment[os.environ.encodekey(name)] = os.environ.encodevalue(value)
+        key = os.environ.encodekey(name)
+        self.environment[key] = self._kept[key] = os.environ.encodevalue(value)
 
     def captured(self, prepared: PreparedCall) -> PreparedCall:
         """See ``CallingEngine``."""
@@ -208,6 +223,9 @@ class SimWorker(SimHost, WorkerSide):
             self.world.onlookers.on_its_way(label, message.task, lambda: self._interrupted(message))
         elif isinstance(message, m.Credit):
             self.credited(message)
+        elif isinstance(message, m.Knock):
+            self.client.outbox.append(m.Present())
+            self.send(force=True)
         super().hear_more(message)
 
     def blocking(self, blocked: m.Blocked, waiter: Sleeper) -> Callable[[], None] | None:

@@ -18,6 +18,7 @@ from actorgrid.engine import checkpoints, execution
 from actorgrid.engine.code import CodeShelf
 from actorgrid.engine.refs import ObjectRef
 from actorgrid.engine.worker_side import running_now
+from actorgrid.exceptions import is_a
 from actorgrid.sim.engines import SimWorker
 from actorgrid.sim.fibers import Fiber, WorldOver
 from actorgrid.sim.readonly import Watch
@@ -225,7 +226,7 @@ class Worker:
 
     def over(self, running: Running, result: Any, error: BaseException | None, began: float) -> None:
         """A call's user code is over: say what came of it."""
-        if isinstance(error, SystemExit):
+        if error is not None and is_a(error, SystemExit):
             self._exits(running, error)
             return
         retry = False
@@ -250,7 +251,7 @@ class Worker:
         self._finish(running, values, micros, retry=retry, saved=saved)
 
     def _failed(self, running: Running, error: BaseException) -> tuple[tuple[m.Value, ...], bool]:
-        if running.cancelled and (isinstance(error, KeyboardInterrupt) or self.machine.is_method(running)):
+        if running.cancelled and (is_a(error, KeyboardInterrupt) or self.machine.is_method(running)):
             return execution.cancelled(running), False
         return execution.failure(running, error), not running.cancelled and execution.may_retry(running, error)
 
@@ -261,6 +262,8 @@ class Worker:
         if running.cancelled and machine.is_method(running):
             values = execution.cancelled(running)
         leaving = machine.finished(running)
+        if running.spec.kind is Kind.TASK:
+            engine.put_right()
         outbox = engine.client.outbox
         if leaving:
             outbox.append(m.Revoked(engine.handed_back(machine.leave("max_calls"))))

@@ -23,10 +23,11 @@ from actorgrid.exceptions import (
     UnserializableException,
     allocate,
     get_state,
+    is_a,
     set_state,
 )
 from actorgrid.wire import by_value, custom
-from actorgrid.wire.text import MEMBER_LIMIT, safe_repr, shorten
+from actorgrid.wire.text import MEMBER_LIMIT, name_of, safe_repr, shorten
 from actorgrid.wire.unpicklable import explain_unpicklable, problem_of
 
 #: A remote traceback, and any text that stands in for a value, is cut in its middle beyond this many characters.
@@ -37,6 +38,11 @@ LARGEST_ERROR: Final = 1 << 20
 _FRAME_LIMIT: Final = 200
 #: Frames of this package on top of a traceback are how the user's function was called: no news.
 _PACKAGE: Final = __file__.rpartition("/wire/")[0] + "/"
+
+
+_TRACEBACK: Final[Any] = vars(BaseException)["__traceback__"]
+#: Made while it can be made.
+_NOTHING: Final = dumps(ActorGridError("an exception that cannot be sent: see the remote traceback"))
 
 
 class _Packed(msgspec.Struct, array_like=True):
@@ -54,19 +60,31 @@ def pack_exception(error: BaseException, function_name: str, pid: int) -> bytes:
     large, is replaced by text; a note on the exception says what and why.
     """
     told = format_error(error)
-    cause = error.cause if isinstance(error, TaskError) else error
-    if _is_cancellation(cause):
-        cause = TaskCancelledError(None, f"{function_name} was interrupted")
     try:
-        data = _dumps(_portable(cause))
-        if len(data) > LARGEST_ERROR:
-            data = _dumps(_shortened(cause, len(data)))
-        arrives = loads(data)  # noqa: S301  # what this process has just made
-        known = getattr(cause, "__notes__", ())
-        told = "\n".join([told, *(note for note in getattr(arrives, "__notes__", ()) if note not in known)])
-    except BaseException:  # noqa: BLE001  # the methods of user classes
-        data = dumps(ActorGridError(safe_repr(cause)))
+        cause = error.cause if is_a(error, TaskError) else error
+        if _is_cancellation(cause):
+            cause = TaskCancelledError(None, f"{function_name} was interrupted")
+        told, data = _packed(cause, told)
+    except BaseException:  # noqa: BLE001  # the methods of user classes, or modules that user code has unloaded
+        data = _last_resort(error)
     return msgspec.msgpack.encode(_Packed(function_name, told, pid, data))
+
+
+def _packed(cause: BaseException, told: str) -> tuple[str, bytes]:
+    """Return what is told of an exception, with what was changed in it, and the exception."""
+    data = _dumps(_portable(cause))
+    if len(data) > LARGEST_ERROR:
+        data = _dumps(_shortened(cause, len(data)))
+    arrives = loads(data)  # noqa: S301  # what this process has just made
+    known = getattr(cause, "__notes__", ())
+    return "\n".join([told, *(note for note in getattr(arrives, "__notes__", ()) if note not in known)]), data
+
+
+def _last_resort(error: BaseException) -> bytes:
+    try:
+        return dumps(ActorGridError(safe_repr(error)))
+    except BaseException:  # noqa: BLE001  # our own modules are gone
+        return _NOTHING
 
 
 def unpack_exception(data: bytes, not_run: tuple[str, ...] = ()) -> BaseException:
@@ -115,7 +133,7 @@ def told_of(not_run: tuple[str, ...]) -> str:
 
 def _is_cancellation(error: BaseException) -> bool:
     cls = type(error)  # by name: this layer does not import asyncio
-    return isinstance(error, KeyboardInterrupt) or (cls.__module__, cls.__name__) == (
+    return is_a(error, KeyboardInterrupt) or (cls.__module__, cls.__name__) == (
         "asyncio.exceptions",
         "CancelledError",
     )
@@ -131,15 +149,24 @@ def format_error(error: BaseException) -> str:
         while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_PACKAGE):
             frames = frames.tb_next
         told = traceback.TracebackException(type(error), error, frames, limit=-_FRAME_LIMIT, compact=True)
-        if isinstance(error, TaskError):  # how ``get`` raised what another task raised: no news either
+        if is_a(error, TaskError):  # how ``get`` raised what another task raised: no news either
             told.stack[:] = [frame for frame in told.stack if not frame.filename.startswith(_PACKAGE)]
         text = "".join(told.format()).rstrip("\n")
-    except Exception as problem:  # noqa: BLE001  # the methods of user classes
-        return f"{type(error).__name__} (its traceback cannot be formatted: {type(problem).__name__})"
+    except BaseException as problem:  # noqa: BLE001  # the methods of user classes
+        return f"{_told_without(error)}{name_of(type(error))} (it cannot be formatted: {name_of(type(problem))})"
     left_out = _depth(frames) - _FRAME_LIMIT
     if left_out > 0:
         text = f"[{left_out} outer frames are left out]\n{text}"
     return shorten(text, TEXT_LIMIT)
+
+
+def _told_without(error: BaseException) -> str:
+    """Return where an exception was raised, without asking it for anything; "" if that cannot be told."""
+    try:
+        frames = traceback.format_tb(_TRACEBACK.__get__(error), limit=-_FRAME_LIMIT)
+    except Exception:  # noqa: BLE001  # modules that user code has unloaded
+        return ""
+    return shorten("".join(["Traceback (most recent call last):\n", *frames]), TEXT_LIMIT)
 
 
 def _depth(frames: types.TracebackType | None) -> int:

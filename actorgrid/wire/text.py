@@ -6,6 +6,7 @@ from typing import Any, Final
 
 #: So many characters of a member, or of what is said about it, are kept.
 MEMBER_LIMIT: Final = 4 << 10
+_NAME: Final[Any] = vars(type)["__name__"]
 
 
 def shorten(text: str, limit: int) -> str:
@@ -21,4 +22,10 @@ def safe_repr(value: Any) -> str:
     try:
         return shorten(repr(value), MEMBER_LIMIT)
     except BaseException:  # noqa: BLE001  # the methods of user classes
-        return f"<{type(value).__name__} object, whose repr failed>"
+        return f"<{name_of(type(value))} object, whose repr failed>"
+
+
+def name_of(cls: type) -> str:
+    """Return the name of a class. Never raises, whatever its metaclass does."""
+    name: str = _NAME.__get__(cls, type)
+    return name

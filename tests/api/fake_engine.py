@@ -49,6 +49,7 @@ class FakeEntry:
 
 class FakeEngine:
     name = "fake"
+    stall_warning: float | None = None
 
     def __init__(self) -> None:
         self.entries: dict[int, FakeEntry] = {}
@@ -142,6 +143,12 @@ class FakeEngine:
 
     def wait(self, refs: Sequence[Waitable], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
         return list(refs[:num_returns]), list(refs[num_returns:])
+
+    def awaiting(self, loop: Any) -> None:
+        del loop
+
+    def say_stalled(self, call: str, seconds: float, entry: Any, others: int) -> None:
+        raise NotImplementedError(call, seconds, entry, others)
 
     def on_ready(self, ref: ObjectRef[Any], callback: Callable[[ObjectRef[Any]], None]) -> None:
         callback(ref)

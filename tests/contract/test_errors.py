@@ -260,6 +260,20 @@ def test_exception_without_a_usable_str_or_repr_arrives() -> None:
     assert isinstance(caught_from(refuse.remote()), NoReprError)
 
 
+class FightsBack(Exception):  # noqa: N818
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+def test_exception_whose_attributes_all_raise_arrives_and_says_where() -> None:
+    @ag.remote(max_retries=0)
+    def fight() -> None:
+        raise FightsBack
+
+    with pytest.raises(ag.exceptions.TaskError, match=r"(?s)in fight.*FightsBack"):
+        ag.get(fight.remote())
+
+
 def test_exception_of_a_class_that_cannot_be_subclassed_is_a_plain_task_error() -> None:
     @ag.remote
     def refuse() -> None:

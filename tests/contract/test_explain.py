@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import ctypes
+import threading
 from typing import Any
 
 import pytest
@@ -54,6 +57,19 @@ def test_explanation_tells_what_everything_waits_for_in_the_end() -> None:
     assert ag.explain(last) == "the object exists"
 
 
+@pytest.mark.processes("a simulated process never keeps the interpreter to itself")
+def test_task_that_is_stuck_in_c_code_is_said_to_be() -> None:
+    @ag.remote(max_retries=0)
+    def stuck() -> None:
+        ctypes.PyDLL(None).sleep(600)  # unlike CDLL, it keeps the interpreter's lock
+
+    ref = stuck.remote()
+    assert wait_until(lambda: "does not answer: it runs code in C" in ag.explain(ref), DEADLINE)
+    ag.cancel(ref, force=True)
+    with pytest.raises(ag.exceptions.TaskCancelledError):
+        ag.get(ref, timeout=DEADLINE)
+
+
 def test_explain_takes_a_reference() -> None:
     with pytest.raises(TypeError, match="takes an ObjectRef, not int"):
         ag.explain(3)  # type: ignore[arg-type]  # the point
@@ -67,6 +83,85 @@ def test_actor_that_waits_for_itself_is_told_so_and_lives_on() -> None:
         ag.get(actor.outer.remote(), timeout=DEADLINE)
     assert "Selfish.inner waits for its turn behind Selfish.outer" in str(caught.value)
     assert ag.get(actor.inner.remote(), timeout=DEADLINE) == 1
+
+
+@ag.remote(num_cpus=0, max_concurrency=1)
+class Coroutines:
+    """An asynchronous actor with a place for one call at a time."""
+
+    async def meet(self, other: Any) -> None:
+        self.other = other
+
+    async def leaf(self) -> int:
+        return 1
+
+    async def plain(self) -> Any:
+        return await self.other.leaf.remote()
+
+    async def nested(self) -> Any:
+        async def helper() -> Any:
+            return await self.other.leaf.remote()
+
+        return await asyncio.create_task(helper())
+
+    async def gathered(self) -> Any:
+        return await asyncio.gather(self.other.leaf.remote(), self.other.leaf.remote())
+
+    async def across(self, depth: int) -> Any:
+        return await self.other.across.remote(depth - 1) if depth else 0
+
+    async def patient(self) -> str:
+        try:
+            async with asyncio.timeout(1.5):
+                await self.other.leaf.remote()
+        except TimeoutError:
+            return "late"
+        return "never"
+
+    async def waits_first(self) -> Any:
+        await asyncio.sleep(0.1)
+        return await self.other.leaf.remote()
+
+    async def awaits(self, gate: Any) -> None:
+        await gate.pass_through.remote()
+
+
+CIRCLES = "the simulator ends a program in which nothing can happen any more, and says who waits for whom"
+
+
+@pytest.mark.processes(CIRCLES)
+@pytest.mark.parametrize("how", ["plain", "nested", "gathered", "waits_first"])
+def test_coroutine_that_awaits_its_own_actor_is_told_so_and_the_actor_lives_on(how: str) -> None:
+    actor = Coroutines.remote()
+    ag.get(actor.meet.remote(actor), timeout=DEADLINE)
+    with pytest.raises(ag.exceptions.DeadlockError, match=f"Coroutines.{how} awaits Coroutines.leaf"):
+        ag.get(getattr(actor, how).remote(), timeout=DEADLINE)
+    assert ag.get(actor.leaf.remote(), timeout=DEADLINE) == 1
+
+
+@pytest.mark.processes(CIRCLES)
+def test_coroutines_of_two_actors_that_await_each_other_are_told_so() -> None:
+    one, two = Coroutines.remote(), Coroutines.remote()
+    ag.get([one.meet.remote(two), two.meet.remote(one)], timeout=DEADLINE)
+    with pytest.raises(ag.exceptions.DeadlockError):
+        ag.get(one.across.remote(5), timeout=DEADLINE)
+    assert ag.get([one.across.remote(1), two.leaf.remote()], timeout=DEADLINE) == [0, 1]
+
+
+def test_coroutine_with_a_time_limit_is_left_to_it() -> None:
+    actor = Coroutines.remote()
+    ag.get(actor.meet.remote(actor), timeout=DEADLINE)
+    assert ag.get(actor.patient.remote(), timeout=DEADLINE) == "late"
+
+
+@pytest.mark.processes("the simulator tells the head nothing of what is awaited")
+def test_explanation_tells_what_a_coroutine_awaits() -> None:
+    gate, actor = Gate.remote(), Coroutines.remote()
+    ref = actor.awaits.remote(gate)
+    assert wait_until(lambda: "Coroutines.awaits awaits in process" in ag.explain(ref), DEADLINE)
+    assert "Gate.pass_through" in ag.explain(ref)
+    ag.get(gate.open.remote())
+    ag.get(ref, timeout=DEADLINE)
 
 
 def test_wait_with_a_timeout_on_oneself_ends_by_itself() -> None:
@@ -90,3 +185,37 @@ def test_call_that_waits_for_long_says_once_what_for(
     told = capfd.readouterr().err
     assert told.count("get() has waited for 0.2 s for") >= 1
     assert "after has not started: it needs an argument from held" in told
+
+
+@pytest.mark.processes("nobody waits in virtual time: there is nobody to warn")
+@pytest.mark.parametrize("how", ["await", "future().result()"])
+def test_other_ways_to_wait_for_long_say_once_what_for(
+    how: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], fresh_grid: Any
+) -> None:
+    monkeypatch.setenv("ACTORGRID_STALL_WARN", "0.2")
+    fresh_grid(num_cpus=2)
+    gate = Gate.remote()
+    ref = held.remote(gate)
+    told: list[str] = []
+
+    def is_told() -> bool:
+        told.append(capfd.readouterr().err)
+        return f"{how} has waited for 0.2 s for {ref.hex()}:" in "".join(told)
+
+    async def wait_for_it() -> None:
+        await ref
+
+    def wait() -> None:
+        if how == "await":
+            asyncio.run(wait_for_it())
+        else:
+            ref.future().result()
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    assert wait_until(is_told, DEADLINE)
+    assert wait_until(lambda: is_told() and "\n  held " in "".join(told), DEADLINE)
+    ag.get(gate.open.remote(), timeout=DEADLINE)
+    waiting.join()
+    is_told()
+    assert "".join(told).count(f"{how} has waited") == 1

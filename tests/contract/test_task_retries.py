@@ -180,6 +180,24 @@ def test_retry_exceptions_list_leaves_other_exceptions_alone(tmp_path: Path) -> 
     assert runs(tmp_path / "runs") == 1
 
 
+class Quarrelsome(type):
+    """Instances do not answer what belongs to them."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        raise RuntimeError("no answer")
+
+
+class Quarrel(Exception, metaclass=Quarrelsome):  # noqa: N818
+    pass
+
+
+def test_retry_exceptions_list_whose_class_raises_when_asked_covers_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "runs"
+    with pytest.raises(ValueError, match="1"):
+        ag.get(fail_until.options(retry_exceptions=[Quarrel]).remote(path, 2, ValueError(1)), timeout=DEADLINE)
+    assert runs(path) == 1
+
+
 def test_retry_exceptions_list_with_a_local_class(tmp_path: Path) -> None:
     class FlakyError(Exception):
         pass

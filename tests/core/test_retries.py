@@ -123,6 +123,29 @@ def test_final_error_lists_every_attempt_with_its_process_end_and_duration() -> 
     assert failures[0].message.endswith("after 1.50 s")
 
 
+def test_final_error_lists_attempts_that_raised_and_counts_no_others() -> None:
+    bench = Bench(CPU=1)
+    task = bench.submit(bench.spec(max_retries=2))
+    bench.worker_of(task).pid = 6
+    bench.done(task, ERROR, retry=True)
+    bench.die(bench.worker_of(task))  # it had not begun: that is no attempt of its own
+    crash(bench, task)
+    later(bench, 1.0)
+    crash(bench, task)
+    failures = [decode_failure(one.value.data) for one in bench.sent() if isinstance(one, Ready) and one.oid == task]
+    assert "; 3 attempts: attempt 1: pid 6 raised an exception after 0.00 s; attempt 2: pid 7" in failures[0].message
+
+
+def test_final_error_of_many_attempts_lists_the_last_of_them() -> None:
+    bench = Bench(CPU=1)
+    task = bench.submit(bench.spec(max_retries=19))
+    for _ in range(20):
+        crash(bench, task)
+        later(bench, 60.0)
+    failures = [decode_failure(one.value.data) for one in bench.sent() if isinstance(one, Ready) and one.oid == task]
+    assert "; 20 attempts, of which the last 8: attempt 13: pid 7" in failures[0].message
+
+
 # -- actors in a loop
 
 

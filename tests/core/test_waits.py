@@ -28,7 +28,7 @@ class Calls(Bench):
         """``task`` waits for ``oids``. Returns what it is told of a deadlock, "" if nothing."""
         worker = self.worker_of(task)
         worker.peer.outbox.clear()
-        self.say(Blocked(task, "get", oids, **fields), source=worker.number)
+        self.say(Blocked(task, fields.pop("call", "get"), oids, **fields), source=worker.number)
         told = [message.text for message in worker.peer.outbox if isinstance(message, Deadlock)]
         return told[0] if told else ""
 
@@ -153,6 +153,46 @@ def test_chain_of_waits_that_ends_in_something_that_runs_is_no_deadlock() -> Non
     for _ in range(5):
         tasks.append(bench.submit(spec, parent=tasks[-1]))
         assert not bench.block(tasks[-2], tasks[-1])
+
+
+def test_asynchronous_actor_that_awaits_its_own_later_call_and_has_no_place_for_it() -> None:
+    bench = Calls()
+    actor = bench.actor(is_async=True, max_concurrency=1)
+    outer = bench.call(actor, "A.outer")
+    inner = bench.call(actor, "A.inner", parent=outer)
+    told = bench.block(outer, inner, call="await")
+    assert told.endswith("A.outer awaits A.inner; A.inner waits for its turn behind A.outer")
+    assert explain(bench.head, outer)[0].startswith("A.outer awaits in process")
+    bench.say(m.Resumed(outer), source=bench.worker_of(outer).number)
+    assert "awaits" not in explain(bench.head, outer)[0]
+
+
+def test_asynchronous_actor_with_a_place_left_goes_on() -> None:
+    bench = Calls()
+    actor = bench.actor(is_async=True, max_concurrency=2)
+    outer = bench.call(actor, "A.outer")
+    inner = bench.call(actor, "A.inner", parent=outer)
+    assert not bench.block(outer, inner, call="await")
+    innermost = bench.call(actor, "A.innermost", parent=inner)
+    assert "A.inner awaits A.innermost" in bench.block(inner, innermost, call="await")
+
+
+def test_asynchronous_actors_that_await_each_other() -> None:
+    bench = Calls()
+    one, two = (bench.actor(is_async=True, max_concurrency=1) for _ in range(2))
+    first, second = bench.call(one, "A.first"), bench.call(two, "A.second")
+    back, forth = bench.call(one, "A.back", parent=second), bench.call(two, "A.forth", parent=first)
+    assert not bench.block(first, forth, call="await")
+    assert "A.second awaits A.back" in bench.block(second, back, call="await")
+
+
+def test_await_with_a_time_limit_proves_nothing() -> None:
+    bench = Calls()
+    actor = bench.actor(is_async=True, max_concurrency=1)
+    outer = bench.call(actor, "A.outer")
+    inner = bench.call(actor, "A.inner", parent=outer)
+    assert not bench.block(outer, inner, call="await", finite=True)
+    assert "time limit" in explain(bench.head, outer)[0]
 
 
 def test_explanation_follows_the_chain_to_what_runs() -> None:

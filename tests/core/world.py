@@ -449,6 +449,8 @@ class FakeWorker(Process):
                 self.say(m.Revoked(self.handed_back(back)))
         elif isinstance(message, m.Interrupt):
             self._interrupt(message)
+        elif isinstance(message, m.Knock):
+            self.say(m.Present())
         elif isinstance(message, m.Credit):
             self.machine.credit(message)
         else:  # methods do not wait here, so that no program can wait in a circle

@@ -59,6 +59,10 @@ def open_until_it_fails() -> int:
 _opened: list[int] = []
 
 
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
 def echo(value: Any) -> Any:
     return value
 
@@ -104,10 +108,11 @@ def view_outlives_its_reference(folder: Path) -> bool:
 
 
 def without_descriptors(folder: Path) -> bool:
-    """A task takes every descriptor of its worker and keeps them: small and large values still come and go."""
-    del folder
+    """A task takes every descriptor of its worker and keeps them: its worker goes, and nobody else lacks any."""
     taken = run(open_until_it_fails)
     assert get(taken) > 50
+    (folder / "file").write_text("text", encoding="utf-8")
+    assert get([run(read, folder / "file") for _ in range(16)]) == ["text"] * 16
     large = numpy().arange(100_000)
     back = get([run(echo, large) for _ in range(16)])
     return all(bool((array == large).all()) for array in back)

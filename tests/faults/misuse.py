@@ -17,7 +17,7 @@ from typing import Any
 import actorgrid as ag
 from actorgrid.exceptions import GetTimeoutError, TaskCancelledError, WorkerCrashedError
 from actorgrid.testing.waiting import wait_until
-from tests.faults.catalogue import LIMIT, Case, Elsewhere, Gives, Raises, died, error_of, get, raised, run
+from tests.faults.catalogue import CPUS, LIMIT, Case, Elsewhere, Gives, Raises, died, error_of, get, raised, run
 from tests.faults.oracle import alive
 
 # ------------------------------------------------------------------------------------------------- what the tasks do
@@ -105,20 +105,20 @@ def leave_a_thread_running() -> int:
     return os.getpid()
 
 
-def hoard(megabytes: int) -> int:
-    _hoard.append(bytearray(megabytes << 20))
-    return os.getpid()
-
-
-_hoard: list[bytearray] = []
-
-
 def change_the_folder_and_the_environment(folder: Path) -> int:
     os.chdir(folder)
     os.environ["TMPDIR"] = "/nowhere"
     os.environ.pop("PATH", None)
     sys.path.clear()
     return os.getpid()
+
+
+def soundness() -> list[Any]:
+    """Return what every task should find as every other one does."""
+    mask = os.umask(0)
+    os.umask(mask)
+    handlers = [repr(signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)]
+    return [Path.cwd(), dict(os.environ), sys.path, mask, handlers]
 
 
 def shut_down() -> Any:
@@ -150,15 +150,36 @@ def patch_an_actor(*names: str) -> Any:
     return inject
 
 
-def recycled(function: Any, *args: Any) -> Any:
-    """``max_calls=1``: the worker answers and goes, whatever was done to it."""
+def replaced(function: Any, *args: Any) -> Any:
+    """What was done to the worker cannot be undone: it answers and goes."""
 
     def inject(folder: Path) -> bool:
         del folder
-        pid = get(run(function, *args, max_calls=1, max_retries=0))
+        pid = get(run(function, *args, max_retries=0))
         return wait_until(lambda: not alive(pid), LIMIT)
 
     return inject
+
+
+def restored(function: Any, *args: Any) -> Any:
+    """What was done to the worker is undone, or does no harm: it answers and stays."""
+
+    def inject(folder: Path) -> bool:
+        del folder
+        pid = get(run(function, *args, max_retries=0))
+        found = get([run(soundness) for _ in range(4 * CPUS)])
+        return alive(pid) and all(each == found[0] for each in found)
+
+    return inject
+
+
+def patch_a_worker(folder: Path) -> Any:
+    """What a task replaces in modules stays; so those that want it so have a worker to themselves here."""
+    own: dict[str, Any] = {"runtime_env": {"env_vars": {"FOLDER_OF_THE_CASE": str(folder)}}, "max_retries": 0}
+    pid = get(run(patch_the_library, **own))
+    large = bytes(300_000)
+    same, back = get([run(os.getpid, **own), run(echo, large, **own)])
+    return [same == pid, back == large]
 
 
 def refused(error: type[BaseException], call: Any) -> Any:
@@ -205,14 +226,14 @@ CASES = [
     Case("UM02", "closes all descriptors", lambda _: run(close_everything, max_retries=1), Gives(1)),
     Case("UM02-waits", "closes all descriptors and goes on", lambda _: run(close_and_wait, max_retries=1),
          died(WorkerCrashedError, "closed its link to the grid and was killed.*2 attempts", "close_and_wait")),
-    Case("UM02-output", "closes its output", recycled(close_output)),
+    Case("UM02-output", "closes its output", replaced(close_output)),
     Case("UM04-lines", "prints 100000 lines", lambda _: run(flood, 100_000, max_retries=0),
          died(WorkerCrashedError, "code 3", "flood"), PRINTED),
     Case("UM04-long", "prints a line of 20 MB", lambda _: run(write_one_line, 20 << 20, max_retries=0),
          died(WorkerCrashedError, "code 3", "write_one_line"), f"{PRINTED}|x*", slow=True),
     Case("UM04-bytes", "prints bytes that are no text", lambda _: run(write_anything, max_retries=0),
          died(WorkerCrashedError, "code 3", "write_anything"), r"(?s).*"),
-    Case("UM07", "replaces functions of the standard library", recycled(patch_the_library)),
+    Case("UM07", "replaces functions of the standard library", patch_a_worker, Gives([True, True])),
     Case("UM07-time", "replaces the clock of its actor",
          patch_an_actor("time.time", "time.monotonic", "time.perf_counter", "time.sleep"), Gives([1, True])),
     Case("UM07-pickle", "replaces pickle in its actor", patch_an_actor("pickle.dumps", "pickle.loads"),
@@ -221,10 +242,9 @@ CASES = [
          patch_an_actor("os.fork", "os.read", "os.write"), Gives([1, True])),
     Case("UM07-builtins", "replaces builtins in its actor",
          patch_an_actor("builtins.open", "builtins.print", "json.dumps", "socket.socket"), Gives([1, True])),
-    Case("UM08-thread", "leaves a thread running", recycled(leave_a_thread_running)),
-    Case("UM08-memory", "keeps 300 MB", recycled(hoard, 300)),
-    Case("UM08-signals", "ignores every signal it can", recycled(ignore_signals)),
-    Case("UM09", "changes folder and environment", lambda folder: recycled(
+    Case("UM08-thread", "leaves a thread running", restored(leave_a_thread_running)),
+    Case("UM08-signals", "ignores every signal it can", restored(ignore_signals)),
+    Case("UM09", "changes folder and environment", lambda folder: restored(
         change_the_folder_and_the_environment, folder)(folder)),
     Case("UM10", "shuts down in a task", lambda _: run(shut_down)),
     Case("UM14-value", "get of a value", refused(ValueError, lambda: ag.get(7))),
@@ -239,6 +259,8 @@ ELSEWHERE = [
               "test_calls_go_on_though_nobody_reads_what_is_printed"),
     Elsewhere("UM05", "writes into its links", "tests/contract/test_attacks.py::"
               "test_bytes_written_to_the_descriptors_of_a_worker_cost_that_worker_only"),
+    Elsewhere("UM08", "keeps memory", "tests/proc/test_memory.py::"
+              "test_worker_that_has_grown_is_replaced_between_two_tasks_free_of_charge"),
     Elsewhere("UM10", "init in a task", "tests/proc/test_environment.py::"
               "test_init_in_a_task_joins_the_grid_of_its_driver"),
     Elsewhere("UM13", "wrong number of arguments", "tests/contract/test_arguments_checks.py::"

@@ -17,7 +17,7 @@ from actorgrid.util.placement_group import placement_group
 from actorgrid.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from tests.contract.tools import Gate
 
-BUSY = "nap runs in process N, a new one, for 1.0 s so far"
+BUSY = "nap runs in process N, for 1.0 s so far"
 NO_CPU = "it waits for 1 CPU (0 CPU free); held by nap (pid N), nap (pid N)"
 
 

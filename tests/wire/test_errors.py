@@ -319,3 +319,35 @@ def test_pickle_of_what_arrives() -> None:
     error = trip(TwoArguments(1, 2), "f")
     assert "TwoArguments" in str(error)
     assert isinstance(pickle.loads(pickle.dumps(trip(KeyError(1)))), KeyError)
+
+
+class FightsBack(Exception):  # noqa: N818
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+class Nameless(type):
+    def __getattribute__(cls, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+def test_exception_whose_attributes_all_raise_still_says_where_it_was_raised() -> None:
+    error = trip(FightsBack("x"))
+    assert "in raised" in str(error)
+    assert "FightsBack (it cannot be formatted: RuntimeError)" in str(error)
+
+
+def test_exception_whose_class_has_no_attributes_still_arrives() -> None:
+    cls = Nameless("Odd", (Exception,), {})
+    assert "Odd" in str(trip(cls("x")))
+
+
+def test_exception_arrives_though_nothing_can_be_pickled_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> bytes:
+        raise ImportError("sys.modules is empty")
+
+    monkeypatch.setattr(errors, "dumps", broken)
+    monkeypatch.setattr(errors, "_dumps", broken)
+    error = trip(ValueError("the message"))
+    assert isinstance(error.cause, ActorGridError)
+    assert "ValueError: the message" in str(error)

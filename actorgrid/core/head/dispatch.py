@@ -219,10 +219,9 @@ class Dispatch:
     def _raised_and_retried(self, worker: Worker, task: Task, message: Done) -> None:
         if task.retries > 0:
             task.retries -= 1
-        del worker
         for value in message.values:
             self.head.memory.discard(value)
-        task.failures += 1
+        self.head.workers.failed(task, worker, "raised an exception")
         self.retry(task, task.failures)
 
     def retry(self, task: Task, failures: int, longest: float = LONGEST) -> None:

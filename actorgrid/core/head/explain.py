@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from actorgrid.core.head.records import Actor, Object, Task, Worker
 from actorgrid.core.head.waits import is_full
-from actorgrid.core.messages import YIELD, Blocked, Kind, Status
+from actorgrid.core.messages import AWAIT, YIELD, Blocked, Kind, Status
 from actorgrid.core.resources import UNIT, Pool, amounts, of, total
 from actorgrid.core.states import ActorState, TaskState
 
@@ -20,6 +20,21 @@ if TYPE_CHECKING:
 
 #: So many calls are told of.
 DEEPEST: Final = 12
+#: Who has said something since so long ago is not asked whether it is there, and who is asked has so long to answer.
+SILENCE: Final = 1.0
+
+
+def chain(head: Head, oid: int) -> list[Task]:
+    """Return the calls that object ``oid`` waits for, from the one that makes it to those that wait for nobody."""
+    held = head.objects.table.get(oid)
+    found: dict[Task, None] = {}
+    ahead = [held.task] if isinstance(held, Object) and held.task is not None else []
+    while ahead and len(found) <= DEEPEST:
+        task = ahead.pop(0)
+        if task not in found:
+            found[task] = None
+            ahead += head.waits.need(task).calls if task.limits is None else []
+    return list(found)
 
 
 def explain(head: Head, oid: int) -> list[str]:
@@ -33,15 +48,9 @@ def explain(head: Head, oid: int) -> list[str]:
         return ["the object exists" if held.value.status is Status.OK else "the object exists: it is an error"]
     if held.task is None:
         return ["the object will exist when a process has ended"]
-    told: dict[Task, str] = {}
-    ahead = [held.task]
-    while ahead and len(told) < DEEPEST:
-        task = ahead.pop(0)
-        if task not in told:
-            told[task] = f"{task.spec.spec.name} {_about(head, task)}"
-            ahead += head.waits.need(task).calls if task.limits is None else []
-    more = ["..."] if ahead else []
-    return [*told.values(), *more]
+    calls = chain(head, oid)
+    told = [f"{task.spec.spec.name} {_about(head, task)}" for task in calls[:DEEPEST]]
+    return [*told, "..."] if len(calls) > DEEPEST else told
 
 
 def _about(head: Head, task: Task) -> str:
@@ -64,6 +73,8 @@ def _waiting(head: Head, task: Task, waits: Blocked) -> str:
     process = _process(task.worker)
     if waits.call == YIELD and task.stream is not None:
         return f"waits{process} until some of its {task.stream.count - task.stream.taken} unread items are read"
+    if waits.call == AWAIT:
+        return f"awaits{process} {_names(head.waits.need(task).calls) or 'what has a time limit, or is on its way'}"
     return f"waits in {waits.call}(){process} for {_names(head.waits.need(task).calls) or 'objects on their way'}"
 
 
@@ -114,11 +125,23 @@ def _with_worker(head: Head, task: Task) -> str:
     assert worker is not None
     if not worker.pid:
         return "is with a process that is starting"
-    process = _process(worker) + ("" if worker.spoke else ", a new one")
+    process = _process(worker)
     first = next(iter(worker.assigned.values()))
     if first is not task and worker.actor is None:
         return f"is next{process}, behind {first.spec.spec.name}"
-    return f"runs{process}, for {head.now - task.since:.1f} s so far"
+    seconds = f"{head.now - task.since:.1f} s"
+    if is_absent(worker, head.now):
+        else_ = "" if worker.spoke else ", or has not started yet"
+        why = f"it runs code in C that keeps the interpreter to itself{else_}"
+        return f"has been{process} for {seconds}, which does not answer: {why}"
+    if not worker.spoke:
+        return f"has been with process {worker.pid}, which starts or runs it, for {seconds}"
+    return f"runs{process}, for {seconds} so far"
+
+
+def is_absent(worker: Worker, now: float) -> bool:
+    """Return whether a worker was asked whether it is there, and has not answered for long."""
+    return bool(worker.knocked) and now - worker.knocked >= SILENCE
 
 
 def _process(worker: Worker | None) -> str:

@@ -40,6 +40,7 @@ from actorgrid.core.head.deadlines import Deadlines
 from actorgrid.core.head.dispatch import NUDGE_AFTER, Dispatch
 from actorgrid.core.head.effects import Effect, MuteOutput, Stop
 from actorgrid.core.head.journals import Journals
+from actorgrid.core.head.knocks import Knocks
 from actorgrid.core.head.library import Library
 from actorgrid.core.head.memory import Memory
 from actorgrid.core.head.metrics import Metrics
@@ -131,6 +132,7 @@ class Head:
         self.journals = Journals(self)
         self.pressure = Pressure(self)
         self.vigils = Vigils(self)
+        self.knocks = Knocks(self)
         self.library = Library(self)
         self.objects = Objects(self)
         self.memory = Memory(self, config.store_budget)
@@ -185,6 +187,7 @@ class Head:
             m.Revoked: self.dispatch.revoked,
             m.Exiting: self.workers.exiting,
             m.ActorReady: self.actors.constructed,
+            m.Present: self.knocks.present,
         }
 
     # -- the entrance
@@ -344,7 +347,10 @@ class Head:
         worker.outbox.append(message)
 
     def _query(self, peer: Peer, message: Query) -> None:
-        self.reply(peer, answer(self, peer, message))
+        if message.what == "explain":
+            self.knocks.explain(peer, message)
+        else:
+            self.reply(peer, answer(self, peer, message))
 
     def _bye(self, peer: Peer, message: messages.Bye) -> None:
         del message

@@ -104,6 +104,7 @@ class Pressure:
         if not starved:
             return False
         task.oom += 1
+        self.head.workers.note(task, worker, "was killed because memory ran short")
         if task.hopeless or not task.retries or task.oom > RETRIES:
             self.head.tasks.fail(task, self._failure(task, worker, message, how))
         else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from actorgrid.core.head.explain import explain
 from actorgrid.core.head.inventory import counted, listed, ran
 from actorgrid.core.head.records import Object
 from actorgrid.core.messages import Answer, Query
@@ -73,11 +72,6 @@ def _kind(head: Head, body: dict[str, Any]) -> dict[str, Any]:
     return {"kind": int(held.task.spec.kind) if isinstance(held, Object) and held.task is not None else -1}
 
 
-def _explain(head: Head, body: dict[str, Any]) -> dict[str, Any]:
-    """What an object waits for: a list of sentences."""
-    return {"told": explain(head, body["oid"])}
-
-
 def _missing(head: Head, body: dict[str, Any]) -> dict[str, Any] | None:
     """What of a recorded run has not come to pass: a list of sentences; and how often something was said."""
     del body
@@ -100,7 +94,6 @@ def _metrics(head: Head, body: dict[str, Any]) -> dict[str, Any]:
 _ANSWERS: dict[str, Callable[[Head, dict[str, Any]], dict[str, Any] | None]] = {
     "get_actor": _get_actor,
     "available": _available,
-    "explain": _explain,
     "group": _group,
     "groups": _groups,
     "kind": _kind,

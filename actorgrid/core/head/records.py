@@ -273,7 +273,8 @@ class Worker:
 
     __slots__ = (
         "actor", "assigned", "born", "codes", "devices", "doomed", "ended_by", "farewell", "heard", "held",
-        "idle_since", "lent", "nudged", "number", "outbox", "passing", "peer", "pid", "pool", "segments", "setup",
+        "idle_since", "knocked", "lent",
+        "nudged", "number", "outbox", "passing", "peer", "pid", "pool", "segments", "setup",
         "shape", "shown", "specs",
         "spoke", "state", "stopped",
     )  # fmt: skip
@@ -303,6 +304,8 @@ class Worker:
         self.heard = 0.0
         self.nudged = False
         self.spoke = False
+        #: When it was asked whether it is there; 0 if it has answered.
+        self.knocked = 0.0
         #: The alarm that ends it because a signal has stopped it; 0 while it runs.
         self.stopped = 0
         #: The alarm that ends it because its last words take too long; 0 while it is not leaving.

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from actorgrid.core.head import groups
 from actorgrid.core.head.records import Actor, Object, Task
-from actorgrid.core.messages import YIELD, Blocked, Deadlock, Kind
+from actorgrid.core.messages import AWAIT, YIELD, Blocked, Deadlock, Kind
 from actorgrid.core.resources import Pool
 from actorgrid.core.states import ActorState, StreamState, TaskState
 
@@ -126,7 +126,7 @@ class Waits:
         count = len(makers) if not message.need else message.need - others
         if message.finite or count <= 0:
             return NOTHING
-        return Need(count, makers, f"waits in {message.call}() for")
+        return Need(count, makers, "awaits" if message.call == AWAIT else f"waits in {message.call}() for")
 
     @staticmethod
     def _reader(task: Task) -> Need:

@@ -52,6 +52,8 @@ TRY_AGAIN: Final = 1.0
 ONCE_MORE: Final = 0.05
 #: A worker that has closed a link and lives on after so long (seconds) is killed: it can neither hear nor answer.
 MUTE_LIMIT: Final = 1.0
+#: So many attempts are listed in the final error of a task: no list grows for ever.
+LISTED: Final = 8
 #: Workers started ahead of any need at once.
 MOST_PRESTARTED: Final = 16
 
@@ -394,6 +396,7 @@ class Workers:
         self.head.memory.drop_client(peer)
         self.head.library.drop_client(peer)
         self.head.vigils.over(peer.number)
+        self.head.knocks.over(peer.number)
         peer.worker = None
 
     def _lost(self, task: Task, worker: Worker, message: Exited, how: str) -> None:
@@ -413,24 +416,30 @@ class Workers:
         elif task.retries:
             if task.retries > 0:
                 task.retries -= 1
-            self._record(task, worker, how)
+            self.failed(task, worker, how)
             self.head.dispatch.retry(task, task.failures)
         else:
-            self._record(task, worker, how)
+            self.failed(task, worker, how)
             self.head.tasks.fail(task, self.crash(task, worker, message, how))
 
-    def _record(self, task: Task, worker: Worker, how: str) -> None:
+    def failed(self, task: Task, worker: Worker, how: str) -> None:
+        """Count an attempt that has failed, and note it for the final error."""
         task.failures += 1
-        if task.attempts is None:
-            task.attempts = []
-        seconds = self.head.now - task.since
-        task.attempts.append(f"attempt {task.attempt + 1}: pid {worker.pid} {how} after {seconds:.2f} s")
+        self.note(task, worker, how)
+
+    def note(self, task: Task, worker: Worker, how: str) -> None:
+        """Note how an attempt has ended that counts, for the final error."""
+        seconds, number = self.head.now - task.since, task.failures + task.oom
+        told = f"attempt {number}: pid {worker.pid} {how} after {seconds:.2f} s"
+        task.attempts = [*(task.attempts or ())[1 - LISTED :], told]
 
     def crash(self, task: Task, worker: Worker, message: Exited, how: str) -> Value:
         """Return the final error of a task whose worker died under it."""
         text = f"the worker (pid {worker.pid}) {how} while running {task.spec.spec.name}"
         if task.attempts and len(task.attempts) > 1:
-            text += f"; {len(task.attempts)} attempts: " + "; ".join(task.attempts[-8:])
+            count = task.failures + task.oom
+            more = f", of which the last {LISTED}" if count > LISTED else ""
+            text += f"; {count} attempts{more}: " + "; ".join(task.attempts)
         return self.head.failure(Failed.WORKER_CRASHED, text, task=task, pid=worker.pid, status=message.status)
 
     # -- shrinking back
