@@ -72,13 +72,17 @@ class Counter:
 ag.init(num_cpus=2)
 counter = Counter.remote()
 ag.get(counter.add.remote(1))
+large, turn = bytes(300_000), 0
 print("ready", flush=True)
 while True:
     refs = [add.remote(number, ag.put(1)) for number in range(50)]
     ready, rest = ag.wait(refs, num_returns=10, timeout=1)
     ag.get(rest)
     ag.get([counter.add.remote(1) for _ in range(50)])
-    ag.get(ag.put(bytes(300_000)))
+    for _ in range(turn % 50 + 1):
+        kept = ag.put(large)  # the one before goes
+    ag.get(kept)
+    turn += 7
     time.sleep(0.001)
 """
 

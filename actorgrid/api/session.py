@@ -33,6 +33,7 @@ from actorgrid.api.starting import (
 )
 from actorgrid.engine.current import host, install, installed, set_processes, start_processes
 from actorgrid.engine.definitions import StartConfig
+from actorgrid.engine.interrupts import exit_on_signal
 from actorgrid.exceptions import ResourceLimitError
 
 if TYPE_CHECKING:
@@ -226,11 +227,7 @@ set_processes(_processes)
 def _exit_on_sigterm() -> None:
     """Let SIGTERM end the driver by an exception, so that its exit handlers run (Ray's rule)."""
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _exit_with)
-
-
-def _exit_with(number: int, _: object) -> None:
-    sys.exit(number)
+        signal.signal(signal.SIGTERM, exit_on_signal)
 
 
 class _Fork(threading.local):
@@ -243,7 +240,7 @@ class _Fork(threading.local):
 
     def before(self) -> None:
         """Hold SIGTERM back if its handler is ours."""
-        if signal.getsignal(signal.SIGTERM) is _exit_with:
+        if signal.getsignal(signal.SIGTERM) is exit_on_signal:
             self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
     def after(self) -> None:
@@ -279,7 +276,10 @@ def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = F
             install(None)
             if "actorgrid.engine.logs" in sys.modules:
                 sys.modules["actorgrid.engine.logs"].restore()
-            if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is _exit_with:
+            if (
+                threading.current_thread() is threading.main_thread()
+                and signal.getsignal(signal.SIGTERM) is exit_on_signal
+            ):
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 

@@ -1,4 +1,7 @@
-"""Signal numbers and exit statuses as words; the numbers are Linux's (``signal`` asks the system, so not here)."""
+"""Signal numbers and exit statuses as words, and the exception that SIGTERM becomes.
+
+The numbers are Linux's (``signal`` asks the system, so not here).
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,13 @@ CAUSES: Final = {
     7: "memory that does not exist any more",
     6: "compiled code gave up",
 }
+
+
+class Terminated(SystemExit):
+    """Somebody wants this program to end (SIGTERM): no exit that user code has asked for, which may not end its caller.
+
+    Whoever catches ``SystemExit`` around user code, such as a ``__reduce__``, lets it pass.
+    """
 
 
 def describe(status: int) -> str:

@@ -25,6 +25,7 @@ from actorgrid.core.client import Client, Entry
 from actorgrid.core.ids import render
 from actorgrid.core.measures import Measures
 from actorgrid.core.resources import Demand, Pool, demand
+from actorgrid.core.signals import Terminated
 from actorgrid.engine import current
 from actorgrid.engine.definitions import Context, Setup
 from actorgrid.engine.errors import failure_to_exception
@@ -196,6 +197,8 @@ class EngineBase:
                 raise self._not_unpickled(entry, error) from error
             try:
                 return loads(data)
+            except Terminated:
+                raise
             except (Exception, SystemExit) as error:  # a value that exits must not end who asks for it
                 raise self._not_unpickled(entry, error) from error
         entry.read = True

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from actorgrid.engine.protocol import Engine
-    from actorgrid.engine.refs import Entry, ObjectRef
+    from actorgrid.engine.refs import Entry
 
 T = TypeVar("T")
 
@@ -22,12 +22,12 @@ class PatientFuture(Future[T]):
         self._engine = engine
         self._entry = entry
 
-    def settle(self, ref: ObjectRef[Any]) -> None:
-        """The object exists."""
-        try:
-            self.set_result(self._engine.value(ref))
-        except BaseException as error:  # noqa: BLE001  # whatever the task raised goes to whoever waits
+    def settle(self, value: Any, error: BaseException | None) -> None:
+        """The object exists: this is it, or its error."""
+        if error is not None:
             self.set_exception(error)
+        else:
+            self.set_result(value)
 
     def result(self, timeout: float | None = None) -> T:
         """See ``concurrent.futures.Future``."""

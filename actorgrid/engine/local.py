@@ -18,7 +18,7 @@ from actorgrid.engine import placing, setups
 from actorgrid.engine.calls import PreparedCall, method_spec, task_spec
 from actorgrid.engine.definitions import FunctionDefinition, MethodOptions, TaskOptions
 from actorgrid.engine.generators import ObjectRefGenerator
-from actorgrid.engine.interrupts import protected
+from actorgrid.engine.interrupts import breathing, protected
 from actorgrid.engine.protocol import Returns
 from actorgrid.engine.reading import ReadingEngine
 from actorgrid.engine.refs import ActorRef, ObjectRef
@@ -253,7 +253,7 @@ class CallingEngine(ReadingEngine):
         pickled = self._pickle_arguments(args, kwargs, spec.name)
         if pickled.size <= INLINE_LIMIT:
             return m.Submit(0, spec.spec, pickled.inline(), tuple(deps), tuple(slots), pickled.refs, actor), None
-        whole = self.put_value(self.place(pickled))
+        whole = self.put_pickled(pickled)
         deps.insert(0, self._own(whole))
         slots.insert(0, -1)
         return m.Submit(0, spec.spec, b"", tuple(deps), tuple(slots), pickled.refs, actor), whole
@@ -279,7 +279,12 @@ class CallingEngine(ReadingEngine):
 
     def put(self, value: Any) -> ObjectRef[Any]:
         """See ``Engine``."""
-        return self.put_value(self.store(value, "the value"))
+        return self.put_pickled(dumps(value, "the value"))
+
+    @breathing
+    def put_pickled(self, pickled: Pickled) -> ObjectRef[Any]:
+        """Make an object of what is pickled: all of it, or, if that is interrupted, nothing that takes up memory."""
+        return self.put_value(self.place(pickled))
 
     @protected
     def put_value(self, value: m.Value) -> ObjectRef[Any]:

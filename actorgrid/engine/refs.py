@@ -130,7 +130,7 @@ class ObjectRef(Generic[R_co]):
         engine = self._entry.engine
         future: PatientFuture[R_co] = PatientFuture(engine, self._entry)
         future.set_running_or_notify_cancel()
-        engine.on_ready(self, future.settle)
+        engine.on_ready(self, lambda ref: future.settle(*_outcome(engine, ref)))
         return future
 
     def as_future(self) -> asyncio.Future[R_co]:
@@ -147,13 +147,14 @@ class ObjectRef(Generic[R_co]):
                 awaiting.over(future)
             if future.done():
                 return
-            try:
-                future.set_result(engine.value(self))
-            except StopIteration as error:
+            value, error = _outcome(engine, self)
+            if isinstance(error, StopIteration):
                 # asyncio refuses StopIteration in a future; same answer as a coroutine gives (PEP 479).
                 future.set_exception(RuntimeError(f"task raised StopIteration: {error}"))
-            except BaseException as error:  # noqa: BLE001  # whatever the task raised goes to whoever waits
+            elif error is not None:
                 future.set_exception(error)
+            else:
+                future.set_result(value)
 
         def from_any_thread(_: ObjectRef[Any]) -> None:
             try:
@@ -175,11 +176,8 @@ class ObjectRef(Generic[R_co]):
         engine = self._entry.engine
 
         def tell(ref: ObjectRef[Any]) -> None:
-            try:
-                value = engine.value(ref)
-            except BaseException as error:  # noqa: BLE001  # as Ray: errors are handed over, not raised
-                value = error
-            callback(value)
+            value, error = _outcome(engine, ref)
+            callback(value if error is None else error)  # as Ray: errors are handed over, not raised
 
         engine.on_ready(self, tell)
 
@@ -194,6 +192,15 @@ class ObjectRef(Generic[R_co]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self._entry.reduce()
+
+
+@protected
+def _outcome(engine: Engine, ref: ObjectRef[Any]) -> tuple[Any, BaseException | None]:
+    """Return the value of an object that is there, or its error: that, and not an interrupt that came meanwhile."""
+    try:
+        return engine.value(ref), None
+    except BaseException as error:  # noqa: BLE001  # whatever the task raised goes to whoever waits
+        return None, error
 
 
 #: What Ray called them once.

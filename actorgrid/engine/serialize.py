@@ -16,6 +16,7 @@ from pickle import dumps as pickle_dumps  # by name: user code may replace those
 from pickle import loads as pickle_loads
 from typing import Any, Final
 
+from actorgrid.core.signals import Terminated
 from actorgrid.exceptions import SerializationError
 from actorgrid.wire import by_value, custom, layout
 from actorgrid.wire.unpicklable import explain_unpicklable
@@ -68,6 +69,8 @@ def dumps(value: Any, what: str) -> Pickled:
             else:
                 data = pickle_dumps(value, protocol=5, buffer_callback=buffers.append)
             again = _must_go_by_value(data)
+        except Terminated:
+            raise
         except (Exception, SystemExit):  # noqa: BLE001  # whatever the C pickler cannot do, cloudpickle tries
             again = True
         if again:
@@ -83,7 +86,7 @@ def dumps(value: Any, what: str) -> Pickled:
 def _by_value(value: Any, buffers: list[pickle.PickleBuffer], what: str) -> bytes:
     try:
         return by_value.dumps(value, buffers.append)
-    except SerializationError:  # it says all that there is to say
+    except (SerializationError, Terminated):  # it says all that there is to say
         raise
     except (Exception, SystemExit) as error:  # a __reduce__ that exits must not end the caller
         raise SerializationError(explain_unpicklable(value, error, what)) from error

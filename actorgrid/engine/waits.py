@@ -9,6 +9,7 @@ from time import monotonic  # by name: user code may replace that of the module
 from typing import Final, Protocol, TypeVar
 
 from actorgrid.core.client import Awaited, Entry, failed
+from actorgrid.engine.interrupts import breathe
 from actorgrid.exceptions import PendingCallsLimitExceeded
 
 T = TypeVar("T")
@@ -31,6 +32,7 @@ def in_glances(sleep: Callable[[float], T], timeout: float | None) -> T:
     most = at_a_time()
     deadline = monotonic() + left
     while not (found := sleep(min(left, most))):
+        breathe()
         left = deadline - monotonic()
         if left <= 0:
             break

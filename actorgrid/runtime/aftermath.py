@@ -18,7 +18,7 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any, Final
 
-from actorgrid.engine.interrupts import is_untouchable
+from actorgrid.engine.interrupts import is_under, is_untouchable
 from actorgrid.runtime import watched
 from actorgrid.runtime.output import MarkedStream
 
@@ -82,7 +82,7 @@ class Aftermath:
 
     def _note(self, what: str, which: Any, before: Callable[[], Any]) -> None:
         key = what, which
-        if key not in self.noted and not is_untouchable(sys._getframe(2)):  # noqa: SLF001  # who calls the stand-in
+        if key not in self.noted and not is_under(sys._getframe(2), is_untouchable):  # noqa: SLF001  # who calls the stand-in
             self.noted[key] = before()
 
     # -- after each task

@@ -39,7 +39,7 @@ from typing import Final
 
 from actorgrid.core.extents import ExtentAllocator, align, pages
 from actorgrid.core.messages import Extent
-from actorgrid.engine.interrupts import protected
+from actorgrid.engine.interrupts import breathe, breathing, protected
 from actorgrid.wire import layout
 
 #: Segments have at least this many bytes. They are sparse: untouched bytes cost nothing.
@@ -150,6 +150,7 @@ class ArenaWriter:
         """Bytes of physical memory that this writer holds for reuse."""
         return self._allocator.idle_warm
 
+    @protected
     def allocate(self, size: int) -> Extent:
         """Return ``size`` bytes of shared memory. Raises OSError if a segment is needed and cannot be made."""
         if self._lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001  # as threading.Condition does
@@ -167,22 +168,25 @@ class ArenaWriter:
         """Return the writable bytes of an allocated extent."""
         return self._mappings[extent.segment].slice(extent)
 
+    @breathing
     def write(self, pickled: bytes | memoryview, buffers: Sequence[memoryview]) -> Extent:
         """Lay a value out in shared memory (see ``wire.layout``) and return where. Raises OSError as ``allocate``."""
         extent = self.allocate(layout.size_of(pickled, buffers))
         try:
-            layout.write(self.memory(extent), pickled, buffers)
+            layout.write(self.memory(extent), pickled, buffers, breathe)
         except BaseException:
             self.recycle((extent,))
             raise
         return extent
 
+    @protected
     def recycle(self, extents: Iterable[Extent]) -> None:
         """Take extents back for reuse: nobody reads them any more. Their pages stay warm."""
         with self._lock:
             for extent in extents:
                 self._allocator.free(extent)
 
+    @protected
     def trim(self, limit: int) -> int:
         """Give idle memory beyond ``limit`` bytes back to the system, least recently used first; return how many.
 

@@ -73,7 +73,7 @@ class DriverEngine(ProcessEngine):
         self._reaped: int | None = None
 
     def _begin(self) -> None:
-        self.interrupts = Interrupts(self.wake, self.ear.give_back_here)
+        self.interrupts = Interrupts(self.ear.give_back_here)
         self.interrupts.install()
         _drivers.add(self)
         self._thread.start()
@@ -117,14 +117,6 @@ class DriverEngine(ProcessEngine):
             self.cut(error)  # a dead head is noticed by the reader thread, with its cause
         finally:
             self.sending = False
-
-    def patience(self) -> float | None:
-        """See ``ProcessEngine``: an interrupt that was put off is tried again soon."""
-        return self.interrupts.patience()
-
-    def patience_is_over(self) -> None:
-        """See ``ProcessEngine``."""
-        self.interrupts.redeliver()
 
     # -- the end
 

@@ -25,7 +25,7 @@ from collections.abc import Callable
 from time import monotonic  # by name: user code may replace that of the module
 from typing import Final
 
-from actorgrid.engine.interrupts import protected
+from actorgrid.engine.interrupts import breathe, protected
 from actorgrid.engine.waits import BlockingWaiter, at_a_time
 
 #: The longest single sleep (seconds): what poll() takes fits a C int of milliseconds.
@@ -152,6 +152,7 @@ class LeadingWaiter(BlockingWaiter):
                 while not self.open and ear.led_by(self):
                     if ear.poll(most if left is None else min(left, most)) and ear.led_by(self) and not self._read():
                         break
+                    breathe()
                     if deadline is not None:
                         left = deadline - monotonic()
                         if left <= 0:

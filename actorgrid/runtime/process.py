@@ -197,13 +197,14 @@ class ProcessEngine(LocalEngine):
         return threading.get_ident() == self._thread.ident
 
     def _serve(self) -> None:
-        listen = self.ear.listen
+        listen, patient_until = self.ear.listen, 0.0
         try:
             while True:
                 patience = self.patience()
                 found = listen(self._nap(patience))
-                if not found and patience is not None:
+                if patience is not None and (not found or monotonic() >= patient_until):
                     self.patience_is_over()
+                    patient_until = monotonic() + patience
                 if self._rest_at and monotonic() >= self._rest_at:
                     self._rest()
                 if self._speak_at and monotonic() >= self._speak_at:
@@ -263,7 +264,7 @@ class ProcessEngine(LocalEngine):
         return None
 
     def patience_is_over(self) -> None:
-        """Called by the reader thread when nothing came for as long as ``patience`` said."""
+        """Called by the reader thread every so often as ``patience`` says, or a moment later."""
 
     def _woken(self) -> None:
         with contextlib.suppress(BlockingIOError):

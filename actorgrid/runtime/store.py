@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
 from actorgrid.core.extents import reserved
+from actorgrid.engine.interrupts import breathing
 from actorgrid.exceptions import ObjectStoreFullError
 from actorgrid.runtime.arenas import ArenaReader, ArenaWriter
 
@@ -42,16 +43,19 @@ class Store:
         self._frees = 0
         self._lock = threading.RLock()  # a signal handler may come back to it
 
+    @breathing
     def write(self, pickled: Pickled) -> m.Extent:
         """Put a payload into shared memory. Raises ObjectStoreFullError."""
         size = reserved(pickled.size)
         self._lease(size)
         try:
             return self._arena().write(pickled.data, pickled.buffers)
-        except OSError as error:
+        except BaseException as error:
             with self._lock:
                 self._spare += size
-            raise ObjectStoreFullError(f"no shared memory for {size} bytes: {error}") from error
+            if isinstance(error, OSError):
+                raise ObjectStoreFullError(f"no shared memory for {size} bytes: {error}") from error
+            raise
 
     def attach(self, message: m.Segment, link: Link[Any]) -> None:
         """Map a segment that the head shows us. If the system refuses, whoever wants what lies there is told."""

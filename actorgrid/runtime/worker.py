@@ -22,6 +22,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from functools import partial
 from time import monotonic, perf_counter  # by name: user code may replace those of the module
 from types import FrameType
 from typing import Any, Final, NoReturn
@@ -31,7 +32,7 @@ from actorgrid.core.messages import Kind, ToClient, ToWorker
 from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.engine import breakpoints, checkpoints, current, execution
 from actorgrid.engine.code import CodeShelf
-from actorgrid.engine.interrupts import is_untouchable, protected
+from actorgrid.engine.interrupts import is_untouchable, protected, raise_beyond
 from actorgrid.engine.refs import ObjectRef
 from actorgrid.engine.worker_side import running_now
 from actorgrid.exceptions import is_a
@@ -236,7 +237,7 @@ class Worker:
 
     def end_of_fork(self, error: BaseException | None) -> NoReturn:
         """User code forked, and this is the child: it came back from the call, which only its parent answers."""
-        if is_a(error, SystemExit):
+        if error is not None and is_a(error, SystemExit):
             self.exit_process(error)
         if error is not None:
             traceback.print_exception(error)
@@ -360,10 +361,17 @@ class Worker:
                 signal.pthread_kill(self.main_thread, signal.SIGINT)
 
     def on_sigint(self, number: int, frame: FrameType | None) -> None:
-        """Raise KeyboardInterrupt if exactly the call that is meant is inside user code, and in no import."""
+        """Raise KeyboardInterrupt if exactly the call that is meant is inside user code; after an import that it does.
+
+        A call that is not exposed yet will be: the reader thread signals again.
+        """
         del number
         target = self.target
-        if target is not None and self.exposed is target and not is_untouchable(frame):
+        if target is not None and self.exposed is target:
+            raise_beyond(frame, partial(self._strike, target), is_untouchable)
+
+    def _strike(self, target: Running) -> None:
+        if self.target is target and self.exposed is target:
             self.target = None
             self.engine.ear.give_back_here()
             raise KeyboardInterrupt

@@ -12,7 +12,7 @@ memory are aligned as numpy's own are. Bytes between the parts have no meaning (
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -33,26 +33,33 @@ def size_of(pickled: Bytes, buffers: Sequence[memoryview]) -> int:
     return _edges(len(pickled), [buffer.nbytes for buffer in buffers])[-1][1] if buffers else len(pickled)
 
 
-def write(target: memoryview, pickled: Bytes, buffers: Sequence[memoryview]) -> None:
+def write(
+    target: memoryview, pickled: Bytes, buffers: Sequence[memoryview], pause: Callable[[], None] = lambda: None
+) -> None:
     """Write the value to ``target``: writable, contiguous, ``size_of(pickled, buffers)`` bytes.
 
-    Each buffer (C-contiguous) is copied once, at the speed of memcpy. Raises ValueError if ``target`` has another size.
+    Each buffer (C-contiguous) is copied once, at the speed of memcpy. ``pause()`` is called every few milliseconds, and
+    may raise. Raises ValueError if ``target`` has another size.
     """
     size = size_of(pickled, buffers)
     if target.nbytes != size:
         raise ValueError(f"a value of {size} bytes does not go into {target.nbytes}")
     target = target.cast("B")
     if not buffers:
-        target[:] = pickled
+        _copy(target, 0, pickled, pause)
         return
     header, edges = _header(pickled, buffers)
     target[: len(header)] = header
     for (start, _), part in zip(edges, [pickled, *buffers], strict=True):
-        # Equal formats on both sides, else the copy goes item by item.
-        source = memoryview(part).cast("B")
-        for at in range(0, len(source), _CHUNK):
-            chunk = source[at : at + _CHUNK]
-            target[start + at : start + at + len(chunk)] = chunk
+        _copy(target, start, part, pause)
+
+
+def _copy(target: memoryview, start: int, part: Bytes, pause: Callable[[], None]) -> None:
+    source = memoryview(part).cast("B")  # equal formats on both sides, else the copy goes item by item
+    for at in range(0, len(source), _CHUNK):
+        chunk = source[at : at + _CHUNK]
+        target[start + at : start + at + len(chunk)] = chunk
+        pause()
 
 
 def to_bytes(pickled: bytes, buffers: Sequence[memoryview]) -> bytes:

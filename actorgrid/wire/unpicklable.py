@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pickle import PickleBuffer
 from typing import Any, Final, NamedTuple
 
+from actorgrid.core.signals import Terminated
 from actorgrid.wire import by_value, custom
 from actorgrid.wire.text import MEMBER_LIMIT, safe_repr, shorten
 
@@ -85,6 +86,8 @@ def _refuses(value: Any) -> bool:
         return False
     try:
         custom.current[type(value)](value) if type(value) in custom.current else value.__reduce__()
+    except (KeyboardInterrupt, Terminated):
+        raise
     except BaseException:  # noqa: BLE001  # the methods of user classes
         return True
     return False
@@ -94,6 +97,8 @@ def problem_of(value: Any) -> BaseException | None:
     """Return what pickling ``value`` raises; None: it can be pickled."""
     try:
         by_value.dumps(value, _drop)
+    except (KeyboardInterrupt, Terminated):
+        raise
     except BaseException as error:  # noqa: BLE001  # the methods of user classes may raise even SystemExit
         return error
     return None

@@ -124,6 +124,81 @@ def test_driver_is_ended_by_a_signal(drive: Drive, number: signal.Signals, where
     assert driver.wait() != 0
 
 
+#: Loops that are in our own code nearly all of the time, large values and finalizers of references included.
+LOOPS = {
+    "puts": "ag.put(large)",
+    "finalizers": "[ag.put(1) for _ in range(100)]",
+    "calls": "ag.get([echo.remote(1) for _ in range(10)])",
+}
+LOOP = """
+import actorgrid as ag
+
+@ag.remote
+def echo(value):
+    return value
+
+ag.init(num_cpus=1)
+large = bytes(300_000)
+ag.get(echo.remote(1))
+print("ready:", flush=True)
+while True:
+    {loop}
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS)
+def test_one_signal_ends_a_driver_that_is_in_our_code_all_the_time(
+    drive: Drive, loop: str, number: signal.Signals
+) -> None:
+    driver = drive(LOOP.format(loop=loop))
+    driver.wait_for("ready")
+    driver.send(number)
+    driver.leaves_nothing()
+    assert "ignored" not in driver.err
+    if number is signal.SIGINT:
+        assert driver.err.rstrip().endswith("KeyboardInterrupt")
+        assert driver.err.count("Traceback") == 1
+    else:
+        assert driver.wait() == signal.SIGTERM
+        assert driver.err == ""
+
+
+PRESSED = """
+import os, random, signal, threading, time
+import actorgrid as ag
+
+@ag.remote
+def echo(value):
+    return value
+
+def press(seconds):
+    time.sleep(seconds)
+    os.kill(os.getpid(), signal.SIGINT)
+
+ag.init(num_cpus=1)
+large, moments = bytes(300_000), random.Random(5)
+for _ in range(30):
+    try:
+        threading.Thread(target=press, args=(moments.random() * 0.02,)).start()
+        while True:
+            assert ag.get(ag.put(large)) == large
+            assert ag.get(echo.remote(large)) == large
+    except KeyboardInterrupt:
+        pass
+    assert ag.get([echo.remote(1), ag.put(large)]) == [1, large]
+print("usable:", flush=True)
+"""
+
+
+def test_grid_is_usable_after_each_of_many_interrupts_of_large_puts(drive: Drive) -> None:
+    driver = drive(PRESSED)
+    driver.wait_for("usable")
+    driver.succeeds()
+    driver.leaves_nothing()
+    assert driver.err == ""
+
+
 def test_program_started_by_a_task_goes_with_the_driver(drive: Drive) -> None:
     driver = start(drive, "ag.get(refs)")
     assert any("time.sleep(600)" in " ".join(process.cmdline()) for process in driver.others())

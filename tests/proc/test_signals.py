@@ -135,6 +135,23 @@ def test_head_that_fails_says_so_to_whoever_waits_and_everything_ends(grid: Real
         ag.get(ref, timeout=DEADLINE)
 
 
+def test_task_that_does_nothing_but_store_large_values_is_cancelled(grid: RealGrid, tmp_path: Path) -> None:
+    del grid
+
+    @ag.remote(max_retries=0)
+    def store(path: Path) -> None:
+        path.touch()
+        large = bytes(300_000)
+        while True:
+            ag.put(large)
+
+    ref = store.remote(tmp_path / "began")
+    assert wait_until((tmp_path / "began").exists, DEADLINE)
+    ag.cancel(ref)
+    with pytest.raises(ag.exceptions.TaskCancelledError):
+        ag.get(ref, timeout=DEADLINE)
+
+
 def get_in_time(ref: Any) -> None:
     ag.get(ref, timeout=DEADLINE)
 

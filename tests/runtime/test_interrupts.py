@@ -78,6 +78,10 @@ def release_one() -> None:
     del ref
 
 
+def put_a_large_value() -> None:
+    ag.put(b"x" * 200_000)
+
+
 def get_two() -> None:
     assert ag.get([echo.remote(1), echo.remote(2)]) == [1, 2]
 
@@ -102,9 +106,10 @@ def close_a_stream() -> None:
     generator.close()
 
 
-def left_behind(engine: Any) -> tuple[int, int]:
+def left_behind(engine: Any) -> tuple[int, int, int]:
     stats = engine.query("stats").body
-    return stats["tasks"], stats["objects"]
+    writer = engine.arenas._writer
+    return stats["tasks"], stats["objects"], writer.used_bytes if writer is not None else 0
 
 
 @pytest.mark.parametrize(
@@ -114,6 +119,7 @@ def left_behind(engine: Any) -> tuple[int, int]:
         pytest.param(get_two, marks=pytest.mark.slow),
         wait_one,
         release_one,
+        pytest.param(put_a_large_value, marks=pytest.mark.slow),
         close_a_stream,
         pytest.param(read_a_stream, marks=pytest.mark.slow),
     ],
@@ -128,7 +134,8 @@ def test_interrupt_at_every_opcode_leaves_the_grid_whole(engine: Any, operation:
     assert at > 50, "the operation was hardly traced"
     # What the interrupted calls left behind is given up with the next words to the head, and tasks whose references
     # are gone still run to their end.
-    assert wait_until(lambda: left_behind(engine) == (0, 0)), f"tasks, objects: {left_behind(engine)}"
+    clean = wait_until(lambda: left_behind(engine) == (0, 0, 0))
+    assert clean, f"tasks, objects, bytes of shared memory: {left_behind(engine)}"
 
 
 def test_grid_after_one_that_another_thread_has_ended_handles_interrupts(engine: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from actorgrid.core import messages as m
 from actorgrid.core.messages import FromLauncher
-from actorgrid.runtime import lifetime
+from actorgrid.runtime import launcher, lifetime
 from actorgrid.runtime.config import BootConfig
 from actorgrid.runtime.launcher import Launcher
 from actorgrid.runtime.links import Link, pair
@@ -88,3 +88,21 @@ def test_head_that_goes_while_many_workers_are_forked_is_noticed_before_the_next
     assert scene.launcher.run() is None
     assert scene.buried
     assert scene.forks == 1
+
+
+def test_head_that_goes_while_modules_are_imported_ahead_is_noticed_after_the_next_of_them(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported = []
+
+    def pieces() -> Iterator[int]:
+        for piece in range(100):
+            imported.append(piece)
+            if piece == 2:
+                scene.head.close()
+            yield 0
+
+    monkeypatch.setattr(launcher, "warm_up", pieces)
+    assert scene.launcher.run() is None
+    assert scene.buried
+    assert imported == [0, 1, 2]
