@@ -24,6 +24,7 @@ def main(fd: int) -> None:
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     lifetime.ignore_stray_signals()
+    lifetime.go_on_without_parent()
     lifetime.become_subreaper()  # of what a launcher that is killed leaves behind
     try:
         end, launcher_pid = launcher.start(fd)

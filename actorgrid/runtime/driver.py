@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import socket
 import sys
@@ -148,14 +147,9 @@ class DriverEngine(ProcessEngine):
         self._head_ends()
         return describe(self._reaped) if self._reaped is not None else "closed its link"
 
-    def _head_ends(self) -> bool:
-        """Wait for the head to end: its link closes a moment before. Returns whether it did within ``PATIENCE``."""
-        watch = lifetime.watch_process(self.head_pid)
-        if watch is not None:
-            poll = select.poll()  # not select(): this program may have a thousand files open
-            poll.register(watch, select.POLLIN)
-            poll.poll(PATIENCE * 1000)
-            os.close(watch)
+    def _head_ends(self, patience: float = PATIENCE) -> bool:
+        """Wait for the head to end: its link closes a moment before. Returns whether it did in time."""
+        lifetime.wait_for_end(self.head_pid, patience)
         self._reap(block=False)
         return self._reaped is not None
 
@@ -179,16 +173,18 @@ class DriverEngine(ProcessEngine):
             return
         self.ending = True
         self.interrupts.uninstall()
+        self._wake_head()
         with self.lock:
             self.client.collect()
         self.say_unread()
         self.tell_quietly(m.Bye())
-        if self.descriptors_are_others:
-            pass  # nothing can be said, and the head has seen the end of the stream
-        elif self.is_reader() or not self._ended.wait(PATIENCE) or self.client.dead is not None:
-            with contextlib.suppress(OSError):
-                self.link.socket.shutdown(socket.SHUT_RDWR)  # a head that did not hear Bye sees the end of the stream
-        self._bury_head()
+        late = False
+        if not self.descriptors_are_others:  # else nothing can be said, and the head has seen the end of the stream
+            late = not self.is_reader() and not self._ended.wait(PATIENCE)
+            if late or self.is_reader() or self.client.dead is not None:
+                with contextlib.suppress(OSError):
+                    self.link.socket.shutdown(socket.SHUT_RDWR)  # a head that did not hear Bye sees the end
+        self._bury_head(0.0 if late else PATIENCE)
         self.end_waits(HeadDiedError("the grid was shut down"))
         if self.descriptors_are_others:
             self.link.socket.detach()
@@ -198,12 +194,19 @@ class DriverEngine(ProcessEngine):
             self._close_descriptors()
         _drivers.discard(self)
 
-    def _bury_head(self) -> None:
-        """The head has heard that this is the end: wait for its own."""
-        if self._reaped is None and not self._head_ends():
+    def _wake_head(self) -> None:
+        """Whoever has stopped the head cannot keep it from ending, nor this process from telling it to."""
+        if self._reaped is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.head_pid, signal.SIGCONT)
+
+    def _bury_head(self, patience: float) -> None:
+        """The head has heard that this is the end: wait for its own, and kill it if it does not come."""
+        if self._reaped is None and not self._head_ends(patience):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.head_pid, signal.SIGKILL)
             self._reap(block=True)
+            self.sweep()
 
     def _close_descriptors(self) -> None:
         self.link.close()

@@ -45,6 +45,8 @@ from actorgrid.runtime.spill_link import SpillLink
 #: Bytes that may wait for a client before results for it wait in the machine instead.
 CONGESTED: Final = 1 << 20
 OUTPUT_READ: Final = 64 << 10
+#: Seconds that the launcher has for burying the workers: less than a driver that shuts down has for us.
+BURIAL: Final = 3.0
 #: Descriptors that the head needs for itself, and for each worker (two links, output, a segment).
 OWN_DESCRIPTORS: Final = 16
 PER_WORKER: Final = 4
@@ -469,8 +471,9 @@ class HeadProcess:
         if self.config.door:
             close_door(self.config.door, self.config.door_inode)
         self.launcher.socket.close()
-        _, status = os.waitpid(self.launcher_pid, 0)
-        if status:  # it did not bury the workers: the kernel has killed them, but not what they started
+        if lifetime.end_child(
+            self.launcher_pid, BURIAL
+        ):  # it did not bury the workers: the kernel has killed them, but not what they started
             for worker in self.workers.values():
                 if worker.pid:
                     lifetime.signal_group(worker.pid, signal.SIGKILL)

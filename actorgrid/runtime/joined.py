@@ -16,7 +16,7 @@ import msgspec
 import actorgrid
 from actorgrid.engine.definitions import Setup, StartConfig
 from actorgrid.runtime import door, lifetime, surroundings
-from actorgrid.runtime.driver import PATIENCE, DriverEngine
+from actorgrid.runtime.driver import DriverEngine
 
 
 class JoinedEngine(DriverEngine):
@@ -64,6 +64,9 @@ class JoinedEngine(DriverEngine):
         if self._head_watch is not None:
             os.close(self._head_watch)
 
-    def _bury_head(self) -> None:
-        """The head is no child of this process, and stays; it has closed the link by now, or does so soon."""
-        self._ended.wait(PATIENCE)
+    def _wake_head(self) -> None:
+        """The head is no child of this process."""
+
+    def _bury_head(self, patience: float) -> None:
+        """The head stays; it has closed the link by now, or does so soon."""
+        self._ended.wait(patience)

@@ -5,7 +5,7 @@ not have other threads, which may hold locks that the child would find locked fo
 once, so that a fork is ready to work after a few milliseconds.
 
 It is a subreaper and nobody's death kills it: when the head's end of the link closes, it kills every worker's process
-group and what else descends from it, then it exits.
+group and what else descends from it, then it exits. If it is stopped, the kernel wakes it for that.
 """
 
 from __future__ import annotations
@@ -342,6 +342,7 @@ def start(driver: int) -> tuple[socket.socket, int]:
     os.close(driver)
     code = 1
     try:
+        lifetime.go_on_without_parent()
         lifetime.become_subreaper()
         belongs_to_a_grid()
         lifetime.Title().set("actorgrid: launcher")

@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import os
 import resource
+import select
 import signal
 import sys
 import time
@@ -36,6 +37,16 @@ def die_with_parent(parent: int) -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(0)
+
+
+def go_on_without_parent() -> None:
+    """Have the kernel wake this process, should it be stopped, when its parent ends: it has to see to the end itself.
+
+    A signal that killed would be the end of what this process would still bury, and would come as soon as the parent's
+    *thread* that made it ends, too. This one does no harm at any time.
+    """
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGCONT, 0, 0, 0)
 
 
 def become_subreaper() -> None:
@@ -68,6 +79,32 @@ def watch_process(pid: int) -> int | None:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):
         return None
+
+
+def wait_for_end(pid: int, seconds: float) -> bool:
+    """Wait so long for ``pid`` to end. Returns whether it did, True if the system cannot tell."""
+    watch = watch_process(pid)
+    if watch is None:
+        return True
+    try:
+        poll = select.poll()  # not select(): this program may have a thousand files open
+        poll.register(watch, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+    finally:
+        os.close(watch)
+
+
+def end_child(pid: int, seconds: float) -> int:
+    """Let a child that has been told to end do so, also if it is stopped; kill it if it has not in time.
+
+    Returns its status, as ``waitpid`` does. Raises ChildProcessError if somebody else has waited for it.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
+    if not wait_for_end(pid, seconds):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return os.waitpid(pid, 0)[1]
 
 
 def signal_group(pid: int, number: int) -> None:

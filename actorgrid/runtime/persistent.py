@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import socket
 from typing import Any, Final
 
@@ -67,12 +66,6 @@ def stop(address: str) -> int:
     """End the grid behind a door, and wait for that; return its head's process id. Raises ConnectionError."""
     link, welcome = door.knock(address, door.Hello("stop", actorgrid.__version__))
     link.close()
-    watch = lifetime.watch_process(welcome.head_pid)
-    if watch is not None:
-        poll = select.poll()
-        poll.register(watch, select.POLLIN)
-        ended = poll.poll(PATIENCE * 1000)
-        os.close(watch)
-        if not ended:
-            raise ConnectionError(f"the grid's head (pid {welcome.head_pid}) has not ended after {PATIENCE:g} s")
+    if not lifetime.wait_for_end(welcome.head_pid, PATIENCE):
+        raise ConnectionError(f"the grid's head (pid {welcome.head_pid}) has not ended after {PATIENCE:g} s")
     return welcome.head_pid

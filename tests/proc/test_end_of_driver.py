@@ -244,6 +244,42 @@ def test_task_that_ignores_signals_goes_with_the_driver(drive: Drive) -> None:
     driver.leaves_nothing()
 
 
+KILL_HEAD = """
+import psutil
+head = next(each for each in psutil.Process().children() if "actorgrid: head" in " ".join(each.cmdline()))
+while not os.path.exists("go"):
+    time.sleep(0.01)
+"""
+ENDS = {
+    "driver killed": KILL_HEAD + "os.kill(os.getpid(), signal.SIGKILL)",
+    "head killed": KILL_HEAD
+    + """
+head.kill()
+try:
+    ag.get(refs)
+except ag.exceptions.HeadDiedError:
+    pass
+""",
+    "shutdown": KILL_HEAD + "ag.shutdown()\nprint('down:', flush=True)\n" + "time.sleep(600)",
+}
+
+
+@pytest.mark.parametrize("ending", ENDS)
+@pytest.mark.parametrize("stopped", [("launcher",), ("head",), ("head", "launcher")], ids=" and ".join)
+def test_stopped_processes_of_a_grid_go_with_it_all_the_same(
+    drive: Drive, stopped: tuple[str, ...], ending: str
+) -> None:
+    driver = start(drive, ENDS[ending])
+    for title in stopped:
+        driver.one(f"actorgrid: {title}").suspend()
+    (driver.folder / "go").touch()
+    if ending == "shutdown":
+        driver.wait_for("down")
+        assert not driver.others(), driver.describe()
+        driver.send(signal.SIGKILL)
+    driver.leaves_nothing()
+
+
 def test_interrupted_get_leaves_the_grid_usable(drive: Drive) -> None:
     driver = start(
         drive,
