@@ -236,7 +236,7 @@ class Worker:
 
     def end_of_fork(self, error: BaseException | None) -> NoReturn:
         """User code forked, and this is the child: it came back from the call, which only its parent answers."""
-        if is_a(error, SystemExit):
+        if error is not None and is_a(error, SystemExit):
             self.exit_process(error)
         if error is not None:
             traceback.print_exception(error)
