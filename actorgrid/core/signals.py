@@ -11,6 +11,9 @@ SIGINT: Final = 2
 SIGKILL: Final = 9
 SIGTERM: Final = 15
 
+#: With this exit code a worker ends whose links to the grid user code has closed.
+CUT_OFF: Final = 197
+
 NAMES: Final = {
     1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 5: "SIGTRAP", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE",
     9: "SIGKILL", 10: "SIGUSR1", 11: "SIGSEGV", 12: "SIGUSR2", 13: "SIGPIPE", 14: "SIGALRM", 15: "SIGTERM",
@@ -35,6 +38,8 @@ class Terminated(SystemExit):
 
 def describe(status: int) -> str:
     """Return how a process ended: ``status`` is its exit code, or minus the signal number."""
+    if status == CUT_OFF:
+        return "had closed its links to the grid (os.closerange, say) and ended"
     if status >= 0:
         return f"exited with code {status}"
     name = NAMES.get(-status, f"signal {-status}")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import array
 import os
 import socket
+import stat
 from collections import deque
 from typing import Any, Final, Generic, TypeVar
 
@@ -125,6 +126,13 @@ class Link(Generic[T]):
             else:
                 self._pending[0] = (data[sent:], [])
         return True
+
+    def is_cut(self) -> bool:
+        """Return whether user code has closed this end, and the descriptor is gone or something else by now."""
+        try:
+            return not stat.S_ISSOCK(os.fstat(self.fileno()).st_mode)
+        except OSError:
+            return True
 
     def drop(self) -> None:
         """Forget what waits: the peer is gone."""

@@ -68,6 +68,8 @@ class ProcessEngine(LocalEngine):
     """An engine in a process of its own, with a link from the head."""
 
     name = "process"
+    #: What those hear who wait when user code has closed the descriptors.
+    cut_text = _CUT
 
     def __init__(self, number: int, session: str, capacity: dict[str, float], namespace: str, link: Link[Any]) -> None:
         """``link`` is where the head's replies arrive."""
@@ -303,7 +305,7 @@ class ProcessEngine(LocalEngine):
         """The link does not work. If that is because user code has closed its descriptor, nobody else will say so."""
         if error.errno in _CLOSED and not self.ending:
             self.descriptors_are_others = True
-            self.end_waits(HeadDiedError(_CUT))
+            self.end_waits(HeadDiedError(self.cut_text))
 
     def _heard(self, batch: list[Any]) -> None:
         for message in batch:

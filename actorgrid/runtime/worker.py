@@ -29,6 +29,7 @@ from typing import Any, Final, NoReturn
 
 from actorgrid.core import messages as m
 from actorgrid.core.messages import Kind, ToClient, ToWorker
+from actorgrid.core.signals import CUT_OFF
 from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.engine import breakpoints, checkpoints, current, execution
 from actorgrid.engine.code import CodeShelf
@@ -91,16 +92,23 @@ class Worker:
             self.engine.start()
         except RuntimeError:  # a limit of processes counts threads, too
             os._exit(m.NO_THREAD)
-        while True:
-            if self.settle():
-                batch = self.link.receive()
-                if batch is None:
-                    os._exit(1)  # the head is gone
-                if self.take(batch):
-                    self.engine.give_way()
-            self.work()
-            if self.machine.leaving:
-                self.leave(self.machine.leaving)
+        try:
+            while True:
+                self._serve()
+        except OSError:
+            os._exit(CUT_OFF if self.link.is_cut() else 1)
+
+    def _serve(self) -> None:
+        """Run what is there, or what comes next."""
+        if self.settle():
+            batch = self.link.receive()
+            if batch is None:
+                os._exit(1)  # the head is gone
+            if self.take(batch):
+                self.engine.give_way()
+        self.work()
+        if self.machine.leaving:
+            self.leave(self.machine.leaving)
 
     @protected
     def take(self, batch: list[Any]) -> bool:

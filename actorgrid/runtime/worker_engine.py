@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
 from actorgrid.core.messages import ToClient
+from actorgrid.core.signals import CUT_OFF
 from actorgrid.engine.definitions import Setup
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.waiting import MOST_TOLD
@@ -57,6 +58,7 @@ class WorkerEngine(WorkerSide, ProcessEngine):
     """The engine of a worker process."""
 
     clock = staticmethod(monotonic)
+    cut_text = "this call has closed the descriptors by which its process talks to the grid (os.closerange, say)"
 
     def __init__(self, worker: Worker, config: BootConfig, number: int, control: Link[ToClient]) -> None:
         """``worker`` runs the tasks and owns the outbox."""
@@ -248,7 +250,7 @@ class WorkerEngine(WorkerSide, ProcessEngine):
     def lost(self, reason: str) -> None:
         """The head is gone: so are we."""
         self.end_waits(HeadDiedError(reason or "the head process died"))
-        os._exit(1)
+        os._exit(CUT_OFF if self.link.is_cut() else 1)
 
     # -- the end
 

@@ -40,6 +40,14 @@ def close_everything() -> int:
     return 1
 
 
+def close_and_open() -> None:
+    """What was the grid's is the task's own: whoever talks to the grid next talks to a file."""
+    os.closerange(3, 1024)
+    for _ in range(50):
+        os.open("/dev/null", os.O_RDWR)
+    threading.Event().wait()
+
+
 def close_and_wait() -> None:
     os.closerange(3, 1024)
     threading.Event().wait()
@@ -226,6 +234,8 @@ CASES = [
     Case("UM02", "closes all descriptors", lambda _: run(close_everything, max_retries=1), Gives(1)),
     Case("UM02-waits", "closes all descriptors and goes on", lambda _: run(close_and_wait, max_retries=1),
          died(WorkerCrashedError, "closed its link to the grid and was killed.*2 attempts", "close_and_wait")),
+    Case("UM02-opens", "closes all descriptors and opens others", lambda _: run(close_and_open, max_retries=1),
+         died(WorkerCrashedError, "closed its links? to the grid .*2 attempts", "close_and_open")),
     Case("UM02-output", "closes its output", replaced(close_output)),
     Case("UM04-lines", "prints 100000 lines", lambda _: run(flood, 100_000, max_retries=0),
          died(WorkerCrashedError, "code 3", "flood"), PRINTED),
