@@ -13,7 +13,7 @@
 * ``churn``: grids that start and end, workers that serve one task each: what stays of each of them.
 * ``soak``: a mixed load under kills; the slopes of memory, descriptors and stored bytes.
 
-The exit status is 0 if nothing was lost, delivered twice, hung or left behind.
+The exit status is 0 if every promise was kept (``chaos_verdict.py`` says which); a smoke run does not look at speeds.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ sys.path.insert(0, str(HERE))
 
 import chaos_churn  # noqa: E402  # found beside this file
 import chaos_ends  # noqa: E402  # the same
+import chaos_verdict  # noqa: E402  # the same
 import psutil  # noqa: E402
 
 import actorgrid as ag  # noqa: E402
@@ -271,20 +272,6 @@ def soak(minutes: float, seed: int) -> dict[str, Any]:
     return found
 
 
-def clean(results: dict[str, Any]) -> bool:
-    """Return whether nothing was lost, delivered twice, hung or left behind."""
-    for name in ("storm", "actors"):
-        for row in results.get(name, {}).values():
-            if any(row[what] for what in ("lost", "delivered twice", "hangs", "never ran")):
-                return False
-    if any(row.get("wrong counters") for row in results.get("checkpoints", {}).values()):
-        return False
-    if chaos_churn.leaks(results.get("churn", {})):
-        return False
-    ends = [*results.get("ends", {}).values(), *results.get("interrupts", {}).values()]
-    return not any(row["left behind"] for row in ends)
-
-
 def table(rows: dict[str, dict[str, Any]]) -> str:
     """Return rows as Markdown."""
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
@@ -345,7 +332,9 @@ def main() -> int:
         print(f"\n{name} {told}\n\n{table(figures)}", flush=True)
     if asked.json:
         asked.json.write_text(json.dumps(results, indent=1))
-    return 0 if clean(results) else 1
+    complaints = chaos_verdict.broken(results, timed=not asked.smoke)
+    print("\n" + "\n".join(f"BROKEN: {what}" for what in complaints) if complaints else "\nevery promise was kept")
+    return 1 if complaints else 0
 
 
 if __name__ == "__main__":

@@ -130,11 +130,11 @@ class _Landing:
         if _outermost(frame, self._closed) is None:
             self.now()
 
-    def now(self) -> None:
-        """Call it."""
+    def now(self, *, only_final: bool = False) -> None:
+        """Call it; ``only_final``: if it ends the program, else it is forgotten."""
         throw = self.throw
         self.forget()
-        if throw is not None:
+        if throw is not None and (self._final or not only_final):
             throw()
 
 
@@ -163,9 +163,18 @@ def breathe() -> None:
         _landing.breathe(sys._getframe())  # noqa: SLF001  # as everybody does
 
 
-def _interrupt() -> None:
+def _let_go() -> None:
+    """Undo what must be undone. Raises what ends the program, if that came meanwhile; any other would be one too many.
+
+    Where a trace function raises nothing else can land, and what could not would come up at some later time.
+    """
     for undo in _before:
         undo()
+    _landing.now(only_final=True)
+
+
+def _interrupt() -> None:
+    _let_go()
     raise KeyboardInterrupt
 
 
@@ -173,8 +182,7 @@ def exit_on_signal(number: int, frame: FrameType | None) -> None:
     """End the program by an exception, so that its exit handlers run. A handler of signals."""
 
     def leave() -> None:
-        for undo in _before:
-            undo()
+        _let_go()
         raise Terminated(number)
 
     raise_beyond(frame, leave, final=True)

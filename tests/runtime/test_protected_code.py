@@ -200,6 +200,28 @@ def test_interrupt_does_not_take_the_place_of_a_termination(numbers: tuple[int, 
         bookkeeping()
 
 
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_signal_that_comes_while_an_interrupt_is_about_to_be_raised(number: int, error: type[BaseException]) -> None:
+    numbers = [number]
+
+    @protected
+    def let_go() -> None:
+        if numbers:
+            signal.raise_signal(numbers.pop())
+
+    interrupts = Interrupts(let_go)
+    interrupts.install()
+    with pytest.raises(error):
+        outer()
+    interrupts.uninstall()
+    copied()  # nothing comes afterwards
+
+
+@breathing
+def copied() -> None:
+    breathe()
+
+
 # ------------------------------------------------------------------------------------------ beside other people's tools
 
 

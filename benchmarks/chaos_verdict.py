@@ -1,0 +1,70 @@
+"""What the figures of ``chaos.py`` say of our promises: each one that they break, in words.
+
+``timed``: speeds, durations and slopes count, too. In a run of a few seconds they say nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import chaos_churn
+
+#: A worker runs one call of a storm at a time: so many may have to run again for each that is killed.
+RUNNING: Final = 1
+#: Speed under kills, as a share of the calm one.
+OF_CALM: Final = 0.8
+#: Until the prompt is back after Ctrl-C, and until nothing is left after a kill (milliseconds).
+PROMPT: Final = 500.0
+GONE: Final = 1000.0
+#: What may grow in a minute of the soak: (end of the name, most). Samples are noisy, and a leak grows with every call.
+SLOPES: Final = (("memory, kB", 100.0), ("descriptors", 0.2), ("threads", 0.1), ("object store, kB", 50.0))
+
+
+def broken(results: dict[str, Any], *, timed: bool = True) -> list[str]:
+    """Return the promises that ``results`` breaks; parts that did not run promise nothing."""
+    found: list[str] = []
+    for part in ("storm", "actors"):
+        found += (f"{part}: {what}" for what in _storm(results.get(part, {}), timed=timed))
+    for name, row in results.get("checkpoints", {}).items():
+        if row.get("wrong counters"):
+            found.append(f"checkpoints, {name}: {row['wrong counters']} wrong counters")
+    for part, limit in (("ends", GONE), ("interrupts", PROMPT)):
+        for name, row in results.get(part, {}).items():
+            found += (f"{name}: {what}" for what in _end(row, limit, timed=timed))
+    found += (f"churn: more {what} at the end" for what in chaos_churn.leaks(results.get("churn", {})))
+    if timed:
+        found += (f"soak: {what}" for what in _soak(results.get("soak", {})))
+    return found
+
+
+def _storm(rows: dict[str, Any], *, timed: bool) -> Iterator[str]:
+    for name, row in rows.items():
+        for what in ("lost", "delivered twice", "hangs", "never ran"):
+            if row[what]:
+                yield f"{row[what]} {what} in the {name}"
+        most = row.get("kills", 0) * RUNNING
+        if row["ran again"] > most:
+            yield f"{row['ran again']} ran again in the {name}, of {most} that can have been running then"
+        there, _, wanted = row["workers afterwards"].partition(" of ")
+        if there != wanted:
+            yield f"{there} workers are left of {wanted} after the {name}"
+        if timed and row.get("of calm", 1.0) < OF_CALM:
+            yield f"{row['of calm']:.2f} of the calm speed in the {name}, less than {OF_CALM}"
+
+
+def _end(row: dict[str, Any], limit: float, *, timed: bool) -> Iterator[str]:
+    if row["left behind"]:
+        yield f"{row['left behind']} processes and names left behind"
+    if row.get("other than one traceback"):
+        yield f"{row['other than one traceback']} times other than one traceback"
+    if timed and row["p100, ms"] > limit:
+        yield f"{row['p100, ms']:.0f} ms at worst, more than {limit:.0f}"
+
+
+def _soak(rows: dict[str, Any]) -> Iterator[str]:
+    for name, row in rows.items():
+        if isinstance(row, dict):
+            most = next(most for end, most in SLOPES if name.endswith(end))
+            if row["per minute"] > most:
+                yield f"{name} grows by {row['per minute']:.3g} per minute, more than {most:g}"
