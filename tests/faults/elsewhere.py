@@ -44,6 +44,7 @@ ELSEWHERE: Final = [
               + "driver_that_closes_all_descriptors_is_told_so_and_may_start_anew"),
     Elsewhere("DD07", "at exit", END
               + "handlers_at_exit_may_use_the_grid_and_threads_that_go_on_hold_nothing_up"),
+    Elsewhere("DD07", "too late", END + "program_that_is_shutting_down_starts_no_grid_any_more"),
     Elsewhere("DD08", "two drivers", "tests/core/test_drivers.py::"
               "test_call_of_a_driver_that_leaves_does_not_hurt_the_actor_of_another"),
     Elsewhere("DD10", "stopped", END + "stopped_driver_keeps_its_grid"),
