@@ -7,6 +7,8 @@ the child has none that works: links and locks belong to the parent, so every ca
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -39,6 +41,14 @@ def belongs_to_a_grid() -> None:
     _owned = True
 
 
+def _check_not_ending() -> None:
+    if sys.is_finalizing() or not threading.main_thread().is_alive():
+        raise RuntimeError(
+            "this program is shutting down: it starts no grid any more, and the one that it had has ended. An exit "
+            "handler may use that if it was registered after init(), and nobody has called shutdown()"
+        )
+
+
 def check_may_start() -> None:
     """Raise RuntimeError in a process of a grid: it would do so in each of its own grid's processes, without end."""
     if _owned:
@@ -50,7 +60,8 @@ def check_may_start() -> None:
 
 
 def start_processes(config: StartConfig) -> Engine:
-    """Start a grid of real processes. Raises RuntimeError in a process of one."""
+    """Start a grid of real processes. Raises RuntimeError in a process of one, and in one that is about to end."""
+    _check_not_ending()
     check_may_start()
     assert _processes is not None, "set when actorgrid.api.session is imported"
     return _processes(config)
@@ -93,6 +104,8 @@ def current() -> Engine:
     if _starter is None:
         message = "no engine is installed; call actorgrid.init()"
         raise RuntimeError(message)
+    if _host is None:
+        _check_not_ending()  # before anything is imported for it: that may fail by now
     return _starter()
 
 

@@ -219,6 +219,23 @@ def test_explanation_names_the_resource_and_who_holds_it() -> None:
     assert explain(bench.head, second) == [told]
 
 
+def test_explanation_names_no_process_that_is_not_there_yet() -> None:
+    bench = Calls(CPU=2)
+    bench.submit(bench.spec("big", demand=demand({"CPU": 2})))
+    second = bench.submit(bench.spec("small"))
+    assert explain(bench.head, second)[0].endswith("held by big (its process starts)")
+
+
+def test_explanation_says_that_a_call_was_cancelled_in_vain() -> None:
+    bench = Calls()
+    task = bench.submit(bench.spec("t"))
+    worker = bench.worker_of(task)
+    worker.pid = 7
+    bench.say(m.Release(()), source=worker.number)
+    bench.say(m.Cancel(task))
+    assert explain(bench.head, task) == ["t was cancelled and runs on in process 7, for 0.0 s so far"]
+
+
 def test_explanation_of_what_exists_and_of_what_is_gone() -> None:
     bench = Calls()
     task = bench.submit(bench.spec())

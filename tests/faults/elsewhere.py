@@ -48,6 +48,7 @@ ELSEWHERE: Final = [
               + "driver_that_closes_all_descriptors_is_told_so_and_may_start_anew"),
     Elsewhere("DD07", "at exit", END
               + "handlers_at_exit_may_use_the_grid_and_threads_that_go_on_hold_nothing_up"),
+    Elsewhere("DD07", "too late", END + "program_that_is_shutting_down_starts_no_grid_any_more"),
     Elsewhere("DD08", "killed again and again", PERSISTENT
               + "programs_that_are_killed_one_after_the_other_cost_a_survivor_nothing_and_leave_nothing"),
     Elsewhere("DD10", "stopped", END + "stopped_driver_keeps_its_grid"),

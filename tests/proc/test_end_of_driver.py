@@ -423,6 +423,41 @@ sys.modules["kept"] = kept
 """
 
 
+TOO_LATE = """
+import atexit, sys
+import actorgrid as ag
+
+@ag.remote
+def one():
+    return 1
+
+def use(who):
+    try:
+        print(f"{who}:", ag.get(one.remote(), timeout=20), flush=True)
+    except RuntimeError as error:
+        print(f"{who}:", "shutting down" in str(error), flush=True)
+
+class Late:
+    def __del__(self):
+        use("finalizer")
+
+atexit.register(use, "exit")
+ag.init(num_cpus=1)
+ag.get(one.remote())
+EARLY
+sys.modules["kept"] = Late()
+"""
+
+
+@pytest.mark.parametrize("early", ["", "ag.shutdown()"])
+def test_program_that_is_shutting_down_starts_no_grid_any_more(drive: Drive, early: str) -> None:
+    driver = drive(TOO_LATE.replace("EARLY", early))
+    assert driver.said("exit") == "True"
+    assert driver.said("finalizer") == "True"
+    driver.succeeds()
+    driver.leaves_nothing()
+
+
 def test_handlers_at_exit_may_use_the_grid_and_threads_that_go_on_hold_nothing_up(drive: Drive) -> None:
     driver = drive(LATE)
     assert driver.said("exit") == "1"

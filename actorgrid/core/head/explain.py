@@ -114,10 +114,11 @@ def _holds(worker: Worker, pools: Sequence[Pool], names: list[str]) -> bool:
 
 
 def _holder(worker: Worker) -> str:
+    where = f"pid {worker.pid}" if worker.pid else "its process starts"
     if worker.actor is not None:
-        return f"actor {worker.actor.spec.spec.name} (pid {worker.pid})"
+        return f"actor {worker.actor.spec.spec.name} ({where})"
     names = [task.spec.spec.name for task in worker.assigned.values()][:1]
-    return f"{names[0] if names else 'a worker'} (pid {worker.pid})"
+    return f"{names[0] if names else 'a worker'} ({where})"
 
 
 def _with_worker(head: Head, task: Task) -> str:
@@ -136,7 +137,7 @@ def _with_worker(head: Head, task: Task) -> str:
         return f"has been{process} for {seconds}, which does not answer: {why}"
     if not worker.spoke:
         return f"has been with process {worker.pid}, which starts or runs it, for {seconds}"
-    return f"runs{process}, for {seconds} so far"
+    return f"{'was cancelled and runs on' if task.cancelled else 'runs'}{process}, for {seconds} so far"
 
 
 def is_absent(worker: Worker, now: float) -> bool:
