@@ -107,6 +107,13 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "proc/test_memory.py::test_worker_that_has_grown_is_replaced_between_two_tasks_free_of_charge",
         ),
         Difference(
+            "what a task changes in its process (environment, folder, signal handlers, streams) later tasks find there",
+            "it is put back before the next task, or the process is replaced",
+            "innocent tasks run there",
+            "contract/test_aftermath.py::test_environment_that_a_task_changes_is_put_back",
+            fails=("aftermath::test_environment_that_a_task_changes_is_put_back",),
+        ),
+        Difference(
             "what a task prints appears on standard output",
             "on standard error",
             "the output of your program stays its own",

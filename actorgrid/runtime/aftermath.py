@@ -90,7 +90,7 @@ class Aftermath:
     def put_right(self, micros: int) -> str:
         """Put right what a task has left that ran so long. Returns why this process must go instead, "" if it may stay.
 
-        Takes a third of a microsecond where there is nothing to do.
+        Takes a third of a microsecond where there is nothing to do, and no system call.
         """
         self._ran += micros
         if (
