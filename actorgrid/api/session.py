@@ -33,7 +33,7 @@ from actorgrid.api.starting import (
 )
 from actorgrid.engine.current import host, install, installed, set_processes, start_processes
 from actorgrid.engine.definitions import StartConfig
-from actorgrid.engine.interrupts import exit_on_signal
+from actorgrid.engine.interrupts import exit_on_signal, is_import, is_under
 from actorgrid.exceptions import ResourceLimitError
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ def init(  # Ray's signature
     ``job_config`` stands for ``namespace``, ``runtime_env`` and ``logging_config``.
 
     A grid that has died is replaced. Raises RuntimeError if there is a grid already, as there is inside a task (unless
-    ``ignore_reinit_error``: that grid's context is returned), for unknown arguments and for ``local_mode``;
+    ``ignore_reinit_error``, or while a worker imports a module whose top level says ``init()``: that grid's context is
+    returned), for unknown arguments and for ``local_mode``;
     ConnectionError where no grid is at ``address``, PermissionError where one is that is not this
     user's; ValueError and TypeError for bad values.
     """
@@ -143,12 +144,17 @@ def init(  # Ray's signature
         if there is None:
             _start(config, engine, seed)
             _begin_to_log(config)
-        elif not ignore_reinit_error:
+        elif not (ignore_reinit_error or _imports_in_worker(there)):
             raise RuntimeError(
                 "Maybe you called actorgrid.init twice by accident? This error can be suppressed by passing in "
                 "'ignore_reinit_error=True' or by calling 'actorgrid.shutdown()' prior to 'actorgrid.init()'."
             )
     return GridContext(running(), config.address, shutdown)
+
+
+def _imports_in_worker(engine: Engine) -> bool:
+    """Return whether a worker runs the top level of a module: one that starts a grid there joins this one."""
+    return engine.context().worker != 0 and is_under(sys._getframe(), is_import)  # noqa: SLF001  # who called us
 
 
 def start_implicitly() -> Engine:

@@ -58,7 +58,12 @@ def is_untouchable(code: CodeType) -> bool:
     An import that is cut in half leaves submodules behind that their package does not know of, and whoever imports it
     next in this process, another task perhaps, gets a NameError.
     """
-    return code in _protected or code.co_filename == _IMPORTLIB
+    return code in _protected or is_import(code)
+
+
+def is_import(code: CodeType) -> bool:
+    """Return whether this is what imports modules."""
+    return code.co_filename == _IMPORTLIB
 
 
 def _outermost(frame: FrameType | None, held: Held) -> FrameType | None:

@@ -272,7 +272,7 @@ ELSEWHERE = [
     Elsewhere("UM08", "keeps memory", "tests/proc/test_memory.py::"
               "test_worker_that_has_grown_is_replaced_between_two_tasks_free_of_charge"),
     Elsewhere("UM10", "init in a task", "tests/proc/test_environment.py::"
-              "test_init_in_a_task_joins_the_grid_of_its_driver"),
+              "test_init_in_a_task_joins_the_grid_of_its_driver_if_it_may"),
     Elsewhere("UM13", "wrong number of arguments", "tests/contract/test_arguments_checks.py::"
               "test_wrong_number_of_arguments_is_a_type_error_at_the_call"),
     Elsewhere("UM17", "no main guard", "tests/proc/test_environment.py::"

@@ -137,9 +137,10 @@ import asyncio
 @ag.remote
 class Server:
     async def loop(self):
-        return type(asyncio.get_running_loop()).__module__
+        import uvloop
+        return isinstance(asyncio.get_running_loop(), uvloop.Loop)
 
 print("loop:", ag.get(Server.remote().loop.remote()))
 """,
     )
-    assert driver.said("loop") == "uvloop"
+    assert driver.said("loop") == "True"
