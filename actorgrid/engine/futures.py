@@ -22,6 +22,9 @@ class PatientFuture(Future[T]):
         self._engine = engine
         self._entry = entry
 
+    def __hash__(self) -> int:
+        return self._entry.oid  # not its address: sets of them have one order in every run of a simulation
+
     def settle(self, value: Any, error: BaseException | None) -> None:
         """The object exists: this is it, or its error."""
         if error is not None:
