@@ -10,6 +10,11 @@ import sys
 import actorgrid as ag
 from actorgrid.api.starting import check_resources_of_grid, resolve_address
 
+#: So many of the calls that run are told of; each may take a second, if its process does not answer.
+MOST_CALLS = 10
+#: How much of an id names the object that a call makes; the rest is the grid's.
+OBJECT_DIGITS = 16
+
 
 def run_command(asked: argparse.Namespace) -> int:
     """Do what was asked; return an exit status: 1 if that cannot be done, 2 for bad arguments."""
@@ -61,7 +66,21 @@ def _status(asked: argparse.Namespace, address: str) -> int:
         for name, amount in sorted(have.items()):
             if not name.startswith("node:"):
                 print(f"  {name:20} {free.get(name, 0):g} of {amount:g} free")
+        for line in _calls():
+            print(f"  {line}")
     return 0
+
+
+def _calls() -> list[str]:
+    """Return how the calls get on that run now, the first of them: also that a process does not answer any more."""
+    from actorgrid.api.session import running
+    from actorgrid.util.state import list_tasks
+
+    tasks = list_tasks(filters=[("state", "=", "RUNNING")], limit=MOST_CALLS + 1, raise_on_missing_output=False)
+    lines: list[str] = []
+    for task in tasks[:MOST_CALLS]:
+        lines += running().query("explain", {"oid": int(task.task_id[:OBJECT_DIGITS], 16)}).body["told"][:1]
+    return [*lines, "..."] if len(tasks) > MOST_CALLS else lines
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # its only name

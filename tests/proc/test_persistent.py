@@ -564,3 +564,28 @@ def test_status_says_what_there_is(grid: Grid) -> None:
     done = command("status", "--address", grid.address)
     assert done.returncode == 0
     assert done.stdout.splitlines()[:2] == [f"a grid runs at {grid.address}", "  CPU                  2 of 2 free"]
+
+
+def test_status_says_how_the_calls_get_on_and_which_process_does_not_answer(grid: Grid) -> None:
+    calls = """
+import ctypes
+@ag.remote(num_cpus=0)
+def stuck(): ctypes.PyDLL(None).sleep(600)
+@ag.remote(num_cpus=0)
+def busy(): time.sleep(600)
+refs = [stuck.remote(), busy.remote()]
+print("on", flush=True)
+ag.get(refs)
+"""
+    program = grid.program(calls)
+    assert program.stdout is not None
+    assert program.stdout.readline() == "on\n"
+
+    def said(name: str, words: str) -> bool:
+        lines = command("status", "--address", grid.address).stdout.splitlines()
+        return any(line.startswith(f"  {name} ") and words in line for line in lines)
+
+    assert wait_until(lambda: said("stuck", "which does not answer: it runs code in C"), LIMIT)
+    assert wait_until(lambda: said("busy", "runs in process"), LIMIT)
+    program.kill()
+    program.communicate()
