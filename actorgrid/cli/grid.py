@@ -12,6 +12,8 @@ from actorgrid.api.starting import check_resources_of_grid, resolve_address
 
 #: So many of the calls that run are told of; each may take a second, if its process does not answer.
 MOST_CALLS = 10
+#: Seconds that the head has for what it says of one.
+PATIENCE = 30.0
 #: How much of an id names the object that a call makes; the rest is the grid's.
 OBJECT_DIGITS = 16
 
@@ -79,7 +81,7 @@ def _calls() -> list[str]:
     tasks = list_tasks(filters=[("state", "=", "RUNNING")], limit=MOST_CALLS + 1, raise_on_missing_output=False)
     lines: list[str] = []
     for task in tasks[:MOST_CALLS]:
-        lines += running().query("explain", {"oid": int(task.task_id[:OBJECT_DIGITS], 16)}).body["told"][:1]
+        lines += running().inspect("explain", {"oid": int(task.task_id[:OBJECT_DIGITS], 16)}, PATIENCE)["told"][:1]
     return [*lines, "..."] if len(tasks) > MOST_CALLS else lines
 
 
