@@ -38,7 +38,13 @@ def spill_file():
     # Its path goes on after the file is unlinked; that it is open tells which descriptor it is.
     pid = spiller().pid
     directory = os.environ["TMPDIR"]
-    return next(fd for fd in glob.glob(f"/proc/{pid}/fd/*") if os.readlink(fd).startswith(directory))
+    return next(fd for fd in glob.glob(f"/proc/{pid}/fd/*") if target(fd).startswith(directory))
+
+def target(fd):
+    try:
+        return os.readlink(fd)
+    except FileNotFoundError:  # it was open for a moment only
+        return ""
 
 ag.init(num_cpus=2, object_store_memory=8 * (SIZE + 4096))
 refs = [ag.put(array(number)) for number in range(20)]
