@@ -19,10 +19,7 @@ def full_name(code: Any, method: str = "") -> str:
     function: Any = getattr(code, method, None) if method else code
     name = getattr(code, "__qualname__", None) or getattr(code, "__name__", None) or repr(code)
     if method:
-        name = f"{name}.{method}"
-        own = getattr(function, "__qualname__", "")
-        if own.endswith(f".{name}"):  # a class that came by value has forgotten where it was defined
-            name = own
+        name = f"{code.__name__}.{method}"  # of a class Ray shows the last part
     module = getattr(code, "__module__", None)
     if module == "__main__":
         import inspect  # it takes its time

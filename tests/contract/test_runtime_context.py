@@ -134,7 +134,7 @@ def test_constructor_is_a_function_too() -> None:
             return self.maker
 
     told = ag.get(ag.remote(Curious).remote().told.remote(), timeout=DEADLINE)
-    assert told == f"{__name__}.test_constructor_is_a_function_too.<locals>.Curious.__init__"
+    assert told == f"{__name__}.Curious.__init__"
 
 
 def test_function_of_the_program_itself_is_in_the_module_of_its_file() -> None:
