@@ -242,7 +242,7 @@ def test_limit_of_pending_tasks_holds_in_the_workers_of_a_program_that_joins(gri
 
     @ag.remote
     def submit() -> None:
-        [where.remote() for _ in range(3)]
+        [pause.remote() for _ in range(3)]
 
     with pytest.raises(ag.exceptions.PendingCallsLimitExceeded):
         ag.get(submit.remote(), timeout=LIMIT)
