@@ -56,6 +56,8 @@ EQUIVALENT = {
     "machine.py: if self.past.room < self.past.burst: [Lt -> LtE]": "filling what is full is nothing",
     "machine.py: self._last_peer += 1 [1 -> 2]": "numbers that nobody else has",
     "machine.py: self._last_id += 1 [1 -> 2]": "numbers that nobody else has",
+    "alarms.py: self._last = number = self._last + 1 [1 -> 2]": "numbers that nobody else has",
+    "workers.py: there = sum(worker.pid > 0 for worker in self.table.values()) [0 -> 1]": "no worker has the pid 1",
 }
 #: What is called to tell people, in logs of a bug.
 FOR_PEOPLE = re.compile(r"dropped: [a-z_.]*\.note\(")
