@@ -2,7 +2,9 @@
 
 ``driver``     starts a grid and talks to it          ``head``      the head's loop
 ``boot``       the first code of a new process        ``launcher``  forks and reaps workers
-``worker``     runs tasks; ``execution``, ``async_actor``, ``threaded_actor``, ``outbox``, ``worker_engine``
+``worker``     runs tasks; ``async_actor``, ``awaiting_calls``, ``threaded_actor``, ``outbox``, ``worker_engine``
+``aftermath``  what a task leaves in its process, put right; ``watched``: the functions through which it changes it
+``door``       the socket of a persistent grid        ``lobby``     who has come through it and said nothing yet
 ``process``    what driver and worker share           ``links``     frames and descriptors over socket pairs
 ``store``, ``arenas``  shared memory                  ``lifetime``  who dies with whom; ``output``, ``surroundings``
 """

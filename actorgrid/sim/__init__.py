@@ -14,6 +14,7 @@ The map of the house; each line may use the lines below it::
     search, exhaustive, policies
                  which schedules to try
     runner       one run of a program
+    subject      which function is meant, and whether it takes its arguments
     history, linearizability
                  who did what, and whether some order explains it
     ambient      what simulated code calls: settle, peek, always, eventually, buggify
@@ -31,12 +32,14 @@ The map of the house; each line may use the lines below it::
     readonly     whether a readonly method leaves its actor as it was
     races, footprint
                  which steps commute
-    isolation    globals that real processes would not share
+    isolation, snapshots
+                 globals that real processes would not share, and as they were before a run
     onlookers    what some programs can tell, and what is held back for them
     places       lines of the user's program
     promises     always, eventually, sometimes
     hashing      how strings hash here
-    standins     functions that are others to simulated code
+    replaced, standins
+                 functions that are others to simulated code, and where they lie
     choices, clock, fibers
                  decisions, time and turns
 """
