@@ -57,9 +57,7 @@ class WaitingEngine(RequestingEngine):
         return entry
 
     def _await(self, pending: list[Entry], entries: list[Entry], timeout: float | None) -> None:
-        for entry in entries:
-            if entry.value is not None and failed(entry.value):
-                return  # get() raises the first error seen without waiting for the rest
+        self._raise_early(entries)
         if timeout != 0:
             self.check_may_wait("get()")
             self._let_run(pending)
@@ -81,7 +79,7 @@ class WaitingEngine(RequestingEngine):
         self._raise_early(entries)
 
     def _raise_early(self, entries: list[Entry]) -> None:
-        """Raise the error of whichever object failed, if some others do not exist yet."""
+        """Raise the error of whichever object failed, if others do not exist yet: nobody waits for these any more."""
         if any(entry.value is None for entry in entries):
             for entry in entries:
                 if entry.value is not None and failed(entry.value):

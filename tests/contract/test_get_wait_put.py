@@ -93,6 +93,21 @@ def test_get_raises_the_first_error_without_waiting_for_the_rest() -> None:
     assert ag.get(waiting, timeout=DEADLINE) == 1
 
 
+@pytest.mark.parametrize("timeout", [None, DEADLINE, 0])
+def test_get_raises_an_error_that_is_there_already_without_waiting_for_the_rest(timeout: float | None) -> None:
+    @ag.remote
+    def fail() -> None:
+        raise KeyError("there")
+
+    gate = Gate.remote()
+    waiting, failed = behind.remote(gate, 1), fail.remote()
+    ag.wait([failed], timeout=DEADLINE)
+    with pytest.raises(KeyError, match="there"):
+        ag.get([waiting, failed], timeout=timeout)
+    gate.open.remote()
+    assert ag.get(waiting, timeout=DEADLINE) == 1
+
+
 def test_put_captures_the_value_at_once() -> None:
     box = [1]
     ref = ag.put(box)
