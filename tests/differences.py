@@ -423,6 +423,7 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
                 "streaming::test_close_runs_the_finally_clauses_and_yields_no_more",
                 "streaming::test_a_method_that_is_closed_leaves_its_actor_well",
                 "streaming::test_an_async_generator_is_closed_on_its_loop",
+                "smaller_names::test_generator_that_is_read_by_a_coroutine_is_closed_by_it",
             ),
         ),
         Difference(

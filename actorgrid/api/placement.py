@@ -168,7 +168,8 @@ def placement_group(
     types; InfeasibleResourcesError (a ValueError) for what the grid can never give: more than it has, or
     "STRICT_SPREAD" of several bundles.
     """
-    del _soft_target_node_id
+    if _soft_target_node_id and strategy != "STRICT_PACK":  # any machine is this one, but Ray refuses it
+        raise ValueError(f"option '_soft_target_node_id' only works with STRICT_PACK: {strategy!r:.100}")
     if topology_strategy is not None:
         raise ValueError("option 'topology_strategy' is not supported: a grid is one machine")
     checked = [_check_bundle(index, bundle) for index, bundle in enumerate(_check_list(bundles))]

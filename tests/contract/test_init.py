@@ -46,6 +46,19 @@ def test_is_initialized_tells_whether_a_grid_runs(fresh_grid: Callable[..., Any]
     assert not ag.is_initialized()
 
 
+def test_shutdown_may_be_asked_to_wait_which_it_always_does(fresh_grid: Callable[..., Any]) -> None:
+    fresh_grid(num_cpus=1)
+    ag.shutdown(wait_for_processes=True)
+    assert not ag.is_initialized()
+
+
+def test_context_of_init_tells_versions(fresh_grid: Callable[..., Any]) -> None:
+    context = fresh_grid(num_cpus=1)
+    assert not context.dashboard_url
+    assert context.python_version == sys.version.split()[0]
+    assert isinstance(context.ray_commit, str)
+
+
 def test_grid_ends_with_its_with_block(fresh_grid: Callable[..., Any]) -> None:
     with fresh_grid(num_cpus=1):
         assert ag.get(one.remote()) == 1

@@ -13,6 +13,7 @@ import pytest
 
 import actorgrid as ag
 from actorgrid import util
+from actorgrid.exceptions import TaskError
 from actorgrid.experimental import get_local_object_locations, get_object_locations
 from actorgrid.testing.waiting import wait_until
 from actorgrid.util import state
@@ -69,9 +70,12 @@ def test_what_is_ready_is_so_wherever_it_is(fetch_local: bool) -> None:
 
 
 def test_group_that_would_rather_be_on_a_machine_is_on_the_only_one() -> None:
-    group = util.placement_group([{"CPU": 1}], _soft_target_node_id=ag.nodes()[0]["NodeID"])
+    here = ag.nodes()[0]["NodeID"]
+    group = util.placement_group([{"CPU": 1}], "STRICT_PACK", _soft_target_node_id=here)
     assert group.wait(DEADLINE)
     util.remove_placement_group(group)
+    with pytest.raises(ValueError, match="only works with STRICT_PACK"):
+        util.placement_group([{"CPU": 1}], "SPREAD", _soft_target_node_id=here)
 
 
 def test_task_may_say_that_the_machine_it_would_rather_be_on_is_not_the_only_one() -> None:
@@ -93,7 +97,9 @@ def test_callback_of_a_reference_is_given_the_value_or_the_error() -> None:
     wrong._on_completed(told.put)  # Ray's name
     ag.wait([wrong])
     wait_until(lambda: not told.empty())
-    assert isinstance(told.get(), ValueError)
+    error = told.get()
+    assert isinstance(error, TaskError)
+    assert "not today" in str(error)
 
 
 def test_generator_that_is_read_by_a_coroutine_is_closed_by_it() -> None:
@@ -111,7 +117,7 @@ def test_generator_that_is_read_by_a_coroutine_is_closed_by_it() -> None:
 @pytest.mark.parametrize("way", ["send", "throw"])
 def test_values_go_one_way_through_a_generator(way: str) -> None:
     items = count.remote(3)
-    with pytest.raises(NotImplementedError, match="takes no values"):
+    with pytest.raises(NotImplementedError):
         getattr(items, way)(ValueError())
     assert [ag.get(item) for item in items] == [0, 1, 2]
 
@@ -119,22 +125,9 @@ def test_values_go_one_way_through_a_generator(way: str) -> None:
 @pytest.mark.parametrize("way", ["asend", "athrow"])
 def test_values_go_one_way_through_a_generator_that_is_read_by_a_coroutine(way: str) -> None:
     items = count.remote(3)
-    with pytest.raises(NotImplementedError, match="takes no values"):
+    with pytest.raises(NotImplementedError):
         getattr(items, way)(ValueError()).send(None)
     assert [ag.get(item) for item in items] == [0, 1, 2]
-
-
-def test_shutdown_may_be_asked_to_wait_which_it_always_does() -> None:
-    ag.shutdown(wait_for_processes=True)
-    assert not ag.is_initialized()
-
-
-def test_context_of_init_tells_versions() -> None:
-    ag.shutdown()
-    context = ag.init(num_cpus=2)
-    assert context.dashboard_url == ""
-    assert context.python_version.startswith("3.")
-    assert isinstance(context.ray_commit, str)
 
 
 def test_runtime_context_tells_session_and_folder() -> None:
