@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from enum import IntEnum
 from functools import partial
+from sys import getrefcount
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from actorgrid.core import messages as m
@@ -42,6 +43,15 @@ class Holds(IntEnum):
 
 #: Words to the head of which others can notice what comes of them.
 _DEEDS: Final = frozenset({m.Submit, m.CreateActor, m.KillActor, m.Cancel})
+
+
+def _references(errors: list[BaseException]) -> list[int]:
+    """Return how many references each error has, as far as this interpreter counts them."""
+    return [getrefcount(error) for error in errors]
+
+
+#: So many has one that a list and nobody else holds.
+_ALONE: Final = max(_references([ValueError()]))
 
 
 class _Aside(NamedTuple):
@@ -80,8 +90,9 @@ class Onlookers:
         self._named = 0
         #: A constructor failed: whoever calls the actor hears of that, sooner or later.
         self.stillborn = False
-        #: First errors of several, which the program may have survived.
-        self._errors: list[BaseException] = []
+        #: First errors of several, which the program may survive; one that it has survived is let go of at once.
+        self.errors: list[BaseException] = []
+        self._survived = False
 
     # -- what is seen
 
@@ -114,13 +125,19 @@ class Onlookers:
 
     def first_error(self, error: BaseException) -> None:
         """A ``get`` of several objects raises this: in another run it may be another one."""
-        self._errors.append(error)
+        self.errors.append(error)
+
+    def let_go(self) -> None:
+        """Keep no error that nobody else has: its frames hold references, which are to die when the program's do."""
+        kept = [error for error, count in zip(self.errors, _references(self.errors), strict=True) if count > _ALONE]
+        self._survived |= len(kept) < len(self.errors)
+        self.errors[:] = kept
 
     def ended(self, error: BaseException | None) -> None:
         """The program is over, and ended with ``error``."""
-        if any(each is not error for each in self._errors):
+        if self._survived or any(each is not error for each in self.errors):
             self.need(Holds.TASKS)
-        self._errors.clear()
+        self.errors.clear()
         if self.stillborn and self.needs:
             self.need(Holds.ALL)
 

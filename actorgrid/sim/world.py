@@ -278,6 +278,8 @@ class World(Parts):
 
     def _step(self) -> None:
         fibers = self.fibers
+        if self.onlookers.errors:
+            self.onlookers.let_go()
         if fibers.ready:
             fibers.run_one()
         elif self._later:

@@ -31,13 +31,14 @@ class Act:
 
     ``what``: "task" (run ``body`` with ``number`` retries; it gets a reference that the caller holds, inside a list if
     ``flag``), "many" (five such tasks at once, without a reference), "put" (``flag``: something that holds one),
-    "large" (put 200 kB; ``flag``: return them), "get" (``flag``: and keep the references that came), "wait", "drop",
-    "cancel" (``flag``: by force), "actor" (``number`` restarts, concurrent if ``flag``), "coroutines" (such an actor,
-    asynchronous), "saving" (one with a checkpoint every ``number`` + 1 calls, which restarts as often as need be),
-    "grouped" (one with a concurrency group), "named" (an actor of one of two names, or the one that has it), "find"
-    (get it by its name), "call" (run ``body`` in an actor, with ``number`` retries; in its group if ``flag``), "kill"
-    (``flag``: it may restart), "lose" (a handle), "stream" (run ``body`` as a generator that yields after each act,
-    with ``number`` retries; at most one item ahead if ``flag``), "next" (read a stream; to its end if ``flag``),
+    "large" (put 200 kB; ``flag``: return them), "get" (``flag``: and keep the references that came), "gather" (get
+    ``number`` + 2 at once; ``flag``: if they are there), "wait", "drop", "cancel" (``flag``: by force), "actor"
+    (``number`` restarts, concurrent if ``flag``), "coroutines" (such an actor, asynchronous), "saving" (one with a
+    checkpoint every ``number`` + 1 calls, which restarts as often as need be), "grouped" (one with a concurrency
+    group), "named" (an actor of one of two names, or the one that has it), "find" (get it by its name), "call" (run
+    ``body`` in an actor, with ``number`` retries; in its group if ``flag``), "kill" (``flag``: it may restart), "lose"
+    (a handle), "stream" (run ``body`` as a generator that yields after each act, with ``number`` retries; at most one
+    item ahead if ``flag``), "next" (read a stream; to its end if ``flag``),
     "close" (one), "raise".
     """
 
@@ -157,6 +158,14 @@ class Player:
             self._got(act, ref, await ref)
         except EXPECTED as error:
             self._failed(ref, error)
+
+    def _gather(self, act: Act) -> None:
+        start = act.which % max(len(self.refs), 1)
+        some = self.refs[start : start + act.number + 2]
+        try:
+            self.outcome.values += len(ag.get(some, timeout=0 if act.flag else None))
+        except EXPECTED as error:
+            self.outcome.errors.append(type(error).__name__)
 
     def _wait(self, act: Act) -> None:
         some = list(dict.fromkeys(self.refs))[-3:]
@@ -321,7 +330,7 @@ class _AsyncActor:
         """Play ``acts``; return what is held in the end. ``number``: what the ledger calls this call."""
         player = _begin(number, argument, may_call=False)
         for act in acts:
-            if act.what in ("get", "wait"):
+            if act.what in {"get", "gather", "wait"}:
                 await player.get_async(act)
             else:
                 player.play((act,))

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import actorgrid as ag
 from actorgrid import sim
+from actorgrid.core.head.records import Actor
 from actorgrid.sim.exhaustive import Blocked, prove_program
 from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.runner import Program, Run, quiet_collector
@@ -186,3 +187,34 @@ def test_reduction_sees_every_outcome_of_random_programs(scripts: Any, prey: Any
 @given(**PROGRAMS)
 def test_reduction_sees_every_outcome_of_many_random_programs(scripts: Any, prey: Any) -> None:
     same_with_every_reduction(scripts, prey, 1500)
+
+
+# -------------------------------------------------------------------------------------------- what is kept, and how long
+
+
+@ag.remote
+def bad() -> None:
+    raise ValueError("as it should")
+
+
+def test_first_error_of_several_that_is_survived_keeps_nothing_alive() -> None:
+    with sim.world(checks=True) as world:
+
+        @ag.remote
+        class Patient:
+            def survives(self) -> bool:
+                try:
+                    ag.get([one.remote(), bad.remote()])
+                except ValueError:
+                    return True
+                return False
+
+        patient = Patient.remote()
+        assert ag.get(patient.survives.remote())
+        sim.settle()
+        assert world.grid is not None
+        # The actor itself is all that is left: nobody has the two results any more.
+        assert [type(held) for held in world.grid.head.objects.table.values()] == [Actor]
+        assert world.onlookers.needs == Holds.NOTHING
+        world.onlookers.ended(None)
+        assert world.onlookers.needs == Holds.TASKS
