@@ -17,6 +17,7 @@ from actorgrid.testing import wait_until
 
 #: A death that takes longer is not noticed (seconds).
 LIMIT = 30.0
+CPUS = 2
 
 
 @ag.remote(num_cpus=0)
@@ -38,8 +39,15 @@ def victim(pipe: str, *, forks: bool) -> float:
     return began
 
 
+@ag.remote
+def rest() -> None:
+    """Keep one CPU, so that two of these run in two workers: both are there."""
+    time.sleep(0.01)
+
+
 def _trial(pipe: str, *, forks: bool, retries: int) -> tuple[float, int]:
     """Kill a worker. Returns the seconds until its error is raised, or its call has begun anew, and its child."""
+    ag.get([rest.remote() for _ in range(CPUS)])
     listener = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     try:
         ref: Any = victim.options(max_retries=retries).remote(pipe, forks=forks)
@@ -64,10 +72,9 @@ def _trial(pipe: str, *, forks: bool, retries: int) -> tuple[float, int]:
 def notice(trials: int) -> dict[str, Any]:
     """Time from SIGKILL until ``get`` raises, and until the next attempt begins, on a grid that does nothing else."""
     rows: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as folder, ag.init(num_cpus=2, log_to_driver=False):
+    with tempfile.TemporaryDirectory() as folder, ag.init(num_cpus=CPUS, log_to_driver=False):
         pipe = f"{folder}/pipe"
         os.mkfifo(pipe)
-        ag.get([ag.remote(abs).remote(1) for _ in range(10)])
         for retries, name in ((0, "the error is raised"), (1, "the call begins anew")):
             for forks in (False, True):
                 found = [_trial(pipe, forks=forks, retries=retries) for _ in range(trials)]
