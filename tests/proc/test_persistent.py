@@ -132,6 +132,24 @@ def test_killed_program_costs_the_others_nothing(grid: Grid) -> None:
     assert wait_until(lambda: ag.available_resources().get("CPU") == 2)
 
 
+def test_program_that_leaves_streams_behind_that_have_not_begun_costs_the_others_nothing(grid: Grid) -> None:
+    code = """
+@ag.remote
+def items():
+    yield os.getpid()
+    time.sleep(600)
+streams = [items.remote() for _ in range(6)]
+next(streams[0])
+print('on', flush=True)
+"""
+    grid.join()
+    for end in ("os._exit(3)", "ag.shutdown(); os._exit(3)"):
+        program = grid.program(code + end)
+        assert program.communicate(timeout=LIMIT)[0] == "on\n"
+        assert ag.get(ag.remote(lambda: "ran").remote(), timeout=LIMIT) == "ran"
+    assert wait_until(lambda: ag.available_resources().get("CPU") == 2)
+
+
 def test_programs_share_the_resources(grid: Grid) -> None:
     holder = grid.program(
         "h = ag.remote(lambda: input).options(num_cpus=2)\n"
