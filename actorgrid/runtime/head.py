@@ -33,7 +33,6 @@ from actorgrid.core.head.machine import Head, HeadConfig
 from actorgrid.core.head.records import Peer
 from actorgrid.core.messages import FromLauncher, ToHead
 from actorgrid.core.resources import demand
-from actorgrid.exceptions import InternalError
 from actorgrid.runtime import cgroups, hearing, lifetime, memory_watch
 from actorgrid.runtime.arenas import SegmentTable
 from actorgrid.runtime.config import BootConfig
@@ -187,8 +186,8 @@ class HeadProcess:
         except BlockingIOError:
             return []
 
-    def _from_worker(self, worker: _Worker) -> bool:
-        """Read once from a worker's task link. Returns whether there may be more."""
+    def _from_worker(self, worker: _Worker, *, dead: bool = False) -> bool:
+        """Read once from a worker's task link. Returns whether there may be more. ``dead``: it has ended by itself."""
         if worker.deaf:
             return False
         try:
@@ -200,7 +199,7 @@ class HeadProcess:
         if batch:
             wrong = hearing.take(self.head, self.segments, worker.number, worker.task, batch) or wrong
         if wrong:
-            self._condemn(worker, wrong)
+            self._condemn(worker, wrong, dead=dead)
             return False
         if batch is None:
             self.deafen_descriptor(worker.task.fileno())
@@ -208,14 +207,14 @@ class HeadProcess:
             return False
         return True
 
-    def _condemn(self, worker: _Worker, wrong: str) -> None:
+    def _condemn(self, worker: _Worker, wrong: str, *, dead: bool) -> None:
         """Kill a worker that is no longer understood. It is worth a line: this may be a bug of ours."""
         worker.deaf = True
         self.deafen_descriptor(worker.task.fileno())
         known = self.head.workers.table.get(worker.number)
-        if known is not None:
+        if known is not None and not dead:
             self.head.workers.kill(known, f"{wrong} and was killed")
-        self.head.tell(m.Notice(f"actorgrid: worker {worker.pid} {wrong} and is killed"))
+        self.head.tell(m.Notice(f"actorgrid: worker {worker.pid} {wrong} and {'has ended' if dead else 'is killed'}"))
 
     def _from_launcher(self, mask: int) -> None:
         del mask
@@ -241,14 +240,12 @@ class HeadProcess:
 
     def _last_words(self, worker: _Worker, message: m.Exited) -> None:
         """Hear everything that a dead worker has said and written."""
-        while self._from_worker(worker):
+        while self._from_worker(worker, dead=True):
             pass
         if message.outbox and not worker.deaf:
-            try:
-                leftover = worker.task.decode_body(message.outbox)
-            except InternalError:  # torn by whatever ended the process
-                leftover = []
-            self.head.handle_leftover(worker.number, leftover, time.monotonic())
+            wrong = hearing.take_leftover(self.head, worker.number, worker.task, message.outbox)
+            if wrong:
+                self._condemn(worker, wrong, dead=True)
         while self._output(worker):
             pass
 
