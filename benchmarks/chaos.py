@@ -1,13 +1,15 @@
 """Workers, heads and drivers killed at random: what is lost, what runs twice, what stays behind?
 
-    python benchmarks/chaos.py [--only storm,actors,checkpoints,ends,interrupts,churn,soak] [--seconds N] [--trials N]
-                               [--minutes N] [--times N] [--seed N] [--json FILE] [--smoke]
+    python benchmarks/chaos.py [--only storm,actors,drivers,…] [--seconds N] [--trials N] [--minutes N]
+                               [--times N] [--calls N] [--seed N] [--json FILE] [--smoke]
 
 * ``storm``: tasks of 5 ms on four workers, one of which is killed every half second; each task has an id, and a ledger
   outside of the grid says which of them ran, and how often. First the same without kills.
 * ``actors``: the same with actors that restart and whose calls are repeated (at least once).
+* ``drivers``: eight programs on a persistent grid that call one actor, while everybody's other workers are killed.
 * ``checkpoints``: actors that count, with checkpoints, under the same kills: is every number seen once, in order? And
   what a checkpoint costs.
+* ``notice``: how long until the death of a worker is an error, or its call begins anew.
 * ``ends``: ``kill -9`` of the head, of the driver, of the driver's whole process group: how long until nothing is left.
 * ``interrupts``: Ctrl-C at random moments: how long until the prompt is back.
 * ``churn``: grids that start and end, workers that serve one task each: what stays of each of them.
@@ -22,27 +24,26 @@ import argparse
 import json
 import os
 import platform
-import random
-import signal
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import chaos_churn  # noqa: E402  # found beside this file
+import chaos_drivers  # noqa: E402  # the same
 import chaos_ends  # noqa: E402  # the same
+import chaos_notice  # noqa: E402  # the same
 import chaos_verdict  # noqa: E402  # the same
 import psutil  # noqa: E402
+from chaos_killer import Killer  # noqa: E402  # the same
 
 import actorgrid as ag  # noqa: E402
-from actorgrid.runtime import lifetime  # noqa: E402
 from actorgrid.testing import wait_until  # noqa: E402
 from actorgrid.testing.processes import RealGrid  # noqa: E402
 
@@ -105,35 +106,6 @@ class Tally:
         return self.add()
 
 
-class Killer:
-    """Kills a random worker every so often, until it is told to stop."""
-
-    def __init__(self, every: float, seed: int) -> None:
-        self.kills = 0
-        self._every, self._random = every, random.Random(seed)
-        self._launcher = RealGrid().launcher.pid
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._over.wait(self._every):
-            workers = lifetime.children_of(self._launcher)
-            if workers:
-                try:
-                    os.kill(self._random.choice(workers), signal.SIGKILL)
-                    self.kills += 1
-                except ProcessLookupError:
-                    pass  # it has just ended
-
-
 def run_for(seconds: float, submit: Any) -> dict[str, Any]:
     """Keep ``WINDOW`` calls under way for so long, then wait for the last; count what came back."""
     pending: dict[Any, int] = {}
@@ -180,7 +152,7 @@ def storm(seconds: float, seed: int, *, actors: bool) -> dict[str, Any]:
 
             ag.get([submit(-1 - number) for number in range(WORKERS)])
             if every:
-                with Killer(every, seed) as killer:
+                with Killer(every, seed, RealGrid().launcher.pid) as killer:
                     row = run_for(seconds, submit)
                 row["kills"] = killer.kills
             else:
@@ -204,7 +176,7 @@ def checkpoints(seconds: float, seed: int) -> dict[str, Any]:
             counters = [Tally.options(checkpoint=every).remote() for _ in range(WORKERS)]
             seen: list[list[int]] = [[] for _ in counters]
             began = time.monotonic()
-            with Killer(EVERY, seed) as killer:
+            with Killer(EVERY, seed, RealGrid().launcher.pid) as killer:
                 while time.monotonic() - began < seconds:
                     refs = [[counter.work.remote() for _ in range(WINDOW // WORKERS)] for counter in counters]
                     for numbers, those in zip(seen, refs, strict=True):
@@ -249,7 +221,7 @@ def soak(minutes: float, seed: int) -> dict[str, Any]:
         total = ag.cluster_resources()["object_store_memory"]
         began = last = time.monotonic()
         tasks = 0
-        with Killer(2.0, seed) as killer:
+        with Killer(2.0, seed, RealGrid().launcher.pid) as killer:
             while (now := time.monotonic()) - began < minutes * 60:
                 actor = Worker.remote()
                 stored = ag.put(payload)
@@ -295,7 +267,7 @@ def shown(value: Any) -> str:
     )
 
 
-PARTS = ("storm", "actors", "checkpoints", "ends", "interrupts", "churn", "soak")
+PARTS = ("storm", "actors", "drivers", "checkpoints", "notice", "ends", "interrupts", "churn", "soak")
 
 
 def main() -> int:
@@ -305,18 +277,22 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=120.0, help="length of a storm, and of the calm before it")
     parser.add_argument("--trials", type=int, default=100, help="kills and interrupts of each kind")
     parser.add_argument("--times", type=int, default=1000, help="grids, and workers, that come and go")
+    parser.add_argument("--calls", type=int, default=10_000, help="of each of the programs that share an actor")
     parser.add_argument("--minutes", type=float, default=30.0, help="length of the soak")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write every figure there")
     parser.add_argument("--smoke", action="store_true", help="a few seconds: does it run, is it clean?")
     asked = parser.parse_args()
     seconds, trials, minutes = (2.0, 1, 0.05) if asked.smoke else (asked.seconds, asked.trials, asked.minutes)
-    times = 5 if asked.smoke else asked.times
+    times, calls = (5, 200) if asked.smoke else (asked.times, asked.calls)
+    number, every = (3, 0.1) if asked.smoke else (chaos_drivers.DRIVERS, EVERY)
     only, results = asked.only.split(","), dict[str, Any]()
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "storm": lambda: storm(seconds, asked.seed, actors=False),
         "actors": lambda: storm(seconds, asked.seed, actors=True),
+        "drivers": lambda: chaos_drivers.drivers(number, calls, asked.seed, every=every),
         "checkpoints": lambda: checkpoints(seconds, asked.seed),
+        "notice": lambda: chaos_notice.notice(2 * trials),
         "ends": lambda: chaos_ends.ends(trials),
         "interrupts": lambda: chaos_ends.interrupts(trials, asked.seed),
         "churn": lambda: chaos_churn.churn(times),

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import chaos_churn
+import chaos_drivers
+import chaos_notice
 
 #: A worker runs one call of a storm at a time: so many may have to run again for each that is killed.
 RUNNING: Final = 1
@@ -17,6 +19,8 @@ OF_CALM: Final = 0.8
 #: Until the prompt is back after Ctrl-C, and until nothing is left after a kill (milliseconds).
 PROMPT: Final = 500.0
 GONE: Final = 1000.0
+#: Until the death of a worker is noticed, in 99 of 100 cases (milliseconds).
+NOTICED: Final = 50.0
 #: What may grow in a minute of the soak: (end of the name, most). Samples are noisy, and a leak grows with every call.
 SLOPES: Final = (("memory, kB", 100.0), ("descriptors", 0.2), ("threads", 0.1), ("object store, kB", 50.0))
 
@@ -29,6 +33,10 @@ def broken(results: dict[str, Any], *, timed: bool = True) -> list[str]:
     for name, row in results.get("checkpoints", {}).items():
         if row.get("wrong counters"):
             found.append(f"checkpoints, {name}: {row['wrong counters']} wrong counters")
+    for name, row in results.get("drivers", {}).items():
+        found += (f"drivers, {name}: {what}" for what in chaos_drivers.broken(row))
+    for name, row in results.get("notice", {}).items():
+        found += (f"{name}: {what}" for what in _notice(row, timed=timed))
     for part, limit in (("ends", GONE), ("interrupts", PROMPT)):
         for name, row in results.get(part, {}).items():
             found += (f"{name}: {what}" for what in _end(row, limit, timed=timed))
@@ -60,6 +68,15 @@ def _end(row: dict[str, Any], limit: float, *, timed: bool) -> Iterator[str]:
         yield f"{row['other than one traceback']} times other than one traceback"
     if timed and row["p100, ms"] > limit:
         yield f"{row['p100, ms']:.0f} ms at worst, more than {limit:.0f}"
+
+
+def _notice(row: dict[str, Any], *, timed: bool) -> Iterator[str]:
+    if row["left behind"]:
+        yield f"{row['left behind']} processes left behind"
+    if row["p100, ms"] >= chaos_notice.LIMIT * 1e3:
+        yield "a death was never noticed"
+    elif timed and row["p99, ms"] > NOTICED:
+        yield f"{row['p99, ms']:.0f} ms in the worst of a hundred, more than {NOTICED:.0f}"
 
 
 def _soak(rows: dict[str, Any]) -> Iterator[str]:

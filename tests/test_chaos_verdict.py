@@ -21,6 +21,20 @@ KEPT: dict[str, Any] = {
     }
     for part in ("storm", "actors")
 } | {
+    "drivers": {
+        "one counter": {
+            "drivers": 8,
+            "calls": 80_000,
+            "counted": 80_000,
+            "lost": 0,
+            "out of order": 0,
+            "wrong tasks": 0,
+            "hangs": 0,
+            "kills": 40,
+            "CPUs free afterwards": 4,
+        }
+    },
+    "notice": {"the error is raised": {"p99, ms": 14.0, "p100, ms": 20.0, "left behind": 0}},
     "checkpoints": {"every 1": {"wrong counters": 0}, "never": {"us a call, no kills": 61.0}},
     "ends": {"head": {"left behind": 0, "p100, ms": 47.0}},
     "interrupts": {"Ctrl-C": {"left behind": 0, "p100, ms": 101.0, "other than one traceback": 0}},
@@ -78,6 +92,14 @@ ALWAYS: list[tuple[tuple[str, ...], object, str]] = [
     (("actors", "storm", "workers afterwards"), "7 of 8", "actors: 7 workers are left of 8 after the storm"),
     (("storm", "storm", "workers afterwards"), "14 of 4", "storm: 14 workers are left of 4 after the storm"),
     (("checkpoints", "every 1", "wrong counters"), 1, "checkpoints, every 1: 1 wrong counters"),
+    (("drivers", "one counter", "lost"), 3, "drivers, one counter: 3 lost"),
+    (("drivers", "one counter", "out of order"), 1, "drivers, one counter: 1 out of order"),
+    (("drivers", "one counter", "wrong tasks"), 1, "drivers, one counter: 1 wrong tasks"),
+    (("drivers", "one counter", "hangs"), 1, "drivers, one counter: 1 hangs"),
+    (("drivers", "one counter", "counted"), 80_001, "drivers, one counter: 80001 counted of 80000 calls"),
+    (("drivers", "one counter", "CPUs free afterwards"), 0, "drivers, one counter: CPUs are still taken"),
+    (("notice", "the error is raised", "left behind"), 1, "the error is raised: 1 processes left behind"),
+    (("notice", "the error is raised", "p100, ms"), 30_000.0, "the error is raised: a death was never noticed"),
     (("ends", "head", "left behind"), 2, "head: 2 processes and names left behind"),
     (("interrupts", "Ctrl-C", "left behind"), 1, "Ctrl-C: 1 processes and names left behind"),
     (("interrupts", "Ctrl-C", "other than one traceback"), 1, "Ctrl-C: 1 times other than one traceback"),
@@ -85,6 +107,11 @@ ALWAYS: list[tuple[tuple[str, ...], object, str]] = [
 ]
 TIMED: list[tuple[tuple[str, ...], object, str]] = [
     (("storm", "storm", "of calm"), 0.79, "storm: 0.79 of the calm speed in the storm, less than 0.8"),
+    (
+        ("notice", "the error is raised", "p99, ms"),
+        51.0,
+        "the error is raised: 51 ms in the worst of a hundred, more than 50",
+    ),
     (("ends", "head", "p100, ms"), 1001.0, "head: 1001 ms at worst, more than 1000"),
     (("interrupts", "Ctrl-C", "p100, ms"), 778.0, "Ctrl-C: 778 ms at worst, more than 500"),
     (

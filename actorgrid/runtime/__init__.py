@@ -5,6 +5,7 @@
 ``worker``     runs tasks; ``async_actor``, ``awaiting_calls``, ``threaded_actor``, ``outbox``, ``worker_engine``
 ``aftermath``  what a task leaves in its process, put right; ``watched``: the functions through which it changes it
 ``door``       the socket of a persistent grid        ``lobby``     who has come through it and said nothing yet
+``hearing``    what clients send, whatever that is
 ``process``    what driver and worker share           ``links``     frames and descriptors over socket pairs
 ``store``, ``arenas``  shared memory                  ``lifetime``  who dies with whom; ``output``, ``surroundings``
 """

@@ -177,6 +177,9 @@ def knock(path: str, hello: Hello) -> tuple[socket.socket, Welcome]:
     except TimeoutError as error:
         link.close()
         raise ConnectionError(f"the grid at {path} has not answered for {PATIENCE:g} s") from error
+    except ValueError as error:
+        link.close()
+        raise ConnectionError(f"whatever listens at {path} is no grid: it answers something else") from error
     except BaseException:
         link.close()
         raise
@@ -201,7 +204,10 @@ def unpack(data: bytes, kind: type[T], longest: int) -> T | None:
         raise ValueError("this is no greeting")
     if len(data) < _LENGTH.size + length:
         return None
-    return msgspec.msgpack.decode(data[_LENGTH.size :], type=kind)
+    try:
+        return msgspec.msgpack.decode(data[_LENGTH.size :], type=kind)
+    except (msgspec.MsgspecError, RecursionError) as error:  # the latter: of what is nested too deep
+        raise ValueError("this is no greeting") from error
 
 
 def _receive(link: socket.socket, kind: type[T]) -> T:

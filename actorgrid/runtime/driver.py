@@ -105,17 +105,30 @@ class DriverEngine(ProcessEngine):
         try:
             if sys.path != self._path:
                 self._path_changed()
-            self.send_segments(self.link)
-            while client.outbox and (force or client.unanswered < 2):
-                self.send_segments(self.link)
+            moves = self._moves()
+            while moves and client.outbox and (force or client.unanswered < 2):
+                moves = self._moves()
                 batch, client.outbox = client.outbox, []
                 client.unanswered += 1
-                self.link.send(batch, ack_wanted=client.unanswered == 2)
+                moves = self.link.offer(batch, ack_wanted=client.unanswered == 2) and moves
                 force, self.urgent = self.urgent, False
+            if (
+                not moves
+            ):  # the head is stopped, say: whoever called goes on, and can be interrupted in what it waits for
+                self.try_again()
         except OSError as error:
             self.cut(error)  # a dead head is noticed by the reader thread, with its cause
         finally:
             self.sending = False
+
+    def _moves(self) -> bool:
+        """Send what waits, and the segments that were announced. Returns whether the head takes what is sent."""
+        link = self.link
+        moves = not link.pending_bytes or link.push()
+        while self.segments:
+            segment, size, fd = self.segments.popleft()
+            moves = link.offer([m.NewSegment(segment, size)], [fd])
+        return moves
 
     # -- the end
 

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import actorgrid
 from actorgrid.core import messages as m
 from actorgrid.core.messages import ToHead
-from actorgrid.exceptions import InternalError
-from actorgrid.runtime import door, lifetime
+from actorgrid.runtime import door, hearing, lifetime
 from actorgrid.runtime.links import Link
 from actorgrid.runtime.lobby import Lobby
 
@@ -69,6 +68,8 @@ class Drivers:
         elif hello.wants == "stop":
             self._answer(end, door.Welcome(head_pid=os.getpid()))
             self.shell.stop("the grid was stopped (actorgrid stop)")
+        elif hello.wants != "join":
+            self._answer(end, door.Welcome(f"it does not know what {hello.wants!r} is"))
         else:
             peer = self.shell.head.add_driver(pid, time.monotonic())
             config = self.shell.config
@@ -87,23 +88,35 @@ class Drivers:
 
     def _heard(self, driver: Driver) -> None:
         try:
-            batch = driver.link.receive()
+            batch, wrong = hearing.read(driver.link)
         except BlockingIOError:
-            return
-        except (InternalError, IndexError, ValueError):
-            if not self.shell.config.door:
-                raise
-            batch = None  # what comes over it is no message: that is its own end, and nobody else's
-        if batch is None:
-            self._gone(driver)
             return
         if batch:
             if any(type(message) is m.Bye for message in batch):
                 self.shell.drain_output()
-            self.shell.adopt_segments(driver.link, batch)
-            self.shell.head.handle(driver.number, batch, time.monotonic())
+            wrong = self._take(driver, batch) or wrong
             if driver.number not in self.shell.head.drivers:
                 self._close(driver)
+                return
+        if wrong:
+            self._show_out(driver, wrong)
+        elif batch is None:
+            self._gone(driver)
+
+    def _take(self, driver: Driver, batch: list[Any]) -> str:
+        head, segments, alone = self.shell.head, self.shell.segments, not self.shell.config.door
+        return hearing.take(head, segments, driver.number, driver.link, batch, alone=alone)
+
+    def _show_out(self, driver: Driver, wrong: str) -> None:
+        """What it says is no longer understood; that is its own end, and nobody else's."""
+        reason = (
+            f"this program {wrong}: either it has written to a descriptor that is not its own, or actorgrid has a bug"
+        )
+        if not self.shell.config.door:
+            self.shell.stop(reason)
+        else:
+            self.shell.post(driver.link, [m.GridDied(f"the grid listens to this program no longer: {reason}")])
+            self._gone(driver)
 
     def _gone(self, driver: Driver) -> None:
         """Its process has ended, or its link."""

@@ -33,8 +33,7 @@ from actorgrid.core.head.machine import Head, HeadConfig
 from actorgrid.core.head.records import Peer
 from actorgrid.core.messages import FromLauncher, ToHead
 from actorgrid.core.resources import demand
-from actorgrid.exceptions import InternalError
-from actorgrid.runtime import cgroups, lifetime, memory_watch
+from actorgrid.runtime import cgroups, hearing, lifetime, memory_watch
 from actorgrid.runtime.arenas import SegmentTable
 from actorgrid.runtime.config import BootConfig
 from actorgrid.runtime.door import close_door
@@ -56,7 +55,7 @@ IN, OUT, HUP = select.EPOLLIN, select.EPOLLOUT, select.EPOLLHUP | select.EPOLLER
 class _Worker:
     """What the shell holds of one worker: two links and the output pipe."""
 
-    __slots__ = ("control", "number", "output", "pid", "task")
+    __slots__ = ("control", "deaf", "number", "output", "pid", "task")
 
     def __init__(self, number: int, task: Link[Any], control: Link[Any], output: int) -> None:
         self.number = number
@@ -64,6 +63,8 @@ class _Worker:
         self.control = control
         self.output = output
         self.pid = 0
+        #: What it says is not listened to: it is about to be killed for what it has said.
+        self.deaf = False
 
 
 class HeadProcess:
@@ -185,40 +186,35 @@ class HeadProcess:
         except BlockingIOError:
             return []
 
-    def _from_worker(self, worker: _Worker) -> bool:
-        """Read once from a worker's task link. Returns whether there may be more."""
+    def _from_worker(self, worker: _Worker, *, dead: bool = False) -> bool:
+        """Read once from a worker's task link. Returns whether there may be more. ``dead``: it has ended by itself."""
+        if worker.deaf:
+            return False
         try:
-            batch = worker.task.receive()
-            if batch:
-                self.adopt_segments(worker.task, batch)
+            batch, wrong = hearing.read(worker.task)
         except BlockingIOError:
             return False
-        except (InternalError, IndexError, ValueError) as error:  # user code wrote to this descriptor, or closed it
-            self._condemn(worker, error)
+        if worker.task.decoder.ack_wanted:
+            self.want_ack.append(worker)
+        if batch:
+            wrong = hearing.take(self.head, self.segments, worker.number, worker.task, batch) or wrong
+        if wrong:
+            self._condemn(worker, wrong, dead=dead)
             return False
         if batch is None:
             self.deafen_descriptor(worker.task.fileno())
             self.head.hear_launcher(m.LinkLost(worker.number), time.monotonic())
             return False
-        if worker.task.decoder.ack_wanted:
-            self.want_ack.append(worker)
-        if batch:
-            self.head.handle(worker.number, batch, time.monotonic())
         return True
 
-    def _condemn(self, worker: _Worker, error: Exception) -> None:
-        """Kill a worker whose link no longer carries messages: it would never be understood again."""
+    def _condemn(self, worker: _Worker, wrong: str, *, dead: bool) -> None:
+        """Kill a worker that is no longer understood. It is worth a line: this may be a bug of ours."""
+        worker.deaf = True
         self.deafen_descriptor(worker.task.fileno())
-        self.post_to(self.launcher, [m.KillProcess(worker.number, signal.SIGKILL)], 0)
-        text = f"actorgrid: worker {worker.pid} is killed: what came over its link is no message ({error})"
-        self.head.tell(m.Notice(text))
-
-    def adopt_segments(self, link: Link[Any], batch: list[Any]) -> None:
-        """Keep the descriptors of new segments that came along."""
-        if link.fds:
-            for message in batch:
-                if isinstance(message, m.NewSegment):
-                    self.segments.add(message.segment, message.size, link.fds.popleft())
+        known = self.head.workers.table.get(worker.number)
+        if known is not None and not dead:
+            self.head.workers.kill(known, f"{wrong} and was killed")
+        self.head.tell(m.Notice(f"actorgrid: worker {worker.pid} {wrong} and {'has ended' if dead else 'is killed'}"))
 
     def _from_launcher(self, mask: int) -> None:
         del mask
@@ -244,14 +240,12 @@ class HeadProcess:
 
     def _last_words(self, worker: _Worker, message: m.Exited) -> None:
         """Hear everything that a dead worker has said and written."""
-        while self._from_worker(worker):
+        while self._from_worker(worker, dead=True):
             pass
-        if message.outbox:
-            try:
-                leftover = worker.task.decode_body(message.outbox)
-            except InternalError:  # torn by whatever ended the process
-                leftover = []
-            self.head.handle_leftover(worker.number, leftover, time.monotonic())
+        if message.outbox and not worker.deaf:
+            wrong = hearing.take_leftover(self.head, worker.number, worker.task, message.outbox)
+            if wrong:
+                self._condemn(worker, wrong, dead=True)
         while self._output(worker):
             pass
 

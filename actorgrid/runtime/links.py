@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import array
 import os
+import select
 import socket
 import stat
 from collections import deque
@@ -23,6 +24,8 @@ T = TypeVar("T")
 
 #: Bytes per read. From 128 KiB on, malloc would map, shrink and unmap memory for every read: three more system calls.
 READ_SIZE: Final = 64 << 10
+#: A peer that takes nothing for so many seconds is stopped, or has no CPU: whoever sends does not wait for it.
+PATIENCE: Final = 0.1
 _FD_SPACE: Final = socket.CMSG_SPACE(16 * 4)
 
 
@@ -81,6 +84,34 @@ class Link(Generic[T]):
         if data:
             self.socket.sendall(data)
 
+    def offer(self, batch: list[Any], fds: list[int] | None = None, *, ack_wanted: bool = False) -> bool:
+        """Send a frame, blocking as long as the socket takes more of it; the rest waits for ``push``.
+
+        Returns "all sent". Behind something that waits it waits, too. ``fds`` are closed once sent. Raises OSError.
+        """
+        data = memoryview(encode_frame(batch, ack_wanted=ack_wanted))
+        waits = bool(self._pending)
+        if not waits and not fds:
+            try:
+                sent = self.socket.send(data, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                sent = 0
+            if sent == len(data):
+                return True
+            data = data[sent:]
+        self._pending.append((data, fds or []))
+        self.pending_bytes += len(data)
+        return not waits and self.push(PATIENCE)
+
+    def push(self, patience: float = 0.0) -> bool:
+        """Send what waits until the socket takes nothing for so many seconds. Returns "all sent". Raises OSError."""
+        while not self._send_pending():
+            room = select.poll()
+            room.register(self.fileno(), select.POLLOUT)
+            if not room.poll(patience * 1000):
+                return False
+        return True
+
     def post(self, batch: list[Any], fds: list[int] | None = None) -> bool:
         """Send a frame without blocking; what the socket does not take waits for ``flush``. Returns "all sent".
 
@@ -105,6 +136,13 @@ class Link(Generic[T]):
 
     def flush(self) -> bool:
         """Send what waits, as far as the socket takes it. Returns "nothing waits any more"."""
+        try:
+            return self._send_pending()
+        except OSError:
+            self.drop()
+            return True
+
+    def _send_pending(self) -> bool:
         while self._pending:
             data, fds = self._pending[0]
             try:
@@ -117,9 +155,6 @@ class Link(Generic[T]):
                     sent = self.socket.send(data, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return False
-            except OSError:
-                self.drop()
-                return True
             self.pending_bytes -= sent
             if sent == len(data):
                 self._pending.popleft()

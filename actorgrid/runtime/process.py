@@ -53,6 +53,8 @@ SPEECH: Final = 1.0
 MOMENT: Final = 0.001
 #: How long what need not be said at once may wait for other words (seconds).
 GATHER: Final = 0.1
+#: How soon a head that has taken nothing is tried again (seconds).
+AGAIN: Final = 0.02
 
 
 def stall_warning() -> float | None:
@@ -254,11 +256,16 @@ class ProcessEngine(LocalEngine):
             self._speak_at = monotonic() + GATHER
             self.wake()
 
+    def try_again(self) -> None:
+        """Have the reader thread send what the head does not take just now."""
+        self._speak_at = monotonic() + AGAIN
+        self.wake()
+
     @protected
     def _speak(self) -> None:
         self._speak_at = 0.0
         with self.lock:
-            if self.client.dead is None and self.client.outbox:
+            if self.client.dead is None and (self.client.outbox or self.link.pending_bytes):
                 self.send(force=True)
 
     def patience(self) -> float | None:

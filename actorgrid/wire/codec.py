@@ -5,6 +5,10 @@ length asks for an acknowledgement: any frame in the other direction is one, an 
 Encoding and decoding are msgspec's: the decoder for each direction knows which
 messages may arrive there, checks every field's type and cannot run code.
 
+What is no frame is refused as soon as that can be seen, by a length that none has or by the first byte of a body: the
+rest of it may never come, and whoever waits for what is behind it would wait for ever. There is no way back into the
+stream from there, so nothing that follows is a frame either.
+
 The array header is always the 5-byte form (0xdd, count big endian), so that a body can be made by joining messages
 that were encoded one by one: a worker collects its results in shared memory that way (see ``runtime.worker``).
 """
@@ -36,6 +40,18 @@ failure_decoder: Final = msgspec.msgpack.Decoder(messages.Failure)
 #: Set in the length of a frame whose sender waits for an answer of any kind before it sends more.
 ACK_WANTED: Final = 1 << 31
 EMPTY: Final = LENGTH.pack(0)
+#: The first bytes that a body can have: those of msgpack's arrays.
+OPENS: Final = bytes([*range(0x90, 0xA0), 0xDC, 0xDD])
+#: What takes the place of the rest of a stream that has gone wrong: no frame is that long.
+_BROKEN: Final = b"\xff\xff\xff\x7f"
+
+
+class FrameError(InternalError):
+    """What came is no frame, and nothing behind it will be. ``before``: the messages of the good frames before it."""
+
+    def __init__(self, text: str, before: list[Any]) -> None:
+        super().__init__(text)
+        self.before = before
 
 
 def encode_frame(batch: list[Any], *, ack_wanted: bool = False) -> bytes:
@@ -69,7 +85,7 @@ class Decoder(Generic[T]):
         self.ack_wanted = False
 
     def feed(self, data: bytes) -> list[T]:
-        """Return the messages of every frame that ``data`` completes. Raises InternalError on a bad frame."""
+        """Return the messages of every frame that ``data`` completes. Raises FrameError, from then on always."""
         if self._buffer:
             self._buffer += data
             source: bytes | bytearray = self._buffer
@@ -78,20 +94,26 @@ class Decoder(Generic[T]):
         messages_: list[T] = []
         at, end = 0, len(source)
         unpack = LENGTH.unpack_from
-        while end - at >= 4:
-            (length,) = unpack(source, at)
-            if length & ACK_WANTED:
-                length ^= ACK_WANTED
-                self.ack_wanted = True
-            if length > MAX_FRAME:
-                raise InternalError(f"frame of {length} bytes")
-            if end - at - 4 < length:
-                break
-            at += 4
-            self.frames += 1
-            if length:
-                messages_ += self.body(memoryview(source)[at : at + length])
-                at += length
+        try:
+            while end - at >= 4:
+                (length,) = unpack(source, at)
+                if length & ACK_WANTED:
+                    length ^= ACK_WANTED
+                    self.ack_wanted = True
+                if length > MAX_FRAME:
+                    raise InternalError(f"frame of {length} bytes")
+                if end - at - 4 < length:
+                    if end - at > 4 and source[at + 4] not in OPENS:
+                        raise InternalError(f"malformed frame: a body cannot start with {source[at + 4]:#x}")
+                    break
+                at += 4
+                self.frames += 1
+                if length:
+                    messages_ += self.body(memoryview(source)[at : at + length])
+                    at += length
+        except InternalError as error:
+            self._buffer = bytearray(_BROKEN)
+            raise FrameError(str(error), messages_) from error
         self._keep(source, data, at)
         return messages_
 
@@ -106,5 +128,6 @@ class Decoder(Generic[T]):
         """Return the messages of one frame's body. Raises InternalError if it is malformed."""
         try:
             return self._decode(body)
-        except (msgspec.MsgspecError, ValueError) as error:  # text that is not UTF-8 is a bare ValueError
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            # A bare ValueError: text that is not UTF-8. A RecursionError: what is nested too deep.
             raise InternalError(f"malformed frame: {error}") from error

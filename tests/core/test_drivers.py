@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from actorgrid.core import messages as m
 from actorgrid.core.head.effects import SignalWorker, Stop
@@ -12,6 +13,7 @@ from actorgrid.core.ids import DRIVER, first_id
 from actorgrid.core.messages import FailureKind, Kind, Status, Value
 from actorgrid.core.resources import demand
 from tests.core.bench import OK, Bench
+from tests.core.world import Step, World
 
 FIRST_OF_SECOND = first_id(DRIVER + 1) + 1
 
@@ -269,3 +271,15 @@ def test_driver_that_leaves_has_ended_for_those_who_wait_for_that() -> None:
     assert not [message for message in bench.sent() if isinstance(message, m.Ready)]
     bench.leave()
     assert [message.oid for message in bench.sent() if isinstance(message, m.Ready)] == [oid]
+
+
+@pytest.mark.parametrize("pick", [0, -1], ids=["first", "last"])
+def test_driver_may_leave_at_any_time_with_streams_that_wait_run_and_are_over(pick: int) -> None:
+    streams = (Step("stream", 0, 0, (Step("yield"),)),) * 3
+    for leaves in range(30):
+        world = World(cpus=1, drivers=2)
+        world.run((), lambda count: pick % count, 40, streams, leaves)
+        if len(world.hosts) > 1:  # nothing was left to happen before that
+            world.leave(max(world.hosts))
+            world.drain()
+        assert not world.head.tasks.table

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import actorgrid as ag
+from actorgrid.core import messages as m
 from actorgrid.exceptions import GetTimeoutError, TaskCancelledError, WorkerCrashedError
 from actorgrid.testing.waiting import wait_until
+from actorgrid.wire.codec import LENGTH, encode_frame
 from tests.faults.catalogue import CPUS, LIMIT, Case, Elsewhere, Gives, Raises, died, error_of, get, raised, run
 from tests.faults.oracle import alive
 
@@ -51,6 +53,19 @@ def close_and_open() -> None:
 def close_and_wait() -> None:
     os.closerange(3, 1024)
     threading.Event().wait()
+
+
+def write_into_links(data: bytes, wait: bool) -> int:
+    """Write where only the grid may: into every socket that the process has."""
+    for link in Path("/proc/self/fd").iterdir():
+        try:
+            if str(link.readlink()).startswith("socket:"):
+                os.write(int(link.name), data)
+        except OSError:
+            pass  # listed, and closed by now
+    if wait:
+        threading.Event().wait()
+    return 1
 
 
 def close_output() -> int:
@@ -216,6 +231,19 @@ def no_time_at_all(folder: Path) -> bool:
     return isinstance(late, GetTimeoutError) and ag.get(ag.put(1), timeout=0) == 1
 
 
+def writes(data: bytes, *, wait: bool = True) -> Any:
+    return lambda _: run(write_into_links, data, wait, max_retries=1)
+
+
+def mute(cause: str) -> Raises:
+    """A worker that is no longer understood: it is killed, its call runs once more and does the same."""
+    return died(WorkerCrashedError, f"{cause} .*and was killed.*2 attempts", "write_into_links")
+
+
+#: A query in which lists lie in lists.
+DEEP = LENGTH.pack(2007) + b"\x91\x94\x0c\x01\xa0\x81\xa0" + b"\x91" * 1999 + b"\xc0"
+NO_MESSAGE = r"actorgrid: worker \d+ sent what is no message \(.*\) and is killed"
+NO_SENSE = r"actorgrid: worker \d+ said what makes no sense \(.*\) and is killed"
 PRINTED = r"\(.* pid=\d+\) .*"
 
 
@@ -243,6 +271,18 @@ CASES = [
          died(WorkerCrashedError, "code 3", "write_one_line"), f"{PRINTED}|x*", slow=True),
     Case("UM04-bytes", "prints bytes that are no text", lambda _: run(write_anything, max_retries=0),
          died(WorkerCrashedError, "code 3", "write_anything"), r"(?s).*"),
+    Case("UM05-text", "prints into its links", writes(b"Traceback (most recent call last):\n"),
+         mute("sent what is no message"), NO_MESSAGE),
+    Case("UM05-frame", "writes a frame of nothing into its links", writes(b"\x05\0\0\0\xff\xff\xff\xff\xff"),
+         mute("sent what is no message"), NO_MESSAGE),
+    Case("UM05-length", "promises a frame and does not write it", writes(b"\xff\xff\xff\x0f\0"),
+         mute("sent what is no message"), NO_MESSAGE),
+    Case("UM05-byte", "writes one byte into its links and returns", writes(b"\x01", wait=False),
+         mute("sent what is no message"), NO_MESSAGE),
+    Case("UM05-deep", "writes what is nested too deep", writes(DEEP),
+         mute("sent what is no message"), NO_MESSAGE),
+    Case("UM05-sense", "says what makes no sense", writes(encode_frame([m.Submit(1 << 60, 1 << 60)])),
+         mute("said what makes no sense"), NO_SENSE),
     Case("UM07", "replaces functions of the standard library", patch_a_worker, Gives([True, True])),
     Case("UM07-time", "replaces the clock of its actor",
          patch_an_actor("time.time", "time.monotonic", "time.perf_counter", "time.sleep"), Gives([1, True])),

@@ -29,50 +29,9 @@ from actorgrid.runtime.config import BootConfig
 from actorgrid.runtime.lobby import ROOM
 from actorgrid.testing.waiting import wait_until
 from actorgrid.util import state
+from tests.proc.grids import LIMIT, Grid, command
 
-#: Nothing here takes longer (seconds).
-LIMIT = 30
 RUNNING = [("status", "=", "RUNNING")]
-
-
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "actorgrid", *arguments], capture_output=True, text=True, timeout=LIMIT, check=False
-    )
-
-
-class Grid:
-    """A persistent grid with two CPUs, and programs that join it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.address = str(folder / "door" / "grid.sock")
-        done = command("start", "--num-cpus", "2", "--address", self.address)
-        assert (done.returncode, done.stderr) == (0, "")
-        self.head = psutil.Process(int(done.stdout.split("(pid ")[1].split(")")[0]))
-        self.processes = [self.head, *self.head.children(recursive=True)]
-
-    def program(self, code: str, *, cwd: Path | None = None) -> subprocess.Popen[str]:
-        """Start a program that has joined the grid before its first line."""
-        begin = f"import actorgrid as ag, os, sys, time\nag.init(address={self.address!r}, namespace='tests')\n"
-        return subprocess.Popen(
-            [sys.executable, "-c", begin + code], cwd=cwd or self.folder, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-
-    def says(self, code: str, *, cwd: Path | None = None) -> str:
-        """Run such a program to its end; return what it prints."""
-        out, err = self.program(code, cwd=cwd).communicate(timeout=LIMIT)
-        assert err == ""
-        return out
-
-    def join(self, **options: Any) -> None:
-        """Join with this process."""
-        ag.init(address=self.address, **{"namespace": "tests"} | options)
-
-    def is_gone(self) -> bool:
-        """Return whether nothing is left of it."""
-        return not Path(self.address).exists() and not any(process.is_running() for process in self.processes)
 
 
 @pytest.fixture
@@ -170,6 +129,24 @@ def test_killed_program_costs_the_others_nothing(grid: Grid) -> None:
     other.communicate()
     assert ag.get(ag.remote(lambda: "ran").remote(), timeout=LIMIT) == "ran"
     assert ag.get(counter.add.remote()) == 2
+    assert wait_until(lambda: ag.available_resources().get("CPU") == 2)
+
+
+def test_program_that_leaves_streams_behind_that_have_not_begun_costs_the_others_nothing(grid: Grid) -> None:
+    code = """
+@ag.remote
+def items():
+    yield os.getpid()
+    time.sleep(600)
+streams = [items.remote() for _ in range(6)]
+next(streams[0])
+print('on', flush=True)
+"""
+    grid.join()
+    for end in ("os._exit(3)", "ag.shutdown(); os._exit(3)"):
+        program = grid.program(code + end)
+        assert program.communicate(timeout=LIMIT)[0] == "on\n"
+        assert ag.get(ag.remote(lambda: "ran").remote(), timeout=LIMIT) == "ran"
     assert wait_until(lambda: ag.available_resources().get("CPU") == 2)
 
 
@@ -327,14 +304,8 @@ def test_program_of_a_grid_that_is_dead_is_told_though_another_one_has_its_addre
         assert wait_until(again.is_gone)
 
 
-def descriptors_beside_workers(grid: Grid) -> int:
-    """Return how many descriptors the head has for anything but its workers, three of each of them."""
-    (launcher,) = grid.head.children()
-    return grid.head.num_fds() - 3 * len(launcher.children())
-
-
 def has_at_most(grid: Grid, count: int) -> bool:
-    return descriptors_beside_workers(grid) <= count
+    return grid.descriptors_beside_workers() <= count
 
 
 def test_programs_that_are_killed_one_after_the_other_cost_a_survivor_nothing_and_leave_nothing(grid: Grid) -> None:
@@ -351,7 +322,7 @@ def test_programs_that_are_killed_one_after_the_other_cost_a_survivor_nothing_an
         assert ag.get(counter.add.remote(), timeout=LIMIT) == number + 1
         assert wait_until(lambda: ag.available_resources().get("CPU") == 2)
         assert (len(state.list_objects()), len(state.list_jobs(filters=RUNNING))) == (0, 1)
-        most = most or descriptors_beside_workers(grid) + 2  # one worker may be about to start
+        most = most or grid.descriptors_beside_workers() + 2  # one worker may be about to start
         assert wait_until(partial(has_at_most, grid, most)), number
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
+
+import pytest
 
 from tests.proc.helpers import Driver
 
@@ -90,3 +93,72 @@ def test_actor_in_a_crash_loop_stops_by_rule(drive: Drive) -> None:
     """
     told = run(drive, script).out
     assert "4 deaths within 30 s, no call served between them, are more than restart_intensity=3 allows" in told
+
+
+STOPPED = """
+    import os, signal
+    import actorgrid as ag
+    from actorgrid.testing.processes import RealGrid
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    @ag.remote
+    def size(data): return len(data)
+
+    with ag.init(num_cpus=1):
+        ag.get(size.remote(b""))
+        head = RealGrid().head.pid
+        os.kill(head, signal.SIGSTOP)
+        {submits}
+        print("waits: 1", flush=True)
+        try:
+            ag.get(refs)
+        except KeyboardInterrupt:
+            print("interrupted: 1", flush=True)
+        os.kill(head, signal.SIGCONT)
+        print("sizes:", sum(ag.get(refs)))
+"""
+SUBMITS = {
+    "arguments": "refs = [size.remote(bytes(90_000)) for _ in range(100)]",
+    "objects": "refs = [size.remote(ag.put(bytes(90_000))) for _ in range(100)]",
+}
+
+
+@pytest.mark.parametrize("submits", SUBMITS.values(), ids=SUBMITS)
+def test_program_that_has_much_to_say_to_a_stopped_head_can_be_interrupted_and_nothing_is_lost(
+    drive: Drive, submits: str
+) -> None:
+    driver = drive(STOPPED.format(submits=submits))
+    driver.wait_for("waits")
+    driver.send(signal.SIGINT)
+    assert driver.said("interrupted") == "1"
+    driver.succeeds()
+    assert driver.said("sizes") == "9000000"
+    driver.leaves_nothing()
+
+
+def test_program_that_wants_memory_from_a_stopped_head_can_be_interrupted(drive: Drive) -> None:
+    script = """
+        import os, signal
+        import actorgrid as ag
+        from actorgrid.testing.processes import RealGrid
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with ag.init(num_cpus=1):
+            head = RealGrid().head.pid
+            os.kill(head, signal.SIGSTOP)
+            print("waits: 1", flush=True)
+            try:
+                refs = [ag.put(bytes(900_000)) for _ in range(1000)]
+            except KeyboardInterrupt:
+                print("interrupted: 1", flush=True)
+            os.kill(head, signal.SIGCONT)
+            print("size:", len(ag.get(ag.put(bytes(900_000)))))
+    """
+    driver = drive(script)
+    driver.wait_for("waits")
+    driver.send(signal.SIGINT)
+    assert driver.said("interrupted") == "1"
+    driver.succeeds()
+    assert driver.said("size") == "900000"
+    driver.leaves_nothing()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import select
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -96,6 +98,55 @@ def test_post_never_blocks_and_loses_nothing(link: tuple[Link[Any], Link[Any]]) 
         received += two.receive() or []
     assert [message.oid for message in received] == list(range(1, sent + 1))
     assert one.pending_bytes == 0
+
+
+def test_offer_waits_for_a_peer_that_reads_and_goes_on_without_one_that_does_not(
+    link: tuple[Link[Any], Link[Any]],
+) -> None:
+    one, two = link
+    large = m.Put(1, m.Value(m.Status.OK, b"x" * 10_000_000))
+    assert not one.offer([large])
+    assert not one.offer([m.Resumed(2)])  # it waits behind the other
+    received: list[Any] = []
+
+    def read() -> None:
+        while len(received) < 3:
+            select.select([two], [], [])
+            received.extend(two.receive() or [])
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert one.push(30.0)
+    assert one.offer([m.Resumed(3)])
+    reader.join()
+    assert received == [large, m.Resumed(2), m.Resumed(3)]
+    assert one.pending_bytes == 0
+
+
+def test_descriptor_that_is_offered_waits_for_its_frame(link: tuple[Link[Any], Link[Any]]) -> None:
+    one, two = link
+    assert not one.offer([m.Put(1, m.Value(m.Status.OK, b"x" * 1_000_000))])
+    read, write = os.pipe()
+    assert not one.offer([m.NewSegment(1, 10)], [write])  # closes our copy
+    received: list[Any] = []
+    while len(received) < 2:
+        one.push()
+        received += two.receive() or []
+    received_end = two.fds.popleft()
+    os.write(received_end, b"through")
+    os.close(received_end)
+    assert os.read(read, 10) == b"through"
+    os.close(read)
+
+
+def test_offer_to_a_peer_that_is_gone_raises_whatever_waits(link: tuple[Link[Any], Link[Any]]) -> None:
+    one, two = link
+    assert not one.offer([m.Put(1, m.Value(m.Status.OK, b"x" * 1_000_000))])
+    two.close()
+    with pytest.raises(OSError):
+        one.push(30.0)
+    with pytest.raises(OSError):
+        one.push()
 
 
 def test_end_of_the_stream_is_none(link: tuple[Link[Any], Link[Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Every invariant of the head, executable. Tests call ``check`` after every event; production never does.
+"""Every invariant of the head, executable. Tests call ``check`` after every event, production only after nonsense.
 
 Each function states the invariants of one kind of record, most of them as they stand beside the fields in
 ``records.py``. A violation raises AssertionError with what the head remembers of the record.

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from actorgrid.core import messages
 from actorgrid.core.head.records import Code, SpecRecord
-from actorgrid.core.messages import Export, Forget, Learn, Spec, Unlearn
+from actorgrid.core.messages import Export, Forget, Kind, Learn, Spec, Unlearn
+from actorgrid.exceptions import InternalError
 
 if TYPE_CHECKING:
     from actorgrid.core.head.machine import Head
@@ -45,6 +46,8 @@ class Library:
 
     def register(self, peer: Peer, message: Spec) -> None:
         """A client registers a spec."""
+        if message.kind is Kind.RESERVATION or any(amount < 0 for _, amount in message.demand):
+            raise InternalError(f"nobody may register {message}")  # what starts what is ready would start it for ever
         code = self.codes[message.digest] if message.digest else None
         if code is not None and message.digest in peer.exports:
             del peer.exports[message.digest]  # the spec takes the place of the export

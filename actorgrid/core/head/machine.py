@@ -9,7 +9,7 @@ Rules for this folder
 * No input or output, no clock, no randomness; nothing user-made is unpickled. Order comes from counters and
   insertion order, never from a ``set``, so that two runs on the same input give the same output.
 * Every event costs O(1) or O(log n) in tasks, objects and workers; only the end of one driver of several looks at all.
-* ``check.check(head)`` states every invariant; tests call it after every event, production never does.
+* ``check.check(head)`` states every invariant; tests call it after every event, production only after nonsense.
 
 Who owns what::
 

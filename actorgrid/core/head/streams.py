@@ -165,7 +165,9 @@ class Streams:
         """The reader is dead."""
         while peer.streams:
             ident, task = peer.streams.popitem()
-            self._dismiss(task, stop=ident not in self.head.objects.table)
+            # What was cancelled because the reader has gone is over, and did not find the reader to tell it so.
+            if task.stream is not None and task.stream.state is not StreamState.OVER:
+                self._dismiss(task, stop=ident not in self.head.objects.table)
 
     def over(self, task: Task, values: tuple[Value, ...], owner: int) -> tuple[Value, ...]:
         """The task has ended. Returns what its own object is.
