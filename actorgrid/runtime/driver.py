@@ -112,9 +112,7 @@ class DriverEngine(ProcessEngine):
                 client.unanswered += 1
                 moves = self.link.offer(batch, ack_wanted=client.unanswered == 2) and moves
                 force, self.urgent = self.urgent, False
-            if (
-                not moves
-            ):  # the head is stopped, say: whoever called goes on, and can be interrupted in what it waits for
+            if not moves:  # the head is stopped, say: the caller goes on, and can be interrupted where it waits
                 self.try_again()
         except OSError as error:
             self.cut(error)  # a dead head is noticed by the reader thread, with its cause
