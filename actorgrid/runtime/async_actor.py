@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import socket
 from time import perf_counter  # by name: user code may replace that of the module
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -44,12 +45,10 @@ class AsyncActor(ConcurrentActor):
         self.worker.engine.calls = AwaitingCalls(self.loop, self.worker.engine, self.tasks)
         self.worker.interrupt_running = self.cancel
         self.worker.drain = lambda: None
-        self.worker.link.socket.setblocking(False)
         self.loop.add_reader(self.worker.link.fileno(), self._readable)
         self._start_calls()
         await self.done.wait()
         self.loop.remove_reader(self.worker.link.fileno())
-        self.worker.link.socket.setblocking(True)
         if self.tasks:
             await asyncio.wait(self.tasks.values())
         self._send()
@@ -57,7 +56,7 @@ class AsyncActor(ConcurrentActor):
     def _readable(self) -> None:
         worker = self.worker
         try:
-            batch = worker.link.receive()
+            batch = worker.link.receive(socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
         if batch is None:
@@ -104,13 +103,7 @@ class AsyncActor(ConcurrentActor):
 
     def _send(self) -> None:
         self.send_due = False
-        # The socket does not block here; a worker's results must go out whole all the same.
-        link = self.worker.link.socket
-        link.setblocking(True)
-        try:
-            self.worker.push()
-        finally:
-            link.setblocking(False)
+        self.worker.push()
 
     def cancel(self, running: Running) -> None:
         """Cancel a running call. Called on the reader thread."""

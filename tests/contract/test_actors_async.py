@@ -164,6 +164,23 @@ def test_async_method_that_waits_does_not_hold_up_others() -> None:
     assert ag.get(waiting, timeout=DEADLINE) is None
 
 
+def test_results_that_fill_the_way_to_the_head_arrive_whole() -> None:
+    @ag.remote
+    class Chorus:
+        def __init__(self) -> None:
+            self.free = asyncio.Event()
+
+        async def say(self, last: bool) -> bytes:
+            if last:
+                self.free.set()
+            await self.free.wait()
+            return b"x" * 5000
+
+    chorus = Chorus.remote()  # all of them answer in one turn of its loop: more than a socket takes at once
+    said = [chorus.say.remote(number == 599) for number in range(600)]
+    assert ag.get(said, timeout=DEADLINE) == [b"x" * 5000] * 600
+
+
 def test_async_call_with_an_unresolved_dependency_does_not_hold_up_others() -> None:
     gate = Gate.remote()
     fetcher = Fetcher.remote()
