@@ -343,6 +343,14 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             ),
         ),
         Difference(
+            "a call made just after `kill(actor, no_restart=False)` runs in the old process, or is "
+            "`ActorUnavailableError`",
+            "it waits for the next process",
+            "both go through one queue",
+            "contract/test_actor_deaths.py::test_call_made_after_a_kill_that_restarts_is_for_the_next_process",
+            fails=("actor_deaths::test_call_made_after_a_kill_that_restarts_is_for_the_next_process",),
+        ),
+        Difference(
             "a result that an actor returned just before it died may be lost with it",
             "it is kept",
             "it lies where others see it before the next call begins",
