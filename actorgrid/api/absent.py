@@ -20,6 +20,7 @@ ABSENT: Final = {
         for kind in ["Actor", "ActorClass", "Function", "Job", "Node", "PlacementGroup", "Task", "Unique", "Worker"]
     },
     **dict.fromkeys(("LOCAL_MODE", "SCRIPT_MODE", "WORKER_MODE", "internal", "widgets"), _INSIDE),
+    **dict.fromkeys(("_common", "_private"), _INSIDE),
     **dict.fromkeys(("data", "rllib", "serve", "train", "tune"), _LIBRARY),
     "ClientBuilder": "it connects to a cluster: join a grid on this machine with init(address=...)",
     "Language": _LANGUAGES,
