@@ -380,6 +380,13 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             ),
         ),
         Difference(
+            "each concurrency group of an async actor has an event loop of its own, on a thread of its own",
+            "all have one: what blocks it holds up the calls of every group",
+            "what the methods of an async actor share needs no locks",
+            "contract/test_concurrency_groups.py::test_groups_of_an_async_actor_share_one_event_loop",
+            fails=("concurrency_groups::test_groups_of_an_async_actor_share_one_event_loop",),
+        ),
+        Difference(
             "groups of the wrong kind are found when the actor starts, or not at all",
             "`TypeError`, `ValueError` at the decorator",
             "a typing error is found where it stands",
@@ -731,10 +738,10 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             ),
         ),
         Difference(
-            "`multiprocessing.Pool`: the processes are actors; one that dies takes with it what it had; "
-            "`terminate` leaves `ActorDiedError`",
-            "tasks, which are repeated when a process dies; `RuntimeError`; an error of one value of `imap` is "
-            "raised in its place",
+            "`multiprocessing.Pool`: the processes are actors, at most as many as there are CPUs; one that dies takes "
+            "with it what it had; `terminate` leaves `ActorDiedError`",
+            "tasks, which take turns, and are repeated when a process dies; `RuntimeError`; an error of one value of "
+            "`imap` is raised in its place",
             "a pool has no state to lose",
             "contract/test_multiprocessing.py::test_dead_process_costs_only_its_chunk",
             fails=(
@@ -742,6 +749,7 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
                 "multiprocessing::test_terminate_ends_what_is_not_over",
                 "multiprocessing::test_errors_are_raised_where_the_result_is_asked_for",
                 "multiprocessing::test_callbacks_get_what_comes_of_it",
+                "multiprocessing::test_pool_may_have_more_processes_than_there_are_cpus",
             ),
         ),
         Difference(
