@@ -7,7 +7,6 @@ the loop.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import socket
 from contextvars import copy_context
 from time import perf_counter  # by name: user code may replace that of the module
@@ -99,7 +98,7 @@ class AsyncActor(ConcurrentActor):
         error: BaseException | None = None
         try:
             result = self.worker.engine.perform(running)
-            if inspect.isawaitable(result):
+            if asyncio.iscoroutine(result) or asyncio.isfuture(result):  # a reference is a result
                 result = await result
         except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
             error = raised

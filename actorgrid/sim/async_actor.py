@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import asyncio.base_events
 import contextlib
-import inspect
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
@@ -179,7 +178,7 @@ class AsyncActor:
         try:
             with watch.step(world.fibers.current) if watch is not None else contextlib.nullcontext():
                 result = self.worker.engine.perform(running)
-            if inspect.isawaitable(result):
+            if asyncio.iscoroutine(result) or asyncio.isfuture(result):  # a reference is a result
                 result = await (self._watched(result, watch) if watch is not None else result)
         except WorldOver:
             raise

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import io
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -152,6 +153,37 @@ def test_async_method_gathers_references() -> None:
 
 def test_async_method_starts_and_awaits_a_task() -> None:
     assert ag.get(Fetcher.remote().run.remote(6), timeout=DEADLINE) == 6
+
+
+def test_reference_that_a_plain_method_of_an_async_actor_returns_is_its_result() -> None:
+    @ag.remote
+    class Agent:
+        async def idle(self) -> None: ...
+
+        def start(self, value: int) -> Any:
+            return echo.remote(value)
+
+    started = ag.get(Agent.remote().start.remote(5), timeout=DEADLINE)
+    assert ag.get(started, timeout=DEADLINE) == 5
+
+
+def test_coroutine_that_a_plain_method_of_an_async_actor_returns_is_awaited() -> None:
+    def logged(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            return method(*args)
+
+        return call
+
+    @ag.remote
+    class Agent:
+        async def idle(self) -> None: ...
+
+        @logged
+        async def work(self, value: int) -> int:
+            await asyncio.sleep(0)
+            return value
+
+    assert ag.get(Agent.remote().work.remote(6), timeout=DEADLINE) == 6
 
 
 def test_async_method_that_waits_does_not_hold_up_others() -> None:
