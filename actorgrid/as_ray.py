@@ -32,6 +32,7 @@ _PUBLIC: Final = frozenset(
 
 #: Modules of Ray's whose public names are defined elsewhere here: name -> what they are made of.
 _ELSEWHERE: Final[dict[str, tuple[tuple[str, str], ...]]] = {
+    "_raylet": (("", "DynamicObjectRefGenerator"), ("", "ObjectRef"), ("", "ObjectRefGenerator")),
     "dag.class_node": (("dag", "ClassMethodNode"), ("dag", "ClassNode")),
     "dag.compiled_dag_node": (("dag", "CompiledDAG"),),
     "dag.dag_node": (("dag", "DAGNode"),),
@@ -108,7 +109,7 @@ def _missing(fullname: str, rest: str) -> str:
         return f"there is no {fullname}: actorgrid is Ray Core for one machine, without ray.{first}"
     from actorgrid.api.absent import ABSENT  # only now
 
-    why = ABSENT.get(rest)
+    why = ABSENT.get(rest) or ABSENT.get(first)
     return f"there is no {fullname} in actorgrid" + (f": {why}" if why else "")
 
 

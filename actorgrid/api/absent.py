@@ -19,7 +19,9 @@ ABSENT: Final = {
         f"{kind}ID": _IDS
         for kind in ["Actor", "ActorClass", "Function", "Job", "Node", "PlacementGroup", "Task", "Unique", "Worker"]
     },
-    **dict.fromkeys(("LOCAL_MODE", "SCRIPT_MODE", "WORKER_MODE", "internal", "widgets"), _INSIDE),
+    **dict.fromkeys(("LOCAL_MODE", "SCRIPT_MODE", "WORKER_MODE", "widgets"), _INSIDE),
+    "_common": _INSIDE,
+    **dict.fromkeys(("_private", "internal"), f"{_INSIDE}; an object is freed when its last reference goes"),
     **dict.fromkeys(("data", "rllib", "serve", "train", "tune"), _LIBRARY),
     "ClientBuilder": "it connects to a cluster: join a grid on this machine with init(address=...)",
     "Language": _LANGUAGES,

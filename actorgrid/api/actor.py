@@ -70,7 +70,7 @@ class ActorClass(Generic[T]):
         functions = dict(_functions(cls))
         defaults = {name: _defaults(cls, name, function) for name, function in functions.items()}
         defaults |= {name: MethodOptions() for name in SPECIAL}
-        is_async = any(_is_async(function) for function in functions.values())
+        is_async = any(_is_async(function) for function in [cls.__init__, *functions.values()])
         groups = tuple(checked_options.get("concurrency_groups") or ())
         for each in defaults.values():
             check_group(each.concurrency_group, groups, cls.__name__)
@@ -243,5 +243,8 @@ def method(*functions: Any, **options: Any) -> Any:
 
 
 def exit_actor() -> None:
-    """End the actor that the caller runs in, without restart; queued calls fail. Raises TypeError elsewhere."""
+    """End the actor that the caller runs in, without restart. Raises TypeError elsewhere.
+
+    Calls that run may finish, except those of an asynchronous actor, which are cancelled; queued calls fail.
+    """
     current().exit_actor()

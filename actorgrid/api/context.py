@@ -162,11 +162,10 @@ class RuntimeContext:
         found = {
             "job_id": self.get_job_id(),
             "node_id": self.get_node_id(),
-            "namespace": self.namespace,
             "task_id": self.get_task_id(),
             "actor_id": self.get_actor_id(),
         }
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: Id(value) for name, value in found.items() if value is not None} | {"namespace": self.namespace}
 
 
 _context = RuntimeContext()

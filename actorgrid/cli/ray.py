@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import os
 import runpy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
+
+#: Where the processes that a program starts by itself find ``ray``.
+STAND_IN: Final = Path(__file__).with_name("stand_in")
 
 
 def run_program(program: str, arguments: Sequence[str]) -> int:
@@ -16,7 +21,10 @@ def run_program(program: str, arguments: Sequence[str]) -> int:
         print(f"actorgrid: there is no file {program!r}", file=sys.stderr)
         return 2
     importlib.import_module("actorgrid.as_ray")
+    # For the processes that the program starts by itself: ``multiprocessing`` hands on the path, others the variable.
+    paths = filter(None, (str(STAND_IN), os.environ.get("PYTHONPATH")))
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
     sys.argv = [program, *arguments]
-    sys.path.insert(0, str(path.parent.resolve()))
+    sys.path[:0] = [str(path.parent.resolve()), str(STAND_IN)]
     runpy.run_path(program, run_name="__main__")
     return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Iterable, Iterator
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from actorgrid.core import messages as m
@@ -63,7 +64,7 @@ def results(engine: WorkerSide, running: Running, result: Any) -> tuple[Value, .
         values: tuple[Value, ...] = result
         return values
     count = running.spec.num_returns
-    if count == 1:
+    if count == 1 and type(result) is not GeneratorType:
         return (NONE_VALUE,) if result is None else (engine.store_result(result, running.spec.name),)
     if count == 0:
         return ()

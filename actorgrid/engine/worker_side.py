@@ -10,6 +10,7 @@ import contextlib
 import contextvars
 import os
 from collections.abc import Callable, Sequence
+from inspect import iscoroutinefunction
 from typing import Any, Final
 
 from actorgrid.core import messages as m
@@ -167,7 +168,7 @@ class WorkerSide(YieldingEngine):
     def perform(self, running: Running) -> Any:
         """Run a call's user code and return what it returns: for a generator, the values of the call.
 
-        A constructor's instance is kept in ``instance``. Raises SetupFailed.
+        A constructor's instance is kept in ``instance``; one that is a coroutine is to be awaited. Raises SetupFailed.
         """
         self.set_up(running.spec)
         kind = running.spec.kind
@@ -179,13 +180,31 @@ class WorkerSide(YieldingEngine):
             function = self.code.load(running.spec.digest) if task else self.method(running.spec.method)
             result = function(*args, **kwargs)
             return yielding.performed(self, running, result) if running.spec.yields else result
-        self.instance = self.code.load(running.spec.digest)(*args, **kwargs)
-        self.actor_spec = spec = running.spec
+        cls: Any = self.code.load(running.spec.digest)
+        if running.spec.is_async and iscoroutinefunction(cls.__init__):
+            return self._build(running, cls, args, kwargs)
+        return self._built(running, cls(*args, **kwargs))
+
+    async def construct(self, running: Running) -> BaseException | None:
+        """Run a constructor on an event loop. Returns what it raised: on its way it would gather asyncio's frames."""
+        try:
+            if (built := self.perform(running)) is not None:
+                await built
+        except BaseException as error:  # noqa: BLE001  # whatever user code raises
+            return error
+        return None
+
+    async def _build(self, running: Running, cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        instance = cls.__new__(cls, *args, **kwargs)
+        await cls.__init__(instance, *args, **kwargs)
+        self._built(running, instance)
+
+    def _built(self, running: Running, instance: Any) -> None:
+        self.instance, self.actor_spec, spec = instance, running.spec, running.spec
         if spec.checkpoint_calls or spec.checkpoint_seconds:
             checkpoints.restore(self, running.run)
             self.checkpoints = checkpoints.Checkpoints(self, spec)
         self._present(running.run)
-        return None
 
     def _present(self, run: m.Run) -> None:
         """Say what this actor is shown as, if its class has a ``__repr__`` of its own; one that fails says nothing."""

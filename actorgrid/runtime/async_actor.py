@@ -1,4 +1,4 @@
-"""Asynchronous actors: an event loop on the main thread runs the calls and reads the task link.
+"""Asynchronous actors: an event loop on the main thread runs constructor and calls, and reads the task link.
 
 Synchronous methods of such an actor run on the loop too and hold it up, as in Ray. Results are sent once per turn of
 the loop.
@@ -7,7 +7,8 @@ the loop.
 from __future__ import annotations
 
 import asyncio
-import inspect
+import socket
+from contextvars import copy_context
 from time import perf_counter  # by name: user code may replace that of the module
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -22,34 +23,46 @@ if TYPE_CHECKING:
 
 
 class AsyncActor(ConcurrentActor):
-    """The life of an asynchronous actor, from its constructor's return to its end."""
+    """The life of an asynchronous actor."""
 
     def __init__(self, worker: Worker) -> None:
         super().__init__(worker)
         #: Running calls by task id: a strong reference, and what a cancellation needs.
         self.tasks: dict[int, asyncio.Task[None]] = {}
-        self.loop: asyncio.AbstractEventLoop
+        self.runner = asyncio.Runner(loop_factory=new_loop)
+        self.loop = self.runner.get_loop()
         self.send_due = False
-        self.done: asyncio.Event
+        self.done = asyncio.Event()
+
+    def construct(self, running: Running) -> None:
+        """Run the constructor on the loop: tasks that it starts there live on (as in Ray)."""
+        if (error := self.runner.run(self.worker.engine.construct(running), context=copy_context())) is not None:
+            raise error
 
     def run(self) -> NoReturn:
         """Serve calls until told to leave."""
-        with asyncio.Runner(loop_factory=new_loop) as runner:
-            runner.run(self._serve())
+        with self.runner:
+            try:
+                self.runner.run(self._serve(), context=copy_context())
+            except SystemExit as error:  # raised by a task in the background: asyncio lets it through
+                if not self.worker.exiting:
+                    self.worker.exit_process(error)
         self.worker.depart()
 
+    def leave(self) -> None:
+        """``exit_actor()`` was called, by a call or by anything else. Calls that run are cancelled (as in Ray)."""
+        self.loop.call_soon_threadsafe(self.done.set)
+
     async def _serve(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.done = asyncio.Event()
         self.worker.engine.calls = AwaitingCalls(self.loop, self.worker.engine, self.tasks)
         self.worker.interrupt_running = self.cancel
         self.worker.drain = lambda: None
-        self.worker.link.socket.setblocking(False)
         self.loop.add_reader(self.worker.link.fileno(), self._readable)
         self._start_calls()
         await self.done.wait()
         self.loop.remove_reader(self.worker.link.fileno())
-        self.worker.link.socket.setblocking(True)
+        for task in self.tasks.values():  # it leaves with calls that run only if it ends itself
+            task.cancel()
         if self.tasks:
             await asyncio.wait(self.tasks.values())
         self._send()
@@ -57,7 +70,7 @@ class AsyncActor(ConcurrentActor):
     def _readable(self) -> None:
         worker = self.worker
         try:
-            batch = worker.link.receive()
+            batch = worker.link.receive(socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
         if batch is None:
@@ -85,13 +98,12 @@ class AsyncActor(ConcurrentActor):
         error: BaseException | None = None
         try:
             result = self.worker.engine.perform(running)
-            if inspect.isawaitable(result):
+            if asyncio.iscoroutine(result) or asyncio.isfuture(result):  # a reference is a result
                 result = await result
         except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
             error = raised
         self.tasks.pop(running.run.task, None)
-        if error is not None and is_a(error, SystemExit) and self.worker.exiting and not self.worker.forked:
-            self.done.set()  # exit_actor(): the head answers this call and those that wait
+        if error is not None and self._is_answered_by_the_head(error):
             return
         self.call_over(running, result, error, began)
         error = None  # its traceback holds this frame: a cycle would keep alive whatever the call's frames refer to
@@ -102,15 +114,14 @@ class AsyncActor(ConcurrentActor):
         if self.worker.machine.leaving and not self.tasks:
             self.done.set()
 
+    def _is_answered_by_the_head(self, error: BaseException) -> bool:
+        """Return whether a call ended because its actor ends itself."""
+        ended = is_a(error, SystemExit) or is_a(error, asyncio.CancelledError)
+        return ended and self.worker.exiting and not self.worker.forked
+
     def _send(self) -> None:
         self.send_due = False
-        # The socket does not block here; a worker's results must go out whole all the same.
-        link = self.worker.link.socket
-        link.setblocking(True)
-        try:
-            self.worker.push()
-        finally:
-            link.setblocking(False)
+        self.worker.push()
 
     def cancel(self, running: Running) -> None:
         """Cancel a running call. Called on the reader thread."""

@@ -13,6 +13,7 @@ in between makes the head see one frame twice, which it recognises (ids and atte
 from __future__ import annotations
 
 import mmap
+import select
 import socket
 import struct
 from typing import Any, Final
@@ -54,7 +55,7 @@ class Outbox:
             self.flush()
             end = self._end + len(data)
             if end > self._size:
-                self._socket.sendall(encode_frame([message]))
+                self._send(encode_frame([message]))
                 return
         memory = self._memory
         memory[self._end : end] = data
@@ -69,9 +70,20 @@ class Outbox:
             return
         if ack_wanted:
             frame = LENGTH.pack((self._end - _BODY) | ACK_WANTED) + self._view[_BODY : self._end]
-            self._socket.sendall(frame)
+            self._send(frame)
         else:
-            self._socket.sendall(self._view[8 : self._end])
+            self._send(self._view[8 : self._end])
         LENGTH.pack_into(self._memory, 8, 0)
         self._end = _FIRST
         self._count = 0
+
+    def _send(self, frame: bytes | memoryview) -> None:
+        """Send a frame whole, also where an event loop has made the socket one that does not block."""
+        rest = memoryview(frame)
+        while rest:
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except BlockingIOError:
+                room = select.poll()
+                room.register(self._socket, select.POLLOUT)
+                room.poll()

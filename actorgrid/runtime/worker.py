@@ -25,7 +25,7 @@ from collections.abc import Callable
 from functools import partial
 from time import monotonic, perf_counter  # by name: user code may replace those of the module
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from actorgrid.core import messages as m
 from actorgrid.core.messages import Kind, ToClient, ToWorker
@@ -44,6 +44,9 @@ from actorgrid.runtime.links import Link
 from actorgrid.runtime.outbox import Outbox
 from actorgrid.runtime.output import MarkedStream
 from actorgrid.runtime.worker_engine import WorkerEngine
+
+if TYPE_CHECKING:
+    from actorgrid.runtime.async_actor import AsyncActor
 
 FLUSH_AFTER: Final = 0.0005
 #: How often a worker looks how large it is, at most (seconds).
@@ -74,6 +77,7 @@ class Worker:
         self.drain: Callable[[], None] = self._drain
         #: Interrupts a running call; actors whose calls overlap put their own way here.
         self.interrupt_running: Callable[[Running], None] = self._interrupt_main
+        self.async_actor: AsyncActor | None = None
         self._flushed = 0.0
         #: Bytes that it may have of its own, 0: any number; and when to look again.
         self.most_memory = config.max_worker_memory
@@ -213,7 +217,7 @@ class Worker:
         try:
             try:
                 self.exposed = running
-                result = self.engine.perform(running)
+                result = self.perform(running)
                 if self.forked:
                     self.end_of_fork(None)
                 values = execution.results(self.engine, running, result)
@@ -232,6 +236,15 @@ class Worker:
         saved = saves.after(running) if saves is not None else None
         self._finish(running, values, micros, retry=retry, saved=saved)
         del result
+
+    def perform(self, running: Running) -> Any:
+        """Run user code."""
+        if running.spec.kind is Kind.ACTOR and running.spec.is_async:
+            from actorgrid.runtime.async_actor import AsyncActor  # asyncio: 45 ms that others save
+
+            self.async_actor = AsyncActor(self)
+            return self.async_actor.construct(running)
+        return self.engine.perform(running)
 
     def _failed(self, running: Running, error: BaseException) -> tuple[tuple[m.Value, ...], bool]:
         if is_a(error, SystemExit):
@@ -315,10 +328,8 @@ class Worker:
         with self.engine.lock:
             self.machine.constructed(spec)
         self.push()
-        if spec.is_async:
-            from actorgrid.runtime.async_actor import AsyncActor  # asyncio: 45 ms that others save
-
-            AsyncActor(self).run()
+        if self.async_actor is not None:
+            self.async_actor.run()
         elif spec.max_concurrency > 1:
             from actorgrid.runtime.threaded_actor import ThreadedActor  # only where it is used
 
@@ -399,6 +410,8 @@ class Worker:
             self.engine.send(force=True)
             self.outbox.flush()
         self.exiting = True
+        if self.async_actor is not None:
+            self.async_actor.leave()
         raise SystemExit(0)
 
     def leave(self, reason: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import asyncio.base_events
 import contextlib
-import inspect
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
@@ -127,16 +126,38 @@ class AsyncActor:
         self.tasks: dict[int, asyncio.Task[None]] = {}
         self.loop = SimLoop(worker.world)
         self.loop.set_task_factory(self._task)
-        world = worker.world
+        self.fiber: Fiber | None = None
+
+    def construct(self, running: Running) -> None:
+        """Run the constructor on the loop: tasks that it starts there live on (as in Ray)."""
+        if (error := self.loop.run_until_complete(self.worker.engine.construct(running))) is not None:
+            raise error
+
+    def run(self) -> None:
+        """Serve calls."""
+        worker, world = self.worker, self.worker.world
         worker.engine.share()
         self.fiber = world.fibers.spawn(worker.engine, f"{worker.title} loop", world.root_chain, self._run)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         try:
-            self.loop.run_forever()
+            while True:
+                try:
+                    self.loop.run_forever()
+                except SystemExit as error:  # raised by a task in the background: asyncio lets it through
+                    self.worker.exits(error)
         finally:
             asyncio.set_event_loop(None)
+
+    def leave(self) -> None:
+        """``exit_actor()`` was called, by a call or by anything else. Calls that run are cancelled (as in Ray)."""
+
+        def cancel_all() -> None:
+            for task in list(self.tasks.values()):
+                task.cancel()
+
+        self.loop.call_soon_threadsafe(lambda: self.loop.call_soon(cancel_all))
 
     def call(self, running: Running) -> None:
         """Start a call on the loop."""
@@ -157,13 +178,15 @@ class AsyncActor:
         try:
             with watch.step(world.fibers.current) if watch is not None else contextlib.nullcontext():
                 result = self.worker.engine.perform(running)
-            if inspect.isawaitable(result):
+            if asyncio.iscoroutine(result) or asyncio.isfuture(result):  # a reference is a result
                 result = await (self._watched(result, watch) if watch is not None else result)
         except WorldOver:
             raise
         except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
             error = raised
         error = (watch and watch.verdict()) or error
+        if self.worker.exiting and isinstance(error, asyncio.CancelledError):
+            error = SystemExit(0)  # it ends because its actor ends itself
         self.tasks.pop(running.run.task, None)
         self.worker.over(running, result, error, began)
         error = None  # its traceback holds this frame: a cycle would keep alive whatever the call's frames refer to

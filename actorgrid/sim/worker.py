@@ -173,7 +173,7 @@ class Worker:
 
     def start(self, running: Running) -> None:
         """Run a call in a fiber of its own, or on the actor's event loop."""
-        if self.loop is not None:
+        if self.loop is not None and running.spec.kind is Kind.METHOD:
             self.loop.call(running)
             return
         call = self.grid.call_of(running.run.task)
@@ -208,7 +208,7 @@ class Worker:
         watch = self.watch(running)
         try:
             with watch.step(fiber) if watch is not None else contextlib.nullcontext():
-                result = engine.perform(running)
+                result = self._run(running)
             engine.linger("ends")
         except WorldOver:
             raise
@@ -220,6 +220,14 @@ class Worker:
         self.over(running, result, error, began)
         error = None  # its traceback holds this frame: a cycle would keep alive whatever the call's frames refer to
 
+    def _run(self, running: Running) -> Any:
+        if running.spec.kind is Kind.ACTOR and running.spec.is_async:
+            from actorgrid.sim.async_actor import AsyncActor  # asyncio: only where it is used
+
+            self.loop = AsyncActor(self)
+            return self.loop.construct(running)
+        return self.engine.perform(running)
+
     def watch(self, running: Running) -> Watch | None:
         """Return what looks at a ``readonly`` method."""
         return Watch(running.spec.name, self.engine.instance) if running.spec.readonly else None
@@ -227,7 +235,7 @@ class Worker:
     def over(self, running: Running, result: Any, error: BaseException | None, began: float) -> None:
         """A call's user code is over: say what came of it."""
         if error is not None and is_a(error, SystemExit):
-            self._exits(running, error)
+            self.exits(error, running)
             return
         retry = False
         try:
@@ -287,10 +295,8 @@ class Worker:
 
     def _constructed(self, spec: m.Spec) -> None:
         self.machine.constructed(spec)
-        if spec.is_async:
-            from actorgrid.sim.async_actor import AsyncActor  # asyncio: only where it is used
-
-            self.loop = AsyncActor(self)
+        if self.loop is not None:
+            self.loop.run()
 
     def _drop(self, running: Running) -> None:
         """A call that never started was cancelled."""
@@ -333,9 +339,12 @@ class Worker:
         self.engine.client.outbox.append(m.Exiting("the actor ended itself with exit_actor()"))
         self.engine.send(force=True)
         self.exiting = True
+        if self.loop is not None:
+            self.loop.leave()
         raise SystemExit(0)
 
-    def _exits(self, running: Running, error: SystemExit) -> None:
+    def exits(self, error: SystemExit, running: Running | None = None) -> None:
+        """A call (or something in the background of an asynchronous actor) ended with this."""
         if not self.exiting:
             code = error.code
             if code is not None and not isinstance(code, int):
@@ -343,7 +352,8 @@ class Worker:
                 code = 1
             self.grid.died(self, code or 0)
             return
-        self.machine.running.pop(running.run.task, None)
+        if running is not None:
+            self.machine.running.pop(running.run.task, None)
         if not self.machine.running:  # others that run in this actor finish first
             self._depart()
 

@@ -11,15 +11,16 @@ from actorgrid.api.handle import ActorHandle
 from actorgrid.engine.refs import ObjectRef
 from actorgrid.exceptions import ActorDiedError
 
-#: Makes a call: ``lambda actor, value: actor.double.remote(value)``.
-Fn = Callable[[Any, Any], ObjectRef[Any]]
+#: Makes a call: ``lambda actor, value: actor.double.remote(value)``; if that has several results, they are a list.
+Fn = Callable[[Any, Any], ObjectRef[Any] | list[ObjectRef[Any]]]
 
 
 class _Call(NamedTuple):
-    """A call under way: which one it is in the order of submission, and who does it."""
+    """A call under way: which one it is in the order of submission, who does it, and what comes of it."""
 
     number: int
     actor: Any
+    result: Any
 
 
 class ActorPool:
@@ -31,6 +32,7 @@ class ActorPool:
         for actor in self._idle:
             if not isinstance(actor, ActorHandle):
                 raise TypeError(f"a pool is made of actor handles, not of {type(actor).__name__}")
+        #: By reference, of several the first: they come together.
         self._calls: dict[ObjectRef[Any], _Call] = {}
         self._refs: dict[int, ObjectRef[Any]] = {}
         #: What no actor was free for: (fn, value).
@@ -75,14 +77,15 @@ class ActorPool:
             return
         actor = self._idle.pop()
         try:
-            ref = fn(actor, value)
+            result = fn(actor, value)
         except BaseException:
             self._idle.append(actor)
             raise
+        ref = result[0] if isinstance(result, list) and result else result
         if not isinstance(ref, ObjectRef):
             self._idle.append(actor)
             raise TypeError(f"fn(actor, value) must return the reference of a call, not {type(ref).__name__}")
-        self._calls[ref] = _Call(self._next_call, actor)
+        self._calls[ref] = _Call(self._next_call, actor, result)
         self._refs[self._next_call] = ref
         self._next_call += 1
 
@@ -130,7 +133,7 @@ class ActorPool:
 
     def _result(self, ref: ObjectRef[Any]) -> Any:
         try:
-            value = get(ref)
+            value = get(self._calls[ref].result)
         except ActorDiedError:
             call = self._calls.pop(ref)
             del self._refs[call.number]

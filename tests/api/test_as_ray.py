@@ -43,6 +43,7 @@ def test_names_are_where_ray_has_them(tmp_path: Path) -> None:
     code = """
 import actorgrid.as_ray
 import actorgrid
+from ray._raylet import ObjectRefGenerator
 from ray.dag.dag_node import DAGNode
 from ray.dag.input_node import InputNode
 from ray.dag.output_node import MultiOutputNode
@@ -66,7 +67,7 @@ print("well")
     [
         ("ray.data", "there is no ray.data: actorgrid is Ray Core for one machine, without ray.data"),
         ("ray.train.torch", "there is no ray.train: actorgrid is Ray Core for one machine, without ray.train"),
-        ("ray._private.utils", "there is no ray._private in actorgrid"),
+        ("ray._private.utils", f"there is no ray._private in actorgrid: {ABSENT['_private']}"),
         ("ray.core", "there is no ray.core in actorgrid"),
         ("ray.util.spark", "there is no ray.util.spark in actorgrid"),
         (
@@ -126,6 +127,23 @@ print(ray.get([double.remote(word) for word in sys.argv[1:]]), beside.HERE)
     (tmp_path / "beside.py").write_text("import ray\nHERE = ray.__name__\n", encoding="utf-8")
     printed = said(code, tmp_path, "-m", "actorgrid", "ray", "program.py", "a", "--b")
     assert printed == "['aa', '--b--b'] actorgrid\n"
+
+
+def test_processes_that_a_program_starts_by_itself_see_the_same(tmp_path: Path) -> None:
+    code = """
+import multiprocessing, subprocess, sys
+import ray
+
+def name(_):
+    return ray.__name__
+
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print(pool.map(name, [1]))
+    print(subprocess.check_output([sys.executable, "-c", "import ray.util; print(ray.util.__name__)"], text=True))
+"""
+    printed = said(code, tmp_path, "-m", "actorgrid", "ray", "program.py")
+    assert printed == "['actorgrid']\nactorgrid.util\n\n"
 
 
 def test_command_ends_as_the_program_does(tmp_path: Path) -> None:

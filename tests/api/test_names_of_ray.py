@@ -107,5 +107,5 @@ def test_older_methods_answer_and_warn() -> None:
     with pytest.warns(DeprecationWarning, match="get_accelerator_ids"):
         assert context.get_resource_ids() == context.get_accelerator_ids()
     with pytest.warns(DeprecationWarning, match="get_job_id"):
-        assert context.get()["job_id"] == context.get_job_id()
+        assert context.get()["job_id"].hex() == context.get_job_id()
     assert not hasattr(context, "anything_else")

@@ -112,6 +112,21 @@ def test_kill_with_no_restart_false_restarts() -> None:
     assert wait_until(lambda: is_dead(mortal))
 
 
+def test_call_made_after_a_kill_that_restarts_is_for_the_next_process() -> None:
+    mortal = Mortal.options(max_restarts=1).remote()
+    pid = ag.get(mortal.pid.remote())
+    ag.kill(mortal, no_restart=False)
+    assert ag.get(mortal.pid.remote(), timeout=DEADLINE) != pid
+
+
+def test_kill_of_an_actor_that_has_not_begun_is_charged() -> None:
+    mortal = Mortal.options(max_restarts=1).remote()
+    ag.kill(mortal, no_restart=False)
+    assert ag.get(mortal.add.remote(), timeout=DEADLINE) == 1
+    ag.kill(mortal, no_restart=False)
+    dies(mortal.add.remote())
+
+
 def test_exit_actor_ends_the_actor_for_good() -> None:
     mortal = Mortal.options(max_restarts=3).remote()
     pid = ag.get(mortal.pid.remote())

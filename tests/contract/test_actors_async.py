@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import io
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -154,6 +155,37 @@ def test_async_method_starts_and_awaits_a_task() -> None:
     assert ag.get(Fetcher.remote().run.remote(6), timeout=DEADLINE) == 6
 
 
+def test_reference_that_a_plain_method_of_an_async_actor_returns_is_its_result() -> None:
+    @ag.remote
+    class Agent:
+        async def idle(self) -> None: ...
+
+        def start(self, value: int) -> Any:
+            return echo.remote(value)
+
+    started = ag.get(Agent.remote().start.remote(5), timeout=DEADLINE)
+    assert ag.get(started, timeout=DEADLINE) == 5
+
+
+def test_coroutine_that_a_plain_method_of_an_async_actor_returns_is_awaited() -> None:
+    def logged(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            return method(*args)
+
+        return call
+
+    @ag.remote
+    class Agent:
+        async def idle(self) -> None: ...
+
+        @logged
+        async def work(self, value: int) -> int:
+            await asyncio.sleep(0)
+            return value
+
+    assert ag.get(Agent.remote().work.remote(6), timeout=DEADLINE) == 6
+
+
 def test_async_method_that_waits_does_not_hold_up_others() -> None:
     gate = Gate.remote()
     fetcher = Fetcher.remote()
@@ -162,6 +194,23 @@ def test_async_method_that_waits_does_not_hold_up_others() -> None:
     assert ag.wait([waiting], timeout=0) == ([], [waiting])
     gate.open.remote()
     assert ag.get(waiting, timeout=DEADLINE) is None
+
+
+def test_results_that_fill_the_way_to_the_head_arrive_whole() -> None:
+    @ag.remote
+    class Chorus:
+        def __init__(self) -> None:
+            self.free = asyncio.Event()
+
+        async def say(self, last: bool) -> bytes:
+            if last:
+                self.free.set()
+            await self.free.wait()
+            return b"x" * 5000
+
+    chorus = Chorus.remote()  # all of them answer in one turn of its loop: more than a socket takes at once
+    said = [chorus.say.remote(number == 599) for number in range(600)]
+    assert ag.get(said, timeout=DEADLINE) == [b"x" * 5000] * 600
 
 
 def test_async_call_with_an_unresolved_dependency_does_not_hold_up_others() -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
@@ -237,3 +238,19 @@ class TestRefusals:
     def test_checkpoints_with_groups(self) -> None:
         with pytest.raises(ValueError, match="concurrency groups"):
             ag.remote(concurrency_groups=GROUPS, checkpoint=1, max_restarts=1)(Threaded).remote()
+
+
+@pytest.mark.parametrize("group", ["io", "compute"])
+def test_groups_of_an_async_actor_share_one_event_loop(group: str) -> None:
+    @ag.remote(concurrency_groups={"io": 2, "compute": 2})
+    class Home:
+        def __init__(self) -> None:
+            self.found: list[Any] = []
+
+        async def look(self) -> bool:
+            self.found.append((asyncio.get_running_loop(), threading.get_ident()))
+            return all(found == self.found[0] for found in self.found)
+
+    home = Home.remote()
+    assert get(home.look.remote())
+    assert get(home.look.options(concurrency_group=group).remote())

@@ -46,6 +46,11 @@ def test_apply(pool: Pool) -> None:
     assert pool.apply(add, (1, 2), {"more": 3}) == 6
 
 
+def test_pool_may_have_more_processes_than_there_are_cpus() -> None:
+    with Pool(5) as pool:
+        assert pool.map(square, range(20)) == [number * number for number in range(20)]
+
+
 def test_apply_async(pool: Pool) -> None:
     result = pool.apply_async(add, (1,))
     assert result.get(DEADLINE) == 1

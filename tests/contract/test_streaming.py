@@ -170,6 +170,17 @@ def test_streaming_is_what_generators_do_unless_told_otherwise() -> None:
     assert ag.get([first, second], timeout=DEADLINE) == [0, 1]
 
 
+def test_one_item_of_a_generator_may_be_its_result() -> None:
+    @ag.remote(num_returns=1)
+    def some(number: int) -> Iterator[int]:
+        yield from range(7, 7 + number)
+
+    assert ag.get(some.remote(1)) == 7
+    for number in (0, 2):
+        with pytest.raises(ValueError, match=f"returned {number} objects, but num_returns=1"):
+            ag.get(some.remote(number))
+
+
 def test_of_n_items_those_that_lack_are_the_error() -> None:
     assert values(fails_at.options(num_returns=3).remote(1)) == [0, ValueError, ValueError]
     assert values(count.options(num_returns=3).remote(2)) == [0, 1, ValueError]

@@ -30,6 +30,10 @@ class Worker:
     def double(self, value: int) -> int:
         return 2 * value
 
+    @ag.method(num_returns=2)
+    def both(self, value: int) -> tuple[int, int]:
+        return value, -value
+
     def pass_through(self, gate: Any, value: int) -> int:
         ag.get(gate.pass_through.remote(value))
         return value
@@ -171,6 +175,13 @@ class TestActorPool:
             pool.push(actor)
         assert pool.get_next() == 8
         assert pool.has_free()
+
+    def test_results_of_a_call_that_has_several_come_together(self) -> None:
+        pool = pool_of(2)
+        pairs = pool.map(lambda actor, value: actor.both.remote(value), [1, 2, 3])
+        assert list(pairs) == [[1, -1], [2, -2], [3, -3]]
+        pool.submit(lambda actor, value: actor.both.remote(value), 4)
+        assert pool.get_next_unordered(timeout=DEADLINE) == [4, -4]
 
     def test_what_is_no_call_is_refused_and_costs_no_actor(self) -> None:
         pool = pool_of(1)

@@ -302,3 +302,29 @@ def test_error_after_kill_with_restart_says_that_it_was_kill_and_not_the_kernel(
     (answer,) = [message for message in bench.sent() if isinstance(message, m.Ready)]
     assert b"was killed by kill()" in answer.value.data
     assert b"kernel" not in answer.value.data
+
+
+def test_call_after_a_kill_with_restart_waits_for_the_next_incarnation() -> None:
+    bench = Bench()
+    actor, spec, method = bench.id(), bench.spec("A", kind=Kind.ACTOR, num_returns=0, max_restarts=1), bench.id()
+    bench.say(m.CreateActor(actor, spec), m.Spec(method, Kind.METHOD, "f"))
+    bench.done(actor, ())
+    before = bench.submit(method, actor=actor)
+    worker = bench.worker_of(before)
+    bench.say(m.KillActor(actor, no_restart=False))
+    after = bench.submit(method, actor=actor)
+    assert bench.worker_of(after) is None
+    bench.die(worker)
+    assert [message.oid for message in bench.sent() if isinstance(message, m.Ready)] == [before]
+    bench.done(actor, ())
+    assert bench.worker_of(after) not in (None, worker)
+
+
+def test_kill_with_restart_is_charged_though_the_constructor_has_not_begun() -> None:
+    bench = Bench()
+    actor, spec = bench.id(), bench.spec("A", kind=Kind.ACTOR, num_returns=0, max_restarts=2)
+    bench.say(m.CreateActor(actor, spec))
+    bench.say(m.KillActor(actor, no_restart=False))
+    bench.die(bench.worker_of(actor))
+    held: Any = bench.head.objects.table[actor]
+    assert (held.restarts, held.incarnation) == (1, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -52,6 +53,28 @@ def test_unsent_results_can_be_read_by_the_launcher(ends: Ends) -> None:
     ends.outbox.add(done(1))
     ends.outbox.add(done(2))
     assert ends.leftover() == (3, [done(1), done(2)])
+
+
+def test_socket_that_does_not_block_gets_frames_whole(ends: Ends) -> None:
+    ours = ends.sockets[0]
+    ours.setblocking(False)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    sent = [done(number, bytes(3000)) for number in range(100)]
+
+    def work() -> None:
+        for message in sent:
+            ends.outbox.add(message)
+        ends.outbox.flush()
+        ours.shutdown(socket.SHUT_WR)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    ends.head.socket.settimeout(20)
+    received: list[m.Done] = []
+    while (batch := ends.head.receive()) is not None:
+        received += batch
+    worker.join()
+    assert received == sent
 
 
 def test_flush_sends_one_frame_and_leaves_nothing(ends: Ends) -> None:

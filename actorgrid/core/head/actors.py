@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 STRIKES: Final = 3
 #: Bytes of arguments that may be in flight to a synchronous actor; one call always goes.
 MOST_FLYING: Final = 128 << 10
+KILLED: Final = "was killed by kill()"
 
 
 class Actors:
@@ -205,7 +206,7 @@ class Actors:
     def pump(self, actor: Actor) -> None:
         """Send calls to the worker, as many as the window allows."""
         worker = actor.worker
-        if worker is None or actor.state is not ActorState.ALIVE:
+        if worker is None or actor.state is not ActorState.ALIVE or worker.killed_with is not None:
             return
         if self.head.stage is not None:
             self.head.stage.pump(actor, worker)
@@ -292,9 +293,12 @@ class Actors:
             return
         worker = actor.worker
         if message.no_restart or not actor.restarts:
-            self.die(actor, f"{actor.spec.spec.name} was killed by kill()")
-        elif worker is not None:
-            self.head.workers.kill(worker, "was killed by kill()")
+            self.die(actor, f"{actor.spec.spec.name} {KILLED}")
+        elif worker is None:  # it is charged all the same: nobody can tell whether it had a process yet
+            self._charge(actor)
+        elif worker.killed_with is None:
+            self.head.workers.kill(worker, KILLED)
+            worker.killed_with = {task.message.task for task in actor.queue}
 
     def end_job(self, job: int) -> None:
         """The driver is gone with which these actors end."""
@@ -386,7 +390,7 @@ class Actors:
         actor.worker = None
         actor.flying = 0
         groups.gather(actor)
-        if self._never_began(actor, assigned, message):
+        if self._never_began(actor, worker, assigned, message):
             return
         name = actor.spec.spec.name
         running = [t.spec.spec.name for t in assigned.values() if not actor.fifo or t.message.task == message.current]
@@ -397,10 +401,8 @@ class Actors:
             actor.queue.extendleft(reversed([t for t in assigned.values() if t.spec.kind is Kind.METHOD]))
             self.die(actor, text, pid=worker.pid, status=message.status)
             return
-        if actor.restarts > 0:
-            actor.restarts -= 1
+        self._charge(actor)
         self.step(actor, ActorInput.RESTART)
-        actor.incarnation += 1
         self._unavailable(actor, worker, assigned, message, f"the process of {name} (pid {worker.pid}) {how}{doing}")
         if actor.journal is not None:
             actor.queue.extendleft(reversed(self.head.journals.again(actor)))
@@ -408,10 +410,15 @@ class Actors:
         assert creation is not None
         self.head.dispatch.retry(creation, len(actor.deaths), LONGEST_OF_ACTORS)
 
-    def _never_began(self, actor: Actor, assigned: dict[int, Task], message: Exited) -> bool:
+    def _charge(self, actor: Actor) -> None:
+        """It is to begin anew."""
+        actor.restarts -= actor.restarts > 0
+        actor.incarnation += 1
+
+    def _never_began(self, actor: Actor, worker: Worker, assigned: dict[int, Task], message: Exited) -> bool:
         """Return whether the constructor had not begun: then the actor is placed anew, and nothing is charged."""
         creation = actor.creation
-        if actor.state is ActorState.ALIVE or creation is None or actor.why:
+        if actor.state is ActorState.ALIVE or creation is None or actor.why or worker.killed_with is not None:
             return False
         if message.current == creation.message.task or creation.message.task not in assigned:
             return False
@@ -446,6 +453,9 @@ class Actors:
             if task.spec.kind is not Kind.METHOD or task.actor is None:
                 continue
             sent = task.message.task in assigned
+            if worker.killed_with is not None and not sent and task.message.task not in worker.killed_with:
+                kept.append(task)  # it came after ``kill``: it is for the next incarnation
+                continue
             started = sent and (not actor.fifo or task.message.task == message.current)
             if task.replayed is not None:
                 self.head.journals.drop(task, began=started)

@@ -273,8 +273,8 @@ class Worker:
 
     __slots__ = (
         "actor", "assigned", "born", "codes", "devices", "doomed", "ended_by", "farewell", "heard", "held",
-        "idle_since", "knocked", "lent", "nudged", "number", "outbox", "passing", "peer", "pid", "pool", "segments",
-        "setup", "shape", "shown", "specs", "spoke", "state", "stopped",
+        "idle_since", "killed_with", "knocked", "lent", "nudged", "number", "outbox", "passing", "peer", "pid", "pool",
+        "segments", "setup", "shape", "shown", "specs", "spoke", "state", "stopped",
     )  # fmt: skip
 
     def __init__(self, peer: Peer, born: float = 0.0) -> None:
@@ -296,6 +296,8 @@ class Worker:
         self.actor: Actor | None = None
         #: Why the head had it killed, as the end of a sentence; empty if it did not.
         self.ended_by = ""
+        #: The calls that waited for it when ``kill`` ended it: later ones are for the actor's next incarnation.
+        self.killed_with: set[int] | None = None
         #: Which task it is to be killed for, if that one runs by then, and how an error tells it.
         self.doomed: tuple[int, str] | None = None
         #: When it last said something, and whether it was asked to since.
