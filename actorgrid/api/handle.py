@@ -116,7 +116,7 @@ class ActorMethod:  # noqa: D101  # it has one for each method
         self._handle = handle
         self._call = call
 
-    def remote(self, *args: Any, **kwargs: Any) -> Any:
+    def remote(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the method and return a reference to its result at once.
 
         With ``num_returns=0`` the result is None, with ``num_returns=n`` a list of ``n`` references; a generator method
@@ -135,7 +135,7 @@ class ActorMethod:  # noqa: D101  # it has one for each method
             checks.check(args, kwargs, call.display_name)
         return engine.call(self._handle._ref, call.prepared, args, kwargs)  # noqa: SLF001  # a class of this module
 
-    def bind(self, *args: Any, **kwargs: Any) -> Any:
+    def bind(self, /, *args: Any, **kwargs: Any) -> Any:
         """Note a call as a step of a graph (see ``actorgrid.dag``) instead of making it; arguments may be steps, too.
 
         Returns its node; with ``num_returns=n`` a tuple of ``n`` nodes, one for each result. Raises TypeError for

@@ -43,13 +43,13 @@ class TaskCaller(Generic[P, Out_co]):
     # Checked in full unless a reference stands for a value: mypy, pyright, ty and pyrefly agree on this form only. What
     # returns an iterator is a generator. ``Never`` is for what returns ``Any``: it would be taken for an iterator, too.
     @overload
-    def remote(self: TaskCaller[P, ObjectRef[Never]], *args: P.args, **kwargs: P.kwargs) -> Out_co: ...  # type: ignore[overload-overlap]  # the first counts
+    def remote(self: TaskCaller[P, ObjectRef[Never]], /, *args: P.args, **kwargs: P.kwargs) -> Out_co: ...  # type: ignore[overload-overlap]  # the first counts
     @overload
     def remote(
-        self: TaskCaller[P, ObjectRef[Iterator[T]]], *args: P.args, **kwargs: P.kwargs
+        self: TaskCaller[P, ObjectRef[Iterator[T]]], /, *args: P.args, **kwargs: P.kwargs
     ) -> ObjectRefGenerator[T]: ...
     @overload
-    def remote(self, *args: P.args, **kwargs: P.kwargs) -> Out_co: ...  # type: ignore[overload-overlap]  # see above
+    def remote(self, /, *args: P.args, **kwargs: P.kwargs) -> Out_co: ...
     @overload
     def remote(self: TaskCaller[P, ObjectRef[Never]], a: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> Out_co: ...
     @overload
@@ -69,7 +69,7 @@ class TaskCaller(Generic[P, Out_co]):
     @overload
     def remote(self, a: Any, b: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> Out_co: ...
 
-    def remote(self, *args: Any, **kwargs: Any) -> Any:
+    def remote(self, /, *args: Any, **kwargs: Any) -> Any:
         """Start a task that calls the function, and return a reference to its result at once.
 
         References among the arguments are replaced by their values before the function runs. With
@@ -87,7 +87,7 @@ class TaskCaller(Generic[P, Out_co]):
             checks.check(args, kwargs, self._definition.name)
         return engine.submit(self._prepared, args, kwargs)
 
-    def bind(self, *args: Any, **kwargs: Any) -> FunctionNode:
+    def bind(self, /, *args: Any, **kwargs: Any) -> FunctionNode:
         """Note a call as a step of a graph (see ``actorgrid.dag``) instead of making it; arguments may be steps, too.
 
         Raises TypeError for arguments that the function does not take.

@@ -9,8 +9,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.api.grid_context import GridContext
 from actorgrid.api.options import not_empty, quantity, seconds, whole
@@ -33,7 +33,7 @@ from actorgrid.api.starting import (
 )
 from actorgrid.engine.current import host, install, installed, set_processes, start_processes
 from actorgrid.engine.definitions import StartConfig
-from actorgrid.engine.interrupts import exit_on_signal, is_import, is_under
+from actorgrid.engine.interrupts import exit_on_signal, is_hurried, is_import, is_under
 from actorgrid.exceptions import ResourceLimitError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 _lock = threading.RLock()
 _at_exit = False
+_to_finish: Final[list[Callable[[], None]]] = []
 
 
 def init(  # Ray's signature
@@ -289,8 +290,16 @@ def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = F
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+def finish_first(finish: Callable[[], None]) -> None:
+    """Have the end of a program call ``finish`` before the grid ends with it, unless a signal ends the program."""
+    _to_finish.append(finish)
+
+
 def _shutdown_at_exit() -> None:
     """End the grid with the program. Whoever presses Ctrl-C once more then gets what they want without a traceback."""
+    with contextlib.suppress(KeyboardInterrupt):
+        for finish in [] if is_hurried() else _to_finish:
+            finish()
     with contextlib.suppress(KeyboardInterrupt):  # everything of ours ends with this process anyway
         shutdown()
 

@@ -143,7 +143,7 @@ class UnboundMethod:
         """Return the method with other options. What is wrong with them is said when it is executed."""
         return UnboundMethod(self._actor, self._name, {**self._options, **options})
 
-    def bind(self, *args: Any, **kwargs: Any) -> Any:
+    def bind(self, /, *args: Any, **kwargs: Any) -> Any:
         """Note a call of the method; return its node, with ``num_returns=n`` a tuple of ``n`` nodes.
 
         Raises TypeError for arguments that the method does not take.

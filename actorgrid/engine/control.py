@@ -115,11 +115,11 @@ class LocalEngine(ReservingEngine):
         """See ``Engine``."""
         self._tell(m.KillActor(actor.ident, no_restart))
 
-    def cancel(self, ref: ObjectRef[Any], *, force: bool, recursive: bool) -> None:
+    def cancel(self, ref: ObjectRef[Any], *, force: bool, recursive: bool, waiting: bool = False) -> None:
         """See ``Engine``."""
         if force and self.query("kind", {"oid": self._own(ref)}).body["kind"] == m.Kind.METHOD:
             raise ValueError("force=True is not supported for actor tasks.")
-        self._tell(m.Cancel(self._own(ref), force, recursive))
+        self._tell(m.Cancel(self._own(ref), force, recursive, waiting))
 
     def get_actor(self, name: str, namespace: str | None) -> Handle:
         """See ``Engine``."""

@@ -29,6 +29,8 @@ from actorgrid.core.signals import Terminated
 F = TypeVar("F", bound=Callable[..., Any])
 Held = Callable[[CodeType], bool]
 
+#: A signal is ending this program.
+_terminated = False
 _protected: Final[set[CodeType]] = set()
 _breathing: Final[set[CodeType]] = set()
 _IMPORTLIB: Final = "<frozen importlib._bootstrap>"
@@ -183,10 +185,17 @@ def _interrupt() -> None:
     raise KeyboardInterrupt
 
 
+def is_hurried() -> bool:
+    """Return whether a signal ends this program (SIGTERM or Ctrl-C): nobody is to wait for work that still runs."""
+    return _terminated or issubclass(getattr(sys, "last_type", object), KeyboardInterrupt)
+
+
 def exit_on_signal(number: int, frame: FrameType | None) -> None:
     """End the program by an exception, so that its exit handlers run. A handler of signals."""
 
     def leave() -> None:
+        global _terminated  # noqa: PLW0603  # of the process
+        _terminated = True
         _let_go()
         raise Terminated(number)
 

@@ -121,8 +121,11 @@ class Engine(Protocol):
 
     # -- control
 
-    def cancel(self, ref: ObjectRef[Any], *, force: bool, recursive: bool) -> None:
-        """Cancel the task behind ``ref``. Raises ValueError for ``force`` on an actor's task."""
+    def cancel(self, ref: ObjectRef[Any], *, force: bool, recursive: bool, waiting: bool = False) -> None:
+        """Cancel the task behind ``ref``. ``waiting``: unless a worker has it.
+
+        Raises ValueError for ``force`` on an actor's task.
+        """
 
     def kill(self, actor: ActorRef, *, no_restart: bool) -> None:
         """Kill an actor at once."""

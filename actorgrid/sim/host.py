@@ -350,10 +350,10 @@ class SimHost(LocalEngine):
         self.act("removes a placement group")
         super().remove_group(group)
 
-    def cancel(self, ref: ObjectRef[Any], *, force: bool, recursive: bool) -> None:
+    def cancel(self, ref: ObjectRef[Any], *, force: bool, recursive: bool, waiting: bool = False) -> None:
         """See ``Engine``. What it is to cancel may go on for a while."""
         self.act("cancels a task", ref._entry.oid)  # noqa: SLF001  # our own
-        super().cancel(ref, force=force, recursive=recursive)
+        super().cancel(ref, force=force, recursive=recursive, waiting=waiting)
 
     def _ask_within(
         self, message: Any, timeout: float | None, *, take: Callable[[m.Answer], None] | None = None

@@ -159,7 +159,8 @@ class FakeEngine:
             raise entry.error
         return entry.value
 
-    def cancel(self, ref: ObjectRef[Any], *, force: bool, recursive: bool) -> None:
+    def cancel(self, ref: ObjectRef[Any], *, force: bool, recursive: bool, waiting: bool = False) -> None:
+        del waiting
         self.log.append(("cancel", ref, force, recursive))
 
     def kill(self, actor: ActorRef, *, no_restart: bool) -> None:

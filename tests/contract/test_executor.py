@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import operator
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,48 @@ def test_keywords_lambdas_methods_and_builtins(executor: ActorGridExecutor) -> N
         executor.submit(operator.add, 1, b := 2),
     ]
     assert [future.result(DEADLINE) for future in futures] == [255, 6, ["a", "b"], 1 + b]
+
+
+def parameters(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return args, kwargs
+
+
+def test_keywords_may_have_any_name(executor: ActorGridExecutor) -> None:
+    names = {"self": 2, "fn": 3, "args": 4, "kwargs": 5}
+    assert executor.submit(parameters, 1, **names).result(DEADLINE) == ((1,), names)
+
+
+class Thing:
+    def method(self) -> None:
+        pass
+
+
+def make_thing(number: int) -> Thing:
+    del number
+    return Thing()
+
+
+def test_nothing_that_was_handed_over_is_kept(executor: ActorGridExecutor) -> None:
+    thing = Thing()
+    gone = weakref.ref(thing)
+    executor.submit(thing.method).result(DEADLINE)
+    del thing
+    wait_until(lambda: gone() is None)
+
+
+@pytest.mark.parametrize("chunksize", [1, 3])
+def test_result_of_a_map_is_kept_by_its_reader_alone(executor: ActorGridExecutor, chunksize: int) -> None:
+    for thing in executor.map(make_thing, range(7), chunksize=chunksize):
+        gone = weakref.ref(thing)
+        del thing
+        wait_until(lambda gone=gone: gone() is None)  # type: ignore[misc]  # mypy: no types in a lambda
+
+
+def test_executor_that_is_dropped_finishes_what_it_was_given() -> None:
+    executor = ActorGridExecutor(num_cpus=0)
+    futures = [executor.submit(square, value) for value in range(5)]
+    del executor
+    assert [future.result(DEADLINE) for future in futures] == [0, 1, 4, 9, 16]
 
 
 def test_what_a_closure_captures_is_as_it_is_at_the_call(executor: ActorGridExecutor) -> None:
@@ -176,14 +219,18 @@ def test_shutdown_waits_for_all_and_refuses_more() -> None:
         executor.submit(square, 1)
 
 
-def test_shutdown_may_cancel_what_is_not_over() -> None:
-    gate = Gate.remote()
-    executor = ActorGridExecutor(max_workers=1, num_cpus=0)
-    futures = [executor.submit(held, gate, value) for value in range(3)]
+@pytest.mark.parametrize("limited", [True, False])
+def test_shutdown_may_cancel_what_has_not_begun_and_leaves_what_runs(limited: bool) -> None:
+    gate, memory = Gate.remote(), int(ag.cluster_resources()["memory"])
+    # One call runs. The others wait in the executor, or in the grid: all of its memory is taken.
+    executor = ActorGridExecutor(1) if limited else ActorGridExecutor(memory=memory)
+    futures = [executor.submit(held, gate, value) for value in range(4)]
     ag.get(gate.arrivals.remote(1))
-    executor.shutdown(cancel_futures=True)
-    assert all(future.cancelled() for future in futures)
+    executor.shutdown(wait=False, cancel_futures=True)
+    concurrent.futures.wait(futures[1:], DEADLINE)
+    assert [future.cancelled() for future in futures] == [False, True, True, True]
     ag.get(gate.open.remote())
+    assert futures[0].result(DEADLINE) == 0
 
 
 def test_shutdown_need_not_wait() -> None:

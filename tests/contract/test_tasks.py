@@ -102,6 +102,11 @@ def test_same_reference_twice_in_one_call() -> None:
     assert ag.get(gather.remote(ref, ref, x=ref)) == ((4, 4), {"x": 4})
 
 
+def test_parameters_may_have_any_name() -> None:
+    names = {"self": 1, "args": 2, "kwargs": 3, "function": 4, "options": 5}
+    assert ag.get(gather.remote(**names)) == ((), names)
+
+
 @pytest.mark.parametrize("kind", ["list", "tuple", "dict", "object"])
 def test_reference_inside_a_container_arrives_as_a_reference(kind: str) -> None:
     @ag.remote

@@ -279,7 +279,9 @@ class Tasks:
         """Cancel the task behind an object; finished and put objects are left alone."""
         del peer
         held = self.head.objects.table.get(message.oid)
-        if isinstance(held, Object) and held.task is not None and held.task.spec.kind is not Kind.RESERVATION:
+        if not isinstance(held, Object) or held.task is None or held.task.spec.kind is Kind.RESERVATION:
+            return
+        if held.task.worker is None or not message.waiting:
             self.cancel_task(held.task, force=message.force, recursive=message.recursive)
 
     def cancel_task(self, task: Task, *, force: bool, recursive: bool, gently: bool = False) -> None:

@@ -188,11 +188,12 @@ class Resumed(Struct, tag=9):
 
 
 class Cancel(Struct, tag=10):
-    """Cancel the task that makes this object."""
+    """Cancel the task that makes this object. ``waiting``: if it was not given to a worker yet."""
 
     oid: int
     force: bool = False
     recursive: bool = True
+    waiting: bool = False
 
 
 class KillActor(Struct, tag=11):
