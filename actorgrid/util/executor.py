@@ -19,7 +19,7 @@ from actorgrid.api.remote_function import RemoteFunction
 from actorgrid.api.session import finish_first, init, is_initialized, shutdown
 from actorgrid.engine.current import current, installed
 from actorgrid.engine.refs import ObjectRef
-from actorgrid.exceptions import TaskCancelledError
+from actorgrid.exceptions import TaskCancelledError, TaskError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,6 +34,22 @@ def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
 
 def _call_each(function: Callable[..., Any], chunk: list[tuple[Any, ...]]) -> list[Any]:
     return [function(*args) for args in chunk]
+
+
+class RemoteTraceback(Exception):  # noqa: N818  # what the standard library calls it
+    """Where a call failed, as text: the cause of the exception that it raised."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
+def _as_raised(error: BaseException) -> BaseException:
+    """Return the exception that user code raised, as executors of the standard library hand it over; others as is."""
+    if not isinstance(error, TaskError) or not isinstance(error.cause, BaseException):
+        return error
+    raised = error.cause
+    raised.__cause__ = RemoteTraceback(error.traceback_str)
+    return raised
 
 
 class _TaskFuture(Future[T]):
@@ -72,7 +88,7 @@ class _TaskFuture(Future[T]):
         try:
             value = get(ref)
         except BaseException as raised:  # noqa: BLE001  # whatever the call raised goes to whoever waits
-            error = raised
+            error = _as_raised(raised)
         with self._deciding:
             if may_be_cancelled and isinstance(error, TaskCancelledError):
                 super().cancel()
@@ -136,6 +152,13 @@ class _Calls:
             future.cancel()
         for ref in given:
             current().cancel(ref, force=False, recursive=False, waiting=True)
+
+    def stop(self) -> None:
+        """Cancel what is not over."""
+        with self._lock:
+            left = [*self._waiting, *self._running.values()]
+        for future in left:
+            future.cancel()
 
     def join(self) -> None:
         """Wait until all calls are over."""
@@ -275,6 +298,11 @@ class ActorGridExecutor(Executor):
         if self._owns_grid:
             self._owns_grid = False
             shutdown()
+
+    def terminate_workers(self) -> None:
+        """Take no more calls, and stop those that are not over. The processes stay: they are the grid's."""
+        self._calls.close()
+        self._calls.stop()
 
 
 def _results(

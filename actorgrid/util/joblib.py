@@ -76,7 +76,7 @@ class ActorGridBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[
     def abort_everything(self, ensure_ready: bool = True) -> None:  # joblib's
         """Stop what is not over, because something has failed."""
         if self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)
+            self._executor.terminate_workers()
             self._executor = None
         if ensure_ready:
             self.configure(n_jobs=self.parallel.n_jobs, parallel=self.parallel)

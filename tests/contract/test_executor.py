@@ -109,10 +109,23 @@ def test_what_a_closure_captures_is_as_it_is_at_the_call(executor: ActorGridExec
     assert [first.result(DEADLINE), second.result(DEADLINE)] == [1, 2]
 
 
-def test_exceptions_arrive_as_their_own_class(executor: ActorGridExecutor) -> None:
+def test_exceptions_arrive_as_they_were_raised_and_say_where(executor: ActorGridExecutor) -> None:
     with pytest.raises(KeyError):
         executor.submit(fail, "x").result(DEADLINE)
-    assert isinstance(executor.submit(fail, "x").exception(DEADLINE), KeyError)
+    error = executor.submit(fail, "x").exception(DEADLINE)
+    assert type(error) is KeyError
+    assert error.args == ("x",)
+    assert "raise KeyError(text)" in str(error.__cause__)
+
+
+def test_workers_may_be_told_to_stop_at_once() -> None:
+    gate = Gate.remote()
+    executor = ActorGridExecutor(max_workers=1, num_cpus=0)
+    futures = [executor.submit(held, gate, value) for value in range(3)]
+    ag.get(gate.arrivals.remote(1))
+    executor.terminate_workers()
+    assert all(future.cancelled() for future in futures)
+    ag.get(gate.open.remote())
 
 
 @pytest.mark.parametrize("chunksize", [1, 4])

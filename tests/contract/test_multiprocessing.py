@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import operator
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,26 @@ def test_closed_pool_takes_no_more_and_is_joined() -> None:
         pool.map(square, [1])
     pool.join()
     assert result.get(DEADLINE) == [0, 1, 4, 9]
+
+
+def broken(good: int) -> Iterator[int]:
+    yield from range(good)
+    raise LookupError("no more of them")
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_item_that_cannot_be_taken_is_an_error_after_the_results_before_it(pool: Pool, ordered: bool) -> None:
+    results = (pool.imap if ordered else pool.imap_unordered)(square, broken(3))
+    assert sorted(next(results) for _ in range(3)) == [0, 1, 4]
+    with pytest.raises(LookupError, match="no more of them"):
+        next(results)
+    with pytest.raises(StopIteration):
+        next(results)
+
+
+def test_pool_cannot_be_sent_to_a_process(pool: Pool) -> None:
+    with pytest.raises(NotImplementedError, match="cannot be passed between processes"):
+        pickle.dumps(pool)
 
 
 def test_terminate_ends_what_is_not_over() -> None:

@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from itertools import islice
 from multiprocessing import TimeoutError  # noqa: A004  # it is what programs catch
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, NoReturn, Self
 
 from actorgrid.api.session import cluster_resources, init, is_initialized
 from actorgrid.engine.current import current
@@ -137,15 +137,20 @@ class IMapIterator:
         self._done: queue.SimpleQueue[Future[list[Any]]] = queue.SimpleQueue()
         self._count = 0
         self._items: deque[Any] = deque()
+        #: What taking an item raised, to be raised once all results before it were read.
+        self._broken: Exception | None = None
         self._begin(ahead)
 
     def _begin(self, count: int) -> None:
-        for future in islice(self._begun, count):
-            self._count += 1
-            if self._ordered:
-                self._futures.append(future)
-            else:
-                future.add_done_callback(self._done.put)
+        try:
+            for future in islice(self._begun, count):
+                self._count += 1
+                if self._ordered:
+                    self._futures.append(future)
+                else:
+                    future.add_done_callback(self._done.put)
+        except Exception as error:  # noqa: BLE001  # whatever it is
+            self._broken = error
 
     def __iter__(self) -> IMapIterator:
         return self
@@ -156,11 +161,13 @@ class IMapIterator:
     def next(self, timeout: float | None = None) -> Any:
         """Return the next result.
 
-        Raises StopIteration, what the call raised, and TimeoutError after ``timeout`` seconds: it may be asked again.
+        Raises StopIteration, what the call or taking the item raised, and TimeoutError after ``timeout`` seconds: it
+        may be asked again.
         """
         while not self._items:
             if not self._count:
-                raise StopIteration
+                broken, self._broken = self._broken, None
+                raise broken or StopIteration
             future = self._wait(timeout)
             self._count -= 1
             self._begin(1)
@@ -302,13 +309,16 @@ class Pool:
     def terminate(self) -> None:
         """Stop everything that is not over. The workers stay: they are the grid's."""
         self._state = "TERMINATE"
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._executor.terminate_workers()
 
     def join(self) -> None:
         """Wait until all calls are over. Raises ValueError before ``close`` or ``terminate``."""
         if self._state == "RUN":
             raise ValueError("Pool is still running")
         self._executor.shutdown(wait=True)
+
+    def __reduce__(self) -> NoReturn:
+        raise NotImplementedError("pool objects cannot be passed between processes or pickled")
 
     def __enter__(self) -> Self:
         self._check()
