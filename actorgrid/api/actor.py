@@ -245,6 +245,6 @@ def method(*functions: Any, **options: Any) -> Any:
 def exit_actor() -> None:
     """End the actor that the caller runs in, without restart. Raises TypeError elsewhere.
 
-    Calls that run may finish, except those of an asynchronous actor, which are cancelled; queued calls fail.
+    Calls that run finish first; queued calls fail.
     """
     current().exit_actor()

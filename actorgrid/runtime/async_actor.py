@@ -33,6 +33,7 @@ class AsyncActor(ConcurrentActor):
         self.loop = self.runner.get_loop()
         self.send_due = False
         self.done = asyncio.Event()
+        self.serving: asyncio.Task[None] | None = None
 
     def construct(self, running: Running) -> None:
         """Run the constructor on the loop: tasks that it starts there live on (as in Ray)."""
@@ -45,26 +46,39 @@ class AsyncActor(ConcurrentActor):
             try:
                 self.runner.run(self._serve(), context=copy_context())
             except SystemExit as error:  # raised by a task in the background: asyncio lets it through
-                if not self.worker.exiting:
-                    self.worker.exit_process(error)
+                self._go_on(error)
         self.worker.depart()
 
+    def _go_on(self, error: SystemExit) -> None:
+        """Something in the background wants to exit: at once, or with ``exit_actor()``, when running calls are over."""
+        while True:
+            if not self.worker.exiting:
+                self.worker.exit_process(error)
+            try:
+                if self.serving is not None:
+                    self.loop.run_until_complete(self.serving)
+            except SystemExit as another:
+                error = another
+            else:
+                return
+
     def leave(self) -> None:
-        """``exit_actor()`` was called, by a call or by anything else. Calls that run are cancelled (as in Ray)."""
-        self.loop.call_soon_threadsafe(self.done.set)
+        """``exit_actor()`` was called, by a call or by anything else. Calls that run finish first (as in Ray)."""
+        self.loop.call_soon_threadsafe(self._leave_if_idle)
+
+    def _leave_if_idle(self) -> None:
+        if (self.worker.machine.leaving or self.worker.exiting) and not self.tasks:
+            self.done.set()
 
     async def _serve(self) -> None:
         self.worker.engine.calls = AwaitingCalls(self.loop, self.worker.engine, self.tasks)
         self.worker.interrupt_running = self.cancel
         self.worker.drain = lambda: None
         self.loop.add_reader(self.worker.link.fileno(), self._readable)
+        self.serving = asyncio.current_task()
         self._start_calls()
         await self.done.wait()
         self.loop.remove_reader(self.worker.link.fileno())
-        for task in self.tasks.values():  # it leaves with calls that run only if it ends itself
-            task.cancel()
-        if self.tasks:
-            await asyncio.wait(self.tasks.values())
         self._send()
 
     def _readable(self) -> None:
@@ -79,8 +93,7 @@ class AsyncActor(ConcurrentActor):
             os._exit(1)
         worker.take(batch)
         self._start_calls()
-        if worker.machine.leaving and not self.tasks:
-            self.done.set()
+        self._leave_if_idle()
 
     def _start_calls(self) -> None:
         engine = self.worker.engine
@@ -103,7 +116,8 @@ class AsyncActor(ConcurrentActor):
         except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
             error = raised
         self.tasks.pop(running.run.task, None)
-        if error is not None and self._is_answered_by_the_head(error):
+        if error is not None and self.worker.exiting and is_a(error, SystemExit) and not self.worker.forked:
+            self._leave_if_idle()  # the head answers this call
             return
         self.call_over(running, result, error, began)
         error = None  # its traceback holds this frame: a cycle would keep alive whatever the call's frames refer to
@@ -111,13 +125,7 @@ class AsyncActor(ConcurrentActor):
             self.send_due = True
             self.loop.call_soon(self._send)
         self._start_calls()
-        if self.worker.machine.leaving and not self.tasks:
-            self.done.set()
-
-    def _is_answered_by_the_head(self, error: BaseException) -> bool:
-        """Return whether a call ended because its actor ends itself."""
-        ended = is_a(error, SystemExit) or is_a(error, asyncio.CancelledError)
-        return ended and self.worker.exiting and not self.worker.forked
+        self._leave_if_idle()
 
     def _send(self) -> None:
         self.send_due = False

@@ -151,13 +151,8 @@ class AsyncActor:
             asyncio.set_event_loop(None)
 
     def leave(self) -> None:
-        """``exit_actor()`` was called, by a call or by anything else. Calls that run are cancelled (as in Ray)."""
-
-        def cancel_all() -> None:
-            for task in list(self.tasks.values()):
-                task.cancel()
-
-        self.loop.call_soon_threadsafe(lambda: self.loop.call_soon(cancel_all))
+        """``exit_actor()`` was called, by a call or by anything else. Calls that run finish first (as in Ray)."""
+        self.loop.call_soon_threadsafe(self.worker.leave_if_idle)
 
     def call(self, running: Running) -> None:
         """Start a call on the loop."""
@@ -185,8 +180,6 @@ class AsyncActor:
         except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
             error = raised
         error = (watch and watch.verdict()) or error
-        if self.worker.exiting and isinstance(error, asyncio.CancelledError):
-            error = SystemExit(0)  # it ends because its actor ends itself
         self.tasks.pop(running.run.task, None)
         self.worker.over(running, result, error, began)
         error = None  # its traceback holds this frame: a cycle would keep alive whatever the call's frames refer to

@@ -289,8 +289,7 @@ class Worker:
                 self.world.onlookers.stillborn = True
             else:
                 self._constructed(running.spec)
-        if self.exiting and not machine.running:  # the last of those that exit_actor() waits for
-            self._depart()
+        self.leave_if_idle()
         self.go_on()
 
     def _constructed(self, spec: m.Spec) -> None:
@@ -354,7 +353,11 @@ class Worker:
             return
         if running is not None:
             self.machine.running.pop(running.run.task, None)
-        if not self.machine.running:  # others that run in this actor finish first
+        self.leave_if_idle()
+
+    def leave_if_idle(self) -> None:
+        """After ``exit_actor()``: go, unless others still run in this actor."""
+        if self.exiting and not self.machine.running and self.engine.alive:
             self._depart()
 
     def _depart(self) -> None:
