@@ -387,6 +387,13 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             fails=("actors_async::test_coroutine_that_a_plain_method_of_an_async_actor_returns_is_awaited",),
         ),
         Difference(
+            "`sys.exit` in a task in the background of an async actor: its calls never end",
+            "the actor dies with that exit code, as by `sys.exit` in a call",
+            "every call ends",
+            "contract/test_actors_async_begin_and_end.py::test_sys_exit_in_the_background_is_the_death_of_an_async_actor",
+            fails=("actors_async_begin_and_end::test_sys_exit_in_the_background_is_the_death_of_an_async_actor",),
+        ),
+        Difference(
             "each concurrency group of an async actor has an event loop of its own, on a thread of its own",
             "all have one: what blocks it holds up the calls of every group",
             "what the methods of an async actor share needs no locks",
