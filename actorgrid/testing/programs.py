@@ -363,7 +363,7 @@ class _SavingActor:
         self.life.append(number)
         player = _begin(number, argument, may_call=False, again=number)
         player.play(acts)
-        result = Told(player.refs[-2:])
+        result = Told(_result_of(player))
         result.told = ag.get_runtime_context().get_actor_id() or "", len(self.life), number
         return result
 
