@@ -30,16 +30,16 @@ class Act:
     """One step of a program.
 
     ``what``: "task" (run ``body`` with ``number`` retries; it gets a reference that the caller holds, inside a list if
-    ``flag``), "many" (five such tasks at once, without a reference), "put" (``flag``: something that holds one),
-    "large" (put 200 kB; ``flag``: return them), "get" (``flag``: and keep the references that came), "gather" (get
-    ``number`` + 2 at once; ``flag``: if they are there), "wait", "drop", "cancel" (``flag``: by force), "actor"
-    (``number`` restarts, concurrent if ``flag``), "coroutines" (such an actor, asynchronous), "saving" (one with a
-    checkpoint every ``number`` + 1 calls, which restarts as often as need be), "grouped" (one with a concurrency
-    group), "named" (an actor of one of two names, or the one that has it), "find" (get it by its name), "call" (run
-    ``body`` in an actor, with ``number`` retries; in its group if ``flag``), "kill" (``flag``: it may restart), "lose"
-    (a handle), "stream" (run ``body`` as a generator that yields after each act, with ``number`` retries; at most one
-    item ahead if ``flag``), "next" (read a stream; to its end if ``flag``),
-    "close" (one), "raise".
+    ``flag``), "many" (five such tasks at once, without a reference), "limited" (one that may take a second; ``flag``:
+    once it runs), "put" (``flag``: something that holds one), "large" (put 200 kB; ``flag``: return them), "get"
+    (``flag``: and keep the references that came), "gather" (get ``number`` + 2 at once; ``flag``: if they are there),
+    "wait", "drop", "cancel" (``flag``: by force), "actor" (``number`` restarts, concurrent if ``flag``), "coroutines"
+    (such an actor, asynchronous), "saving" (one with a checkpoint every ``number`` + 1 calls, which restarts as often
+    as need be), "grouped" (one with a concurrency group), "named" (an actor of one of two names, or the one that has
+    it), "find" (get it by its name), "call" (run ``body`` in an actor, with ``number`` retries; in its group if
+    ``flag``), "kill" (``flag``: it may restart), "lose" (a handle), "stream" (run ``body`` as a generator that yields
+    after each act, with ``number`` retries; at most one item ahead if ``flag``), "next" (read a stream; to its end if
+    ``flag``), "close" (one), "raise".
     """
 
     what: str
@@ -109,6 +109,12 @@ class Player:
             number = self._made(act.number)
             ref = task.options(max_retries=act.number).remote(number, act.body, may_call=self.may_call)
             self._hold(number, ref)
+
+    def _limited(self, act: Act) -> None:
+        number = self._made(act.number)
+        limit = {"run_timeout" if act.flag else "timeout": 1.0}
+        ref = task.options(max_retries=act.number, **limit).remote(number, act.body, may_call=self.may_call)
+        self._hold(number, ref)
 
     def _made(self, retries: int, passed: str = "") -> int:
         return _ledger().made(self.run, retries, passed, again=self.again)

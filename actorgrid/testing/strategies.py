@@ -13,7 +13,7 @@ from actorgrid.testing.programs import Act
 _OFTEN: Final = ("task", "call", "get")
 _KINDS: Final = (
     *_OFTEN, *_OFTEN, *_OFTEN, "put", "gather", "wait", "actor", "drop", "cancel", "kill", "lose", "large", "raise",
-    "coroutines", "named", "find", "many", "saving", "grouped", "stream", "next", "next", "close",
+    "coroutines", "named", "find", "many", "limited", "saving", "grouped", "stream", "next", "next", "close",
 )  # fmt: skip
 
 
