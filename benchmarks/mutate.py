@@ -58,6 +58,11 @@ EQUIVALENT = {
     "machine.py: self._last_id += 1 [1 -> 2]": "numbers that nobody else has",
     "alarms.py: self._last = number = self._last + 1 [1 -> 2]": "numbers that nobody else has",
     "workers.py: there = sum(worker.pid > 0 for worker in self.table.values()) [0 -> 1]": "no worker has the pid 1",
+    "records.py: self.checksum = 0": "set before it is read",
+    "spilling.py: self.moves = 0": "two values of it are compared, from wherever it starts",
+    "records.py: self.moves = 0": "set before it is read",
+    "room.py: self._wait(RoomRequest(self._next(), reserved(place.extent.size), 0, 0, place)) [0 -> 1]": "unused",
+    "library.py: peer.specs.clear()": "breaks a circle of references: memory alone",
 }
 #: What is called to tell people, in logs of a bug.
 FOR_PEOPLE = re.compile(r"dropped: [a-z_.]*\.note\(")
