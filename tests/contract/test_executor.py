@@ -83,7 +83,7 @@ def test_nothing_that_was_handed_over_is_kept(executor: ActorGridExecutor) -> No
     gone = weakref.ref(thing)
     executor.submit(thing.method).result(DEADLINE)
     del thing
-    wait_until(lambda: gone() is None)
+    assert wait_until(lambda: gone() is None)
 
 
 @pytest.mark.parametrize("chunksize", [1, 3])
@@ -91,7 +91,7 @@ def test_result_of_a_map_is_kept_by_its_reader_alone(executor: ActorGridExecutor
     for thing in executor.map(make_thing, range(7), chunksize=chunksize):
         gone = weakref.ref(thing)
         del thing
-        wait_until(lambda gone=gone: gone() is None)  # type: ignore[misc]  # mypy: no types in a lambda
+        assert wait_until(lambda gone=gone: gone() is None)  # type: ignore[misc]  # mypy: no types in a lambda
 
 
 def test_executor_that_is_dropped_finishes_what_it_was_given() -> None:

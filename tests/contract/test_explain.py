@@ -148,7 +148,7 @@ def test_coroutines_of_two_actors_that_await_each_other_are_told_so() -> None:
     with pytest.raises(ag.exceptions.DeadlockError):
         ag.get(one.across.remote(5), timeout=DEADLINE)
     # What the first of them had called may be in a circle still, and a new call would get into that.
-    wait_until(lambda: {task.state for task in list_tasks() if task.name == "Coroutines.across"} <= OVER)
+    assert wait_until(lambda: {task.state for task in list_tasks() if task.name == "Coroutines.across"} <= OVER)
     assert ag.get([one.across.remote(1), two.leaf.remote()], timeout=DEADLINE) == [0, 1]
 
 

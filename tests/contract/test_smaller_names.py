@@ -92,12 +92,12 @@ def test_callback_of_a_reference_is_given_the_value_or_the_error() -> None:
     ref = identity.remote("value")
     ref._on_completed(told.put)  # Ray's name
     assert ag.get(ref) == "value"
-    wait_until(lambda: not told.empty())
+    assert wait_until(lambda: not told.empty())
     assert told.get() == "value"
     wrong = failing.remote()
     wrong._on_completed(told.put)  # Ray's name
     ag.wait([wrong])
-    wait_until(lambda: not told.empty())
+    assert wait_until(lambda: not told.empty())
     error = told.get()
     assert isinstance(error, TaskError)
     assert "not today" in str(error)
