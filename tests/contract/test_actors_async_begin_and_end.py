@@ -152,13 +152,14 @@ def test_sys_exit_in_the_background_is_the_death_of_an_async_actor() -> None:
     class Frail:
         def __init__(self) -> None:
             self.task = asyncio.create_task(self.collapse())
-            self.never = asyncio.Event()
+            self.called, self.never = asyncio.Event(), asyncio.Event()
 
         async def collapse(self) -> None:
-            await asyncio.sleep(0.01)
+            await self.called.wait()
             sys.exit(3)
 
         async def stay(self) -> None:
+            self.called.set()
             await self.never.wait()
 
     with pytest.raises(ag.exceptions.ActorDiedError, match="code 3"):

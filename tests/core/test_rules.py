@@ -290,7 +290,8 @@ def test_call_larger_than_what_may_be_in_flight_goes_alone() -> None:
     assert [tasks[call].worker is not None for call in calls] == [True, False]
 
 
-def test_error_after_kill_with_restart_says_that_it_was_kill_and_not_the_kernel() -> None:
+def killed_to_restart() -> tuple[Bench, int, int, int, Any]:
+    """Return a bench, an actor that is being killed and may restart, its method, the call that runs, and the worker."""
     bench = Bench()
     actor, spec, method = bench.id(), bench.spec("A", kind=Kind.ACTOR, num_returns=0, max_restarts=1), bench.id()
     bench.say(m.CreateActor(actor, spec), m.Spec(method, Kind.METHOD, "f"))
@@ -298,6 +299,11 @@ def test_error_after_kill_with_restart_says_that_it_was_kill_and_not_the_kernel(
     call = bench.submit(method, actor=actor)
     worker = bench.worker_of(call)
     bench.say(m.KillActor(actor, no_restart=False))
+    return bench, actor, method, call, worker
+
+
+def test_error_after_kill_with_restart_says_that_it_was_kill_and_not_the_kernel() -> None:
+    bench, _, _, call, worker = killed_to_restart()
     bench.die(worker, current=call)
     (answer,) = [message for message in bench.sent() if isinstance(message, m.Ready)]
     assert b"was killed by kill()" in answer.value.data
@@ -305,13 +311,7 @@ def test_error_after_kill_with_restart_says_that_it_was_kill_and_not_the_kernel(
 
 
 def test_call_after_a_kill_with_restart_waits_for_the_next_incarnation() -> None:
-    bench = Bench()
-    actor, spec, method = bench.id(), bench.spec("A", kind=Kind.ACTOR, num_returns=0, max_restarts=1), bench.id()
-    bench.say(m.CreateActor(actor, spec), m.Spec(method, Kind.METHOD, "f"))
-    bench.done(actor, ())
-    before = bench.submit(method, actor=actor)
-    worker = bench.worker_of(before)
-    bench.say(m.KillActor(actor, no_restart=False))
+    bench, actor, method, before, worker = killed_to_restart()
     after = bench.submit(method, actor=actor)
     assert bench.worker_of(after) is None
     bench.die(worker)

@@ -42,15 +42,6 @@ def test_frames_survive_any_cut(batches: list[list[int]], step: int) -> None:
     assert decoder.frames == len(frames)
 
 
-@given(st.binary(min_size=1, max_size=60))
-def test_garbage_is_an_internal_error_and_nothing_else(body: bytes) -> None:
-    decoder: Decoder[Any] = Decoder(ToHead)
-    try:
-        decoder.feed(LENGTH.pack(len(body)) + body)
-    except InternalError:
-        pass
-
-
 def test_message_of_the_wrong_direction_is_refused() -> None:
     decoder: Decoder[Any] = Decoder(ToHead)
     with pytest.raises(InternalError, match="malformed"):
