@@ -9,13 +9,14 @@ from actorgrid.api.options import METHOD, check_generator, check_group, checked,
 from actorgrid.api.signature import Signature, of_method
 from actorgrid.engine.current import existing, installed
 from actorgrid.engine.definitions import MethodOptions
+from actorgrid.engine.protocol import UNPREPARED
 from actorgrid.exceptions import ActorHandleNotFoundError
 
 if TYPE_CHECKING:
     import inspect
 
     from actorgrid.engine.generators import ObjectRefGenerator
-    from actorgrid.engine.protocol import Engine
+    from actorgrid.engine.protocol import Engine, Prepared
     from actorgrid.engine.refs import ActorRef, ObjectRef
 
 P = ParamSpec("P")
@@ -30,20 +31,19 @@ _ANY: Final = Signature(None)
 class Call:
     """One method with its options: what its calls share."""
 
-    __slots__ = ("checks", "display_name", "method", "options", "prepared", "prepared_for")
+    __slots__ = ("checks", "display_name", "method", "options", "prepared")
 
     def __init__(self, method: str, display_name: str, options: MethodOptions, checks: Signature) -> None:
         self.method = method
         self.display_name = display_name
         self.options = options
         self.checks = checks
-        self.prepared: Any = None
-        self.prepared_for: Engine | None = None
+        self.prepared = UNPREPARED
 
-    def prepare(self, engine: Engine) -> None:
+    def prepare(self, engine: Engine) -> Prepared:
         """Make the engine's form of this."""
-        self.prepared = engine.prepare_method(self.method, self.display_name, self.options)
-        self.prepared_for = engine
+        self.prepared = prepared = engine.prepare_method(self.method, self.display_name, self.options)
+        return prepared
 
 
 class Methods:
@@ -128,12 +128,13 @@ class ActorMethod:  # noqa: D101  # it has one for each method
             existing()  # in a child that was forked there is more to say
             raise ActorHandleNotFoundError(f"{self._handle!r} belongs to a grid that has ended")
         call = self._call
-        if engine is not call.prepared_for:
-            call.prepare(engine)
+        prepared = call.prepared
+        if engine is not prepared.engine:
+            prepared = call.prepare(engine)
         checks = call.checks
         if kwargs or not checks.low <= len(args) <= checks.high:
             checks.check(args, kwargs, call.display_name)
-        return engine.call(self._handle._ref, call.prepared, args, kwargs)  # noqa: SLF001  # a class of this module
+        return engine.call(self._handle._ref, prepared, args, kwargs)  # noqa: SLF001  # a class of this module
 
     def bind(self, /, *args: Any, **kwargs: Any) -> Any:
         """Note a call as a step of a graph (see ``actorgrid.dag``) instead of making it; arguments may be steps, too.

@@ -12,11 +12,12 @@ from actorgrid.api.options import check_generator, check_task_options, generates
 from actorgrid.api.signature import Signature, of_callable
 from actorgrid.engine.current import current, installed
 from actorgrid.engine.definitions import FunctionDefinition
+from actorgrid.engine.protocol import UNPREPARED
 
 if TYPE_CHECKING:
     from actorgrid.dag.nodes import FunctionNode
     from actorgrid.engine.generators import ObjectRefGenerator
-    from actorgrid.engine.protocol import Engine
+    from actorgrid.engine.protocol import Engine, Prepared
     from actorgrid.engine.refs import ObjectRef
 
 P = ParamSpec("P")
@@ -31,14 +32,13 @@ _REMEMBERED: Final = 64
 class TaskCaller(Generic[P, Out_co]):
     """A function with its options, ready to be called."""
 
-    __slots__ = ("__dict__", "__weakref__", "_checks", "_definition", "_options", "_prepared", "_prepared_for")
+    __slots__ = ("__dict__", "__weakref__", "_checks", "_definition", "_options", "_prepared")
 
     def __init__(self, definition: FunctionDefinition, checks: Signature, options: Mapping[str, Any]) -> None:
         self._definition = definition
         self._checks = checks
         self._options = options
-        self._prepared: Any = None
-        self._prepared_for: Engine | None = None
+        self._prepared = UNPREPARED
 
     # Checked in full unless a reference stands for a value: mypy, pyright, ty and pyrefly agree on this form only. What
     # returns an iterator is a generator. ``Never`` is for what returns ``Any``: it would be taken for an iterator, too.
@@ -80,12 +80,13 @@ class TaskCaller(Generic[P, Out_co]):
         engine = installed()
         if engine is None:
             engine = current()
-        if engine is not self._prepared_for:
-            self._prepare(engine)
+        prepared = self._prepared
+        if engine is not prepared.engine:
+            prepared = self._prepare(engine)
         checks = self._checks
         if kwargs or not checks.low <= len(args) <= checks.high:
             checks.check(args, kwargs, self._definition.name)
-        return engine.submit(self._prepared, args, kwargs)
+        return engine.submit(prepared, args, kwargs)
 
     def bind(self, /, *args: Any, **kwargs: Any) -> FunctionNode:
         """Note a call as a step of a graph (see ``actorgrid.dag``) instead of making it; arguments may be steps, too.
@@ -105,11 +106,11 @@ class TaskCaller(Generic[P, Out_co]):
             made_of = RemoteFunction(function, {})
         return _configured, (made_of, dict(self._options))
 
-    def _prepare(self, engine: Engine) -> None:
+    def _prepare(self, engine: Engine) -> Prepared:
         definition = self._definition
         options = task_options(self._options, streams=generates(definition.function))
-        self._prepared = engine.prepare_task(definition, options)
-        self._prepared_for = engine
+        self._prepared = prepared = engine.prepare_task(definition, options)
+        return prepared
 
 
 class RemoteFunction(TaskCaller[P, "ObjectRef[R]"], Generic[P, R]):

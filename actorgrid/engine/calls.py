@@ -31,12 +31,15 @@ ASYNC_CONCURRENCY = 1000
 
 
 class PreparedCall:
-    """A registered spec. When the last one goes, the head may forget the spec and perhaps the code."""
+    """A registered spec. When the last one goes, the head may forget the spec and perhaps the code.
+
+    ``engine`` is None when that engine is over and nobody is to be told any more.
+    """
 
     __slots__ = ("__weakref__", "captured", "counted", "engine", "num_returns", "number", "spec", "streams")
 
     def __init__(self, engine: CallingEngine, spec: Spec) -> None:
-        self.engine = engine
+        self.engine: CallingEngine | None = engine
         self.spec = spec
         self.number = spec.spec
         self.num_returns = spec.num_returns
@@ -51,8 +54,8 @@ class PreparedCall:
     def __del__(self) -> None:
         """Tell the engine, which may only note it down here."""
         try:
-            self.engine.forgotten.append(self.spec)
-        except AttributeError:  # never finished, or the interpreter is going down
+            self.engine.forgotten.append(self.spec)  # type: ignore[union-attr]  # see below
+        except AttributeError:  # never finished, or its engine is over, or the interpreter is going down
             pass
 
 

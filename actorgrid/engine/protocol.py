@@ -5,14 +5,14 @@ Four engines are planned behind it: forked processes (``runtime``), the simulato
 
 * Arguments are pickled before ``submit`` and ``call`` return: what the caller changes later is not seen.
 * Every blocking call ends with a value, a typed error from ``actorgrid.exceptions``, or its timeout.
-* A ``Prepared…`` is the engine's own notion of (definition, options), made once, used on every call. It is opaque
-  to ``api``, which makes a new one when the engine changes.
+* A ``Prepared`` is the engine's own notion of (definition, options), made once, used on every call. All that ``api``
+  knows of it is whose it is: it has another one made when the engine changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from actorgrid.core.messages import Metric
 from actorgrid.engine.definitions import (
@@ -41,6 +41,22 @@ Waitable = ObjectRef[Any] | ObjectRefGenerator[Any]
 Handle = tuple[ActorRef, str, dict[str, MethodOptions], tuple[str, ...]]
 
 
+class Prepared(Protocol):
+    """A definition with its options in the form of one engine."""
+
+    #: Whose it is; None when that one is over.
+    engine: Any
+
+
+class Unprepared:
+    """What stands where nothing has been prepared yet."""
+
+    engine: Any = None
+
+
+UNPREPARED: Final[Prepared] = Unprepared()
+
+
 class Engine(Protocol):
     """What runs a program."""
 
@@ -50,7 +66,7 @@ class Engine(Protocol):
 
     # -- calls
 
-    def prepare_task(self, definition: FunctionDefinition, options: TaskOptions) -> Any:
+    def prepare_task(self, definition: FunctionDefinition, options: TaskOptions) -> Prepared:
         """Return the engine's form of a function with options.
 
         Raises TypeError if it cannot be pickled, ValueError if its ``runtime_env`` asks for what is not there.
@@ -64,7 +80,7 @@ class Engine(Protocol):
     ) -> tuple[ActorRef, bool]:
         """Create an actor, or with ``get_if_exists`` find it; the flag says whether it was created."""
 
-    def prepare_method(self, method: str, display_name: str, options: MethodOptions) -> Any:
+    def prepare_method(self, method: str, display_name: str, options: MethodOptions) -> Prepared:
         """Return the engine's form of a method with options; ``display_name`` is ``Class.method``."""
 
     def call(self, actor: ActorRef, prepared: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:

@@ -236,6 +236,11 @@ class SimHost(LocalEngine):
         known.append((definition, options, prepared))
         return prepared
 
+    def _register(self, spec: m.Spec, pickled: Pickled | None) -> PreparedCall:
+        prepared = super()._register(spec, pickled)
+        self.world.prepared.add(prepared)
+        return prepared
+
     def prepare_method(self, method: str, display_name: str, options: MethodOptions) -> PreparedCall:
         """See ``Engine``."""
         known = self._methods.setdefault((method, display_name), [])

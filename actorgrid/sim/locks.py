@@ -6,16 +6,17 @@ itself.
 
 Such a lock may lie in a module, and then outlives its world, and all simulated processes find it there. So it keeps a
 state for each process of the world that is open, as each real process has a lock of its own; code that is not simulated
-finds a real lock.
+finds a real lock. When its world ends it keeps nothing of that.
 """
 
 from __future__ import annotations
 
 import _queue
 import _thread
+from abc import ABC, abstractmethod
 from collections import deque
 from queue import Empty
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar
 
 from actorgrid.sim.fibers import Fiber
 from actorgrid.sim.standins import simulating
@@ -23,10 +24,33 @@ from actorgrid.sim.standins import simulating
 if TYPE_CHECKING:
     from actorgrid.sim.world import World
 
-S = TypeVar("S")
+
+class _Over:
+    """What stands where a world was that is over."""
+
+    over = True
 
 
-class _OnePerProcess(Generic[S]):
+_OVER: Final[Any] = _Over()
+
+
+class _State(ABC):
+    """Something of one process that fibers wait for."""
+
+    __slots__ = ("waiting",)
+
+    def __init__(self) -> None:
+        self.waiting: deque[Fiber] = deque()
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Keep nothing of the world."""
+
+
+S = TypeVar("S", bound=_State)
+
+
+class OnePerProcess(Generic[S]):
     """Something of which each process has its own."""
 
     def __init__(self, world: World, *, shared: bool = False) -> None:
@@ -35,6 +59,7 @@ class _OnePerProcess(Generic[S]):
         self._shared = shared
         self._states: dict[Any, S] = {}
         self._last: S | None = None
+        world.locks.add(self)
 
     def _make(self) -> S:
         raise NotImplementedError
@@ -48,8 +73,16 @@ class _OnePerProcess(Generic[S]):
         if world is not self._world:
             self._world = world
             self._states.clear()
+            world.locks.add(self)
         fiber = None if self._shared else world.fibers.current
         return self._of(getattr(fiber.home, "worker", None) if fiber is not None else None)
+
+    def world_ends(self) -> None:
+        """Keep nothing of the world but, for who releases it later, whether it was locked."""
+        self._world = _OVER
+        for state in self._states.values():
+            state.forget()
+        self._states.clear()
 
     def _of(self, process: Any) -> S:
         state = self._states.get(process)
@@ -76,17 +109,22 @@ def wait_in(waiting: deque[Fiber], world: World, why: str, until: float | None, 
     return True
 
 
-class _Held:
+class _Held(_State):
     """A lock of one process."""
 
-    __slots__ = ("count", "locked", "owner", "waiting")
+    __slots__ = ("count", "locked", "owner")
 
     def __init__(self) -> None:
+        super().__init__()
         self.locked = False
-        self.waiting: deque[Fiber] = deque()
         #: For RLock: who holds it, how often.
         self.owner: Any = None
         self.count = 0
+
+    def forget(self) -> None:
+        """See ``_State``."""
+        self.waiting.clear()
+        self.owner = None
 
     def acquire(self, world: World, blocking: bool, timeout: float) -> bool:
         until = None if timeout < 0 else world.clock.now + timeout
@@ -104,7 +142,7 @@ class _Held:
             world.fibers.wake(self.waiting.popleft())
 
 
-class SimLock(_OnePerProcess[_Held]):
+class SimLock(OnePerProcess[_Held]):
     """``threading.Lock`` for fibers."""
 
     def __init__(self, world: World, *, shared: bool = False) -> None:
@@ -151,7 +189,7 @@ class SimLock(_OnePerProcess[_Held]):
         self._real._at_fork_reinit()  # noqa: SLF001  # what threading calls
 
 
-class SimRLock(_OnePerProcess[_Held]):
+class SimRLock(OnePerProcess[_Held]):
     """``threading.RLock`` for fibers."""
 
     def __init__(self, world: World) -> None:
@@ -239,17 +277,22 @@ class SimRLock(_OnePerProcess[_Held]):
         self._real._at_fork_reinit()  # noqa: SLF001  # what threading calls
 
 
-class _Items:
+class _Items(_State):
     """A queue of one process."""
 
-    __slots__ = ("items", "waiting")
+    __slots__ = ("items",)
 
     def __init__(self) -> None:
+        super().__init__()
         self.items: deque[Any] = deque()
-        self.waiting: deque[Fiber] = deque()
+
+    def forget(self) -> None:
+        """See ``_State``."""
+        self.waiting.clear()
+        self.items.clear()
 
 
-class SimpleQueue(_OnePerProcess[_Items]):
+class SimpleQueue(OnePerProcess[_Items]):
     """``queue.SimpleQueue`` for fibers."""
 
     def __init__(self, world: World) -> None:

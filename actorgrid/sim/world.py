@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 from greenlet import getcurrent, greenlet
 
@@ -33,10 +34,12 @@ from actorgrid.sim.story import Story
 from actorgrid.wire import custom
 
 if TYPE_CHECKING:
+    from actorgrid.engine.calls import PreparedCall
     from actorgrid.engine.definitions import StartConfig
     from actorgrid.sim.async_actor import SimLoop
     from actorgrid.sim.engines import SimDriver
     from actorgrid.sim.grid import Grid
+    from actorgrid.sim.locks import OnePerProcess
 
 #: Identifiers of simulated threads count from here.
 FIRST_IDENT: Final = 1 << 40
@@ -120,6 +123,9 @@ class World(Parts):
         self.real_trackers: tuple[Any, Any] | None = None
         #: Event loops that were made, to be closed at the end.
         self.loops: list[SimLoop] = []
+        #: What may outlive this world in the program's modules, and is not to keep it alive: locks, prepared calls.
+        self.locks: WeakSet[OnePerProcess[Any]] = WeakSet()
+        self.prepared: WeakSet[PreparedCall] = WeakSet()
 
     # -- the program
 
@@ -163,6 +169,14 @@ class World(Parts):
             current.install(None)
             if "actorgrid.engine.logs" in sys.modules:  # the program may not have shut its grid down
                 sys.modules["actorgrid.engine.logs"].restore()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Have nothing that outlives this world keep it: what it consists of is garbage when the run is over."""
+        for lock in self.locks:
+            lock.world_ends()
+        for prepared in self.prepared:
+            prepared.engine = None
 
     def check_over(self) -> None:
         """Stop user code that runs on after the end."""

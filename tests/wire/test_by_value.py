@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import concurrent.futures.thread
 import copyreg
+import json
+import os
 import pickle
+import subprocess
+import sys
 import types
+import xml.etree.ElementTree  # noqa: ICN001  # found under this name
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import cloudpickle
 import pytest
+from cloudpickle.cloudpickle import _find_imported_submodules
 
 from actorgrid.wire import by_value
 
@@ -67,3 +74,45 @@ def reducer() -> Iterator[None]:
 
 def test_reducers_that_are_registered_later_are_used(reducer: None) -> None:
     assert pickle.loads(by_value.dumps(Registered())).note == "reduced"
+
+
+def reads_a_submodule() -> Any:
+    return xml.etree.ElementTree
+
+
+def reads_a_name_that_is_no_submodule() -> Any:
+    return json.loads
+
+
+def reads_a_module_of_a_module() -> Any:
+    return os.path.sep
+
+
+def reads_an_attribute_of_a_submodule() -> Any:
+    return concurrent.futures.thread
+
+
+def reads_nothing() -> int:
+    return 1
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        reads_a_submodule, reads_a_name_that_is_no_submodule, reads_a_module_of_a_module,
+        reads_an_attribute_of_a_submodule, reads_nothing,
+    ],
+)  # fmt: skip
+def test_submodules_that_a_function_may_mean_are_those_that_cloudpickle_finds(function: Callable[[], Any]) -> None:
+    values = [xml, json, os, concurrent, "no module", None]
+    found = _find_imported_submodules(function.__code__, values)
+    assert {module.__name__ for module in by_value.submodules(function.__code__, values)} == {
+        module.__name__ for module in found
+    }
+
+
+def test_submodule_that_a_function_means_is_there_where_it_is_loaded() -> None:
+    data = by_value.dumps(lambda: xml.etree.ElementTree.__name__)
+    there = f"import pickle; print(pickle.loads({data!r})())"
+    said = subprocess.run([sys.executable, "-c", there], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "xml.etree.ElementTree"
