@@ -83,9 +83,9 @@ def failure(body: Body) -> list[FailureKind]:
     return [decode(value.data).kind for value in values if value is not None and value.status is Status.FAILURE]
 
 
-def run(program: Script, choices: list[int], deaths: int, jams: int = 0) -> tuple[World, Body]:
+def run(program: Script, choices: list[int], deaths: int, jams: int = 0, nuisances: int = 0) -> tuple[World, Body]:
     """Run ``program`` on the schedule that ``choices`` makes."""
-    world = World(deaths=deaths, jams=jams)
+    world = World(deaths=deaths, jams=jams, nuisances=nuisances)
     stream = itertools.chain(choices, itertools.repeat(0))
     main = world.run(program, lambda count: next(stream) % count, len(choices))
     return world, main
@@ -201,11 +201,23 @@ def test_a_driver_that_leaves_takes_its_work_with_it_and_nothing_of_the_others(
     assert_nothing_is_left(world, main)
 
 
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(programs(), st.lists(st.integers(0, 30), max_size=120), st.integers(0, 2), st.integers(1, 4))
+def test_every_program_ends_whoever_does_not_start_or_is_stopped_or_closes_its_links(
+    program: Script, choices: list[int], deaths: int, nuisances: int
+) -> None:
+    world, main = run(program, choices, deaths, nuisances=nuisances)
+    assert_all_is_well(world, main)
+    assert_nothing_is_left(world, main)
+
+
 @pytest.mark.slow
 @settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
-@given(programs(), st.lists(st.integers(0, 60), max_size=400), st.integers(0, 8))
-def test_every_program_ends_and_leaves_nothing_at_length(program: Script, choices: list[int], deaths: int) -> None:
-    world, main = run(program, choices, deaths)
+@given(programs(), st.lists(st.integers(0, 60), max_size=400), st.integers(0, 8), st.integers(0, 8))
+def test_every_program_ends_and_leaves_nothing_at_length(
+    program: Script, choices: list[int], deaths: int, nuisances: int
+) -> None:
+    world, main = run(program, choices, deaths, nuisances=nuisances)
     assert_all_is_well(world, main)
     assert_nothing_is_left(world, main)
 

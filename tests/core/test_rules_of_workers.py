@@ -307,3 +307,75 @@ def test_worker_forgets_code_that_is_gone_though_the_spec_by_which_it_was_taught
     bench.say(m.Forget(late))
     assert b"once" not in worker.codes
     assert [one.digests for one in worker.outbox if isinstance(one, m.Unlearn)] == [(b"once",)]
+
+
+# A call that is to end comes back from its worker: what told the worker so may have crossed that on its way.
+
+
+def kinds_of_failures(bench: Bench) -> dict[int, FailureKind]:
+    """Return how the calls ended of whose failure the driver was told."""
+    said = [message for message in bench.sent() if isinstance(message, m.Ready)]
+    failed = [message for message in said if message.value.status is Status.FAILURE]
+    return {message.oid: msgspec.msgpack.decode(message.value.data, type=m.Failure).kind for message in failed}
+
+
+def test_cancelled_task_that_its_worker_hands_back_does_not_run() -> None:
+    bench = Bench(CPU=1)
+    worker, (first, second, *_) = with_tasks_ahead(bench)
+    bench.say(m.Cancel(second, force=False, recursive=False))
+    bench.say(m.Revoked((second,)), source=worker.number)
+    assert kinds_of_failures(bench) == {second: FailureKind.CANCELLED}
+    assert first in bench.head.tasks.table
+    check(bench.head)
+
+
+def test_cancelled_task_that_a_blocked_worker_hands_back_does_not_run() -> None:
+    bench = Bench(CPU=1)
+    worker, (first, second, *_) = with_tasks_ahead(bench)
+    bench.say(m.Cancel(second, force=False, recursive=False))
+    bench.say(m.Blocked(first, "get", (), (second,)), source=worker.number)
+    assert kinds_of_failures(bench) == {second: FailureKind.CANCELLED}
+    check(bench.head)
+
+
+def test_overdue_task_whose_worker_cannot_be_started_does_not_run(bench: Bench) -> None:
+    task = bench.submit(bench.spec(timeout=5.0))
+    worker = bench.worker_of(task)
+    bench.now = 5.1
+    bench.head.turn(bench.now)
+    bench.head.hear_launcher(m.SpawnFailed(worker.number, "no memory"), bench.now)
+    assert kinds_of_failures(bench) == {task: FailureKind.TIMED_OUT}
+    check(bench.head)
+
+
+def test_cancelled_task_whose_worker_cannot_be_started_does_not_run(bench: Bench) -> None:
+    task = bench.submit(bench.spec())
+    worker = bench.worker_of(task)
+    bench.say(m.Cancel(task, force=False, recursive=False))
+    bench.head.hear_launcher(m.SpawnFailed(worker.number, "no memory"), bench.now)
+    assert kinds_of_failures(bench) == {task: FailureKind.CANCELLED}
+    check(bench.head)
+
+
+def test_overdue_call_of_an_actor_that_dies_and_restarts_has_taken_too_long(bench: Bench) -> None:
+    actor = bench.id()
+    bench.say(m.CreateActor(actor, bench.spec("A", kind=Kind.ACTOR, max_restarts=1)))
+    bench.done(actor, ())
+    call = bench.submit(bench.spec("A.f", kind=Kind.METHOD, demand=(), timeout=5.0, max_retries=1), actor=actor)
+    bench.now = 5.1
+    bench.head.turn(bench.now)
+    bench.die(bench.worker_of(call), current=call)
+    assert kinds_of_failures(bench) == {call: FailureKind.TIMED_OUT}
+
+
+def test_worker_that_has_lost_its_link_and_is_stopped_meanwhile_is_killed_when_it_goes_on(bench: Bench) -> None:
+    worker = bench.worker_of(bench.submit(bench.spec()))
+    bench.head.hear_launcher(m.LinkLost(worker.number), bench.now)
+    bench.head.hear_launcher(m.Stopped(worker.number, stopped=True), bench.now)
+    bench.now = 2.0
+    bench.head.turn(bench.now)
+    bench.head.hear_launcher(m.Stopped(worker.number, stopped=False), bench.now)
+    bench.now = 5.0
+    bench.head.turn(bench.now)
+    killed = [effect.number for effect in bench.head.effects if isinstance(effect, SignalWorker)]
+    assert killed == [worker.number]

@@ -416,11 +416,18 @@ class FakeWorker(Process):
         #: What it is set up with; None: it has run nothing.
         self.setup: bytes | None = None
         self.dying = False
+        #: Its process is there; a signal has stopped it; it has closed its links.
+        self.born, self.stopped, self.mute = False, False, False
         #: As an actor: the calls that it has run, which is all its state; how many of them since it was saved.
         self.state: list[int] = []
         self.unsaved = 0
         #: After how many it is saved; 0: never.
         self.checkpoint = 0
+
+    @property
+    def able(self) -> bool:
+        """Whether it can do anything."""
+        return self.born and not (self.dying or self.stopped or self.mute)
 
     def take(self, batch: list[Any]) -> None:
         """Read a frame from the task link."""
@@ -618,6 +625,8 @@ class World:
     most: int = 500
     #: How often a link fills up because its client reads slowly.
     jams: int = 0
+    #: How often a process does not start, is stopped by a signal, or closes its links.
+    nuisances: int = 0
     scripts: list[Script] = field(default_factory=list)
     started: list[tuple[int, int, int]] = field(default_factory=list)
     retries: dict[int, int] = field(default_factory=dict)
@@ -639,7 +648,8 @@ class World:
         self.head = Head(HeadConfig(demand({"CPU": self.cpus}), 1 << 30, min(self.cpus, self.most), self.most))
         self.workers: dict[int, FakeWorker] = {}
         self.launcher: deque[tuple[int, int]] = deque()
-        self.buried: deque[m.Exited] = deque()
+        #: What the launcher has to say.
+        self.words: deque[m.Spawned | m.SpawnFailed | m.Exited | m.Stopped | m.LinkLost] = deque()
         self.hosts = {ids.DRIVER: Process(self, ids.DRIVER)}
         for _ in range(self.drivers - 1):
             number = self.head.add_driver().number
@@ -718,13 +728,21 @@ class World:
         worker.dying = True
         body = encode_frame(worker.client.outbox)[4:] if worker.client.outbox else b""
         now = worker.current if current is None else current
-        self.buried.append(m.Exited(worker.number, 1000 + worker.number, status, now if worker.bodies else 0, body))
+        self.words.append(m.Exited(worker.number, 1000 + worker.number, status, now if worker.bodies else 0, body))
 
-    def _bury(self) -> None:
-        message = self.buried.popleft()
+    def _report(self) -> None:
+        """The launcher says the next thing."""
+        message = self.words.popleft()
         worker = self.workers.get(message.worker)
         if worker is None:
             return
+        if isinstance(message, m.Exited):
+            self._bury(worker, message)
+        self.head.hear_launcher(message, self.now)
+        check(self.head)
+        self._turn()
+
+    def _bury(self, worker: FakeWorker, message: m.Exited) -> None:
         while worker.outbox:
             self._deliver(worker.number, worker.outbox.popleft())
         if message.outbox:
@@ -732,8 +750,42 @@ class World:
             self.head.handle_leftover(worker.number, leftover, self.now)
             self.head.handle_leftover(worker.number, leftover, self.now)  # a frame may come twice
         self.blame[message.current] += 1
-        self.head.hear_launcher(message, self.now)
-        self._turn()
+
+    # -- nuisances
+
+    def _nuisances(self, worker: FakeWorker) -> list[Callable[[], object]]:
+        """Return what could befall a worker; going on is free."""
+        if worker.stopped and not worker.dying:
+            return [partial(self._go_on, worker)]
+        if not self.nuisances or worker.dying:
+            return []
+        if not worker.born:
+            return [partial(self._refuse, worker)]
+        stop, mute = partial(self._stop, worker), partial(self._mute, worker)
+        return [stop] if worker.mute else [stop, mute]
+
+    def _be_born(self, worker: FakeWorker) -> None:
+        worker.born = True
+        self.words.append(m.Spawned(worker.number, 1000 + worker.number))
+
+    def _refuse(self, worker: FakeWorker) -> None:
+        self.nuisances -= 1
+        worker.dying = True
+        self.words.append(m.SpawnFailed(worker.number, "no memory for another process"))
+
+    def _stop(self, worker: FakeWorker) -> None:
+        self.nuisances -= 1
+        worker.stopped = True
+        self.words.append(m.Stopped(worker.number, stopped=True))
+
+    def _go_on(self, worker: FakeWorker) -> None:
+        worker.stopped = False
+        self.words.append(m.Stopped(worker.number, stopped=False))
+
+    def _mute(self, worker: FakeWorker) -> None:
+        self.nuisances -= 1
+        worker.mute = True
+        self.words.append(m.LinkLost(worker.number))
 
     # -- what can happen
 
@@ -744,25 +796,31 @@ class World:
             if main.waiting is None or main.waiting.value is not None:
                 can.append(partial(self._driver_step, number))
         for process in [*self.hosts.values(), *self.workers.values()]:
-            if process.outbox:
-                can.append(partial(self._send_on, process))
-            if isinstance(process, FakeWorker) and process.dying:
-                continue
-            if process.inbox:
-                can.append(partial(self._hear, process))
-            if process.client.outbox or process.client.dropped:
-                can.append(process.send)
-            if isinstance(process, FakeWorker):
-                can += self._worker_can(process)
+            can += self._process_can(process)
         if self.launcher:
             can.append(self._launch)
-        if self.buried:
-            can.append(self._bury)
+        if self.words:
+            can.append(self._report)
         peers = self.head.peers.values()
         can += [partial(self._drained, peer) for peer in peers if peer.congested]
         if self.jams:
             can += [partial(self._jam, peer) for peer in peers if peer.alive and not peer.congested]
         return can
+
+    def _process_can(self, process: Process) -> list[Callable[[], object]]:
+        can: list[Callable[[], object]] = []
+        if process.outbox:
+            can.append(partial(self._send_on, process))
+        if isinstance(process, FakeWorker):
+            if not (process.born or process.dying):
+                can.append(partial(self._be_born, process))
+            if not process.able:
+                return can
+        if process.inbox:
+            can.append(partial(self._hear, process))
+        if process.client.outbox or process.client.dropped:
+            can.append(process.send)
+        return can + self._worker_can(process) if isinstance(process, FakeWorker) else can
 
     def _jam(self, peer: Peer) -> None:
         """The link to ``peer`` holds more than it should: what is large waits."""
@@ -799,6 +857,8 @@ class World:
         worker = self.workers.get(number)
         if worker is None or worker.dying:
             return
+        if not worker.born:
+            self._be_born(worker)
         if task and worker.current != task:
             self.head.hear_launcher(m.Spared(number, task), self.now)
             check(self.head)
@@ -840,7 +900,10 @@ class World:
             if index == leaves:
                 self.leave(max(self.hosts))
             can = self.enabled()
-            victims = [worker for worker in self.workers.values() if not worker.dying] if self.deaths else []
+            victims = (
+                [worker for worker in self.workers.values() if worker.born and not worker.dying] if self.deaths else []
+            )
+            can += [event for worker in self.workers.values() for event in self._nuisances(worker)]
             if not can:
                 break
             choice = pick(len(can) + bool(victims))

@@ -459,8 +459,8 @@ class Actors:
             started = sent and (not actor.fifo or task.message.task == message.current)
             if task.replayed is not None:
                 self.head.journals.drop(task, began=started)
-            elif task.cancelled:
-                self.head.tasks.fail(task, self.head.failure(Failed.CANCELLED, "the call was cancelled", task=task))
+            elif self.head.tasks.is_given_up(task):
+                pass
             elif task.retries:
                 if started and task.retries > 0:
                     task.retries -= 1

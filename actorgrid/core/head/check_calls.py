@@ -60,6 +60,8 @@ def check_tasks(head: Head) -> None:
         require(head, task.waits is None or waits, ident, "it waits and is not blocked")
         ours = not task.job or task.job in head.drivers or task.spec.kind not in (Kind.TASK, Kind.METHOD)
         require(head, ours or task.cancelled, ident, f"it goes on, and driver {task.job} has left")
+        given_up = task.cancelled or (task.limits is not None and bool(task.limits.overdue))
+        require(head, placed or not given_up, ident, "it waits, and was cancelled or is overdue")
         _check_family(head, task)
         if task.limits is not None:
             _check_limits(head, task, task.limits)

@@ -240,9 +240,10 @@ class Dispatch:
             self.head.ready.push(task, front=True)
 
     def requeue(self, task: Task, given: TaskInput) -> None:
-        """A task comes back from its worker and is tried again at once, free of charge."""
-        self._take_back(task, given)
-        self.head.ready.push(task, front=True)
+        """A task comes back from its worker and is tried again at once, free of charge, unless it is to end."""
+        if not self.head.tasks.is_given_up(task):
+            self._take_back(task, given)
+            self.head.ready.push(task, front=True)
 
     def _take_back(self, task: Task, given: TaskInput) -> None:
         """The next attempt gets a new number, so that late answers are dropped."""

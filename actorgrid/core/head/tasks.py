@@ -199,6 +199,17 @@ class Tasks:
         count = 0 if task.replayed is not None else task.spec.spec.num_returns
         self.end(task, (error,) * count, 0)
 
+    def is_given_up(self, task: Task) -> bool:
+        """Return whether a task that comes back from its worker was cancelled or is overdue: then it has failed.
+
+        Its worker was told so, but may have handed it back, or never have begun, before it heard of that.
+        """
+        if not task.cancelled and (task.limits is None or not task.limits.overdue):
+            return False
+        text = f"{task.spec.spec.name} was cancelled"
+        self.fail(task, self.head.failure(Failed.CANCELLED, text, task=task))
+        return True
+
     def end(self, task: Task, values: tuple[Value, ...], owner: int) -> None:
         """The task is over: hand out its results, forget it, free what it pinned."""
         message = task.message

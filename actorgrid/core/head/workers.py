@@ -352,13 +352,18 @@ class Workers:
             self.kill(worker, f"was stopped by a signal for {self.head.config.stopped_limit:g} s and killed")
 
     def link_lost(self, message: LinkLost) -> None:
-        """The worker can no longer be talked to: its process is about to end, or user code has closed its end."""
+        """The worker can no longer be talked to: its process is about to end, or user code has closed its end.
+
+        A process that a signal has stopped is given its time to end when it goes on.
+        """
         if message.worker in self.table:
             self.head.alarms.set(self.head.now + MUTE_LIMIT, self._mute_too_long, message.worker)
 
     def _mute_too_long(self, number: int) -> None:
         worker = self.table.get(number)
-        if worker is not None and not worker.stopped:
+        if worker is not None and worker.stopped:
+            self.link_lost(LinkLost(number))
+        elif worker is not None:
             self.kill(worker, "closed its link to the grid and was killed")
 
     def _gone(self, worker: Worker, message: Exited, how: str, refused: str = "") -> None:
@@ -404,14 +409,9 @@ class Workers:
         if not blamed and not worker.spoke:
             task.strikes += 1
             blamed = task.strikes >= STRIKES
-        if task.limits is not None and task.limits.overdue:
-            self.head.tasks.fail(task, self.head.deadlines.failure(task))
-        elif task.cancelled:
-            text = f"{task.spec.spec.name} was cancelled"
-            self.head.tasks.fail(task, self.head.failure(Failed.CANCELLED, text, task=task))
-        elif blamed and self.head.pressure.ended(task, worker, message, how):
-            pass
-        elif not blamed:
+        if self.head.tasks.is_given_up(task) or (blamed and self.head.pressure.ended(task, worker, message, how)):
+            return
+        if not blamed:
             self.head.dispatch.requeue(task, TaskInput.HAND_BACK if not task.blocked else TaskInput.RETRY)
         elif task.retries:
             if task.retries > 0:
