@@ -6,6 +6,7 @@ after a run what it was before, or a second schedule starts where the first one 
 
 from __future__ import annotations
 
+import ast
 import copy
 import functools
 import itertools
@@ -29,7 +30,19 @@ def _nothing() -> None: ...
 
 def fresh(value: Any) -> Any:
     """Return what is to be put in the place of ``value`` later: itself, unless it can only go forward."""
-    return copy.copy(value) if isinstance(value, itertools.count) else value
+    return _same_count(value) if type(value) is itertools.count else value
+
+
+def _same_count(value: Any) -> Any:
+    """Return another counter that stands where ``value`` does. What it shows of itself says where that is.
+
+    Such a counter can no longer be copied from Python 3.14 on, and 3.12 warns of that.
+    """
+    try:
+        stands = ast.literal_eval(repr(value).removeprefix("count"))
+    except (ValueError, SyntaxError):  # it counts something else than numbers
+        return value
+    return itertools.count(*(stands if isinstance(stands, tuple) else (stands,)))
 
 
 def snapshot(value: Any, depth: int = DEPTH) -> Undo:

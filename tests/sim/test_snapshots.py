@@ -11,6 +11,7 @@ import itertools
 import time
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -239,6 +240,23 @@ def test_what_only_goes_forward_is_replaced() -> None:
     assert next(kept) == 5
     value = [1]
     assert fresh(value) is value
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [itertools.count(-3), itertools.count(2, 5), itertools.count(0.5, 0.25), itertools.count(1 << 80)],
+    ids=str,
+)
+def test_counter_of_any_numbers_is_replaced_by_one_that_stands_where_it_does(numbers: Any) -> None:
+    next(numbers)
+    kept = fresh(numbers)
+    assert kept is not numbers
+    assert [next(kept), next(kept)] == [next(numbers), next(numbers)]
+
+
+def test_counter_of_something_else_is_left_alone() -> None:
+    numbers: Any = itertools.count(Fraction(1, 2))
+    assert fresh(numbers) is numbers
 
 
 def test_what_is_very_large_is_left_alone() -> None:
