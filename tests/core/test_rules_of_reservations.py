@@ -13,7 +13,7 @@ from actorgrid.core.head.check import check
 from actorgrid.core.head.explain import explain
 from actorgrid.core.head.ready import PATIENCE
 from actorgrid.core.head.reservations import Reservation
-from actorgrid.core.ids import DRIVER
+from actorgrid.core.ids import COUNTER_BITS, DRIVER
 from actorgrid.core.messages import FailureKind, Kind, Status, Value
 from actorgrid.core.resources import Demand, demand
 from actorgrid.core.states import ReservationState, TaskState, WorkerState
@@ -351,7 +351,7 @@ def test_group_ends_with_its_driver_and_a_detached_one_does_not() -> None:
     bench = Bench()
     other = bench.head.add_driver().number
     mine = reserve(bench, cpus(0.5))
-    theirs, detached = ((other << 42) + number for number in (1, 2))
+    theirs, detached = ((other << COUNTER_BITS) + number for number in (1, 2))
     bench.say(m.Reserve(theirs, (cpus(0.5),), "PACK"), source=other)
     bench.say(m.Reserve(detached, (cpus(0.5),), "PACK", detached=True), source=other)
     task = bench.submit(inside(bench, theirs))
@@ -366,7 +366,7 @@ def test_group_of_a_detached_actor_ends_with_it() -> None:
     actor = create(bench, bench.spec("A", kind=Kind.ACTOR, detached=True))
     bench.done(actor, ())
     worker = bench.head.objects.table[actor].worker  # type: ignore[attr-defined]
-    group = (worker.number << 42) + 1
+    group = (worker.number << COUNTER_BITS) + 1
     bench.say(m.Reserve(group, (cpus(),), "PACK"), source=worker.number)
     assert placed(bench, group)
     bench.say(m.KillActor(actor))
@@ -377,7 +377,7 @@ def test_group_that_a_task_has_made_outlives_the_task() -> None:
     bench = Bench()
     task = bench.submit(bench.spec())
     worker = bench.worker_of(task)
-    group = (worker.number << 42) + 1
+    group = (worker.number << COUNTER_BITS) + 1
     bench.say(m.Reserve(group, (cpus(),), "PACK", parent=task), source=worker.number)
     bench.done(task)
     bench.die(worker)
@@ -389,7 +389,7 @@ def test_leftover_of_a_dead_worker_makes_no_group_twice() -> None:
     bench = Bench()
     task = bench.submit(bench.spec())
     worker = bench.worker_of(task)
-    group = (worker.number << 42) + 1
+    group = (worker.number << COUNTER_BITS) + 1
     message = m.Reserve(group, (cpus(),), "PACK", parent=task)
     bench.say(message, source=worker.number)
     before: Reservation = bench.head.reservations.table[group]
@@ -587,7 +587,7 @@ def test_group_that_a_task_waits_for_goes_before_one_that_the_driver_asked_for_e
     task = bench.submit(bench.spec())
     worker = bench.worker_of(task)
     early = reserve(bench, cpus())
-    nested = (worker.number << 42) + 1
+    nested = (worker.number << COUNTER_BITS) + 1
     bench.say(m.Reserve(nested, (cpus(),), "PACK", parent=task), source=worker.number)
     bench.done(task)
     assert (placed(bench, early), placed(bench, nested)) == (False, True)
@@ -623,11 +623,11 @@ def test_no_circle_is_proved_while_a_group_holds_what_is_needed() -> None:
 def test_group_that_a_task_asks_for_when_its_driver_has_left_is_not_made() -> None:
     bench = Bench()
     other = bench.head.add_driver().number
-    spec, task = ((other << 42) + number for number in (1, 2))
+    spec, task = ((other << COUNTER_BITS) + number for number in (1, 2))
     bench.say(m.Spec(spec, Kind.TASK, "f", b"code", cpus()), m.Submit(task, spec), source=other)
     worker = bench.worker_of(task)
     bench.head.leave(other)
-    group, oid = ((worker.number << 42) + number for number in (1, 2))
+    group, oid = ((worker.number << COUNTER_BITS) + number for number in (1, 2))
     bench.say(m.Reserve(group, (cpus(),), "PACK"), m.AwaitReserved(oid, group, HERE), source=worker.number)
     assert not bench.head.reservations.table
     values = [message.value for message in worker.peer.outbox if isinstance(message, m.Ready)]

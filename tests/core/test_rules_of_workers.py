@@ -12,10 +12,11 @@ from actorgrid.core.head.check import check
 from actorgrid.core.head.effects import SignalWorker, SpawnWorker
 from actorgrid.core.head.records import Actor
 from actorgrid.core.head.workers import TRY_AGAIN
-from actorgrid.core.ids import DRIVER
+from actorgrid.core.ids import COUNTER_BITS, DRIVER, MAX_CLIENTS
 from actorgrid.core.messages import FailureKind, Kind, Status, Value
 from actorgrid.core.resources import demand
 from actorgrid.core.states import ActorState
+from actorgrid.exceptions import InternalError
 from tests.core.bench import Bench
 
 
@@ -83,7 +84,7 @@ def spoken(bench: Bench) -> tuple[Any, int, list[Any]]:
     """Return a worker, its task, and what it says while it runs it: a spec, a call of it, a stored value."""
     task = bench.submit(bench.spec(max_retries=0))
     worker = bench.worker_of(task)
-    base = worker.number << 42
+    base = worker.number << COUNTER_BITS
     said = [
         m.Export(b"inner", "g", Value(Status.OK, b"x")),
         m.Spec(base + 1, Kind.TASK, "g", b"inner"),
@@ -379,3 +380,9 @@ def test_worker_that_has_lost_its_link_and_is_stopped_meanwhile_is_killed_when_i
     bench.head.turn(bench.now)
     killed = [effect.number for effect in bench.head.effects if isinstance(effect, SignalWorker)]
     assert killed == [worker.number]
+
+
+def test_grid_that_has_no_more_numbers_for_processes_says_so(bench: Bench) -> None:
+    bench.head._last_peer = MAX_CLIENTS - 1
+    with pytest.raises(InternalError, match=f"this grid has started {MAX_CLIENTS:,} processes; start a new one"):
+        bench.head.next_peer()

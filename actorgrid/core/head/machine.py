@@ -326,7 +326,7 @@ class Head:
         """Return a client number that was never used."""
         self._last_peer += 1
         if self._last_peer >= ids.MAX_CLIENTS:
-            raise InternalError("this grid has started a million processes; start a new one")
+            raise InternalError(f"this grid has started {ids.MAX_CLIENTS:,} processes; start a new one")
         return self._last_peer
 
     def next_id(self) -> int:
