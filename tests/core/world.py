@@ -88,6 +88,8 @@ class Process:
         self.client = Client(number, self, str, lambda _: ())
         self.inbox: deque[list[Any]] = deque()
         self.outbox: deque[list[Any]] = deque()
+        #: The frame that it sent last.
+        self.sent: list[Any] = []
         self.specs: dict[tuple[Any, ...], int] = {}
         self.decode: Callable[[bytes], list[Any]] = Decoder(m.ToClient).feed
 
@@ -102,8 +104,8 @@ class Process:
         """Collect what was dropped and send everything as one frame."""
         self.client.collect()
         if self.client.outbox:
-            batch, self.client.outbox = self.client.outbox, []
-            self.outbox.append(batch)
+            self.sent, self.client.outbox = self.client.outbox, []
+            self.outbox.append(self.sent)
 
     def hear(self, message: Any) -> None:
         """Handle a reply."""
@@ -726,7 +728,8 @@ class World:
         if worker.dying:
             return
         worker.dying = True
-        body = encode_frame(worker.client.outbox)[4:] if worker.client.outbox else b""
+        last = worker.client.outbox or worker.sent  # it may have died just before it sent that, or just after
+        body = encode_frame(last)[4:] if last else b""
         now = worker.current if current is None else current
         self.words.append(m.Exited(worker.number, 1000 + worker.number, status, now if worker.bodies else 0, body))
 
