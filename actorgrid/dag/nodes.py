@@ -31,6 +31,14 @@ class DAGNode(Node):
             results[node] = node._make(results, given)
         return results[self]
 
+    def get_args(self) -> tuple[Any, ...]:
+        """Return what it was bound with by position."""
+        return self._bound_args
+
+    def get_kwargs(self) -> dict[str, Any]:
+        """Return what it was bound with by keyword."""
+        return dict(self._bound_kwargs)
+
     def experimental_compile(
         self,
         _submit_timeout: float | None = None,

@@ -218,3 +218,11 @@ class TestOutput:
     def test_anything_but_steps_is_refused(self, wrong: Any) -> None:
         with pytest.raises((TypeError, ValueError), match="node"):
             MultiOutputNode(wrong)
+
+
+def test_step_tells_what_it_was_bound_with() -> None:
+    step = identity.bind(1)
+    graph = add.bind(step, b=2)
+    assert graph.get_args() == (step,)
+    assert graph.get_kwargs() == {"b": 2}
+    assert Counter.bind(value=3).get_kwargs() == {"value": 3}
