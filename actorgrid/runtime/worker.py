@@ -424,12 +424,17 @@ class Worker:
 
     def depart(self) -> NoReturn:
         """Run the actor's last words and the exit handlers, send everything, go."""
+        import atexit  # only here
+
         shutdown = getattr(self.engine.instance, "__ray_shutdown__", None)
+        if shutdown is not None or atexit._ncallbacks():  # noqa: SLF001  # it has no other way to ask
+            with self.engine.lock:
+                self.engine.client.outbox.append(m.Parting())
+                self.engine.send(force=True)
+                self.outbox.flush()
         try:
             if shutdown is not None:
                 shutdown()
-            import atexit  # only here
-
             atexit._run_exitfuncs()  # noqa: SLF001  # as multiprocessing does before os._exit
         except BaseException as error:  # noqa: BLE001  # last words may fail, leaving may not
             print(f"actorgrid: on the way out: {error!r}", file=sys.stderr)

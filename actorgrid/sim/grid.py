@@ -52,7 +52,7 @@ _SUBMISSIONS: Final = (m.Submit, m.CreateActor)
 COMMUTING: Final = frozenset(
     {
         m.Export, m.Spec, m.Submit, m.CreateActor, m.Release, m.Subscribe, m.Blocked, m.Resumed, m.Forget, m.Revoked,
-        m.ActorReady, m.NewSegment, m.Present, m.Taken,
+        m.ActorReady, m.NewSegment, m.Present, m.Taken, m.Parting,
     }
 )  # fmt: skip
 

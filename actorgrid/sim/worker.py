@@ -363,6 +363,8 @@ class Worker:
     def _depart(self) -> None:
         words = getattr(self.engine.instance, "__ray_shutdown__", None)
         if words is not None:
+            self.engine.client.outbox.append(m.Parting())
+            self.engine.send(force=True)
             with contextlib.suppress(Exception):
                 words()
         self.grid.died(self, 0)

@@ -386,3 +386,34 @@ def test_grid_that_has_no_more_numbers_for_processes_says_so(bench: Bench) -> No
     bench.head._last_peer = MAX_CLIENTS - 1
     with pytest.raises(InternalError, match=f"this grid has started {MAX_CLIENTS:,} processes; start a new one"):
         bench.head.next_peer()
+
+
+def test_actor_that_ends_itself_has_so_long_for_its_last_words_as_one_that_is_let_go(bench: Bench) -> None:
+    worker, (first, second) = actor_with_calls(bench, 2)
+    bench.say(m.Exiting("exit_actor()"), source=worker.number)
+    bench.now = 100.0
+    bench.say(m.Parting(), source=worker.number)
+    bench.now = 100.0 + bench.head.config.farewell - 0.1
+    bench.head.turn(bench.now)
+    assert not [effect for effect in bench.head.effects if isinstance(effect, SignalWorker)]
+    bench.now += 0.2
+    bench.head.turn(bench.now)
+    assert [effect.number for effect in bench.head.effects if isinstance(effect, SignalWorker)] == [worker.number]
+    bench.die(worker)
+    assert kinds_of_failures(bench) == {first: FailureKind.ACTOR_DIED, second: FailureKind.ACTOR_DIED}
+
+
+def test_actor_that_ends_itself_has_all_the_time_it_needs_for_calls_that_still_run(bench: Bench) -> None:
+    worker, _ = actor_with_calls(bench, 2)
+    bench.say(m.Exiting("exit_actor()"), source=worker.number)
+    bench.now = 1000.0
+    bench.head.turn(bench.now)
+    assert not [effect for effect in bench.head.effects if isinstance(effect, SignalWorker)]
+
+
+def test_last_words_of_a_worker_that_does_not_leave_are_not_believed(bench: Bench) -> None:
+    worker = bench.worker_of(bench.submit(bench.spec()))
+    bench.say(m.Parting(), source=worker.number)
+    bench.now = 1000.0
+    bench.head.turn(bench.now)
+    assert not [effect for effect in bench.head.effects if isinstance(effect, SignalWorker)]

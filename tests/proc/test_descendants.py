@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.proc.helpers import Driver
 
 Drive = Callable[..., Driver]
 
 START = """
-import os, signal, subprocess, sys, time
+import atexit, os, signal, subprocess, sys, time
 import actorgrid as ag
 from actorgrid.testing.waiting import wait_until
 
@@ -43,7 +45,16 @@ class Starter:
 @ag.remote
 class Talker:
     def pid(self): return os.getpid()
+    def leave(self): ag.actor.exit_actor()
     def __ray_shutdown__(self): time.sleep(600)
+
+@ag.remote
+class Handler:
+    def pid(self): atexit.register(time.sleep, 600); return os.getpid()
+    def leave(self): ag.actor.exit_actor()
+
+@ag.remote(max_calls=1)
+def once(): atexit.register(time.sleep, 600); return os.getpid()
 """
 
 
@@ -77,13 +88,41 @@ with ag.init(num_cpus=2):
     assert said == "True True\n"
 
 
-def test_actor_whose_last_words_do_not_end_is_killed(drive: Drive) -> None:
-    env = {"ACTORGRID_ACTOR_GRACEFUL_SHUTDOWN_TIMEOUT_MS": "200"}
+BRIEF = {"ACTORGRID_ACTOR_GRACEFUL_SHUTDOWN_TIMEOUT_MS": "200"}
+
+
+@pytest.mark.parametrize("name", ["Talker", "Handler"])
+def test_actor_whose_last_words_do_not_end_is_killed(drive: Drive, name: str) -> None:
+    said = run(drive, f"""
+with ag.init(num_cpus=1):
+    actor = {name}.remote()
+    pid = ag.get(actor.pid.remote())
+    del actor
+    print(gone(pid))
+""", env=BRIEF)  # fmt: skip
+    assert said == "True\n"
+
+
+@pytest.mark.parametrize("leave", ["actor.leave.remote()", "actor.__ray_terminate__.remote()"])
+@pytest.mark.parametrize("name", ["Talker", "Handler"])
+def test_actor_that_ends_itself_and_whose_last_words_do_not_end_is_killed(drive: Drive, name: str, leave: str) -> None:
+    said = run(drive, f"""
+with ag.init(num_cpus=1):
+    actor = {name}.remote()
+    pid = ag.get(actor.pid.remote())
+    calls = [{leave}, actor.pid.remote()]
+    print(gone(pid))
+    for call in [*calls, actor.pid.remote()]:
+        try: ag.get(call, timeout=30)
+        except ag.exceptions.ActorDiedError: print("died")
+""", env=BRIEF)  # fmt: skip
+    assert said == "True\ndied\ndied\ndied\n"
+
+
+def test_worker_that_leaves_after_its_last_call_is_killed_if_its_last_words_do_not_end(drive: Drive) -> None:
     said = run(drive, """
 with ag.init(num_cpus=1):
-    talker = Talker.remote()
-    pid = ag.get(talker.pid.remote())
-    del talker
-    print(gone(pid))
-""", env=env)  # fmt: skip
-    assert said == "True\n"
+    first, second = ag.get([once.remote(), once.remote()])
+    print(gone(first), gone(second))
+""", env=BRIEF)  # fmt: skip
+    assert said == "True True\n"

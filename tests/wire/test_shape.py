@@ -41,6 +41,7 @@ SHAPES = {
     "Revoked": (31, "tasks"),
     "ActorReady": (32, "actor attempt"),
     "Exiting": (33, "reason"),
+    "Parting": (37, ""),
     "Ready": (50, "oid value"),
     "Answer": (51, "request body error"),
     "Segment": (52, "segment size"),

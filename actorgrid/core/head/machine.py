@@ -186,6 +186,7 @@ class Head:
             m.AwaitReserved: self.reservations.await_placed,
             m.Revoked: self.dispatch.revoked,
             m.Exiting: self.workers.exiting,
+            m.Parting: self.workers.parting,
             m.ActorReady: self.actors.constructed,
             m.Present: self.knocks.present,
         }

@@ -273,7 +273,7 @@ class Worker:
 
     __slots__ = (
         "actor", "assigned", "born", "codes", "devices", "doomed", "ended_by", "farewell", "heard", "held",
-        "idle_since", "killed_with", "knocked", "lent", "nudged", "number", "outbox", "passing", "peer", "pid", "pool",
+        "idle_since", "killed_with", "knocked", "lent", "nudged", "number", "outbox", "parting", "passing", "peer", "pid", "pool",
         "segments", "setup", "shape", "shown", "specs", "spoke", "state", "stopped",
     )  # fmt: skip
 
@@ -310,6 +310,8 @@ class Worker:
         self.stopped = 0
         #: The alarm that ends it because its last words take too long; 0 while it is not leaving.
         self.farewell = 0
+        #: Nothing runs in it any more.
+        self.parting = False
         self.idle_since = 0.0
         #: Resources taken for what it runs, from where, and the part that is lent out while that is blocked.
         self.held: Demand = ()

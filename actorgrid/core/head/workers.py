@@ -22,6 +22,7 @@ from actorgrid.core.messages import (
     Exit,
     Exited,
     Exiting,
+    Parting,
     Group,
     Interrupt,
     Kind,
@@ -302,9 +303,20 @@ class Workers:
         """Ask the worker to leave once it has nothing to do."""
         self.head.order(worker, Exit(reason))
         self.step(worker, WorkerInput.LEAVE)
-        worker.farewell = self.head.alarms.set(
-            self.head.now + self.head.config.farewell, self._said_enough, worker.number
-        )
+        self._wait_for_last_words(worker)
+
+    def parting(self, peer: Peer, message: Parting) -> None:
+        """Nothing runs in the worker any more, whatever it has not answered; its last words begin."""
+        del message
+        worker = peer.worker
+        if worker is not None and worker.state is WorkerState.LEAVING:
+            worker.parting = True
+            self.head.alarms.call_off(worker.farewell)
+            self._wait_for_last_words(worker)
+
+    def _wait_for_last_words(self, worker: Worker) -> None:
+        limit = self.head.now + self.head.config.farewell
+        worker.farewell = self.head.alarms.set(limit, self._said_enough, worker.number)
 
     def end_job(self, job: int) -> None:
         """A driver is gone: what is set up for its calls alone is of no more use."""
@@ -313,7 +325,7 @@ class Workers:
 
     def _said_enough(self, number: int) -> None:
         worker = self.table.get(number)
-        if worker is not None and not worker.assigned:
+        if worker is not None and (worker.parting or not worker.assigned):
             self.kill(worker, f"was given {self.head.config.farewell:g} s for its last words and killed")
 
     def exited(self, message: Exited) -> None:

@@ -14,7 +14,7 @@ Directions: ``C>H`` client to head, ``H>C`` head to client, ``H>W`` head to a wo
 client: its ``C>H`` messages share one FIFO with ``W>H``. Each direction has a file, and tags are unique in all:
 
     base.py          what messages are made of        from_client.py   C>H, tags 1 to 29, 35, 40 to 42
-    from_worker.py   W>H, 30 to 36                    to_client.py     H>C, 50 to 64
+    from_worker.py   W>H, 30 to 37                    to_client.py     H>C, 50 to 64
     to_worker.py     H>W, 70 to 85                    launcher.py      H>L and L>H, 90 to 109
     spill_file.py    H>S and S>H, 110 to 123          script.py        how a recorded run is to be played
 """
@@ -65,7 +65,7 @@ from actorgrid.core.messages.from_client import (
     Unpinned,
     Unreserve,
 )
-from actorgrid.core.messages.from_worker import ActorReady, Done, Exiting, Present, Revoked, Yield
+from actorgrid.core.messages.from_worker import ActorReady, Done, Exiting, Parting, Present, Revoked, Yield
 from actorgrid.core.messages.launcher import (
     Exited,
     KillProcess,
@@ -126,7 +126,7 @@ __all__ = [
     "FailureKind", "Fetch", "Forget", "Freed", "FromLauncher", "FromSpiller", "GridDied", "Group", "HoldOutput",
     "Interrupt", "Item", "Kill", "KillActor", "KillProcess", "Kind", "Knock", "Learn", "LeaseRequest",
     "LeaseReturn", "LinkLost", "Made", "Measured", "Metric", "MetricKind", "NewSegment", "Notice", "Output",
-    "Placement", "Present", "Put", "Query", "Quit", "Ready", "Recall", "Recalled", "Release", "Reserve",
+    "Parting", "Placement", "Present", "Put", "Query", "Quit", "Ready", "Recall", "Recalled", "Release", "Reserve",
     "Restarted", "Restored", "Resumed", "Revoke", "Revoked", "Run", "Sample", "Script", "Segment", "Spared",
     "Spawn", "SpawnFailed", "SpawnSpiller", "Spawned", "Spec", "SpillFailed", "SpillFile", "SpillFree", "SpillIn",
     "SpillOut", "Squeeze", "Status", "Stopped", "Struct", "Submit", "Subscribe", "Taken", "ToClient", "ToHead",
@@ -139,7 +139,7 @@ ToHead = (
     Export | Spec | Submit | CreateActor | Put | Release | Subscribe | Blocked | Resumed | Cancel | KillActor |
     Query | NewSegment | LeaseRequest | LeaseReturn | Forget | Environment | Bye | HoldOutput | Fetch | Recalled |
     Unpinned | AwaitEnd | Taken | Dismiss | Measured | Reserve | Unreserve | AwaitReserved | Done | Revoked |
-    ActorReady | Exiting | Yield | Present
+    ActorReady | Exiting | Yield | Present | Parting
 )  # fmt: skip
 #: What arrives at a client.
 ToClient = (

@@ -51,6 +51,10 @@ class Exiting(Struct, tag=33):
     reason: str
 
 
+class Parting(Struct, tag=37):
+    """Nothing runs in the worker any more: its last words begin (``__ray_shutdown__``, exit handlers), and then it ends."""
+
+
 class Yield(Struct, tag=34):
     """A stream's item number ``index``, counted anew by each attempt."""
 
