@@ -21,7 +21,8 @@ from actorgrid.runtime.links import Link
 def main(fd: int) -> None:
     """Be the head."""
     link = socket.socket(fileno=fd)
-    os.setsid()
+    if os.getsid(0) != os.getpid():
+        os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     lifetime.ignore_stray_signals()
     lifetime.go_on_without_parent()

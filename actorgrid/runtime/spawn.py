@@ -64,7 +64,11 @@ def _exec(fd: int, env_vars: dict[str, str], session: str, *, quiet: bool) -> in
     actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, fd, target)]
     if quiet:
         actions += [(os.POSIX_SPAWN_OPEN, output, os.devnull, os.O_WRONLY, 0) for output in (1, 2)]
-    return os.posix_spawn(sys.executable, argv, environment, file_actions=actions)
+    # A session of its own from the first moment on: a Ctrl-C on the terminal is for the program alone.
+    try:
+        return os.posix_spawn(sys.executable, argv, environment, file_actions=actions, setsid=True)
+    except NotImplementedError:  # the system's C library cannot: it makes one itself, as soon as it runs
+        return os.posix_spawn(sys.executable, argv, environment, file_actions=actions)
 
 
 def _open_standard_descriptors() -> None:

@@ -51,6 +51,25 @@ def test_stray_signals_neither_end_nor_stop_the_grid(grid: RealGrid, title: str)
     assert process(title).pid == victim.pid
 
 
+def test_ctrl_c_in_the_first_moments_of_a_grid_leaves_it_as_it_is(drive: Drive) -> None:
+    driver = drive("""
+import os, signal
+import actorgrid as ag
+if os.getpgrp() != os.getpid():
+    os.setpgid(0, 0)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+one = ag.remote(lambda: 1)
+try:
+    ag.init(num_cpus=1)
+    os.killpg(0, signal.SIGINT)  # what a terminal does: everybody in the group gets it
+    signal.pause()
+except KeyboardInterrupt:
+    print(ag.get(one.remote()))
+""")
+    driver.succeeds()
+    assert (driver.out, driver.err) == ("1\n", "")
+
+
 def test_head_that_is_told_to_end_says_so(grid: RealGrid) -> None:
     ag.get(one.remote())
     process("head").send_signal(signal.SIGTERM)

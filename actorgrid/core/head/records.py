@@ -273,8 +273,8 @@ class Worker:
 
     __slots__ = (
         "actor", "assigned", "born", "codes", "devices", "doomed", "ended_by", "farewell", "heard", "held",
-        "idle_since", "killed_with", "knocked", "lent", "nudged", "number", "outbox", "parting", "passing", "peer", "pid", "pool",
-        "segments", "setup", "shape", "shown", "specs", "spoke", "state", "stopped",
+        "idle_since", "killed_with", "knocked", "lent", "nudged", "number", "outbox", "parting", "passing", "peer",
+        "pid", "pool", "segments", "setup", "shape", "shown", "specs", "spoke", "state", "stopped",
     )  # fmt: skip
 
     def __init__(self, peer: Peer, born: float = 0.0) -> None:

@@ -52,7 +52,7 @@ class Exiting(Struct, tag=33):
 
 
 class Parting(Struct, tag=37):
-    """Nothing runs in the worker any more: its last words begin (``__ray_shutdown__``, exit handlers), and then it ends."""
+    """Nothing runs in the worker any more: its last words begin (``__ray_shutdown__``, exit handlers)."""
 
 
 class Yield(Struct, tag=34):
