@@ -11,13 +11,19 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TextIO
 
 from actorgrid.runtime.backlog import Backlog
 
 #: Starts a mark; ends with a newline. Unlikely in real output, and harmless if it occurs: the line is taken as a name.
 MARK: Final = "\x1eactorgrid::"
+#: Of a line that is longer (bytes) so much is shown at a time: it is not kept until it ends.
+LONGEST: Final = 1 << 20
+#: No mark with its name is longer (bytes).
+MARKED: Final = 1024
+#: The names of so many processes are remembered.
+NAMES: Final = 4096
 
 
 class MarkedStream(io.TextIOWrapper):
@@ -71,25 +77,37 @@ class Printer:
         """``hold``: see ``Backlog``."""
         self._stream = stream
         self._backlog = Backlog(hold)
-        #: Pid -> the pieces of its last line, which has no newline yet.
+        #: Pid -> the pieces of its last line, which has no newline yet; and how long they are together.
         self._rest: dict[int, list[bytes]] = {}
+        self._sizes: dict[int, int] = {}
         self._names: dict[int, str] = {}
 
     def feed(self, pid: int, data: bytes) -> None:
         """Print the lines that ``data`` completes."""
         first, *lines = data.split(b"\n")
         self._rest.setdefault(pid, []).append(first)
-        if lines:  # joined once: a line of many megabytes comes in many pieces
+        self._sizes[pid] = size = self._sizes.get(pid, 0) + len(first)
+        if lines:
             lines.insert(0, b"".join(self._rest.pop(pid)))
-            if rest := lines.pop():
-                self._rest[pid] = [rest]
+            self._keep(pid, lines.pop())
             self._print(pid, lines)
+        elif size > LONGEST:
+            pieces = list(_cut(b"".join(self._rest.pop(pid))))
+            self._keep(pid, pieces.pop())
+            self._print(pid, pieces)
+
+    def _keep(self, pid: int, rest: bytes) -> None:
+        """Keep a line without an end."""
+        self._sizes[pid] = len(rest)
+        if rest:
+            self._rest[pid] = [rest]
 
     def finish(self) -> None:
         """Print what never got its newline."""
         for pid, rest in list(self._rest.items()):
             self._print(pid, [b"".join(rest)])
         self._rest.clear()
+        self._sizes.clear()
         self._backlog.finish()
 
     def say(self, text: str) -> None:
@@ -115,11 +133,32 @@ class Printer:
             if found:
                 if before:
                     shown.append(self._prefixed(pid, before))
-                self._names[pid] = name.decode(errors="replace")
+                self._name(pid, name.decode(errors="replace"))
             else:
                 shown.append(self._prefixed(pid, line))
         if shown:
             self.say("".join(shown))
 
+    def _name(self, pid: int, name: str) -> None:
+        """Note who writes; of the processes that were heard of longest ago nothing is remembered."""
+        self._names.pop(pid, None)
+        self._names[pid] = name
+        if len(self._names) > NAMES:
+            del self._names[next(iter(self._names))]
+
     def _prefixed(self, pid: int, line: bytes) -> str:
         return f"({self._names.get(pid, 'worker')} pid={pid}) {line.decode(errors='backslashreplace')}\n"
+
+
+def _cut(line: bytes) -> Iterator[bytes]:
+    """Yield the pieces of a line that has not ended, none longer than ``LONGEST``; a mark and its name stay whole."""
+    mark = MARK.encode()
+    at = 0
+    while len(line) - at > LONGEST:
+        end = at + LONGEST
+        begun = line.rfind(mark[:1], end - MARKED, end)
+        if begun > at and line.startswith(mark, begun):
+            end = begun
+        yield line[at:end]
+        at = end
+    yield line[at:]

@@ -6,8 +6,10 @@ import io
 import os
 import queue
 
+import pytest
+
 from actorgrid.runtime.backlog import Backlog
-from actorgrid.runtime.output import MARK, MarkedStream, Printer
+from actorgrid.runtime.output import LONGEST, MARK, NAMES, MarkedStream, Printer
 
 
 def shown(*pieces: tuple[int, bytes]) -> list[str]:
@@ -94,15 +96,35 @@ def test_backlog_of_what_nobody_will_ever_read_is_dropped() -> None:
     os.close(write)
 
 
-def test_long_line_that_comes_in_many_pieces_is_joined_once() -> None:
+def test_long_line_is_shown_piece_by_piece_and_all_of_it() -> None:
     shown = io.StringIO()
     printer = Printer(lambda: shown)
     for _ in range(2000):
         printer.feed(1, b"x" * 10_000)  # quadratic work would take minutes
-    assert shown.getvalue() == ""
+        assert sum(map(len, printer._rest[1])) <= LONGEST
     printer.feed(1, b"end\nnext")
     printer.finish()
-    first, second = shown.getvalue().splitlines()
-    assert first.endswith("xend")
-    assert first.count("x") == 20_000_000
-    assert second == "(worker pid=1) next"
+    *pieces, last, after = shown.getvalue().splitlines()
+    assert all(piece == "(worker pid=1) " + "x" * LONGEST for piece in pieces)
+    assert last.endswith("xend")
+    assert shown.getvalue().count("x") - shown.getvalue().count("next") == 20_000_000
+    assert after == "(worker pid=1) next"
+
+
+@pytest.mark.parametrize("left", range(0, len(MARK) + 8, 3))
+def test_name_that_is_marked_where_a_long_line_is_cut_is_still_a_name(left: int) -> None:
+    shown = io.StringIO()
+    printer = Printer(lambda: shown)
+    printer.feed(1, b"x" * (LONGEST - left))
+    printer.feed(1, f"{MARK}other".encode())
+    printer.feed(1, b"\nhello\n")
+    assert "".join(shown.getvalue().splitlines()).count("x") == LONGEST - left
+    assert shown.getvalue().splitlines()[-1] == "(other pid=1) hello"
+
+
+def test_names_of_processes_long_gone_are_forgotten() -> None:
+    printer = Printer(io.StringIO)
+    for pid in range(NAMES + 10):
+        printer.feed(pid, f"{MARK}name\nhello\n".encode())
+    assert len(printer._names) == NAMES
+    assert NAMES + 9 in printer._names
