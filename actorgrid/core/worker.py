@@ -25,7 +25,7 @@ class Running:
     """A call whose user code runs."""
 
     __slots__ = (
-        "cancelled", "chance", "children", "kept", "made", "outflow", "overdue", "run", "spec", "strayed", "until",
+        "cancelled", "chance", "children", "given", "kept", "made", "outflow", "overdue", "run", "spec", "strayed", "until",
     )  # fmt: skip
 
     def __init__(self, run: Run, spec: Spec) -> None:
@@ -44,6 +44,9 @@ class Running:
         self.overdue = False
         #: What its result mentions: the host keeps that until the result is sent.
         self.kept: object = None
+        #: What it was called with: the host keeps that until its result is where it survives the process, for what goes
+        #: with it may have a finalizer that does not.
+        self.given: object = None
         #: The latest time for which it has set a timer, which may end a wait; 0: none.
         self.until = 0.0
         #: It is a generator whose items somebody reads (nobody does if it only brings its actor back to where it was).

@@ -174,7 +174,7 @@ class WorkerSide(YieldingEngine):
         kind = running.spec.kind
         if kind is not Kind.METHOD and running.spec is not self.fitted:
             self.fit(running.spec)  # arguments may import libraries that look around
-        args, kwargs = self.arguments(running.run)
+        args, kwargs = running.given = self.arguments(running.run)
         if kind is not Kind.ACTOR:
             task = kind is Kind.TASK
             function = self.code.load(running.spec.digest) if task else self.method(running.spec.method)

@@ -111,6 +111,7 @@ class AsyncActor(ConcurrentActor):
         error: BaseException | None = None
         try:
             result = self.worker.engine.perform(running)
+            running.given = None  # what a coroutine lets go of is gone
             if asyncio.iscoroutine(result) or asyncio.isfuture(result):  # a reference is a result
                 result = await result
         except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result

@@ -298,11 +298,14 @@ class Worker:
             client.outbox.append(done)
             if run.deps or run.refs or run.made:
                 engine.let_go(run)
-            if client.dropped:
-                client.collect()
             engine.pack()
             self.outbox.set_current(0)
             self.engine.latest = None
+        running.given = None
+        with engine.lock:
+            if client.dropped:
+                client.collect()
+                engine.pack()
             now = monotonic()
             if now - self._flushed > FLUSH_AFTER:
                 self._flushed = now

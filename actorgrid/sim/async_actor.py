@@ -173,6 +173,7 @@ class AsyncActor:
         try:
             with watch.step(world.fibers.current) if watch is not None else contextlib.nullcontext():
                 result = self.worker.engine.perform(running)
+                running.given = None  # see the real one
             if asyncio.iscoroutine(result) or asyncio.isfuture(result):  # a reference is a result
                 result = await (self._watched(result, watch) if watch is not None else result)
         except WorldOver:

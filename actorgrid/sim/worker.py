@@ -283,6 +283,7 @@ class Worker:
             engine.let_go(run)
         if engine.latest is running:
             engine.latest = None
+        running.given = None
         engine.send(force=True)
         if running.spec.kind is Kind.ACTOR:
             if values and values[0].status is not Status.OK:
