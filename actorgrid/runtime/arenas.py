@@ -33,7 +33,7 @@ import mmap
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -314,6 +314,11 @@ class ArenaReader:
     def detach(self, segment: int) -> None:
         """Forget a segment. Its views stay valid; it is unmapped when the last of them goes."""
         self._mappings.pop(segment, None)
+
+    def keep(self, segments: Container[int]) -> None:
+        """Forget every segment but these. Views stay valid."""
+        for segment in [each for each in self._mappings if each not in segments]:
+            self.detach(segment)
 
     def close(self) -> None:
         """Forget every segment. Views stay valid."""

@@ -146,7 +146,15 @@ class DriverEngine(ProcessEngine):
             how = self._how_head_ended()
             why = reason or self.reason or f"the head process (pid {self.head_pid}) {how}"
             self.end_waits(HeadDiedError(f"{why}. Call actorgrid.init() to start a new grid."))
+            self._let_go_of_memory()
         self._ended.set()
+
+    def _let_go_of_memory(self) -> None:
+        """There is no grid any more: keep of its memory only where something lies that this program can still read."""
+        with self.lock:
+            values = [entry.value for entry in self.client.entries.values()]
+        extents = [value.extent for value in values if value is not None]
+        self.arenas.keep({extent.segment for extent in extents if extent is not None})
 
     def sweep(self) -> None:
         """Kill what workers may have left: head and launcher may have died together."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
@@ -139,6 +139,12 @@ class Store:
                 if self._writer is None:
                     self._writer = writer
         return self._writer
+
+    def keep(self, segments: Container[int]) -> None:
+        """Nothing will be written any more, and nothing be read that does not lie in these; views stay valid."""
+        self.reader.keep(segments)
+        if self._writer is not None:
+            self._writer.close()
 
     def close(self) -> None:
         """Let go of everything; views stay valid."""

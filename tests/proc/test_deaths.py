@@ -119,6 +119,38 @@ def test_calls_after_the_death_of_the_grid_raise_head_died_error(drive: Drive, v
     assert driver.wait() == 0
 
 
+MAPPED = """
+import os
+import numpy
+import actorgrid as ag
+from actorgrid.testing.waiting import wait_until
+
+def mapped():
+    return sum("memfd:actorgrid" in line for line in open("/proc/self/maps"))
+
+ag.init(num_cpus=1)
+refs = [ag.put(numpy.ones(4_000_000)) for _ in range(4)]
+print("ready:", mapped() > 0, flush=True)
+if {dropped}:
+    del refs
+try:
+    ag.get(ag.remote(lambda: __import__("time").sleep(600)).remote())
+except ag.exceptions.HeadDiedError:
+    print("gone:", wait_until(lambda: not mapped(), 10) if {dropped} else ag.get(refs[3]).sum(), flush=True)
+"""
+
+
+@pytest.mark.parametrize(("dropped", "said"), [(True, "True"), (False, "4000000.0")])
+def test_memory_goes_with_the_head_but_for_what_the_driver_can_still_read(
+    drive: Drive, dropped: bool, said: str
+) -> None:
+    driver = drive(MAPPED.format(dropped=dropped))
+    assert driver.said("ready") == "True"
+    os.kill(driver.one("actorgrid: head").pid, signal.SIGKILL)
+    assert driver.said("gone") == said
+    driver.leaves_nothing()
+
+
 @pytest.mark.parametrize("victims", [["head"], ["launcher"], ["head", "launcher"]], ids="+".join)
 def test_workers_and_their_programs_go_with_the_grid(drive: Drive, victims: list[str]) -> None:
     driver = drive(WAITING + "print('waited:', flush=True)\ntime.sleep(600)")
