@@ -25,7 +25,8 @@ class Running:
     """A call whose user code runs."""
 
     __slots__ = (
-        "cancelled", "chance", "children", "given", "kept", "made", "outflow", "overdue", "run", "spec", "strayed", "until",
+        "cancelled", "chance", "children", "given", "kept", "made", "outflow", "overdue", "run", "spec", "strayed",
+        "until",
     )  # fmt: skip
 
     def __init__(self, run: Run, spec: Spec) -> None:

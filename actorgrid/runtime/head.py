@@ -220,10 +220,17 @@ class HeadProcess:
         del mask
         batch = self._read(self.launcher)
         if batch is None:
-            self.stop("the launcher process died; every worker went with it")
+            self.stop(self._how_launcher_ended())
             return
         for message in batch:
             self._launched(message)
+
+    def _how_launcher_ended(self) -> str:
+        how = f"the launcher process {lifetime.how_child_ended(self.launcher_pid, 1.0)}"
+        modules = ", ".join(map(repr, self.config.preload))
+        if modules and not any(worker.pid for worker in self.workers.values()):
+            return f"{how} before it had started a worker: look at what init(preload=) imports, {modules}"
+        return f"{how}; every worker went with it"
 
     def _launched(self, message: Any) -> None:
         worker = self.workers.get(message.worker)

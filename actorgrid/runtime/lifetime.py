@@ -15,6 +15,8 @@ import sys
 import time
 from typing import Final
 
+from actorgrid.core.signals import describe
+
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NAME: Final = 15
 _PR_SET_CHILD_SUBREAPER: Final = 36
@@ -92,6 +94,16 @@ def wait_for_end(pid: int, seconds: float) -> bool:
         return bool(poll.poll(seconds * 1000))
     finally:
         os.close(watch)
+
+
+def how_child_ended(pid: int, seconds: float) -> str:
+    """Return how a child has ended, or ends within so long; it is still to be buried."""
+    wait_for_end(pid, seconds)
+    with contextlib.suppress(ChildProcessError):
+        info = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if info is not None:
+            return describe(info.si_status if info.si_code == os.CLD_EXITED else -info.si_status)
+    return "died"
 
 
 def end_child(pid: int, seconds: float) -> int:

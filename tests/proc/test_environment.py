@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -404,6 +405,23 @@ print("value:", ag.get(unguarded.double.remote(2)), ag.get(counter.here.remote()
 """,
     )
     assert driver.said("value") == "4 True"
+
+
+def test_preloaded_module_that_ends_the_process_is_named_with_how_it_ended(drive: Drive, tmp_path: Path) -> None:
+    (tmp_path / "deadly.py").write_text("import os; os._exit(3)\n")
+    driver = drive(f"""
+import sys
+import actorgrid as ag
+sys.path.insert(0, {str(tmp_path)!r})
+try:
+    ag.init(preload=["json", "deadly"])
+    ag.get(ag.remote(lambda: 1).remote())
+except ag.exceptions.HeadDiedError as error:
+    print(error)
+""")
+    driver.succeeds()
+    assert "the launcher process exited with code 3 before it had started a worker" in driver.out
+    assert "init(preload=) imports, 'json', 'deadly'" in driver.out
 
 
 def test_process_of_a_grid_starts_no_grid_while_it_preloads(drive: Drive) -> None:
