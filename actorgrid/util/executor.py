@@ -43,7 +43,7 @@ class RemoteTraceback(Exception):  # noqa: N818  # what the standard library cal
         return f"\n{self.args[0]}"
 
 
-def _as_raised(error: BaseException) -> BaseException:
+def as_raised(error: BaseException) -> BaseException:
     """Return the exception that user code raised, as executors of the standard library hand it over; others as is."""
     if not isinstance(error, TaskError) or not isinstance(error.cause, BaseException):
         return error
@@ -88,7 +88,7 @@ class _TaskFuture(Future[T]):
         try:
             value = get(ref)
         except BaseException as raised:  # noqa: BLE001  # whatever the call raised goes to whoever waits
-            error = _as_raised(raised)
+            error = as_raised(raised)
         with self._deciding:
             if may_be_cancelled and isinstance(error, TaskCancelledError):
                 super().cancel()
