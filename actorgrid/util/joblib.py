@@ -13,7 +13,7 @@ from joblib import register_parallel_backend
 from joblib.parallel import AutoBatchingMixin, ParallelBackendBase
 
 from actorgrid.api.session import cluster_resources, init, is_initialized
-from actorgrid.util.executor import ActorGridExecutor
+from actorgrid.util.executor import BackgroundExecutor
 
 __all__ = ["ActorGridBackend", "register_actorgrid", "register_ray"]
 
@@ -28,7 +28,7 @@ class ActorGridBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[
         """``ray_remote_args``: options of the tasks (``num_cpus``, ``max_retries``, …)."""
         super().__init__(*args, **kwargs)
         self._options = dict(ray_remote_args or {})
-        self._executor: ActorGridExecutor | None = None
+        self._executor: BackgroundExecutor | None = None
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
         """Return how many batches run at once: -1 is as many as the grid has CPUs. Raises ValueError for 0."""
@@ -49,7 +49,7 @@ class ActorGridBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[
             init()
         count = self.effective_n_jobs(n_jobs)
         self.parallel = parallel
-        self._executor = ActorGridExecutor(count, **self._options)
+        self._executor = BackgroundExecutor(count, **self._options)
         return count
 
     def submit(self, func: Callable[[], Any], callback: Callable[[Future[Any]], object] | None = None) -> Future[Any]:

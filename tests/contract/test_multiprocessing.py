@@ -363,7 +363,8 @@ def test_numbers_that_make_no_sense_are_refused(name: str, bad: Any, error: type
 
 @pytest.mark.parametrize(("bad", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError)])
 def test_chunks_of_a_size_that_makes_no_sense_are_refused(pool: Pool, bad: Any, error: type[Exception]) -> None:
-    for call in (pool.map, pool.starmap, pool.map_async, pool.imap, pool.imap_unordered):
+    calls: list[Any] = [pool.map, pool.starmap, pool.map_async, pool.imap, pool.imap_unordered]
+    for call in calls:
         with pytest.raises(error, match=r"chunksize must be .*, not "):
             call(square, [1, 2], bad)
 

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple, NoReturn, Self, SupportsIndex
 
 from actorgrid.api.session import cluster_resources, init, is_initialized
 from actorgrid.engine.current import current
-from actorgrid.util.executor import ActorGridExecutor
+from actorgrid.util.executor import BackgroundExecutor
 from actorgrid.util.multiprocessing.results import AsyncResult, IMapIterator, Raised
 from actorgrid.wire.errors import pack_exception
 
@@ -103,7 +103,7 @@ class Pool:
         self._retries = bool(options.get("retry_exceptions"))
         self._processes = processes or max(1, int(cluster_resources().get("CPU", 1)))
         self._setup = _Setup(uuid.uuid4().hex, initializer, tuple(initargs or ()))
-        self._executor = ActorGridExecutor(self._processes, **options)
+        self._executor = BackgroundExecutor(self._processes, **options)
         self._state = "RUN"
         #: Those that have items left to take: ``join`` waits for these, too.
         self._taking: set[IMapIterator] = set()
