@@ -354,6 +354,17 @@ def test_pool_has_as_many_processes_as_the_grid_has_cpus() -> None:
         result.get(DEADLINE)
 
 
+@pytest.mark.parametrize("address", [None, "local"])
+def test_grid_that_a_pool_starts_has_room_for_all_its_processes(no_grid: None, address: str | None) -> None:
+    with Pool(6, ray_address=address) as pool:
+        gate = Gate.remote()
+        result = pool.map_async(lambda value: held(gate, value), range(8), chunksize=1)
+        ag.get(gate.arrivals.remote(6), timeout=DEADLINE)
+        assert ag.cluster_resources()["CPU"] == 6
+        ag.get(gate.open.remote())
+        assert result.get(DEADLINE) == list(range(8))
+
+
 @pytest.mark.parametrize("name", ["processes", "maxtasksperchild"])
 @pytest.mark.parametrize(("bad", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError)])
 def test_numbers_that_make_no_sense_are_refused(name: str, bad: Any, error: type[Exception]) -> None:
@@ -374,6 +385,12 @@ def test_address_of_no_grid_is_refused() -> None:
     with pytest.raises(ConnectionError, match=r"no grid at '10\.0\.0\.1:6379'"):
         Pool(ray_address="10.0.0.1:6379")
     assert not ag.is_initialized()
+
+
+def test_pool_joins_the_grid_that_the_environment_names(no_grid: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTORGRID_ADDRESS", "/nowhere/at/all")
+    with pytest.raises(ConnectionError, match="no grid runs at /nowhere/at/all"):
+        Pool(2)
 
 
 def test_initializer_that_cannot_be_called_is_refused() -> None:

@@ -84,8 +84,8 @@ class Pool:
 
         ``initializer(*initargs)`` runs in each process before its first chunk. After ``maxtasksperchild`` chunks a
         process is replaced. ``ray_remote_args`` are options of the tasks. ``context`` has no meaning here. Starts a
-        grid if there is none, or joins the one at ``ray_address`` (see ``init``). Raises ValueError, TypeError,
-        ConnectionError.
+        grid with as many CPUs as ``processes`` if there is none, or joins the one at ``ray_address`` (see ``init``).
+        Raises ValueError, TypeError, ConnectionError.
         """
         del context
         if processes is not None:
@@ -95,7 +95,7 @@ class Pool:
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
         if not is_initialized():
-            init(ray_address)
+            _start_grid(ray_address, processes)
         options = dict(ray_remote_args or {})
         if maxtasksperchild is not None:
             options["max_calls"] = maxtasksperchild
@@ -238,6 +238,12 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.terminate()
+
+
+def _start_grid(address: str | None, processes: int | None) -> None:
+    """Start a grid for a pool, or join one. The system shares the CPUs out among processes, however many."""
+    joins = os.environ.get("ACTORGRID_ADDRESS") if address is None else address != "local"
+    init(address, num_cpus=None if joins else processes)
 
 
 def _at_least_one(name: str, value: SupportsIndex) -> int:
