@@ -46,6 +46,7 @@ ABSENT: Final = {
     "util.iter": "Ray has given it up: use util.map_unordered, or a generator that is a remote function",
     "util.pdb": NO_TERMINAL,
     "util.ray_debugpy": NO_TERMINAL,
+    "util.state.StateApiClient": "the functions of util.state ask the grid themselves",
     "util.state.get_log": _NO_FILES,
     "util.state.list_cluster_events": _CLUSTER,
     "util.state.list_logs": _NO_FILES,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from actorgrid.dag.compiling import Limits, Plan
 from actorgrid.dag.plan import Taken
@@ -85,6 +86,7 @@ class CompiledDAG:
         self._engine: Any = current()
         self._plan = plan
         self._limits = limits
+        self._id = os.urandom(16).hex()
         #: It was torn down.
         self._over = False
         #: Why nothing can come any more: makes the error.
@@ -133,6 +135,19 @@ class CompiledDAG:
     def _end(self, *, kill_actors: bool) -> None:
         """Let the actors go, and whatever else is held."""
         raise AssertionError(_ABSTRACT, kill_actors)
+
+    # -------------------------------------------------------------------------------------------------------- names
+
+    def get_id(self) -> str:
+        """Return an identifier of this graph, which no other has."""
+        return self._id
+
+    def visualize(self, *args: object, **kwargs: object) -> NoReturn:
+        """Raise NotImplementedError: there is nothing here that draws."""
+        raise NotImplementedError(
+            "actorgrid has no CompiledDAG.visualize: a graph is the program that has built it, and repr() of a step "
+            "names it"
+        )
 
     # ------------------------------------------------------------------------------------------------- executions
 

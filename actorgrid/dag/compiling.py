@@ -75,6 +75,7 @@ class Plan:
         ends: list[Any] = list(root._bound_args) if root._role is Role.OUTPUTS else [root]
         self.has_many = root._role is Role.OUTPUTS
         self.outputs = [self._output(end) for end in ends]
+        self._most = _most_arguments(list(self._inputs))
 
     def _add(self, node: Any) -> None:
         role = node._role
@@ -88,9 +89,7 @@ class Plan:
                 f"{node!r} cannot be part of a compiled graph, whose actors must be there: make it with .remote() and "
                 "bind the methods of its handle"
             )
-        if role in {Role.INPUT, Role.PART_OF_INPUT}:
-            self._inputs[node] = len(self._inputs)
-        elif role is Role.METHOD:
+        if role is Role.METHOD:
             self._add_step(node)
 
     def _add_step(self, node: Any) -> None:
@@ -129,7 +128,7 @@ class Plan:
             return Given(value)
         role = value._role
         if role in {Role.INPUT, Role.PART_OF_INPUT}:
-            return Taken(INPUT, self._inputs[value])
+            return Taken(INPUT, self._inputs.setdefault(value, len(self._inputs)))
         if role is Role.OUTPUTS:
             raise ValueError("a MultiOutputNode is the end of a graph, and cannot be an argument")
         return self._taken(value)
@@ -145,6 +144,25 @@ class Plan:
         return self._taken(node)
 
     def inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-        """Return what is taken of the input of one execution. Raises TypeError, and what looking it up raises."""
+        """Return what is taken of the input of one execution.
+
+        Raises TypeError, ValueError for arguments that no step takes, and what looking it up raises.
+        """
         given = GraphInput(args, kwargs, wanted=True)
+        only_one = len(args) == 1 and not kwargs  # parts are those of that argument
+        if self._most is not None and len(args) > self._most and not only_one:
+            raise ValueError(
+                f"the graph takes {self._most} positional argument{'s' * (self._most != 1)}, and execute() was given "
+                f"{len(args)}"
+            )
         return [node._make({}, given) for node in self._inputs]
+
+
+def _most_arguments(inputs: list[Any]) -> int | None:
+    """Return how many positional arguments a graph takes of which these nodes are the input; None: any number."""
+    if any(node._role is Role.INPUT for node in inputs):
+        return None
+    numbers = [node._key for node in inputs if not isinstance(node._key, str)]
+    if not all(isinstance(number, int) and number >= 0 for number in numbers):
+        return None
+    return max(numbers, default=-1) + 1

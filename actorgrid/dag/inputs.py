@@ -20,7 +20,7 @@ class DAGInputData:
             return self._kwargs[key] if isinstance(key, str) else self._args[key]
         except (IndexError, KeyError):
             kind = f"keyword argument {key!r}" if isinstance(key, str) else f"argument number {key}"
-            raise ValueError(f"the graph takes a {kind}, which execute() was not given") from None
+            raise ValueError(f"the graph takes {kind}, which execute() was not given") from None
 
 
 class GraphInput:

@@ -23,6 +23,20 @@ class _Call(NamedTuple):
     result: Any
 
 
+class _Results:
+    """The results of ``map``: no generator, which would end with the first error that it lets out."""
+
+    def __init__(self, get_one: Callable[[], Any]) -> None:
+        """``get_one`` raises StopIteration at the end."""
+        self._get_one = get_one
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return self._get_one()
+
+
 class ActorPool:
     """Hands values to whichever of its actors is free. Not to be shared by threads."""
 
@@ -61,12 +75,7 @@ class ActorPool:
                 continue
         for value in values:
             self.submit(fn, value)
-
-        def results() -> Iterator[Any]:
-            while self.has_next():
-                yield get_one()
-
-        return results()
+        return _Results(get_one)
 
     # -- one by one
 

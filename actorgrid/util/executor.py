@@ -12,7 +12,7 @@ from concurrent.futures import Executor, Future
 from functools import partial
 from itertools import islice
 from time import monotonic  # by name: user code may replace that of the module
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, ClassVar, Final, ParamSpec, TypeVar
 
 from actorgrid.api.basics import cancel, get
 from actorgrid.api.remote_function import RemoteFunction
@@ -43,7 +43,7 @@ class RemoteTraceback(Exception):  # noqa: N818  # what the standard library cal
         return f"\n{self.args[0]}"
 
 
-def _as_raised(error: BaseException) -> BaseException:
+def as_raised(error: BaseException) -> BaseException:
     """Return the exception that user code raised, as executors of the standard library hand it over; others as is."""
     if not isinstance(error, TaskError) or not isinstance(error.cause, BaseException):
         return error
@@ -88,7 +88,7 @@ class _TaskFuture(Future[T]):
         try:
             value = get(ref)
         except BaseException as raised:  # noqa: BLE001  # whatever the call raised goes to whoever waits
-            error = _as_raised(raised)
+            error = as_raised(raised)
         with self._deciding:
             if may_be_cancelled and isinstance(error, TaskCancelledError):
                 super().cancel()
@@ -108,8 +108,10 @@ class _Calls:
     Their results come in a thread of its own, since callbacks of futures may do anything.
     """
 
-    def __init__(self, max_workers: int | None) -> None:
+    def __init__(self, max_workers: int | None, *, waited_for: bool) -> None:
+        """``waited_for``: a program that ends waits for them."""
         self._max_workers = max_workers
+        self._waited_for = waited_for
         self._engine = current()
         self._lock = threading.Lock()
         #: Why no more calls are taken, as the end of a sentence; empty while they are.
@@ -167,9 +169,9 @@ class _Calls:
             thread.join()
 
     def finish(self) -> None:
-        """The program ends: wait for what is under way, if its grid is still there."""
+        """The program ends: wait for what is under way, if that is wanted and its grid is still there."""
         self.close("interpreter shutdown")
-        if self._engine is installed():
+        if self._waited_for and self._engine is installed():
             self.join()
 
     def _begin(self, future: _TaskFuture[Any]) -> ObjectRef[Any]:
@@ -225,6 +227,9 @@ class ActorGridExecutor(Executor):
     never "broken". Exceptions arrive as instances of their own class.
     """
 
+    #: Whether a program that ends waits for the calls.
+    _waited_for: ClassVar[bool] = True
+
     def __init__(self, max_workers: int | None = None, **options: Any) -> None:
         """``max_workers``: how many calls may be under way; None: as many as the grid has room for.
 
@@ -242,7 +247,7 @@ class ActorGridExecutor(Executor):
         self._owns_grid = not is_initialized()
         if self._owns_grid:
             init()
-        self._calls = _Calls(max_workers)
+        self._calls = _Calls(max_workers, waited_for=self._waited_for)
         weakref.finalize(self, self._calls.close).atexit = False
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -303,6 +308,12 @@ class ActorGridExecutor(Executor):
         """Take no more calls, and stop those that are not over. The processes stay: they are the grid's."""
         self._calls.close()
         self._calls.stop()
+
+
+class BackgroundExecutor(ActorGridExecutor):
+    """One whose calls end with the program, as those of pools of processes do: for ``Pool`` and joblib."""
+
+    _waited_for = False
 
 
 def _results(

@@ -5,17 +5,21 @@ Needs joblib 1.4 or newer. scikit-learn and others that call joblib run on the g
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Final
 
 from joblib import register_parallel_backend
 from joblib.parallel import AutoBatchingMixin, ParallelBackendBase
 
 from actorgrid.api.session import cluster_resources, init, is_initialized
-from actorgrid.util.executor import ActorGridExecutor
+from actorgrid.engine.hints import did_you_mean
+from actorgrid.util.executor import BackgroundExecutor
 
 __all__ = ["ActorGridBackend", "register_actorgrid", "register_ray"]
+
+#: Options of ``Parallel`` that joblib hands to every backend: they are about memory-mapped files and its own processes.
+_WITHOUT_EFFECT: Final = {"prefer", "require", "max_nbytes", "temp_folder", "mmap_mode", "verbose", "context"}
 
 
 class ActorGridBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]  # joblib has no types
@@ -24,11 +28,16 @@ class ActorGridBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[
     supports_retrieve_callback = True
     default_n_jobs = -1
 
-    def __init__(self, *args: Any, ray_remote_args: dict[str, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, nesting_level: int | None = None, inner_max_num_threads: int | None = None, *,
+        ray_remote_args: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         """``ray_remote_args``: options of the tasks (``num_cpus``, ``max_retries``, …)."""
-        super().__init__(*args, **kwargs)
+        super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads)
         self._options = dict(ray_remote_args or {})
-        self._executor: ActorGridExecutor | None = None
+        #: Those that the running ``Parallel`` has of its own.
+        self._more: Mapping[str, Any] = {}
+        self._executor: BackgroundExecutor | None = None
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
         """Return how many batches run at once: -1 is as many as the grid has CPUs. Raises ValueError for 0."""
@@ -42,14 +51,24 @@ class ActorGridBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[
             init()
         return max(1, int(cluster_resources().get("CPU", 1)) + 1 + n_jobs)
 
-    def configure(self, n_jobs: int = 1, parallel: Any = None, **options: Any) -> int:
-        """See joblib. A pool of one is a pool, too: the work is not done here."""
-        del options
+    def configure(
+        self, n_jobs: int = 1, parallel: Any = None, *, ray_remote_args: Mapping[str, Any] | None = None, **options: Any
+    ) -> int:
+        """See joblib. A pool of one is a pool, too: the work is not done here.
+
+        ``ray_remote_args``, which ``Parallel`` hands on, are options of the tasks, and go before those of the backend.
+        Raises TypeError for options that joblib does not have, ValueError and TypeError for those that tasks have not.
+        """
+        for name in options:
+            if name not in _WITHOUT_EFFECT:
+                hint = did_you_mean(name, ["ray_remote_args"])
+                raise TypeError(f"this backend of Parallel() has no option {name!r}; it has ray_remote_args.{hint}")
         if not is_initialized():
             init()
         count = self.effective_n_jobs(n_jobs)
         self.parallel = parallel
-        self._executor = ActorGridExecutor(count, **self._options)
+        self._more = dict(ray_remote_args or {})
+        self._executor = BackgroundExecutor(count, **{**self._options, **self._more})
         return count
 
     def submit(self, func: Callable[[], Any], callback: Callable[[Future[Any]], object] | None = None) -> Future[Any]:
@@ -79,7 +98,7 @@ class ActorGridBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[
             self._executor.terminate_workers()
             self._executor = None
         if ensure_ready:
-            self.configure(n_jobs=self.parallel.n_jobs, parallel=self.parallel)
+            self.configure(n_jobs=self.parallel.n_jobs, parallel=self.parallel, ray_remote_args=self._more)
 
 
 def register_actorgrid() -> None:

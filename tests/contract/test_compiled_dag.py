@@ -126,9 +126,15 @@ class TestResults:
         assert [get(graph.execute(value)) for value in range(20)] == [111 + value for value in range(20)]
 
     def test_a_graph_is_not_drawn_and_tensors_have_one_way_to_go(self, compiled: Any) -> None:
-        assert not hasattr(pipeline(compiled, Stage.remote(1)), "visualize")
+        with pytest.raises(NotImplementedError, match=r"actorgrid has no CompiledDAG\.visualize: "):
+            pipeline(compiled, Stage.remote(1)).visualize("graph", format="svg")
         with InputNode() as value:
             assert not hasattr(Stage.remote(1).add.bind(value), "with_tensor_transport")
+
+    def test_each_has_an_identifier_of_its_own(self, compiled: Any) -> None:
+        one, other = pipeline(compiled, Stage.remote(1)), pipeline(compiled, Stage.remote(1))
+        assert one.get_id() == one.get_id() != other.get_id()
+        assert isinstance(one.get_id(), str)
 
     def test_several_executions_are_under_way_at_once(self, compiled: Any) -> None:
         graph = pipeline(compiled, Stage.remote(1), Stage.remote(10))
@@ -189,6 +195,28 @@ class TestResults:
         with pytest.raises(TypeError, match="must be given"):
             graph.execute()
         assert get(graph.execute(2, 3, more="y")) == [5, ("y", 7)]
+
+    def test_arguments_that_no_step_takes_are_refused(self, compiled: Any) -> None:
+        with InputNode() as value:
+            graph = compiled(Stage.remote().sum.bind(value[0], value[1]))
+        with pytest.raises(ValueError, match=r"takes 2 positional arguments, and .* was given 3"):
+            graph.execute(1, 2, 3)
+        with pytest.raises(ValueError, match="takes argument number 1, which"):
+            graph.execute(1, more=2)
+        assert get(graph.execute(1, 2)) == 3
+        assert get(graph.execute([1, 2])) == 3
+
+    def test_argument_by_position_of_a_graph_that_takes_names_is_refused(self, compiled: Any) -> None:
+        with InputNode() as value:
+            graph = compiled(Stage.remote(1).add.bind(value.number))
+        with pytest.raises(ValueError, match="takes 0 positional arguments"):
+            graph.execute(1, number=2)
+        assert get(graph.execute(number=2)) == 3
+
+    def test_of_a_graph_that_takes_the_last_argument_any_number_is_taken(self, compiled: Any) -> None:
+        with InputNode() as value:
+            graph = compiled(Stage.remote(1).add.bind(value[-1]))
+        assert [get(graph.execute(*range(count))) for count in (2, 3)] == [2, 3]
 
     def test_first_item_of_the_only_argument(self, compiled: Any) -> None:
         with InputNode() as value:

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import operator
 import pickle
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -130,6 +132,77 @@ def test_errors_are_raised_where_the_result_is_asked_for(pool: Pool) -> None:
     assert not failed.successful()
 
 
+def outcomes(results: Iterator[int]) -> list[int | str]:
+    """Read all there is; of an error, its class."""
+    found: list[int | str] = []
+    while True:
+        try:
+            found.append(next(results))
+        except StopIteration:
+            return found
+        except Exception as error:  # noqa: BLE001  # any of them is what comes of a value
+            found.append("TypeError" if isinstance(error, TypeError) else type(error).__name__)
+
+
+def invert(value: int) -> int:
+    return 6 // value
+
+
+class TestErrorsOfImap:
+    """Each has the place of one value."""
+
+    @pytest.mark.parametrize("chunksize", [1, 4])
+    def test_error_costs_no_other_value_of_its_chunk(self, pool: Pool, chunksize: int) -> None:
+        expected = [6, "ZeroDivisionError", 3, 2, "ZeroDivisionError", 6]
+        assert outcomes(pool.imap(invert, [1, 0, 2, 3, 0, 1], chunksize)) == expected
+        assert sorted(map(str, outcomes(pool.imap_unordered(invert, [1, 0, 2, 3, 0, 1], chunksize)))) == sorted(
+            map(str, expected)
+        )
+
+    @pytest.mark.parametrize("chunksize", [1, 2])
+    def test_error_says_where_it_was_raised(self, pool: Pool, chunksize: int) -> None:
+        with pytest.raises(ZeroDivisionError) as caught:
+            next(pool.imap(invert, [0, 0], chunksize))
+        told = str(caught.value.__cause__)
+        assert "return 6 // value" in told
+        assert "pool.py" not in told
+
+    def test_what_cannot_be_sent_costs_its_chunk_and_no_other(self, pool: Pool) -> None:
+        items: list[Any] = [1, (value for value in "a"), 2, 3]
+        assert outcomes(pool.imap(invert, items)) == [6, "TypeError", 3, 2]
+        assert outcomes(pool.imap(invert, items, chunksize=2)) == ["TypeError", "TypeError", 3, 2]
+
+    def test_dead_process_is_an_error_for_each_value_of_its_chunk(self) -> None:
+        with Pool(1, ray_remote_args={**FREE, "max_retries": 0}) as pool:
+            results = pool.imap(lambda value: kill_this_process() if value == 1 else value, range(4), chunksize=2)
+            assert outcomes(results) == ["WorkerCrashedError", "WorkerCrashedError", 2, 3]
+
+    def test_chunk_is_called_again_where_errors_are_to_be_tried_again(self, tmp_path: Path) -> None:
+        def once_wrong(value: int) -> int:
+            return invert(count_run(tmp_path / "runs") - 1 if value == 2 else value)
+
+        with Pool(1, ray_remote_args={**FREE, "retry_exceptions": True, "max_retries": 1}) as pool:
+            assert outcomes(pool.imap(once_wrong, [1, 2], chunksize=2)) == [6, 6]
+
+
+def test_call_is_over_when_all_its_chunks_are_even_if_one_has_failed(pool: Pool) -> None:
+    gate = Gate.remote()
+    told: list[BaseException] = []
+
+    def work(value: int) -> int:
+        return held(gate) if value else invert(value)
+
+    result = pool.map_async(work, [0, 1], chunksize=1, error_callback=told.append)
+    ag.get(gate.arrivals.remote(1))
+    assert pool.apply(square, (2,)) == 4  # what failed is over
+    assert not result.ready()
+    assert not told
+    ag.get(gate.open.remote())
+    with pytest.raises(ZeroDivisionError):
+        result.get(DEADLINE)
+    assert [type(error) for error in told] == [ZeroDivisionError]
+
+
 def test_callbacks_get_what_comes_of_it(pool: Pool) -> None:
     got: list[Any] = []
     pool.map_async(square, [1, 2], callback=got.append).get(DEADLINE)
@@ -189,6 +262,56 @@ def test_closed_pool_takes_no_more_and_is_joined() -> None:
     assert result.get(DEADLINE) == [0, 1, 4, 9]
 
 
+@pytest.mark.parametrize("chunksize", [1, 3])
+@pytest.mark.parametrize("ordered", [True, False])
+def test_join_takes_the_items_that_imap_has_not_taken(chunksize: int, ordered: bool) -> None:
+    pool = Pool(1, ray_remote_args=FREE)
+    results = (pool.imap if ordered else pool.imap_unordered)(square, iter(range(30)), chunksize)
+    pool.close()
+    pool.join()
+    assert sorted(results) == [n * n for n in range(30)]
+
+
+def test_join_waits_for_items_whose_results_nobody_reads(tmp_path: Path) -> None:
+    pool = Pool(1, ray_remote_args=FREE)
+    pool.imap(count_run, [tmp_path / "runs"] * 12)
+    pool.close()
+    pool.join()
+    assert runs(tmp_path / "runs") == 12
+
+
+def test_join_takes_items_as_calls_end() -> None:
+    gate = Gate.remote()
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for value in range(40):
+            taken.append(value)
+            yield value
+
+    pool = Pool(1, ray_remote_args=FREE)
+    results = pool.imap(lambda value: held(gate, value), items())
+    pool.close()
+    joined = threading.Thread(target=pool.join)
+    joined.start()
+    ag.get(gate.arrivals.remote(1))
+    assert len(taken) < 10
+    ag.get(gate.open.remote())
+    assert [results.next(DEADLINE) for _ in range(3)] == [0, 1, 2]  # while the other thread joins
+    joined.join(DEADLINE)
+    assert list(results) == list(range(3, 40))
+
+
+def test_join_does_not_wait_for_items_of_a_pool_that_was_terminated() -> None:
+    pool = Pool(1, ray_remote_args=FREE)
+    results = pool.imap(square, itertools.count())
+    assert next(results) == 0
+    pool.terminate()
+    pool.join()
+    with pytest.raises(RuntimeError, match="terminated"):
+        list(results)
+
+
 def broken(good: int) -> Iterator[int]:
     yield from range(good)
     raise LookupError("no more of them")
@@ -231,10 +354,30 @@ def test_pool_has_as_many_processes_as_the_grid_has_cpus() -> None:
         result.get(DEADLINE)
 
 
-@pytest.mark.parametrize("bad", [{"processes": 0}, {"maxtasksperchild": 0}])
-def test_numbers_that_make_no_sense_are_refused(bad: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="must be"):
-        Pool(**bad)  # type: ignore[arg-type]
+@pytest.mark.parametrize("address", [None, "local"])
+def test_grid_that_a_pool_starts_has_room_for_all_its_processes(no_grid: None, address: str | None) -> None:
+    with Pool(6, ray_address=address) as pool:
+        gate = Gate.remote()
+        result = pool.map_async(lambda value: held(gate, value), range(8), chunksize=1)
+        ag.get(gate.arrivals.remote(6), timeout=DEADLINE)
+        assert ag.cluster_resources()["CPU"] == 6
+        ag.get(gate.open.remote())
+        assert result.get(DEADLINE) == list(range(8))
+
+
+@pytest.mark.parametrize("name", ["processes", "maxtasksperchild"])
+@pytest.mark.parametrize(("bad", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError)])
+def test_numbers_that_make_no_sense_are_refused(name: str, bad: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=rf"{name} must be .*, not "):
+        Pool(**{name: bad})
+
+
+@pytest.mark.parametrize(("bad", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError)])
+def test_chunks_of_a_size_that_makes_no_sense_are_refused(pool: Pool, bad: Any, error: type[Exception]) -> None:
+    calls: list[Any] = [pool.map, pool.starmap, pool.map_async, pool.imap, pool.imap_unordered]
+    for call in calls:
+        with pytest.raises(error, match=r"chunksize must be .*, not "):
+            call(square, [1, 2], bad)
 
 
 def test_address_of_no_grid_is_refused() -> None:
@@ -242,6 +385,12 @@ def test_address_of_no_grid_is_refused() -> None:
     with pytest.raises(ConnectionError, match=r"no grid at '10\.0\.0\.1:6379'"):
         Pool(ray_address="10.0.0.1:6379")
     assert not ag.is_initialized()
+
+
+def test_pool_joins_the_grid_that_the_environment_names(no_grid: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTORGRID_ADDRESS", "/nowhere/at/all")
+    with pytest.raises(ConnectionError, match="no grid runs at /nowhere/at/all"):
+        Pool(2)
 
 
 def test_initializer_that_cannot_be_called_is_refused() -> None:

@@ -136,6 +136,33 @@ class TestActorPool:
         with pytest.raises(KeyError):
             next(results)
 
+    @pytest.mark.parametrize("ordered", [True, False])
+    def test_map_goes_on_after_an_error(self, ordered: bool) -> None:
+        pool = pool_of(1)
+        results = (pool.map if ordered else pool.map_unordered)(
+            lambda actor, value: actor.fail_at.remote(value), range(4)
+        )
+        assert next(results) == 0
+        with pytest.raises(KeyError):
+            next(results)
+        assert list(results) == [2, 3]
+        assert not pool.has_next()
+
+    def test_map_goes_on_after_the_death_of_an_actor(self) -> None:
+        results = pool_of(2).map(lambda actor, value: actor.die_at.remote(value), range(4))
+        assert next(results) == 0
+        with pytest.raises(ActorDiedError):
+            next(results)
+        assert list(results) == [2, 3]
+
+    def test_map_whose_last_actor_has_died_ends(self) -> None:
+        results = pool_of(1).map(lambda actor, value: actor.die_at.remote(value), [1, 2, 3])
+        with pytest.raises(ActorDiedError):
+            next(results)
+        with pytest.raises(RuntimeError, match=r"no actors .* for the 2 values"):
+            next(results)
+        assert list(results) == []
+
     def test_pool_goes_on_after_an_error(self) -> None:
         pool = pool_of(1)
         for value in range(3):

@@ -1,4 +1,7 @@
-"""A program ends while calls of an executor are under way: they are waited for, unless a signal ends it."""
+"""A program ends while calls of an executor are under way: they are waited for, unless a signal ends it.
+
+Those of a pool are not, as in the standard library, whose pools have daemons for processes.
+"""
 
 from __future__ import annotations
 
@@ -53,6 +56,55 @@ def test_signal_ends_the_program_at_once(drive: Drive, number: signal.Signals) -
     driver.send(number)
     driver.leaves_nothing()
     assert driver.wait() != 0
+
+
+POOL = "from actorgrid.util.multiprocessing import Pool\nag.init(num_cpus=2)\npool = Pool(1)"
+JOBS = """
+import joblib
+from actorgrid.util.joblib import register_actorgrid
+
+register_actorgrid()
+"""
+BEGUN = "while not os.path.exists('started0'):\n    time.sleep(0.001)"
+
+
+@pytest.mark.parametrize("ending", ["", "pool.close()", "del pool", "raise ValueError('the end')"])
+def test_calls_of_a_pool_end_with_the_program(drive: Drive, ending: str) -> None:
+    calls = "result = pool.starmap_async(slow, [(0, 600), (1, 600)], chunksize=1, callback=print)"
+    driver = drive(f"{SLOW}\n{POOL}\n{calls}\nitems = pool.imap(time.sleep, [600] * 9)\n{BEGUN}\n{ending}")
+    driver.leaves_nothing()
+    assert driver.wait() == ("raise" in ending)
+    assert not list(driver.folder.glob("ended*"))
+    assert driver.out == ""
+    assert driver.err.count("Traceback") == ("raise" in ending)
+    assert "raise" in ending or driver.err == ""
+
+
+def test_calls_of_joblib_that_nobody_reads_end_with_the_program(drive: Drive) -> None:
+    pytest.importorskip("joblib")
+    calls = "joblib.Parallel(return_as='generator')(joblib.delayed(slow)(number, 600) for number in range(3))"
+    driver = drive(
+        f"{SLOW}\n{JOBS}\nwith joblib.parallel_config('actorgrid', n_jobs=2):\n    results = {calls}\n{BEGUN}"
+    )
+    driver.leaves_nothing()
+    assert driver.wait() == 0
+    assert not list(driver.folder.glob("ended*"))
+
+
+def test_exit_handler_that_uses_a_pool_after_the_grid_is_told_so(drive: Drive) -> None:
+    late = """
+import atexit
+
+@atexit.register
+def late():
+    try:
+        pool.apply(abs, (1,))
+    except RuntimeError as error:
+        print(f"refused: {error}", flush=True)
+"""
+    driver = drive(f"{late}{SLOW}\n{POOL}\npool.apply(abs, (1,))")
+    assert driver.wait() == 0
+    assert "refused: cannot schedule new futures after interpreter shutdown" in driver.out
 
 
 def test_exit_handler_that_comes_after_the_grid_is_told_so(drive: Drive) -> None:

@@ -8,20 +8,22 @@ worker of the grid may do anything, and ``initializer`` runs in each before its 
 from __future__ import annotations
 
 import multiprocessing
-import queue
-import threading
+import operator
+import os
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from itertools import islice
 from multiprocessing import TimeoutError  # noqa: A004  # it is what programs catch
 from types import TracebackType
-from typing import Any, Final, NamedTuple, NoReturn, Self
+from typing import Any, Final, NamedTuple, NoReturn, Self, SupportsIndex
 
 from actorgrid.api.session import cluster_resources, init, is_initialized
 from actorgrid.engine.current import current
-from actorgrid.util.executor import ActorGridExecutor
+from actorgrid.util.executor import BackgroundExecutor
+from actorgrid.util.multiprocessing.results import AsyncResult, IMapIterator, Raised
+from actorgrid.wire.errors import pack_exception
 
 __all__ = ["AsyncResult", "Pool", "TimeoutError"]
 
@@ -40,11 +42,7 @@ _set_up: Final[set[tuple[int, str]]] = set()
 
 def _run(setup: _Setup, function: Callable[..., Any], chunk: list[Any], star: int) -> list[Any]:
     """Call ``function`` for each item of a chunk; ``star``: 0 with it, 1 with what it holds, 2 as (args, kwargs)."""
-    if setup.initializer is not None:
-        key = current().process(), setup.token
-        if key not in _set_up:
-            setup.initializer(*setup.initargs)
-            _set_up.add(key)
+    _set_this_process_up(setup)
     if star == 0:
         return [function(item) for item in chunk]
     if star == 1:
@@ -52,142 +50,26 @@ def _run(setup: _Setup, function: Callable[..., Any], chunk: list[Any], star: in
     return [function(*args, **kwargs) for args, kwargs in chunk]
 
 
-class AsyncResult:
-    """What is to come of a call."""
-
-    def __init__(
-        self, futures: list[Future[list[Any]]], callback: Callable[[Any], object] | None,
-        error_callback: Callable[[BaseException], object] | None, *, single: bool,
-    ) -> None:  # fmt: skip
-        """Not for users."""
-        self._futures = futures
-        self._single = single
-        self._callbacks = callback, error_callback
-        self._left = len(futures)
-        self._lock = threading.Lock()
-        self._over = threading.Event()
-        self._error: BaseException | None = None
-        self._value: Any = None
-        if not futures:
-            self._finish()
-        for future in futures:
-            future.add_done_callback(self._done)
-
-    def _done(self, future: Future[list[Any]]) -> None:
-        with self._lock:
-            self._left -= 1
-            if self._over.is_set():
-                return
-            error = _error_of(future)
-            if error is None and self._left:
-                return
-            self._error = error
-        self._finish()
-
-    def _finish(self) -> None:
-        callback, error_callback = self._callbacks
-        try:
-            if self._error is None:
-                found = [value for future in self._futures for value in future.result()]
-                self._value = found[0] if self._single else found
-                if callback is not None:
-                    callback(self._value)
-            elif error_callback is not None:
-                error_callback(self._error)
-        finally:
-            self._over.set()  # only now, as in the standard library: who waits finds that the callback has run
-
-    def get(self, timeout: float | None = None) -> Any:
-        """Return the result, or raise what the call raised. Raises TimeoutError after ``timeout`` seconds."""
-        if not self._over.wait(timeout):
-            raise TimeoutError
-        if self._error is not None:
-            raise self._error
-        return self._value
-
-    def wait(self, timeout: float | None = None) -> None:
-        """Wait until it is there, or ``timeout`` seconds."""
-        self._over.wait(timeout)
-
-    def ready(self) -> bool:
-        """Return whether it is there."""
-        return self._over.is_set()
-
-    def successful(self) -> bool:
-        """Return whether the call returned. Raises ValueError if it is not over."""
-        if not self.ready():
-            raise ValueError(f"{self!r} not ready")
-        return self._error is None
+def _run_each(setup: _Setup, function: Callable[..., Any], chunk: list[Any]) -> list[Any]:
+    """Call ``function`` with each item of a chunk; an error takes the place of one value, and costs no other."""
+    _set_this_process_up(setup)
+    return [_result(function, item) for item in chunk]
 
 
-def _error_of(future: Future[Any]) -> BaseException | None:
-    if future.cancelled():
-        return RuntimeError("the pool was terminated before this call was over")
-    return future.exception()
+def _result(function: Callable[..., Any], item: Any) -> Any:
+    try:
+        return function(item)
+    except Exception as error:  # noqa: BLE001  # whatever user code raises
+        return Raised(pack_exception(error, getattr(function, "__qualname__", repr(function)), os.getpid()))
 
 
-class IMapIterator:
-    """Results one by one. Items are taken, and chunks begun, only some way ahead of what was read."""
-
-    def __init__(self, begun: Iterator[Future[list[Any]]], ahead: int, *, ordered: bool) -> None:
-        """Not for users."""
-        self._begun = begun
-        self._ordered = ordered
-        self._futures: deque[Future[list[Any]]] = deque()
-        self._done: queue.SimpleQueue[Future[list[Any]]] = queue.SimpleQueue()
-        self._count = 0
-        self._items: deque[Any] = deque()
-        #: What taking an item raised, to be raised once all results before it were read.
-        self._broken: Exception | None = None
-        self._begin(ahead)
-
-    def _begin(self, count: int) -> None:
-        try:
-            for future in islice(self._begun, count):
-                self._count += 1
-                if self._ordered:
-                    self._futures.append(future)
-                else:
-                    future.add_done_callback(self._done.put)
-        except Exception as error:  # noqa: BLE001  # whatever it is
-            self._broken = error
-
-    def __iter__(self) -> IMapIterator:
-        return self
-
-    def __next__(self) -> Any:
-        return self.next()
-
-    def next(self, timeout: float | None = None) -> Any:
-        """Return the next result.
-
-        Raises StopIteration, what the call or taking the item raised, and TimeoutError after ``timeout`` seconds: it
-        may be asked again.
-        """
-        while not self._items:
-            if not self._count:
-                broken, self._broken = self._broken, None
-                raise broken or StopIteration
-            future = self._wait(timeout)
-            self._count -= 1
-            self._begin(1)
-            if (error := _error_of(future)) is not None:
-                raise error
-            self._items.extend(future.result())
-        return self._items.popleft()
-
-    def _wait(self, timeout: float | None) -> Future[list[Any]]:
-        if not self._ordered:
-            try:
-                return self._done.get(timeout=timeout)
-            except queue.Empty:
-                raise TimeoutError from None
-        future = self._futures[0]
-        there = threading.Event()
-        future.add_done_callback(lambda _: there.set())
-        if not there.wait(timeout):
-            raise TimeoutError
-        return self._futures.popleft()
+def _set_this_process_up(setup: _Setup) -> None:
+    if setup.initializer is None:
+        return
+    key = current().process(), setup.token
+    if key not in _set_up:
+        setup.initializer(*setup.initargs)
+        _set_up.add(key)
 
 
 class Pool:
@@ -202,25 +84,29 @@ class Pool:
 
         ``initializer(*initargs)`` runs in each process before its first chunk. After ``maxtasksperchild`` chunks a
         process is replaced. ``ray_remote_args`` are options of the tasks. ``context`` has no meaning here. Starts a
-        grid if there is none, or joins the one at ``ray_address`` (see ``init``). Raises ValueError, TypeError,
-        ConnectionError.
+        grid with as many CPUs as ``processes`` if there is none, or joins the one at ``ray_address`` (see ``init``).
+        Raises ValueError, TypeError, ConnectionError.
         """
         del context
-        if processes is not None and processes < 1:
-            raise ValueError("Number of processes must be at least 1")
-        if maxtasksperchild is not None and maxtasksperchild <= 0:
-            raise ValueError("maxtasksperchild must be a positive int or None")
+        if processes is not None:
+            processes = _at_least_one("number of processes", processes)
+        if maxtasksperchild is not None:
+            maxtasksperchild = _at_least_one("maxtasksperchild", maxtasksperchild)
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
         if not is_initialized():
-            init(ray_address)
+            _start_grid(ray_address, processes)
         options = dict(ray_remote_args or {})
         if maxtasksperchild is not None:
             options["max_calls"] = maxtasksperchild
+        #: A chunk with an error in it is called again, as a whole.
+        self._retries = bool(options.get("retry_exceptions"))
         self._processes = processes or max(1, int(cluster_resources().get("CPU", 1)))
         self._setup = _Setup(uuid.uuid4().hex, initializer, tuple(initargs or ()))
-        self._executor = ActorGridExecutor(self._processes, **options)
+        self._executor = BackgroundExecutor(self._processes, **options)
         self._state = "RUN"
+        #: Those that have items left to take: ``join`` waits for these, too.
+        self._taking: set[IMapIterator] = set()
 
     # -- calls
 
@@ -276,14 +162,19 @@ class Pool:
         callback: Callable[[Any], object] | None, error_callback: Callable[[BaseException], object] | None,
     ) -> AsyncResult:  # fmt: skip
         self._check()
+        size = None if chunksize is None else _at_least_one("chunksize", chunksize)
         items = list(iterable)
-        if chunksize is None:  # the standard library's rule: four chunks for each process
-            chunksize = max(1, -(-len(items) // (4 * self._processes)))
-        chunks = _chunks(iter(items), chunksize)
+        if size is None:  # the standard library's rule: four chunks for each process
+            size = max(1, -(-len(items) // (4 * self._processes)))
+        chunks = _chunks(iter(items), size)
         return AsyncResult([self._begin(func, chunk, star) for chunk in chunks], callback, error_callback, single=False)
 
     def imap(self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int = 1) -> IMapIterator:
-        """Return an iterator over ``func(x)``, in order. Items are taken as results are read."""
+        """Return an iterator over ``func(x)``, in order. Items are taken as results are read; ``join`` takes the rest.
+
+        An error is raised in the place of its value, and iterating goes on. (With ``retry_exceptions`` a chunk is
+        called again as a whole, and at last its error is that of each of its values.)
+        """
         return self._imap(func, iterable, chunksize, ordered=True)
 
     def imap_unordered(self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int = 1) -> IMapIterator:
@@ -294,10 +185,22 @@ class Pool:
         self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int, *, ordered: bool
     ) -> IMapIterator:
         self._check()
-        if chunksize < 1:
-            raise ValueError(f"Chunksize must be 1+, not {chunksize}")
-        begun = (self._begin(func, chunk, 0) for chunk in _chunks(iter(iterable), chunksize))
-        return IMapIterator(begun, 4 * self._processes, ordered=ordered)
+        chunks = self._until_terminated(_chunks(iter(iterable), _at_least_one("chunksize", chunksize)))
+        begin = partial(self._begin_each, func)
+        made = IMapIterator(chunks, begin, 4 * self._processes, ordered=ordered)
+        made.take_when_joined(self._taking)
+        return made
+
+    def _begin_each(self, function: Callable[..., Any], chunk: list[Any]) -> Future[list[Any]]:
+        if len(chunk) == 1 or self._retries:
+            return self._begin(function, chunk, 0)
+        return self._executor.submit(_run_each, self._setup, function, chunk)
+
+    def _until_terminated(self, chunks: Iterator[list[Any]]) -> Iterator[list[Any]]:
+        for chunk in chunks:
+            yield chunk
+            if self._state == "TERMINATE":
+                raise RuntimeError("the pool was terminated before all items were taken")
 
     # -- the end
 
@@ -309,12 +212,19 @@ class Pool:
     def terminate(self) -> None:
         """Stop everything that is not over. The workers stay: they are the grid's."""
         self._state = "TERMINATE"
+        self._taking.clear()
         self._executor.terminate_workers()
 
     def join(self) -> None:
-        """Wait until all calls are over. Raises ValueError before ``close`` or ``terminate``."""
+        """Wait until all calls are over. Raises ValueError before ``close`` or ``terminate``.
+
+        What ``imap`` has not taken yet is taken now, as in the standard library, whether it will be read or not: of an
+        endless iterable there is no end, only ``terminate``.
+        """
         if self._state == "RUN":
             raise ValueError("Pool is still running")
+        for each in list(self._taking):
+            each.finish()
         self._executor.shutdown(wait=True)
 
     def __reduce__(self) -> NoReturn:
@@ -328,6 +238,22 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.terminate()
+
+
+def _start_grid(address: str | None, processes: int | None) -> None:
+    """Start a grid for a pool, or join one. The system shares the CPUs out among processes, however many."""
+    joins = os.environ.get("ACTORGRID_ADDRESS") if address is None else address != "local"
+    init(address, num_cpus=None if joins else processes)
+
+
+def _at_least_one(name: str, value: SupportsIndex) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}: {value!r:.100}") from None
+    if number < 1:
+        raise ValueError(f"{name} must be at least 1, not {number}")
+    return number
 
 
 def _chunks(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
