@@ -38,6 +38,7 @@ sys.path.insert(0, str(HERE))
 import chaos_churn  # noqa: E402  # found beside this file
 import chaos_drivers  # noqa: E402  # the same
 import chaos_ends  # noqa: E402  # the same
+import chaos_interrupts  # noqa: E402  # the same
 import chaos_notice  # noqa: E402  # the same
 import chaos_verdict  # noqa: E402  # the same
 import psutil  # noqa: E402
@@ -294,7 +295,7 @@ def main() -> int:
         "checkpoints": lambda: checkpoints(seconds, asked.seed),
         "notice": lambda: chaos_notice.notice(2 * trials),
         "ends": lambda: chaos_ends.ends(trials),
-        "interrupts": lambda: chaos_ends.interrupts(trials, asked.seed),
+        "interrupts": lambda: chaos_interrupts.interrupts(trials, asked.seed),
         "churn": lambda: chaos_churn.churn(times),
         "soak": lambda: soak(minutes, asked.seed),
     }

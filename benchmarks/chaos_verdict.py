@@ -11,12 +11,13 @@ from typing import Any, Final
 import chaos_churn
 import chaos_drivers
 import chaos_notice
+import chaos_program
 
 #: A worker runs one call of a storm at a time: so many may have to run again for each that is killed.
 RUNNING: Final = 1
 #: Speed under kills, as a share of the calm one.
 OF_CALM: Final = 0.8
-#: Until the prompt is back after Ctrl-C, and until nothing is left after a kill (milliseconds).
+#: Until the prompt is back after Ctrl-C; until nothing is left, and all who wait are told, after a kill (milliseconds).
 PROMPT: Final = 500.0
 GONE: Final = 1000.0
 #: Until the death of a worker is noticed, in 99 of 100 cases (milliseconds).
@@ -62,11 +63,15 @@ def _storm(rows: dict[str, Any], *, timed: bool) -> Iterator[str]:
 
 
 def _end(row: dict[str, Any], limit: float, *, timed: bool) -> Iterator[str]:
-    if row["left behind"]:
+    if row.get("left behind"):
         yield f"{row['left behind']} processes and names left behind"
+    if row.get("bytes left"):
+        yield f"{row['bytes left']} bytes of shared memory left behind"
     if row.get("other than one traceback"):
         yield f"{row['other than one traceback']} times other than one traceback"
-    if timed and row["p100, ms"] > limit:
+    if row["p100, ms"] >= chaos_program.LIMIT * 1e3:
+        yield f"not within {chaos_program.LIMIT:.0f} s"
+    elif timed and row["p100, ms"] > limit:
         yield f"{row['p100, ms']:.0f} ms at worst, more than {limit:.0f}"
 
 

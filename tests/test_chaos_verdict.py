@@ -36,7 +36,10 @@ KEPT: dict[str, Any] = {
     },
     "notice": {"the error is raised": {"p99, ms": 14.0, "p100, ms": 20.0, "left behind": 0}},
     "checkpoints": {"every 1": {"wrong counters": 0}, "never": {"us a call, no kills": 61.0}},
-    "ends": {"head": {"left behind": 0, "p100, ms": 47.0}},
+    "ends": {
+        "head": {"left behind": 0, "bytes left": 0, "most bytes in the driver": 67_108_864, "p100, ms": 47.0},
+        "head: get raises HeadDiedError": {"p100, ms": 31.0},
+    },
     "interrupts": {"Ctrl-C": {"left behind": 0, "p100, ms": 101.0, "other than one traceback": 0}},
     "churn": {"grids": 5, "head: descriptors": {"first": 20.0, "last": 21.0}},
     "soak": {
@@ -101,6 +104,13 @@ ALWAYS: list[tuple[tuple[str, ...], object, str]] = [
     (("notice", "the error is raised", "left behind"), 1, "the error is raised: 1 processes left behind"),
     (("notice", "the error is raised", "p100, ms"), 30_000.0, "the error is raised: a death was never noticed"),
     (("ends", "head", "left behind"), 2, "head: 2 processes and names left behind"),
+    (("ends", "head", "bytes left"), 4096, "head: 4096 bytes of shared memory left behind"),
+    (("ends", "head", "p100, ms"), 20_000.0, "head: not within 20 s"),
+    (
+        ("ends", "head: get raises HeadDiedError", "p100, ms"),
+        20_000.0,
+        "head: get raises HeadDiedError: not within 20 s",
+    ),
     (("interrupts", "Ctrl-C", "left behind"), 1, "Ctrl-C: 1 processes and names left behind"),
     (("interrupts", "Ctrl-C", "other than one traceback"), 1, "Ctrl-C: 1 times other than one traceback"),
     (("churn", "head: descriptors", "last"), 99.0, "churn: more head: descriptors at the end"),
@@ -113,6 +123,11 @@ TIMED: list[tuple[tuple[str, ...], object, str]] = [
         "the error is raised: 51 ms in the worst of a hundred, more than 50",
     ),
     (("ends", "head", "p100, ms"), 1001.0, "head: 1001 ms at worst, more than 1000"),
+    (
+        ("ends", "head: get raises HeadDiedError", "p100, ms"),
+        1200.0,
+        "head: get raises HeadDiedError: 1200 ms at worst, more than 1000",
+    ),
     (("interrupts", "Ctrl-C", "p100, ms"), 778.0, "Ctrl-C: 778 ms at worst, more than 500"),
     (
         ("soak", "driver memory, kB", "per minute"),
