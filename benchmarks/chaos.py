@@ -6,12 +6,18 @@
 * ``storm``: tasks of 5 ms on four workers, one of which is killed every half second; each task has an id, and a ledger
   outside of the grid says which of them ran, and how often. First the same without kills.
 * ``actors``: the same with actors that restart and whose calls are repeated (at least once).
+* ``streams``: the same with generators, which yield again what they have yielded: is every item seen once, in order?
 * ``drivers``: eight programs on a persistent grid that call one actor, while everybody's other workers are killed.
-* ``checkpoints``: actors that count, with checkpoints, under the same kills: is every number seen once, in order? And
+* ``checkpoints``: the same as ``actors`` with some that count, with checkpoints: does each call get its number? And
   what a checkpoint costs.
 * ``notice``: how long until the death of a worker is an error, or its call begins anew.
-* ``ends``: ``kill -9`` of the head, of the driver, of the driver's whole process group: how long until nothing is left.
-* ``interrupts``: Ctrl-C at random moments: how long until the prompt is back.
+* ``ends``: ``kill -9`` of the head, of the driver, of the driver's whole process group: how long until nothing is left,
+  no byte of shared memory either, and until every wait in a driver whose head has died has raised HeadDiedError.
+* ``interrupts``: Ctrl-C at random moments of a program that starts grids, uses and ends them: how long until the prompt
+  is back.
+* ``cancel``: tasks that compute, sleep or are stuck in C, cancelled softly and with force: how long until their ``get``
+  raises, and the next task has run.
+* ``shutdown``: how long it takes, whatever the workers do.
 * ``churn``: grids that start and end, workers that serve one task each: what stays of each of them.
 * ``soak``: a mixed load under kills; the slopes of memory, descriptors and stored bytes.
 
@@ -27,7 +33,6 @@ import platform
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,172 +40,22 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-import chaos_churn  # noqa: E402  # found beside this file
+import chaos_cancel  # noqa: E402  # found beside this file
+import chaos_churn  # noqa: E402  # the same
 import chaos_drivers  # noqa: E402  # the same
 import chaos_ends  # noqa: E402  # the same
+import chaos_interrupts  # noqa: E402  # the same
 import chaos_notice  # noqa: E402  # the same
+import chaos_shutdown  # noqa: E402  # the same
+import chaos_storm  # noqa: E402  # the same
 import chaos_verdict  # noqa: E402  # the same
 import psutil  # noqa: E402
 from chaos_killer import Killer  # noqa: E402  # the same
+from chaos_storm import EVERY, LIMIT, WORKERS  # noqa: E402  # the same
+from chaos_work import Ledger, Worker, work  # noqa: E402  # the same
 
 import actorgrid as ag  # noqa: E402
-from actorgrid.testing import wait_until  # noqa: E402
 from actorgrid.testing.processes import RealGrid  # noqa: E402
-
-WORKERS = 4
-EVERY = 0.5
-WORK = 0.005
-#: Calls that are under way at a time.
-WINDOW = 200
-#: A call that takes longer hangs (seconds).
-LIMIT = 60.0
-
-
-class Ledger:
-    """A file to which every execution adds its number: what is in it has happened, whoever died afterwards."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def add(self, number: int) -> None:
-        fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(fd, b"%d\n" % number)  # one write in append mode is never torn
-        os.close(fd)
-
-    def counts(self) -> Counter[int]:
-        return Counter(int(line) for line in Path(self.path).read_text(encoding="ascii").split())
-
-
-@ag.remote(max_retries=-1)
-def work(ledger: Ledger, number: int) -> int:
-    time.sleep(WORK)
-    ledger.add(number)
-    return number
-
-
-@ag.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
-class Worker:
-    def work(self, ledger: Ledger, number: int) -> int:
-        time.sleep(WORK)
-        ledger.add(number)
-        return number
-
-
-@ag.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
-class Tally:
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __actorgrid_save__(self) -> int:
-        return self.count
-
-    def __actorgrid_restore__(self, state: int) -> None:
-        self.count = state
-
-    def add(self) -> int:
-        self.count += 1
-        return self.count
-
-    def work(self) -> int:
-        time.sleep(WORK)
-        return self.add()
-
-
-def run_for(seconds: float, submit: Any) -> dict[str, Any]:
-    """Keep ``WINDOW`` calls under way for so long, then wait for the last; count what came back."""
-    pending: dict[Any, int] = {}
-    delivered: Counter[int] = Counter()
-    wrong = hangs = number = 0
-    began = time.monotonic()
-    while pending or time.monotonic() - began < seconds:
-        while len(pending) < WINDOW and time.monotonic() - began < seconds:
-            pending[submit(number)] = number
-            number += 1
-        ready, _ = ag.wait(list(pending), num_returns=min(20, len(pending)), timeout=LIMIT)
-        if not ready:
-            hangs = len(pending)
-            break
-        for ref in ready:
-            meant = pending.pop(ref)
-            try:
-                delivered[ag.get(ref)] += 1
-                wrong += ag.get(ref) != meant
-            except ag.exceptions.ActorGridError:
-                pass  # lost: it is not among the delivered
-    took = time.monotonic() - began
-    lost = number - len(delivered) - hangs
-    twice = sum(count > 1 for count in delivered.values())
-    return {
-        "calls": number,
-        "lost": lost,
-        "delivered twice": twice + wrong,
-        "hangs": hangs,
-        "per second": number / took,
-    }
-
-
-def storm(seconds: float, seed: int, *, actors: bool) -> dict[str, Any]:
-    """A calm run, then the same under kills."""
-    rows: dict[str, Any] = {}
-    for name, every in (("calm", 0.0), ("storm", EVERY)):
-        with tempfile.TemporaryDirectory() as folder, ag.init(num_cpus=WORKERS, log_to_driver=False):
-            ledger = Ledger(f"{folder}/ledger")
-            handles: list[Any] = [Worker.remote() for _ in range(WORKERS)] if actors else []
-
-            def submit(number: int, ledger: Ledger = ledger, handles: list[Any] = handles) -> Any:
-                return (handles[number % WORKERS].work if handles else work).remote(ledger, number)
-
-            ag.get([submit(-1 - number) for number in range(WORKERS)])
-            if every:
-                with Killer(every, seed, RealGrid().launcher.pid) as killer:
-                    row = run_for(seconds, submit)
-                row["kills"] = killer.kills
-            else:
-                row = run_for(seconds, submit)
-            ran = {number: count for number, count in ledger.counts().items() if number >= 0}
-            row["never ran"] = row["calls"] - len(ran)
-            row["ran again"] = sum(ran.values()) - len(ran)
-            grid, wanted = RealGrid(), 2 * WORKERS if actors else WORKERS
-            wait_until(lambda grid=grid, wanted=wanted: len(grid.workers) == wanted, 10)
-            row["workers afterwards"] = f"{len(grid.workers)} of {wanted}"
-            rows[name] = row
-    rows["storm"]["of calm"] = rows["storm"]["per second"] / rows["calm"]["per second"]
-    return rows
-
-
-def checkpoints(seconds: float, seed: int) -> dict[str, Any]:
-    """Counters under kills, by how often their state is saved; and calls per second without any."""
-    rows: dict[str, Any] = {}
-    for every in (1, 10, 100):
-        with ag.init(num_cpus=WORKERS, log_to_driver=False):
-            counters = [Tally.options(checkpoint=every).remote() for _ in range(WORKERS)]
-            seen: list[list[int]] = [[] for _ in counters]
-            began = time.monotonic()
-            with Killer(EVERY, seed, RealGrid().launcher.pid) as killer:
-                while time.monotonic() - began < seconds:
-                    refs = [[counter.work.remote() for _ in range(WINDOW // WORKERS)] for counter in counters]
-                    for numbers, those in zip(seen, refs, strict=True):
-                        numbers.extend(ag.get(those, timeout=LIMIT))
-            wrong = sum(numbers != list(range(1, len(numbers) + 1)) for numbers in seen)
-            calls = sum(len(numbers) for numbers in seen)
-            took = time.monotonic() - began
-            rows[f"every {every}"] = {
-                "calls": calls, "kills": killer.kills, "wrong counters": wrong, "per second": calls / took,
-                "us a call, no kills": call_time(Tally.options(checkpoint=every).remote()),
-            }  # fmt: skip
-    with ag.init(num_cpus=WORKERS, log_to_driver=False):
-        rows["never"] = {"us a call, no kills": call_time(Tally.remote())}
-    return rows
-
-
-def call_time(counter: Any, calls: int = 2000, rounds: int = 5) -> float:
-    """Return the median of microseconds that a call takes, many at a time."""
-    times = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        ag.get([counter.add.remote() for _ in range(calls)])
-        times.append((time.perf_counter() - began) / calls * 1e6)
-    return sorted(times)[rounds // 2]
 
 
 def slope(samples: list[tuple[float, float]]) -> float:
@@ -267,7 +122,20 @@ def shown(value: Any) -> str:
     )
 
 
-PARTS = ("storm", "actors", "drivers", "checkpoints", "notice", "ends", "interrupts", "churn", "soak")
+PARTS = (
+    "storm",
+    "actors",
+    "streams",
+    "drivers",
+    "checkpoints",
+    "notice",
+    "ends",
+    "interrupts",
+    "cancel",
+    "shutdown",
+    "churn",
+    "soak",
+)
 
 
 def main() -> int:
@@ -288,13 +156,16 @@ def main() -> int:
     number, every = (3, 0.1) if asked.smoke else (chaos_drivers.DRIVERS, EVERY)
     only, results = asked.only.split(","), dict[str, Any]()
     parts: dict[str, Callable[[], dict[str, Any]]] = {
-        "storm": lambda: storm(seconds, asked.seed, actors=False),
-        "actors": lambda: storm(seconds, asked.seed, actors=True),
+        "storm": lambda: chaos_storm.storm(seconds, asked.seed, actors=False),
+        "actors": lambda: chaos_storm.storm(seconds, asked.seed, actors=True),
+        "streams": lambda: chaos_storm.streams(seconds, asked.seed),
         "drivers": lambda: chaos_drivers.drivers(number, calls, asked.seed, every=every),
-        "checkpoints": lambda: checkpoints(seconds, asked.seed),
+        "checkpoints": lambda: chaos_storm.checkpoints(seconds, asked.seed),
         "notice": lambda: chaos_notice.notice(2 * trials),
         "ends": lambda: chaos_ends.ends(trials),
-        "interrupts": lambda: chaos_ends.interrupts(trials, asked.seed),
+        "interrupts": lambda: chaos_interrupts.interrupts(trials, asked.seed),
+        "cancel": lambda: chaos_cancel.cancel(trials),
+        "shutdown": lambda: chaos_shutdown.shutdown(trials),
         "churn": lambda: chaos_churn.churn(times),
         "soak": lambda: soak(minutes, asked.seed),
     }

@@ -1,30 +1,21 @@
-"""Programs that are killed and interrupted: how long until nothing of them is left? See ``chaos.py``."""
+"""Programs whose head, driver or process group is killed: how long until nothing is left? See ``chaos.py``."""
 
 from __future__ import annotations
 
 import os
-import random
 import signal
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-import psutil
+import chaos_memory
+from chaos_program import LIMIT, Program
 
-from actorgrid.testing import marks
-from actorgrid.testing.processes import title_of
-
-#: Longer than anything takes that ends (seconds).
-LIMIT = 20.0
-
-#: A grid with much going on: busy and blocked tasks, an actor, programs below tasks, large objects.
+#: A grid with much going on: busy and blocked tasks, an actor, programs below tasks, large objects, all kinds of waits.
 BUSY = """
-import os, subprocess, sys, time
+import asyncio, gc, os, subprocess, sys, threading, time
 import actorgrid as ag
 
 @ag.remote(num_cpus=0)
@@ -37,162 +28,86 @@ def start(seconds):
     subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({seconds})"])
     time.sleep(seconds)
 
+def say(word):
+    os.write(1, f"{word} {time.monotonic()}\\n".encode())
+
+def hears(word, call):
+    try:
+        call()
+    except ag.exceptions.HeadDiedError:
+        say(word)
+
+async def awaits(ref):
+    await ref
+
 ag.init(num_cpus=4)
 actor = Actor.remote()
 ag.get(actor.hold.remote(bytes(10_000_000)))
 kept = [ag.put(bytes(1_000_000)) for _ in range(10)]
 refs = [start.remote(600) for _ in range(2)] + [ag.remote(time.sleep).remote(600) for _ in range(8)]
 ag.get([ag.remote(num_cpus=0)(os.getpid).remote() for _ in range(4)])
-print("ready", flush=True)
-try:
-    ag.get(refs)
-except ag.exceptions.HeadDiedError:
-    print("told", flush=True)
+waits = {
+    "wait": lambda: ag.wait(refs),
+    "future": lambda: refs[0].future().result(),
+    "await": lambda: asyncio.run(awaits(refs[1])),
+}
+threads = [threading.Thread(target=hears, args=each, daemon=True) for each in waits.items()]
+for thread in threads:
+    thread.start()
+say("ready")
+hears("get", lambda: ag.get(refs))
+hears("later", lambda: ag.get(ag.remote(num_cpus=0)(os.getpid).remote()))
+for thread in threads:
+    thread.join()
+del actor, kept, refs, waits, threads, thread
+gc.collect()
+say("dropped")
 time.sleep(600)
 """
+#: Whoever of ``BUSY`` waits when the head dies, or calls afterwards.
+WAITS = ("get", "wait", "future", "await", "later")
 
-#: A program that is in every part of the interface all the time.
-MIXED = """
-import signal, time
-import actorgrid as ag
-
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
-
-@ag.remote
-def add(a, b):
-    return a + b
-
-@ag.remote(num_cpus=0)
-class Counter:
-    value = 0
-    def add(self, number):
-        self.value += number
-        return self.value
-
-ag.init(num_cpus=2)
-counter = Counter.remote()
-ag.get(counter.add.remote(1))
-large, turn = bytes(300_000), 0
-print("ready", flush=True)
-while True:
-    refs = [add.remote(number, ag.put(1)) for number in range(50)]
-    ready, rest = ag.wait(refs, num_returns=10, timeout=1)
-    ag.get(rest)
-    ag.get([counter.add.remote(1) for _ in range(50)])
-    for _ in range(turn % 50 + 1):
-        kept = ag.put(large)  # the one before goes
-    ag.get(kept)
-    turn += 7
-    time.sleep(0.001)
-"""
-
-
-class Program:
-    """A driver in a session of its own, marked, with folders of its own for what it might leave behind."""
-
-    def __init__(self, source: str) -> None:
-        self.mark = marks.new_mark()
-        self._folder = tempfile.TemporaryDirectory()
-        self.temporary = Path(self._folder.name) / "tmp"
-        self.temporary.mkdir()
-        environment = {**os.environ, "TMPDIR": str(self.temporary), "XDG_RUNTIME_DIR": str(self.temporary)}
-        marks.put(self.mark, environment)
-        self._names = _shared_memory()
-        self._errors = Path(self._folder.name) / "errors"
-        with self._errors.open("wb") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", source],
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env=environment,
-                start_new_session=True,
-            )
-        assert self.process.stdout is not None
-        assert self.process.stdout.readline() == b"ready\n", self.errors()
-
-    def errors(self) -> str:
-        """What it has said on standard error."""
-        return self._errors.read_text(errors="replace")
-
-    def others(self) -> set[psutil.Process]:
-        """What it has started and runs."""
-        return {process for process in marks.marked(self.mark) if process.pid != self.process.pid}
-
-    def seconds_until(self, condition: Callable[[], bool]) -> float:
-        """Look, without a pause, until it is so. Returns ``LIMIT`` if it does not become so."""
-        began = time.perf_counter()
-        while not condition():
-            if time.perf_counter() - began > LIMIT:
-                return LIMIT
-        return time.perf_counter() - began
-
-    def close(self) -> list[str]:
-        """End what is left of it; return the names that it left behind, and the processes."""
-        left = [f"process {process.pid}" for process in self.others()]
-        for process in self.others():
-            try:
-                process.kill()
-            except psutil.Error:
-                pass
-        self.process.kill()
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        left += [str(path) for path in self.temporary.iterdir()]
-        left += sorted(_shared_memory() - self._names)
-        self._folder.cleanup()
-        return left
-
-
-def _shared_memory() -> set[str]:
-    # Other programs of this machine come and go: only names that could be ours count.
-    return {path.name for path in Path("/dev/shm").glob("*actorgrid*")}
-
-
-def _head_of(program: Program) -> int:
-    return next(process.pid for process in program.others() if title_of(process) == "actorgrid: head")
-
-
-KILLS: dict[str, Callable[[Program], None]] = {
-    "head": lambda program: os.kill(_head_of(program), signal.SIGKILL),
-    "driver": lambda program: program.process.kill(),
-    "group of the driver": lambda program: os.killpg(program.process.pid, signal.SIGKILL),
+#: What is to be done, found beforehand.
+KILLS: dict[str, Callable[[Program], Callable[[], None]]] = {
+    "head": lambda program: partial(os.kill, program.head(), signal.SIGKILL),
+    "driver": lambda program: program.process.kill,
+    "group of the driver": lambda program: partial(os.killpg, program.process.pid, signal.SIGKILL),
 }
 
 
-def _row(times: list[float], left: int) -> dict[str, Any]:
-    return {
-        "trials": len(times),
-        "p50, ms": statistics.median(times) * 1e3,
-        "p100, ms": max(times) * 1e3,
-        "left behind": left,
-    }
+def times_of(seconds: list[float]) -> dict[str, Any]:
+    """Return the columns of a row that are times."""
+    return {"trials": len(seconds), "p50, ms": statistics.median(seconds) * 1e3, "p100, ms": max(seconds) * 1e3}
 
 
 def ends(trials: int) -> dict[str, dict[str, Any]]:
     """``kill -9`` of each kind: time from the kill until no process is left but, perhaps, the driver."""
-    rows = {}
-    for name, kill in KILLS.items():
-        times, left = [], 0
+    rows: dict[str, dict[str, Any]] = {}
+    told: list[tuple[float, float]] = []
+    for name, find in KILLS.items():
+        times, left, memory, own = [], 0, 0, 0
         for _ in range(trials):
             program = Program(BUSY)
-            kill(program)
-            times.append(program.seconds_until(lambda program=program: not program.others()))
+            segments, kill, head = program.segments(), find(program), name == "head"
+            assert segments
+            killed = time.monotonic()  # the same clock in all processes
+            kill()
+            times.append(program.seconds_until(program.alone))
+            if head:
+                told.append(_told(program, killed))
+                own = max(own, sum(chaos_memory.held([program.process.pid]).values()))
+            memory += chaos_memory.left(segments, {program.process.pid} if head else ())
             left += len(program.close())
-        rows[name] = _row(times, left)
+        rows[name] = {**times_of(times), "left behind": left, "bytes left": memory}
+        if name == "head":
+            rows[name]["most bytes in the driver"] = own
+            rows["head: get raises HeadDiedError"] = times_of([first for first, _ in told])
+            rows["head: all waits and a later call raise it"] = times_of([last for _, last in told])
     return rows
 
 
-def interrupts(trials: int, seed: int) -> dict[str, dict[str, Any]]:
-    """Ctrl-C (SIGINT to the whole group) at random moments: time until the program has ended."""
-    draw, times, left, noisy = random.Random(seed), [], 0, 0
-    for _ in range(trials):
-        program = Program(MIXED)
-        time.sleep(draw.random() * 0.3)  # the random moment
-        os.killpg(program.process.pid, signal.SIGINT)
-        times.append(program.seconds_until(lambda program=program: program.process.poll() is not None))
-        said = program.errors()
-        noisy += said.count("Traceback (most recent call last)") != 1 or "Exception ignored" in said
-        program.seconds_until(lambda program=program: not program.others())
-        left += len(program.close())
-    return {"Ctrl-C": {**_row(times, left), "other than one traceback": noisy}}
+def _told(program: Program, killed: float) -> tuple[float, float]:
+    """Return after how many seconds ``get``, and the last of all, has raised. Its values are dropped by then."""
+    program.hear("dropped")
+    said = {first: float(rest) - killed for first, _, rest in (line.partition(" ") for line in program.lines())}
+    return said.get("get", LIMIT), max(said.get(word, LIMIT) for word in WAITS)
