@@ -75,6 +75,21 @@ def count_of(variable: str, default: str) -> int:
     return int(text)
 
 
+def cpus_of(variable: str) -> int | None:
+    """Return how many CPUs a grid has if an environment variable says at most how many, else None. Raises ValueError.
+
+    It never gives a grid more than the process may use.
+    """
+    if variable not in os.environ:
+        return None
+    most = count_of(variable, "")
+    if not most:
+        raise ValueError(f"the environment variable {variable} must be at least 1: {os.environ[variable]!r:.100}")
+    from actorgrid.runtime.machine import cpu_count  # which a head looks for by itself
+
+    return min(most, cpu_count())
+
+
 def interval_of(variable: str, default: str) -> float:
     """Return the seconds that an environment variable says in milliseconds; 0: never. Raises ValueError."""
     text = os.environ.get(variable, default)
@@ -133,13 +148,16 @@ def check_resources_of_grid(
         object_spilling_directory=spill_directory(None),
         address=address,
     )
-    return with_environment(config)
+    return with_environment(config, "process")
 
 
-def with_environment(config: StartConfig) -> StartConfig:
+def with_environment(config: StartConfig, engine: str) -> StartConfig:
     """Return ``config`` with what only environment variables say. Raises ValueError."""
+    # A simulated machine has the same CPUs wherever it is simulated: the schedules of a program depend on them.
+    real = engine == "process" and host() is None
     return msgspec.structs.replace(
         config,
+        num_cpus=cpus_of("ACTORGRID_NUM_CPUS") if config.num_cpus is None and real else config.num_cpus,
         memory_interval=interval_of("ACTORGRID_MEMORY_MONITOR_REFRESH_MS", "250"),
         farewell=seconds_of("ACTORGRID_ACTOR_GRACEFUL_SHUTDOWN_TIMEOUT_MS", "30000") / 1000,
         stopped_limit=seconds_of("ACTORGRID_STOPPED_LIMIT", "30"),

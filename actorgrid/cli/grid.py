@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 
 import actorgrid as ag
@@ -89,7 +88,10 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     """Add the commands."""
     default = "ACTORGRID_ADDRESS, else a folder of your own"
     start = commands.add_parser("start", help="start a grid that programs join with init(address='auto')")
-    start.add_argument("--num-cpus", type=int, help=f"what tasks are counted against (default: {os.cpu_count()} here)")
+    start.add_argument(
+        "--num-cpus", type=int,
+        help="what tasks are counted against (default: what it may use, and no more than ACTORGRID_NUM_CPUS says)",
+    )  # fmt: skip
     start.add_argument("--num-gpus", type=float, help="... and GPUs (default: 0)")
     start.add_argument("--resources", metavar="JSON", help="... and others: '{\"disk\": 2}'")
     start.add_argument("--object-store-memory", type=int, metavar="BYTES", help="how much large objects may take")

@@ -128,3 +128,41 @@ except ag.exceptions.ResourceLimitError as error:
     driver.succeeds()
     driver.leaves_nothing()
     assert "Too many open files" in driver.out
+
+
+CPUS = """
+import os, sys
+import actorgrid as ag
+mine = sorted(os.sched_getaffinity(0))
+os.sched_setaffinity(0, mine[:int(sys.argv[1])])
+if sys.argv[2] == "command":
+    os.execv(sys.executable, [sys.executable, "-m", "actorgrid", *sys.argv[3:]])
+with ag.init():
+    print("cpus:", ag.cluster_resources()["CPU"], ag.available_resources()["CPU"])
+"""
+
+
+@pytest.mark.parametrize(("allowed", "said", "cpus"), [(1, "100", 1), (2, "1", 1), (2, "2", 2), (1, None, 1)])
+def test_grid_has_the_cpus_that_its_program_may_use_and_no_more_than_the_environment_says(
+    drive: Drive, allowed: int, said: str | None, cpus: int
+) -> None:
+    if len(os.sched_getaffinity(0)) < allowed:
+        pytest.skip(f"needs {allowed} CPUs")
+    driver = drive(CPUS, args=[str(allowed), "init"], env={} if said is None else {"ACTORGRID_NUM_CPUS": said})
+    assert driver.said("cpus") == f"{cpus}.0 {cpus}.0"
+    driver.succeeds()
+    driver.leaves_nothing()
+
+
+def test_number_of_cpus_in_the_environment_that_is_none_starts_nothing(drive: Drive) -> None:
+    driver = drive(CPUS, args=["1", "init"], env={"ACTORGRID_NUM_CPUS": "many"})
+    assert driver.wait() == 1
+    assert driver.err.endswith("ValueError: the environment variable ACTORGRID_NUM_CPUS is no whole number: 'many'\n")
+    driver.leaves_nothing()
+
+
+def test_grid_that_a_command_starts_heeds_the_number_of_cpus_in_the_environment(drive: Drive) -> None:
+    driver = drive(CPUS, args=["1", "command", "start"], env={"ACTORGRID_NUM_CPUS": "0"})
+    assert driver.wait() == 2
+    assert driver.err == "actorgrid: the environment variable ACTORGRID_NUM_CPUS must be at least 1: '0'\n"
+    driver.leaves_nothing()
