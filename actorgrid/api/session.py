@@ -19,6 +19,7 @@ from actorgrid.api.starting import (
     check_address,
     check_engine,
     check_labels,
+    check_limits,
     check_preload,
     check_unsupported,
     default_logging,
@@ -203,6 +204,7 @@ def _processes(config: StartConfig) -> Engine:
     from actorgrid.runtime import devices
     from actorgrid.runtime.spawn import Spawned
 
+    check_limits()
     devices.check(config.num_gpus)
     try:
         head = Spawned(config)  # first: its interpreter starts while this one imports the rest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import resource
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from actorgrid.engine.current import host
 from actorgrid.engine.definitions import LogSettings, Setup, StartConfig
 from actorgrid.engine.hints import did_you_mean
 from actorgrid.engine.setups import merge
+from actorgrid.exceptions import ResourceLimitError
 
 #: What makes ``import ray`` mean actorgrid, if the driver has imported it.
 _AS_RAY: Final = "actorgrid.as_ray"
@@ -57,6 +59,11 @@ _MISSED: Final = {
 
 #: Labels that begin so are the grid's own.
 _OUR_LABELS: Final = ("actorgrid.io/", "ray.io/")
+
+#: Descriptors that the head of a grid needs with one worker; each further one costs it three.
+DESCRIPTORS: Final = 16
+#: Descriptors that a program needs for its grid.
+DESCRIPTORS_HERE: Final = 10
 
 
 def seconds_of(variable: str, default: str) -> float:
@@ -164,6 +171,31 @@ def with_environment(config: StartConfig, engine: str) -> StartConfig:
         store_patience=seconds_of("ACTORGRID_STORE_PATIENCE", "10"),
         task_events=count_of("ACTORGRID_TASK_EVENTS", "10000"),
     )
+
+
+def check_limits(*, here: bool = True) -> None:
+    """See that there are descriptors enough for a grid, and ``here`` for its driver. Raises ResourceLimitError.
+
+    Who is refused one later knows neither how many are allowed nor how many would do.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS:
+        raise ResourceLimitError(
+            f"a process of a grid may have {hard} descriptors (RLIMIT_NOFILE={hard}, the hard limit), and needs at "
+            f"least {DESCRIPTORS} with one worker and 3 more for each further one. Raise that limit (ulimit -Hn)"
+        )
+    taken: list[int] = []
+    try:
+        while here and len(taken) < DESCRIPTORS_HERE:
+            taken.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        raise ResourceLimitError(
+            f"this process has {len(taken)} of its {soft} descriptors left (RLIMIT_NOFILE={soft}: {error.strerror}), "
+            f"and needs {DESCRIPTORS_HERE} for a grid. Close some, or raise that limit (ulimit -n)"
+        ) from error
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
 
 
 def check_address(address: Any, own: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import json
 import sys
 
 import actorgrid as ag
-from actorgrid.api.starting import check_resources_of_grid, resolve_address
+from actorgrid.api.starting import check_limits, check_resources_of_grid, resolve_address
 
 #: So many of the calls that run are told of; each may take a second, if its process does not answer.
 MOST_CALLS = 10
@@ -40,6 +40,7 @@ def _start(asked: argparse.Namespace, address: str) -> int:
     config = check_resources_of_grid(
         address, asked.num_cpus, asked.num_gpus, resources, asked.object_store_memory, asked.max_workers
     )
+    check_limits(here=False)
     pid = persistent.start(config)
     print(f"a grid runs at {address} (pid {pid})")
     shown = "auto" if address == resolve_address("auto") else address

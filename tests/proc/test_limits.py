@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from actorgrid.api.starting import DESCRIPTORS, DESCRIPTORS_HERE
 from actorgrid.testing.waiting import wait_until
 from tests.proc.helpers import DEADLINE, Driver
 
@@ -128,6 +130,62 @@ except ag.exceptions.ResourceLimitError as error:
     driver.succeeds()
     driver.leaves_nothing()
     assert "Too many open files" in driver.out
+
+
+FEW = """
+import resource, sys
+import actorgrid as ag
+one = ag.remote(lambda: 1)  # pickles and all that is imported for it
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), int(sys.argv[2])))
+try:
+    ag.init(num_cpus=2)
+    print("works:", ag.get([one.remote() for _ in range(8)], timeout=30) == [1] * 8)
+    ag.shutdown()
+except ag.exceptions.ResourceLimitError as error:
+    print("refused:", error)
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]), int(sys.argv[2])))
+print("rest:", ag.is_initialized())
+"""
+
+
+@pytest.mark.parametrize("limit", [8, 10, 12, 14, 16, 24, 64])
+def test_limit_of_descriptors_that_is_too_low_for_a_grid_says_how_many_there_are_and_how_many_it_takes(
+    drive: Drive, limit: int
+) -> None:
+    driver = drive(FEW, args=[str(limit), str(limit)])
+    driver.succeeds()
+    driver.leaves_nothing()
+    assert driver.said("rest") == "False"
+    assert driver.err == ""
+    if limit >= DESCRIPTORS:
+        assert driver.said("works") == "True"
+    else:
+        assert f"RLIMIT_NOFILE={limit}, the hard limit" in driver.said("refused")
+        assert f"needs at least {DESCRIPTORS} " in driver.said("refused")
+
+
+@pytest.mark.parametrize("limit", [4, 8, 12, 20, 64])
+def test_program_that_has_too_few_descriptors_left_for_its_grid_is_told_both_numbers(drive: Drive, limit: int) -> None:
+    driver = drive(FEW, args=[str(limit), "1024"])
+    driver.succeeds()
+    driver.leaves_nothing()
+    assert driver.err == ""
+    if limit >= 20:
+        assert driver.said("works") == "True"
+    else:
+        assert re.search(rf"has \d of its {limit} descriptors left \(RLIMIT_NOFILE={limit}", driver.said("refused"))
+        assert f"needs {DESCRIPTORS_HERE} for a grid" in driver.said("refused")
+
+
+def test_grid_that_a_command_starts_is_refused_too_few_descriptors_in_the_same_words(drive: Drive) -> None:
+    driver = drive("""
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (12, 12))
+os.execv(sys.executable, [sys.executable, "-m", "actorgrid", "start"])
+""")
+    assert driver.wait() == 1
+    assert f"RLIMIT_NOFILE=12, the hard limit), and needs at least {DESCRIPTORS} " in driver.err
+    driver.leaves_nothing()
 
 
 CPUS = """
