@@ -102,6 +102,20 @@ class Changing:
         return list, ((1, 2),)
 
 
+def liar(said: Any) -> Any:
+    """Return what says that it is of the class that ``said()`` returns, and is pickled as a number."""
+
+    class Liar:
+        def __reduce__(self) -> Any:
+            return int, (7,)
+
+        @property  # type: ignore[misc]  # that is the lie
+        def __class__(self) -> Any:
+            return said()
+
+    return Liar()
+
+
 class Config:
     """Holds what cannot be pickled."""
 
@@ -282,6 +296,36 @@ def odd_values(folder: Path) -> bool:
     return [object.__getattribute__(each, "value") for each in (back, kept, inside)] == [5, 6, 7]
 
 
+#: What an object may say of its own class.
+LIES = {
+    "reference": lambda: ag.ObjectRef, "generator": lambda: ag.ObjectRefGenerator,
+    "handle": lambda: ag.actor.ActorHandle, "list": lambda: list, "tuple": lambda: tuple,
+    "error": lambda: ValueError, "nothing": lambda: 1 / 0,
+}  # fmt: skip
+
+
+def lie(said: Any) -> Any:
+    """It is an ordinary value all the same, and refused as one where a reference is wanted."""
+
+    def inject(folder: Path) -> Any:
+        del folder
+        thing = liar(said)
+        real = ag.put(1)
+        for call, error in (
+            (lambda: ag.get(thing), ValueError), (lambda: ag.wait(thing), TypeError),
+            (lambda: ag.wait([thing]), TypeError), (lambda: ag.cancel(thing), TypeError),
+            (lambda: ag.explain(thing), TypeError), (lambda: ag.kill(thing), ValueError),
+            (lambda: ag.get([real, thing]), TypeError),
+        ):  # fmt: skip
+            found = error_of(call)
+            assert type(found) is error, repr(found)
+            assert "Liar" in str(found), found
+        assert real != thing
+        return [ag.get(ag.put(thing)), get(run(echo, thing)), get(run(echo, [{"in": thing}]))]
+
+    return inject
+
+
 def changed_by_its_reader(folder: Path) -> bool:
     """Shared arrays are read-only: who writes gets an error, and nobody else's data changes."""
     del folder
@@ -371,6 +415,8 @@ CASES = [
          raised(ValueError, "fail_deep_down", "at the bottom", "outer frames are left out")),
     Case("SE13", "odd methods are never called", odd_values),
     Case("SE13b", "argument is another class after pickling", lambda _: run(take, Changing()), Gives(1)),
+    *(Case(f"SE13-{name}", f"argument says that its class is {name}", lie(said), Gives([7, 7, [{"in": 7}]]))
+      for name, said in LIES.items()),
     Case("SE16", "unusual values and arrays", round_trips),
     Case("SE17", "shared array is written to", changed_by_its_reader),
     Case("SE22", "argument is changed after the call", changed_after_the_call, Gives([[1], 0.0])),
