@@ -177,6 +177,10 @@ ELSEWHERE = [
               "test_program_that_has_too_few_descriptors_left_for_its_grid_is_told_both_numbers"),
     Elsewhere("FD01", "more workers", "tests/proc/test_attacks.py::"
               "test_hard_limit_of_descriptors_bounds_the_number_of_workers_with_a_typed_error"),
+    Elsewhere("FD13", "nobody reads any more", "tests/proc/test_attacks.py::"
+              "test_grid_works_though_whoever_read_what_the_program_prints_has_gone"),
+    Elsewhere("FD13", "program | head -1", "tests/proc/test_attacks.py::"
+              "test_broken_pipe_of_the_program_itself_is_its_own_error_and_its_grid_goes_with_it"),
     Elsewhere("FD13", "standard descriptors closed", "tests/proc/test_attacks.py::"
               "test_output_of_tasks_never_goes_into_a_link_where_standard_descriptors_are_closed"),
 ]  # fmt: skip

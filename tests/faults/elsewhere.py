@@ -75,6 +75,8 @@ ELSEWHERE: Final = [
               "test_interrupt_at_every_opcode_leaves_the_grid_whole"),
     Elsewhere("SG08", "churn", LIFE + "descriptors_and_threads_do_not_grow_from_grid_to_grid"),
     Elsewhere("SG10", "handlers", LIFE + "signal_handlers_of_the_program_stay"),
+    Elsewhere("SG10", "siginterrupt", LIFE
+              + "signals_that_break_off_system_calls_of_the_program_break_none_of_the_grid"),
     Elsewhere("SG10", "ignored", SIGNALS
               + "program_that_ignores_the_ends_of_its_children_has_a_grid_all_the_same"),
     Elsewhere("SG11", "thread", LIFE + "grid_started_from_a_thread"),

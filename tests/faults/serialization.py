@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import actorgrid as ag
-from actorgrid.exceptions import SerializationError, TaskError, TaskTimeoutError, WorkerCrashedError
-from tests.faults.catalogue import Case, Elsewhere, Gives, Raises, died, error_of, fate, get, numpy, raised, run
+from actorgrid.exceptions import SerializationError, TaskCancelledError, TaskError, TaskTimeoutError, WorkerCrashedError
+from actorgrid.testing.waiting import wait_until
+from tests.faults.catalogue import LIMIT, Case, Elsewhere, Gives, Raises, died, error_of, fate, get, numpy, raised, run
 
 # ------------------------------------------------------------------------------------------------ values that resist
 
@@ -144,6 +145,20 @@ class Endless(Exception):  # noqa: N818
         return ""
 
 
+class SaysWhen(Exception):  # noqa: N818
+    """Never ends, and says when it has begun."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        self.path.touch()
+        for _ in itertools.count():
+            pass
+        return ""
+
+
 class Unreducible(Exception):  # noqa: N818
     def __reduce__(self) -> Any:
         raise RuntimeError("not me")
@@ -193,6 +208,10 @@ def give(make: Any, *args: Any) -> Any:
 
 def fail(make: Any, *args: Any) -> None:
     raise make(*args)
+
+
+def fail_endlessly(path: Path) -> None:
+    raise SaysWhen(path)
 
 
 def fail_with_http_error() -> None:
@@ -364,6 +383,14 @@ def _fails(ref: Any) -> bool:
         return True
 
 
+def endless_is_cancelled(folder: Path) -> Any:
+    """Its text is asked for by the worker, after the task: force ends that, too."""
+    ref = run(fail_endlessly, folder / "on", max_retries=0)
+    assert wait_until((folder / "on").exists, LIMIT)
+    ag.cancel(ref, force=True)
+    return ref
+
+
 FATAL = r"\(.* pid=\d+\) .*"
 
 
@@ -405,6 +432,10 @@ CASES = [
     Case("SE10-huge", "exception whose str is huge", failing(Huge), raised(Huge, "fail", "left out")),
     Case("SE10-endless", "exception whose str never ends", failing(Endless, run_timeout=0.2),
          Raises(TaskTimeoutError, (r"\bfail\b", "0.2 s"))),
+    Case("SE10-forced", "exception whose str never ends is cancelled", endless_is_cancelled,
+         Raises(TaskCancelledError, (r"\bfail_endlessly\b",))),
+    Case("SE10-value", "value whose str never ends is nothing but a value",
+         lambda _: [type(get(run(give, Endless))).__name__, get(run(take, Endless()))], Gives(["Endless", 1])),
     Case("SE10-reduce", "exception whose reduce raises", failing(Unreducible, 1), raised(Unreducible, "fail")),
     Case("SE10-exit", "exception whose reduce exits", failing(Exiting, 1), raised(Exiting, "fail")),
     Case("SE11-circle", "exceptions that cause each other", lambda _: run(fail_in_a_circle),
@@ -430,6 +461,10 @@ ELSEWHERE = [
               "test_function_defined_anew_is_the_one_that_runs"),
     Elsewhere("SE20", "missing module", "tests/proc/test_environment.py::"
               "test_missing_module_is_an_error_that_names_it"),
+    Elsewhere("SE20", "module that only the driver has", "tests/proc/test_environment.py::"
+              "test_module_that_a_worker_cannot_find_is_an_error_that_names_it_and_spares_the_worker"),
+    Elsewhere("SE20", "folder and path changed", "tests/proc/test_environment.py::"
+              "test_later_change_of_folder_and_path_reaches_running_workers"),
     Elsewhere("SE01", "closure", "tests/contract/test_errors.py::"
               "test_closure_that_cannot_be_pickled_is_a_type_error_at_the_call_that_names_it"),
 ]  # fmt: skip
