@@ -224,3 +224,41 @@ def test_grid_that_a_command_starts_heeds_the_number_of_cpus_in_the_environment(
     assert driver.wait() == 2
     assert driver.err == "actorgrid: the environment variable ACTORGRID_NUM_CPUS must be at least 1: '0'\n"
     driver.leaves_nothing()
+
+
+def test_worker_that_cannot_be_replaced_leaves_the_others_at_work(drive: Drive, group: Path) -> None:
+    said = run(drive, """
+def most(count):
+    open(sys.argv[1] + "/pids.max", "w").write(str(count))
+
+@ag.remote(max_retries=0)
+def die():
+    os._exit(1)
+
+@ag.remote(num_cpus=0)
+class Gate:
+    def __init__(self): self.there = set()
+    def enter(self, pid): self.there.add(pid)
+    def count(self): return len(self.there)
+
+@ag.remote
+def together(gate):
+    ag.get(gate.enter.remote(os.getpid()))
+    while ag.get(gate.count.remote()) < 2: pass
+    return os.getpid()
+
+limit("max")
+with ag.init(num_cpus=2):
+    gate, again = Gate.remote(), Gate.remote()
+    ag.get(again.count.remote())
+    before = set(ag.get([together.remote(gate) for _ in range(2)], timeout=30))
+    most(1)  # there are more: nobody may fork any more
+    try:
+        ag.get(die.remote(), timeout=30)
+    except ag.exceptions.WorkerCrashedError:
+        left = set(ag.get([pid.remote() for _ in range(40)], timeout=30))
+    print(len(before), len(left), left < before)
+    most("max")
+    print(len(set(ag.get([together.remote(again) for _ in range(2)], timeout=30))))
+""", group)  # fmt: skip
+    assert said == "2 1 True\n2\n"

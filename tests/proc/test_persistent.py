@@ -326,6 +326,27 @@ def test_programs_that_are_killed_one_after_the_other_cost_a_survivor_nothing_an
         assert wait_until(partial(has_at_most, grid, most)), number
 
 
+@pytest.mark.slow
+def test_hundred_killed_programs_leave_the_memory_of_the_head_as_it_was(grid: Grid) -> None:
+    grid.join()
+    counter = Counter.remote()
+    work = (
+        "refs = [ag.remote(lambda: time.sleep(600)).remote() for _ in range(50)]; ag.put(bytes(1 << 20)); print('on')"
+    )
+    used: list[int] = []
+    for number in range(100):
+        victim = grid.program(f"{work}; sys.stdout.flush(); ag.get(refs)")
+        assert victim.stdout is not None
+        assert victim.stdout.readline() == "on\n"
+        victim.kill()
+        victim.communicate()
+        assert ag.get(counter.add.remote(), timeout=LIMIT) == number + 1
+        assert wait_until(lambda: ag.available_resources().get("CPU") == 2)
+        used.append(grid.head.memory_info().rss)
+    assert (len(state.list_objects()), len(state.list_jobs(filters=RUNNING))) == (0, 1)
+    assert max(used[90:]) - max(used[20:30]) < 2 << 20, used[::10]  # of 70 programs and 3,500 tasks
+
+
 # ------------------------------------------------------------------------------------------------------- who may enter
 
 
