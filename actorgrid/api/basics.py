@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeGuard, TypeVar, overload
 
 from actorgrid.api.handle import ActorHandle, rebuild
-from actorgrid.api.options import not_empty
+from actorgrid.api.texts import not_empty
 from actorgrid.dag.refs import CompiledDAGRef, get_all
 from actorgrid.engine.current import current, existing
 from actorgrid.engine.generators import ObjectRefGenerator

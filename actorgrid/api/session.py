@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.api.grid_context import GridContext
-from actorgrid.api.options import not_empty, quantity, seconds, whole
+from actorgrid.api.options import quantity, seconds, whole
 from actorgrid.api.options import resources as check_resources
 from actorgrid.api.starting import (
     check_address,
@@ -32,6 +32,7 @@ from actorgrid.api.starting import (
     whole_bytes,
     with_environment,
 )
+from actorgrid.api.texts import not_empty
 from actorgrid.engine.current import host, install, installed, set_processes, start_processes
 from actorgrid.engine.definitions import StartConfig
 from actorgrid.engine.interrupts import exit_on_signal, is_hurried, is_import, is_under

@@ -17,6 +17,7 @@ import msgspec
 from actorgrid.api.environments import check_runtime_env
 from actorgrid.api.options import quantity, seconds, whole
 from actorgrid.api.options import resources as check_resources
+from actorgrid.api.texts import text
 from actorgrid.engine.current import host
 from actorgrid.engine.definitions import LogSettings, Setup, StartConfig
 from actorgrid.engine.hints import did_you_mean
@@ -296,6 +297,8 @@ def check_labels(labels: Any) -> dict[str, str]:
     for name, value in labels.items():
         if not (isinstance(name, str) and isinstance(value, str)):
             raise TypeError(f"'labels' must map str to str: {name!r}: {value!r:.100}")
+        for part in (name, value):
+            text("labels", part)
         if not name or name.startswith(_OUR_LABELS):
             raise ValueError(f"a label of 'labels' must have a name that does not begin with {_OUR_LABELS}: {name!r}")
     return dict(labels)

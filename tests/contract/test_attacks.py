@@ -312,7 +312,7 @@ def test_pickled_reference_is_good_in_its_own_session_alone(fresh_grid: Callable
         ag.get(unpickle_and_get.remote(alone), timeout=DEADLINE)
     for use in (ag.get, echo.remote, lambda ref: ag.wait([ref]), ag.cancel):
         with pytest.raises(ValueError, match="another session"):
-            use(ref)  # type: ignore[operator]  # each takes a reference
+            use(ref)
     with pytest.raises(TypeError, match="another session"):
         echo.remote([ref])
     assert ag.get(mine) == 6
