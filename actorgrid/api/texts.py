@@ -18,6 +18,11 @@ def text(name: str, value: Any) -> str:
     return value
 
 
+def visible(shown: str) -> str:
+    """Return a text with its control characters spelled out, for a terminal: functions may be called anything."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), shown)
+
+
 def not_empty(name: str, value: Any) -> str:
     """Check a name that may not be empty. Raises TypeError, ValueError."""
     if not text(name, value):

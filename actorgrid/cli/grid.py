@@ -8,6 +8,7 @@ import sys
 
 import actorgrid as ag
 from actorgrid.api.starting import check_limits, check_resources_of_grid, resolve_address
+from actorgrid.api.texts import visible
 
 #: So many of the calls that run are told of; each may take a second, if its process does not answer.
 MOST_CALLS = 10
@@ -67,9 +68,9 @@ def _status(asked: argparse.Namespace, address: str) -> int:
         print(f"a grid runs at {address}")
         for name, amount in sorted(have.items()):
             if not name.startswith("node:"):
-                print(f"  {name:20} {free.get(name, 0):g} of {amount:g} free")
+                print(f"  {visible(name):20} {free.get(name, 0):g} of {amount:g} free")
         for line in _calls():
-            print(f"  {line}")
+            print(f"  {visible(line)}")
     return 0
 
 

@@ -588,3 +588,24 @@ ag.get(refs)
     assert wait_until(lambda: said("busy", "runs in process"), LIMIT)
     program.kill()
     program.communicate()
+
+
+def test_status_spells_out_what_would_act_on_the_terminal(grid: Grid) -> None:
+    calls = r"""
+def red(): time.sleep(600)
+red.__name__ = red.__qualname__ = "\x1b[31mred\x07"
+ref = ag.remote(num_cpus=0)(red).remote()
+print("on", flush=True)
+ag.get(ref)
+"""
+    program = grid.program(calls)
+    assert program.stdout is not None
+    assert program.stdout.readline() == "on\n"
+
+    def said() -> str:
+        return command("status", "--address", grid.address).stdout
+
+    assert wait_until(lambda: r"\x1b[31mred\x07 " in said(), LIMIT)
+    assert not set(said()) & {"\x1b", "\x07"}
+    program.kill()
+    program.communicate()
