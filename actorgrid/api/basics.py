@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar, overload
+from typing import Any, TypeGuard, TypeVar, overload
 
 from actorgrid.api.handle import ActorHandle, rebuild
-from actorgrid.api.options import not_empty
+from actorgrid.api.texts import not_empty
 from actorgrid.dag.refs import CompiledDAGRef, get_all
 from actorgrid.engine.current import current, existing
 from actorgrid.engine.generators import ObjectRefGenerator
@@ -16,6 +16,15 @@ from actorgrid.exceptions import ActorHandleNotFoundError
 
 T = TypeVar("T")
 W = TypeVar("W", bound=Waitable)
+
+
+def _is_ref(thing: object) -> TypeGuard[ObjectRef[Any]]:
+    """Return whether this is a reference, whatever it says of its own ``__class__``."""
+    return issubclass(type(thing), ObjectRef)
+
+
+def _is_generator(thing: object) -> TypeGuard[ObjectRefGenerator[Any]]:
+    return issubclass(type(thing), ObjectRefGenerator)
 
 
 def _check_timeout(timeout: object) -> None:
@@ -29,7 +38,7 @@ def _hint(thing: object) -> str:
     """Return what to do about a thing that is no reference, with a blank before it; "" if nothing can be said."""
     if hasattr(type(thing), "remote"):
         return " Call it with .remote() and get what that returns."
-    if isinstance(thing, (tuple, set, Iterator)):
+    if issubclass(type(thing), (tuple, set, Iterator)):
         return " Make it a list: get(list(...))."
     return ""
 
@@ -68,24 +77,25 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
         _check_timeout(timeout)
         if timeout < 0:
             timeout = None
-    if isinstance(object_refs, ObjectRef):
+    kind = type(object_refs)  # not isinstance, here and below: it asks what a thing says of its own class
+    if issubclass(kind, ObjectRef):
         return _engine_of_references().get((object_refs,), timeout)[0]
-    if isinstance(object_refs, ObjectRefGenerator):
+    if issubclass(kind, ObjectRefGenerator):
         return object_refs
-    if isinstance(object_refs, CompiledDAGRef):
+    if issubclass(kind, CompiledDAGRef):
         return object_refs._get(timeout)  # noqa: SLF001  # our own class
-    if not isinstance(object_refs, list):
+    if not issubclass(kind, list):
         raise ValueError(  # noqa: TRY004  # Ray's type
             f"Invalid type of object refs, {type(object_refs)}, is given. "
             f"'object_refs' must either be an ObjectRef or a list of ObjectRefs.{_hint(object_refs)}"
         )
-    if object_refs and isinstance(object_refs[0], CompiledDAGRef):
+    if object_refs and issubclass(type(object_refs[0]), CompiledDAGRef):
         return get_all(object_refs, timeout)
     for ref in object_refs:
-        if not isinstance(ref, ObjectRef):
+        if not _is_ref(ref):
             raise TypeError(
                 f"Attempting to call `get` on the value {ref!r:.100}, which is not an ObjectRef but a {type(ref)}."
-                f"{' get() takes a flat list.' if isinstance(ref, (list, tuple)) else _hint(ref)}"
+                f"{' get() takes a flat list.' if issubclass(type(ref), (list, tuple)) else _hint(ref)}"
             )
     return _engine_of_references().get(object_refs, timeout) if object_refs else []
 
@@ -95,7 +105,7 @@ def put(value: T, *, _owner: Any = None, _tensor_transport: Any = None) -> Objec
 
     Raises TypeError if it is a reference already or cannot be pickled, ObjectStoreFullError.
     """
-    if isinstance(value, ObjectRef):
+    if _is_ref(value):
         raise TypeError("Calling 'put' on an ObjectRef is not allowed. Use the reference itself.")
     if _owner is not None or _tensor_transport is not None:
         raise ValueError("'_owner' and '_tensor_transport' are not supported")
@@ -135,7 +145,7 @@ def wait(  # a list of checks
     is not positive or larger than the list.
     """
     del fetch_local  # there is one machine
-    if not isinstance(ray_waitables, list):
+    if not issubclass(type(ray_waitables), list):
         raise TypeError(f"wait() expected a list of ObjectRef, got {type(ray_waitables)}")
     kinds = set(map(type, ray_waitables))
     strangers = [kind for kind in kinds if not issubclass(kind, (ObjectRef, ObjectRefGenerator))]
@@ -167,9 +177,9 @@ def cancel(ref_or_generator: Waitable, *, force: bool = False, recursive: bool =
     still be read, then comes the error. Nothing happens to finished tasks and to objects of ``put``. Raises TypeError
     for anything but a reference or generator, ValueError for ``force`` on a call of an actor.
     """
-    if isinstance(ref_or_generator, ObjectRefGenerator):
+    if _is_generator(ref_or_generator):
         ref_or_generator = ref_or_generator.completed()
-    if not isinstance(ref_or_generator, ObjectRef):
+    if not _is_ref(ref_or_generator):
         raise TypeError(f"cancel() only supports ObjectRefs. Got: {type(ref_or_generator)}.")
     _engine_of_references().cancel(ref_or_generator, force=bool(force), recursive=bool(recursive))
 
@@ -179,9 +189,9 @@ def explain(object_ref: Waitable) -> str:
 
     Not in Ray. Raises TypeError for anything but a reference or generator.
     """
-    if isinstance(object_ref, ObjectRefGenerator):
+    if _is_generator(object_ref):
         object_ref = object_ref.completed()
-    if not isinstance(object_ref, ObjectRef):
+    if not _is_ref(object_ref):
         raise TypeError(f"explain() takes an ObjectRef, not {type(object_ref).__name__}")
     return "\n".join(_engine_of_references().explain(object_ref))
 
@@ -192,7 +202,7 @@ def kill(actor: ActorHandle[Any] | type[Any], *, no_restart: bool = True) -> Non
     Raises ValueError for anything but a handle, TypeError for a ``no_restart`` that is no bool, and
     ActorHandleNotFoundError for a handle of another session.
     """
-    if not isinstance(actor, ActorHandle):
+    if not issubclass(type(actor), ActorHandle):
         raise ValueError(f"kill() only supports actors. For tasks, use cancel(). Got: {type(actor)}.")  # noqa: TRY004
     if not isinstance(no_restart, bool):
         raise TypeError(f"no_restart must be a bool, not {type(no_restart).__name__}: {no_restart!r:.100}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from actorgrid.api.environments import check_runtime_env
 from actorgrid.api.logs import LoggingConfig
-from actorgrid.api.options import not_empty
+from actorgrid.api.texts import not_empty
 
 
 class JobConfig:

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from actorgrid.api import scheduling
 from actorgrid.api.environments import check_runtime_env
+from actorgrid.api.texts import not_empty, text
 from actorgrid.engine.definitions import DYNAMIC, STREAMING, ActorOptions, MethodOptions, TaskOptions
 from actorgrid.engine.hints import did_you_mean
 
@@ -62,6 +63,7 @@ def resources(name: str, value: Any) -> dict[str, float]:
     for key in value:
         if not isinstance(key, str):
             raise _a("a dictionary whose keys are str", name, value)
+        text(name, key)
         if key in {"CPU", "GPU", "memory"}:
             option = {"CPU": "num_cpus", "GPU": "num_gpus"}.get(key, key)
             raise ValueError(f"use the option {option!r} instead of {key!r} in {name!r}")
@@ -116,19 +118,6 @@ def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise _a("a bool", name, value)
     return value
-
-
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise _a("a str", name, value)
-    return value
-
-
-def not_empty(name: str, value: Any) -> str:
-    """Check a name that may not be empty. Raises TypeError, ValueError."""
-    if not _text(name, value):
-        raise ValueError(f"option {name!r} must not be an empty string")
-    return str(value)
 
 
 def _num_returns(name: str, value: Any) -> int | str:
@@ -208,7 +197,7 @@ def check_group(group: str, groups: Iterable[str], class_name: str) -> None:
 
 
 def _lifetime(name: str, value: Any) -> str:
-    if _text(name, value) not in {"detached", "non_detached"}:
+    if text(name, value) not in {"detached", "non_detached"}:
         raise ValueError(f"option {name!r} must be 'detached', 'non_detached' or None: {value!r}")
     return str(value)
 
@@ -261,7 +250,7 @@ TASK: Final[dict[str, Check]] = _COMMON | {
     "max_retries": whole(-1),
     "retry_exceptions": _retry_exceptions,
     "max_calls": whole(0),
-    "name": _text,
+    "name": text,
     "timeout": seconds,
     "run_timeout": seconds,
     "_generator_backpressure_num_objects": _backpressure,
@@ -291,7 +280,7 @@ ACTOR: Final[dict[str, Check]] = _COMMON | {
 
 METHOD: Final[dict[str, Check]] = {
     "readonly": _flag,
-    "name": _text,
+    "name": text,
     "num_returns": _num_returns,
     "max_task_retries": whole(-1),
     "retry_exceptions": _retry_exceptions,

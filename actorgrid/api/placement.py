@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from actorgrid.api.labels import selector
+from actorgrid.api.texts import text
 from actorgrid.core.ids import render
 from actorgrid.core.resources import amounts
 from actorgrid.engine.current import current
@@ -175,8 +176,7 @@ def placement_group(
     checked = [_check_bundle(index, bundle) for index, bundle in enumerate(_check_list(bundles))]
     if strategy not in STRATEGIES:
         raise ValueError(f"option 'strategy' must be one of {', '.join(STRATEGIES)}: {strategy!r:.100}")
-    if not isinstance(name, str):
-        raise TypeError(f"option 'name' must be a str, not {type(name).__name__}")
+    text("name", name)
     if lifetime not in {None, "detached"}:
         raise ValueError(f"option 'lifetime' must be None or 'detached': {lifetime!r:.100}")
     labels = [selector(f"bundle_label_selector[{i}]", each) for i, each in enumerate(bundle_label_selector or ())]
@@ -198,6 +198,7 @@ def _check_bundle(index: int, bundle: Any) -> dict[str, float]:
     if not isinstance(bundle, Mapping) or not all(isinstance(name, str) for name in bundle):
         raise TypeError(f"'bundles' must be a list of dictionaries of resources; bundle {index} is {bundle!r:.100}")
     for name, value in bundle.items():
+        text(f"bundles[{index}]", name)
         _check_amount(f"{name!r} of bundle {index}", value, whole=name == "GPU")
     if not any(bundle.values()):
         raise ValueError(f"bundle {index} holds nothing: {dict(bundle)}")

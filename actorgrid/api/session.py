@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.api.grid_context import GridContext
-from actorgrid.api.options import not_empty, quantity, seconds, whole
+from actorgrid.api.options import quantity, seconds, whole
 from actorgrid.api.options import resources as check_resources
 from actorgrid.api.starting import (
     check_address,
     check_engine,
     check_labels,
+    check_limits,
     check_preload,
     check_unsupported,
     default_logging,
@@ -31,6 +32,7 @@ from actorgrid.api.starting import (
     whole_bytes,
     with_environment,
 )
+from actorgrid.api.texts import not_empty
 from actorgrid.engine.current import host, install, installed, set_processes, start_processes
 from actorgrid.engine.definitions import StartConfig
 from actorgrid.engine.interrupts import exit_on_signal, is_hurried, is_import, is_under
@@ -80,23 +82,23 @@ def init(  # Ray's signature
     ``ACTORGRID_ADDRESS`` or the default one. That variable alone does so too; "local" does not. What follows up to
     ``object_store_memory``, ``preload`` and the limits on processes and memory are for grids of one's own.
 
-    ``num_cpus`` and ``num_gpus`` (default: what this process may use) and ``resources`` are what tasks are counted
-    against; ``labels`` are those of this machine, for ``label_selector``; ``object_store_memory`` is a limit in
-    bytes, beyond which the least recently used objects go to a file in ``object_spilling_directory`` (default:
-    ``ACTORGRID_SPILL_DIRECTORY``, else the temporary directory; an empty text: they stay, and what does not fit is
-    refused); ``preload`` names modules that workers have imported before they are needed; ``max_workers`` is a
-    limit on processes. An actor that dies more than ``restart_intensity`` times within ``restart_period`` seconds
-    without serving a call in between is in a loop and stays dead. A process that has ``max_pending_tasks``
-    unfinished tasks (default: any number) waits in ``f.remote()`` until a tenth of them are over, or gets a
-    PendingCallsLimitExceeded (``on_max_pending="raise"``; always where an event loop would have to wait). When more
-    than ``memory_usage_threshold`` (0.95) of the memory of the machine, or of a control group, is in use, a worker
-    is killed (``OutOfMemoryError``); one that has more than ``max_worker_memory`` bytes of its own when a task is
-    over is replaced. ``runtime_env`` is what tasks and actors inherit (``runtime_env.RuntimeEnv``). ``engine`` is
-    "process" (the default, unless the environment variable ``ACTORGRID_ENGINE`` says otherwise) or "sim":
-    everything in this thread, on virtual time, deterministically, in the order that ``seed`` stands for. Arguments
-    of ``ray.init`` that are about dashboards and clusters are accepted without effect (a dashboard that is asked for
-    gives a warning). ``logging_config`` says how the root logger of driver and workers logs.
-    ``job_config`` stands for ``namespace``, ``runtime_env`` and ``logging_config``.
+    ``num_cpus`` and ``num_gpus`` (default: what this process may use, and no more CPUs than ``ACTORGRID_NUM_CPUS``
+    says) and ``resources`` are what tasks are counted against; ``labels`` are those of this machine, for
+    ``label_selector``; ``object_store_memory`` is a limit in bytes, beyond which the least recently used objects go
+    to a file in ``object_spilling_directory`` (default: ``ACTORGRID_SPILL_DIRECTORY``, else the temporary directory;
+    an empty text: they stay, and what does not fit is refused); ``preload`` names modules that workers have imported
+    before they are needed; ``max_workers`` is a limit on processes. An actor that dies more than
+    ``restart_intensity`` times within ``restart_period`` seconds without serving a call in between is in a loop and
+    stays dead. A process that has ``max_pending_tasks`` unfinished tasks (default: any number) waits in
+    ``f.remote()`` until a tenth of them are over, or gets a PendingCallsLimitExceeded (``on_max_pending="raise"``;
+    always where an event loop would have to wait). When more than ``memory_usage_threshold`` (0.95) of the memory of
+    the machine, or of a control group, is in use, a worker is killed (``OutOfMemoryError``); one that has more than
+    ``max_worker_memory`` bytes of its own when a task is over is replaced. ``runtime_env`` is what tasks and actors
+    inherit (``runtime_env.RuntimeEnv``). ``engine`` is "process" (the default, unless the environment variable
+    ``ACTORGRID_ENGINE`` says otherwise) or "sim": everything in this thread, on virtual time, deterministically, in
+    the order that ``seed`` stands for. Arguments of ``ray.init`` that are about dashboards and clusters are accepted
+    without effect (a dashboard that is asked for gives a warning). ``logging_config`` says how the root logger of
+    driver and workers logs. ``job_config`` stands for ``namespace``, ``runtime_env`` and ``logging_config``.
 
     A grid that has died is replaced. Raises RuntimeError if there is a grid already, as there is inside a task (unless
     ``ignore_reinit_error``, or while a worker imports a module whose top level says ``init()``: that grid's context is
@@ -136,7 +138,7 @@ def init(  # Ray's signature
         logging=logging_settings(logging_config),
         labels=check_labels(labels or {}),
     )
-    config = with_environment(config)
+    config = with_environment(config, engine)
     with _lock:
         there = installed()
         if there is not None and there.has_ended():
@@ -203,6 +205,7 @@ def _processes(config: StartConfig) -> Engine:
     from actorgrid.runtime import devices
     from actorgrid.runtime.spawn import Spawned
 
+    check_limits()
     devices.check(config.num_gpus)
     try:
         head = Spawned(config)  # first: its interpreter starts while this one imports the rest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import resource
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -16,10 +17,12 @@ import msgspec
 from actorgrid.api.environments import check_runtime_env
 from actorgrid.api.options import quantity, seconds, whole
 from actorgrid.api.options import resources as check_resources
+from actorgrid.api.texts import text
 from actorgrid.engine.current import host
 from actorgrid.engine.definitions import LogSettings, Setup, StartConfig
 from actorgrid.engine.hints import did_you_mean
 from actorgrid.engine.setups import merge
+from actorgrid.exceptions import ResourceLimitError
 
 #: What makes ``import ray`` mean actorgrid, if the driver has imported it.
 _AS_RAY: Final = "actorgrid.as_ray"
@@ -58,6 +61,11 @@ _MISSED: Final = {
 #: Labels that begin so are the grid's own.
 _OUR_LABELS: Final = ("actorgrid.io/", "ray.io/")
 
+#: Descriptors that the head of a grid needs with one worker; each further one costs it three.
+DESCRIPTORS: Final = 16
+#: Descriptors that a program needs for its grid.
+DESCRIPTORS_HERE: Final = 10
+
 
 def seconds_of(variable: str, default: str) -> float:
     """Return the number of seconds that an environment variable says. Raises ValueError."""
@@ -73,6 +81,21 @@ def count_of(variable: str, default: str) -> int:
     if not text.strip().isdecimal():
         raise ValueError(f"the environment variable {variable} is no whole number: {text!r:.100}")
     return int(text)
+
+
+def cpus_of(variable: str) -> int | None:
+    """Return how many CPUs a grid has if an environment variable says at most how many, else None. Raises ValueError.
+
+    It never gives a grid more than the process may use.
+    """
+    if variable not in os.environ:
+        return None
+    most = count_of(variable, "")
+    if not most:
+        raise ValueError(f"the environment variable {variable} must be at least 1: {os.environ[variable]!r:.100}")
+    from actorgrid.runtime.machine import cpu_count  # which a head looks for by itself
+
+    return min(most, cpu_count())
 
 
 def interval_of(variable: str, default: str) -> float:
@@ -133,19 +156,47 @@ def check_resources_of_grid(
         object_spilling_directory=spill_directory(None),
         address=address,
     )
-    return with_environment(config)
+    return with_environment(config, "process")
 
 
-def with_environment(config: StartConfig) -> StartConfig:
+def with_environment(config: StartConfig, engine: str) -> StartConfig:
     """Return ``config`` with what only environment variables say. Raises ValueError."""
+    # A simulated machine has the same CPUs wherever it is simulated: the schedules of a program depend on them.
+    real = engine == "process" and host() is None
     return msgspec.structs.replace(
         config,
+        num_cpus=cpus_of("ACTORGRID_NUM_CPUS") if config.num_cpus is None and real else config.num_cpus,
         memory_interval=interval_of("ACTORGRID_MEMORY_MONITOR_REFRESH_MS", "250"),
         farewell=seconds_of("ACTORGRID_ACTOR_GRACEFUL_SHUTDOWN_TIMEOUT_MS", "30000") / 1000,
         stopped_limit=seconds_of("ACTORGRID_STOPPED_LIMIT", "30"),
         store_patience=seconds_of("ACTORGRID_STORE_PATIENCE", "10"),
         task_events=count_of("ACTORGRID_TASK_EVENTS", "10000"),
     )
+
+
+def check_limits(*, here: bool = True) -> None:
+    """See that there are descriptors enough for a grid, and ``here`` for its driver. Raises ResourceLimitError.
+
+    Who is refused one later knows neither how many are allowed nor how many would do.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS:
+        raise ResourceLimitError(
+            f"a process of a grid may have {hard} descriptors (RLIMIT_NOFILE={hard}, the hard limit), and needs at "
+            f"least {DESCRIPTORS} with one worker and 3 more for each further one. Raise that limit (ulimit -Hn)"
+        )
+    taken: list[int] = []
+    try:
+        while here and len(taken) < DESCRIPTORS_HERE:
+            taken.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        raise ResourceLimitError(
+            f"this process has {len(taken)} of its {soft} descriptors left (RLIMIT_NOFILE={soft}: {error.strerror}), "
+            f"and needs {DESCRIPTORS_HERE} for a grid. Close some, or raise that limit (ulimit -n)"
+        ) from error
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
 
 
 def check_address(address: Any, own: Mapping[str, Any]) -> str:
@@ -246,6 +297,8 @@ def check_labels(labels: Any) -> dict[str, str]:
     for name, value in labels.items():
         if not (isinstance(name, str) and isinstance(value, str)):
             raise TypeError(f"'labels' must map str to str: {name!r}: {value!r:.100}")
+        for part in (name, value):
+            text("labels", part)
         if not name or name.startswith(_OUR_LABELS):
             raise ValueError(f"a label of 'labels' must have a name that does not begin with {_OUR_LABELS}: {name!r}")
     return dict(labels)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 
 import actorgrid as ag
-from actorgrid.api.starting import check_resources_of_grid, resolve_address
+from actorgrid.api.starting import check_limits, check_resources_of_grid, resolve_address
+from actorgrid.api.texts import visible
 
 #: So many of the calls that run are told of; each may take a second, if its process does not answer.
 MOST_CALLS = 10
@@ -41,6 +41,7 @@ def _start(asked: argparse.Namespace, address: str) -> int:
     config = check_resources_of_grid(
         address, asked.num_cpus, asked.num_gpus, resources, asked.object_store_memory, asked.max_workers
     )
+    check_limits(here=False)
     pid = persistent.start(config)
     print(f"a grid runs at {address} (pid {pid})")
     shown = "auto" if address == resolve_address("auto") else address
@@ -67,9 +68,9 @@ def _status(asked: argparse.Namespace, address: str) -> int:
         print(f"a grid runs at {address}")
         for name, amount in sorted(have.items()):
             if not name.startswith("node:"):
-                print(f"  {name:20} {free.get(name, 0):g} of {amount:g} free")
+                print(f"  {visible(name):20} {free.get(name, 0):g} of {amount:g} free")
         for line in _calls():
-            print(f"  {line}")
+            print(f"  {visible(line)}")
     return 0
 
 
@@ -89,7 +90,10 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     """Add the commands."""
     default = "ACTORGRID_ADDRESS, else a folder of your own"
     start = commands.add_parser("start", help="start a grid that programs join with init(address='auto')")
-    start.add_argument("--num-cpus", type=int, help=f"what tasks are counted against (default: {os.cpu_count()} here)")
+    start.add_argument(
+        "--num-cpus", type=int,
+        help="what tasks are counted against (default: what it may use, and no more than ACTORGRID_NUM_CPUS says)",
+    )  # fmt: skip
     start.add_argument("--num-gpus", type=float, help="... and GPUs (default: 0)")
     start.add_argument("--resources", metavar="JSON", help="... and others: '{\"disk\": 2}'")
     start.add_argument("--object-store-memory", type=int, metavar="BYTES", help="how much large objects may take")

@@ -84,7 +84,7 @@ class CompiledDAGFuture:
 def get_all(refs: list[Any], timeout: float | None) -> list[Any]:
     """Return the values of several references, all of them or none. Raises TypeError, ValueError."""
     for ref in refs:
-        if not isinstance(ref, CompiledDAGRef):
+        if not issubclass(type(ref), CompiledDAGRef):  # whatever it says of its own class
             kind = type(ref).__name__
             raise TypeError(f"get() takes a list of one kind of references, and this one also has a {kind}")
     if len(set(refs)) != len(refs):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from actorgrid.core.messages import Metric
 from actorgrid.core.resources import demand
@@ -47,6 +47,16 @@ class FakeEntry:
         return find_ref, (self.oid, self.oid in self.fake.actors)
 
 
+class Prepared(NamedTuple):
+    """A call that can be made again and again."""
+
+    engine: FakeEngine
+    name: str
+    options: Any
+    #: The function, or the name of the method.
+    what: Any
+
+
 class FakeEngine:
     name = "fake"
     stall_warning: float | None = None
@@ -85,11 +95,10 @@ class FakeEngine:
 
     def prepare_task(self, definition: FunctionDefinition, options: TaskOptions) -> Any:
         self.log.append(("prepare_task", definition.name, options))
-        return definition, options
+        return Prepared(self, definition.name, options, definition.function)
 
     def submit(self, prepared: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
-        definition, options = prepared
-        return self.run(definition.name, options.num_returns, definition.function, args, kwargs)
+        return self.run(prepared.name, prepared.options.num_returns, prepared.what, args, kwargs)
 
     def create_actor(
         self, definition: ActorDefinition, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -103,10 +112,10 @@ class FakeEngine:
 
     def prepare_method(self, method: str, display_name: str, options: MethodOptions) -> Any:
         self.log.append(("prepare_method", display_name, options))
-        return method, display_name, options
+        return Prepared(self, display_name, options, method)
 
     def call(self, actor: ActorRef, prepared: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
-        method, name, options = prepared
+        _, name, options, method = prepared
         instance = self.actors[actor.ident]
         special: dict[str, Callable[..., Any]] = {
             "__ray_ready__": lambda: True,

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from actorgrid.api import options as o
+from actorgrid.api.basics import get_actor
+from actorgrid.api.placement import placement_group
+from actorgrid.api.starting import check_labels
 from actorgrid.engine.definitions import ActorOptions, MethodOptions, TaskOptions
 
 
@@ -192,3 +196,26 @@ def test_option_that_there_is_not_says_what_there_is_instead() -> None:
     with pytest.raises(ValueError, match="yield a tuple"):
         task(_num_objects_per_yield=2)
     assert task(_num_objects_per_yield=1) == task()
+
+
+CONTROLS = {"colour": "n\x1b[31mred", "line": "two\nlines", "bell": "\x07", "eight bits": "\x9b31m", "nul": "a\0b",
+            "separator": "a\u2028b", "right to left": "a\u202eb"}  # fmt: skip
+
+
+@pytest.mark.parametrize("given", CONTROLS.values(), ids=CONTROLS.keys())
+def test_names_have_no_control_characters_which_would_act_on_the_terminal_that_shows_them(given: str) -> None:
+    text = re.escape(f"must not have control characters, which act on terminals: {given!r}")
+    for use in (
+        lambda: task(name=given), lambda: actor(name=given), lambda: actor(name="n", namespace=given),
+        lambda: o.checked(o.METHOD, {"name": given}, ""), lambda: task(resources={given: 1}),
+        lambda: o.check_actor_options({"concurrency_groups": {given: 1}}, at_use=False),
+        lambda: placement_group([{"CPU": 1}], name=given), lambda: placement_group([{given: 1}]),
+        lambda: check_labels({given: "x"}), lambda: check_labels({"x": given}), lambda: get_actor(given),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=text):
+            use()
+
+
+def test_names_may_be_in_any_alphabet_and_have_blanks() -> None:
+    for name in ("größe 7", "名前", "👩\u200d🚀", "a\u00a0b", "<b>"):
+        assert (task(name=name).name, actor(name=name).name) == (name, name)

@@ -14,6 +14,8 @@ from actorgrid.api import session
 from actorgrid.engine import current
 from actorgrid.engine.definitions import Context, Setup, StartConfig
 from actorgrid.job_config import JobConfig
+from actorgrid.runtime import cgroups
+from actorgrid.sim.grid import CPUS
 
 if TYPE_CHECKING:
     from tests.api.fake_engine import FakeEngine
@@ -31,7 +33,8 @@ def started(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> list[StartCo
     current.install(None)
     monkeypatch.setattr(current, "_processes", start)
     monkeypatch.setattr(session, "_at_exit", True)
-    for name in ("ACTORGRID_NAMESPACE", "ACTORGRID_LOG_TO_DRIVER", "ACTORGRID_ENABLE_AUTO_CONNECT"):
+    ours = ("ACTORGRID_NAMESPACE", "ACTORGRID_LOG_TO_DRIVER", "ACTORGRID_ENABLE_AUTO_CONNECT", "ACTORGRID_NUM_CPUS")
+    for name in ours:
         monkeypatch.delenv(name, raising=False)
     return configs
 
@@ -115,6 +118,53 @@ def test_config(started: list[StartConfig], monkeypatch: pytest.MonkeyPatch) -> 
     ag.shutdown()
     ag.init(namespace="mine", log_to_driver=True)
     assert (started[1].namespace, started[1].log_to_driver) == ("mine", True)
+
+
+@pytest.mark.parametrize(
+    ("said", "affinity", "quota", "cpus"),
+    [
+        ("3", 8, None, 3), ("30", 8, None, 8), ("3", 2, None, 2), ("3", 8, 1.5, 2), ("3", 8, 0.2, 1), ("1", 8, 1.5, 1),
+        (" 3 ", 8, 6.5, 3), (None, 8, 1.5, None),
+    ],
+)  # fmt: skip
+def test_grid_has_the_least_of_affinity_quota_and_what_the_environment_says(
+    started: list[StartConfig],
+    monkeypatch: pytest.MonkeyPatch,
+    said: str | None,
+    affinity: int,
+    quota: float | None,
+    cpus: int | None,  # None: the head looks for itself, at affinity and quota alone
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(affinity)))
+    monkeypatch.setattr(cgroups, "cpu_quota", lambda: quota)
+    if said is not None:
+        monkeypatch.setenv("ACTORGRID_NUM_CPUS", said)
+    with ag.init():
+        assert started[0].num_cpus == cpus
+    with ag.init(num_cpus=5):
+        assert started[1].num_cpus == 5
+
+
+@pytest.mark.parametrize("said", ["", "0", "-1", "two", "1.5", "1e3"])
+def test_number_of_cpus_that_is_none_is_refused_by_the_name_of_its_variable(
+    started: list[StartConfig], monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    monkeypatch.setenv("ACTORGRID_NUM_CPUS", said)
+    text = f"ACTORGRID_NUM_CPUS (is no whole number|must be at least 1): '{said}'"
+    with pytest.raises(ValueError, match=text):
+        ag.init()
+    with pytest.raises(ValueError, match=text):
+        ag.put(1)
+    with ag.init(num_cpus=2):
+        assert [config.num_cpus for config in started] == [2]
+
+
+def test_simulated_machine_has_the_same_cpus_whatever_the_environment_says(
+    started: list[StartConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACTORGRID_NUM_CPUS", "1")
+    with ag.init(engine="sim"):
+        assert ag.cluster_resources()["CPU"] == CPUS
 
 
 def test_configuration_of_a_job_stands_for_arguments(started: list[StartConfig]) -> None:

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import signal
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +151,71 @@ def test_terminate_ends_the_actor_after_its_calls() -> None:
     mortal.__ray_terminate__.remote()
     assert ag.get(ref, timeout=DEADLINE) == 1
     assert wait_until(lambda: is_dead(mortal))
+
+
+def last_words(path: Path) -> None:
+    """Note which process says them, and where: a thread that is not the main one may not do everything."""
+    with path.open("a", encoding="ascii") as file:
+        file.write(f"{os.getpid()} {threading.current_thread() is threading.main_thread()}\n")
+
+
+@ag.remote
+class Parting:
+    def __init__(self, path: Path) -> None:
+        atexit.register(last_words, path)
+        atexit.register(sys.stdout.flush)
+
+    def pid(self) -> int:
+        return os.getpid()
+
+    def register_one_that_fails(self) -> None:
+        atexit.register(lambda: 1 / 0)
+
+
+@ag.remote
+class PartingAsync:
+    def __init__(self, path: Path) -> None:
+        atexit.register(last_words, path)
+
+    async def pid(self) -> int:
+        return os.getpid()
+
+
+@pytest.mark.processes("exit handlers of a simulated process are those of the interpreter, which goes on")
+@pytest.mark.parametrize("end", ["del", "terminate", "del while it works", "another handler fails"])
+@pytest.mark.parametrize("made", [Parting, PartingAsync, Parting.options(max_concurrency=4)])
+def test_exit_handlers_of_an_actor_run_once_in_its_process_when_it_ends_by_itself(
+    made: Any, end: str, tmp_path: Path
+) -> None:
+    actor = made.remote(tmp_path / "said")
+    pid = ag.get(actor.pid.remote(), timeout=DEADLINE)
+    if end == "another handler fails":
+        if made is PartingAsync:
+            pytest.skip("one way to fail is enough")
+        ag.get(actor.register_one_that_fails.remote(), timeout=DEADLINE)
+    last = actor.pid.remote()
+    if end == "terminate":
+        actor.__ray_terminate__.remote()
+    elif end != "del while it works":
+        assert ag.get(last, timeout=DEADLINE) == pid
+    if end != "terminate":
+        del actor
+        gc.collect()
+    assert wait_until(lambda: not psutil.pid_exists(pid), DEADLINE)
+    assert ag.get(last, timeout=DEADLINE) == pid
+    who, main = (tmp_path / "said").read_text(encoding="ascii").split()
+    assert int(who) == pid
+    # An actor with several threads that is told to end does so in the one that was told.
+    assert main == "True" or (end == "terminate" and made is not Parting)
+
+
+@pytest.mark.processes("as above")
+def test_exit_handlers_of_an_actor_that_is_killed_do_not_run(tmp_path: Path) -> None:
+    actor = Parting.remote(tmp_path / "said")
+    pid = ag.get(actor.pid.remote(), timeout=DEADLINE)
+    ag.kill(actor)
+    assert wait_until(lambda: not psutil.pid_exists(pid), DEADLINE)
+    assert not (tmp_path / "said").exists()
 
 
 def test_process_ends_with_the_last_handle() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import pickle
 import sys
 import threading
 import time
@@ -289,6 +290,32 @@ def test_handle_of_an_earlier_grid_never_reaches_an_actor_of_this_one(fresh_grid
         echo.remote([old])
     with pytest.raises(TypeError, match="another session"):
         ag.put({"handle": old})
+
+
+@ag.remote
+def unpickle_and_get(data: bytes) -> Any:
+    return ag.get(pickle.loads(data))
+
+
+def test_pickled_reference_is_good_in_its_own_session_alone(fresh_grid: Callable[..., Any], tmp_path: Path) -> None:
+    fresh_grid(num_cpus=1)
+    ref = ag.put(5)
+    (tmp_path / "ref").write_bytes(pickle.dumps({"ref": ref}))
+    alone = pickle.dumps(ref)
+    assert ag.get(pickle.loads((tmp_path / "ref").read_bytes())["ref"]) == 5
+    assert ag.get(unpickle_and_get.remote(alone), timeout=DEADLINE) == 5
+    fresh_grid(num_cpus=1)
+    mine = ag.put(6)
+    with pytest.raises(ValueError, match="belongs to a grid that this process is not part of"):
+        pickle.loads((tmp_path / "ref").read_bytes())
+    with pytest.raises(ValueError, match="belongs to a grid that this process is not part of"):
+        ag.get(unpickle_and_get.remote(alone), timeout=DEADLINE)
+    for use in (ag.get, echo.remote, lambda ref: ag.wait([ref]), ag.cancel):
+        with pytest.raises(ValueError, match="another session"):
+            use(ref)
+    with pytest.raises(TypeError, match="another session"):
+        echo.remote([ref])
+    assert ag.get(mine) == 6
 
 
 # ------------------------------------------------------------------------------------- resources

@@ -75,6 +75,28 @@ def test_million_tasks() -> None:
 
 @pytest.mark.slow
 @pytest.mark.processes("in the simulator one process would hold the copies of all")
+@pytest.mark.parametrize("tenths", [22, 41])
+def test_bytes_of_more_than_two_and_four_gibibytes_come_and_go(fresh_grid: Any, tenths: int) -> None:
+    size = tenths * GIB // 10
+    if psutil.virtual_memory().available < 5 * size:
+        pytest.skip(f"{size} bytes, there and back, with copies in the store: {5 * size} bytes of memory")
+    fresh_grid(num_cpus=1, object_store_memory=2 * size)
+
+    @ag.remote(max_retries=0)
+    def ends(value: bytes) -> tuple[int, bytes, bytes]:
+        return len(value), value[:2], value[-2:]
+
+    @ag.remote(max_retries=0)
+    def make(size: int) -> bytes:
+        return b"ab".ljust(size, b"z")
+
+    assert ag.get(ends.remote(b"ab".ljust(size, b"z")), timeout=PATIENCE) == (size, b"ab", b"zz")
+    back = ag.get(make.remote(size), timeout=PATIENCE)
+    assert (len(back), back[:2], back[-2:]) == (size, b"ab", b"zz")
+
+
+@pytest.mark.slow
+@pytest.mark.processes("in the simulator one process would hold the copies of all")
 def test_more_than_four_gibibytes_in_one_value(fresh_grid: Any) -> None:
     if psutil.virtual_memory().available < 16 * GIB:
         pytest.skip("an array of 4.5 GiB, and its copies in the store, there and back, need 16 GiB of memory")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import subprocess
 import sys
@@ -128,10 +129,19 @@ def out_of_time(task: Any, **options: float) -> Any:
 def get_in_vain(folder: Path) -> bool:
     """Waits that end without a value leave nothing behind in this process."""
     ref = run(sleep, folder / "pid")
-    for _ in range(1000):
-        assert isinstance(error_of(lambda: ag.get(ref, timeout=0.0)), GetTimeoutError)
+    entry: Any = ref._entry
+    gc.collect()
+    waiters, objects = len(entry.waiters or ()), len(gc.get_objects())
+    for number in range(10_000):
+        assert isinstance(error_of(lambda: ag.get(ref, timeout=0)), GetTimeoutError)
+        if number % 10 == 0:
+            assert ag.wait([ref], timeout=0) == ([], [ref])
     for _ in range(20):
-        assert isinstance(error_of(lambda: ag.get(ref, timeout=0.001)), GetTimeoutError)
+        assert isinstance(error_of(lambda: ag.get([ref], timeout=0.001)), GetTimeoutError)
+        assert ag.wait([ref], timeout=0.001) == ([], [ref])
+    assert len(entry.waiters or ()) == waiters
+    gc.collect()
+    assert len(gc.get_objects()) - objects < 1000  # of 11,000 waits
     ag.cancel(ref, force=True)
     return isinstance(fate(ref), TaskCancelledError)
 

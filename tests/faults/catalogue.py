@@ -84,7 +84,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """A row whose test is another one: ``tests/…/test_x.py::test_y``."""
+    """A row whose test is another one: ``tests/…/test_x.py::test_y``, or ``::TestX::test_y``."""
 
     id: str
     what: str

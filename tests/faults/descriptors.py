@@ -171,8 +171,16 @@ CASES = [
 
 ELSEWHERE = [
     Elsewhere("MS14", "after shutdown", "tests/proc/test_lifecycles.py::test_array_outlives_its_grid"),
-    Elsewhere("FD01", "few descriptors", "tests/proc/test_attacks.py::"
+    Elsewhere("FD01", "hard limit at start", "tests/proc/test_limits.py::"
+              "test_limit_of_descriptors_that_is_too_low_for_a_grid_says_how_many_there_are_and_how_many_it_takes"),
+    Elsewhere("FD01", "soft limit at start", "tests/proc/test_limits.py::"
+              "test_program_that_has_too_few_descriptors_left_for_its_grid_is_told_both_numbers"),
+    Elsewhere("FD01", "more workers", "tests/proc/test_attacks.py::"
               "test_hard_limit_of_descriptors_bounds_the_number_of_workers_with_a_typed_error"),
+    Elsewhere("FD13", "nobody reads any more", "tests/proc/test_attacks.py::"
+              "test_grid_works_though_whoever_read_what_the_program_prints_has_gone"),
+    Elsewhere("FD13", "program | head -1", "tests/proc/test_attacks.py::"
+              "test_broken_pipe_of_the_program_itself_is_its_own_error_and_its_grid_goes_with_it"),
     Elsewhere("FD13", "standard descriptors closed", "tests/proc/test_attacks.py::"
               "test_output_of_tasks_never_goes_into_a_link_where_standard_descriptors_are_closed"),
 ]  # fmt: skip

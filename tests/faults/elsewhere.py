@@ -29,6 +29,8 @@ ELSEWHERE: Final = [
     Elsewhere("WD11", "dies while it starts", "tests/sim/test_faults.py::"
               "test_worker_that_fails_to_start_costs_a_task_nothing"),
     Elsewhere("WD16", "memory", "tests/proc/test_memory.py::test_kill_by_the_system_is_named"),
+    Elsewhere("HD01", "idle, busy, starting", DEATHS
+              + "grid_dies_wholly_whether_it_is_idle_or_busy_or_starts_workers"),
     Elsewhere("HD01", "waits", DEATHS + "death_of_the_grid_ends_every_wait_with_head_died_error"),
     Elsewhere("HD01", "processes", DEATHS + "workers_and_their_programs_go_with_the_grid"),
     Elsewhere("HD02", "with launcher", DEATHS + "driver_head_and_launcher_killed_together_leave_no_worker"),
@@ -51,19 +53,27 @@ ELSEWHERE: Final = [
     Elsewhere("DD07", "too late", END + "program_that_is_shutting_down_starts_no_grid_any_more"),
     Elsewhere("DD08", "killed again and again", PERSISTENT
               + "programs_that_are_killed_one_after_the_other_cost_a_survivor_nothing_and_leave_nothing"),
+    Elsewhere("DD08", "a hundred times", PERSISTENT + "hundred_killed_programs_leave_the_memory_of_the_head_as_it_was"),
     Elsewhere("DD10", "stopped", END + "stopped_driver_keeps_its_grid"),
+    Elsewhere("SE14", "bytes", LARGE + "bytes_of_more_than_two_and_four_gibibytes_come_and_go"),
     Elsewhere("SE14", "4.5 GiB", LARGE + "more_than_four_gibibytes_in_one_value"),
     Elsewhere("MS01", "small or read-only", DESCRIPTORS + "shared_memory_does_not_need_the_folder_of_the_system"),
     Elsewhere("MS02", "full", DESCRIPTORS + "shared_memory_does_not_need_the_folder_of_the_system"),
     Elsewhere("MS04", "disk full", SPILLING + "disk_that_is_full_fails_the_put_alone_and_loses_nothing"),
     Elsewhere("MS05", "damaged", SPILLING + "damaged_file_loses_the_object_and_never_gives_wrong_data"),
-    Elsewhere("MS13", "all in use", "tests/proc/test_spilling.py::"
-              "test_ctrl_c_ends_a_put_that_waits_for_room_and_what_it_was_to_get_is_not_lost"),
+    Elsewhere("MS10", "the whole group killed", END + "whole_group_that_is_killed_leaves_no_process_and_no_byte"),
+    Elsewhere("MS13", "all in use", "tests/contract/test_spilling.py::TestNoRoom::"
+              "test_everything_in_use_is_an_error_that_names_who_reads_what"),
+    Elsewhere("MS13", "result", "tests/contract/test_spilling.py::TestNoRoom::"
+              "test_error_of_a_result_that_finds_no_room_names_the_actor_that_reads"),
+    Elsewhere("MS13", "and on", "tests/contract/test_spilling.py::TestNoRoom::"
+              "test_object_for_which_there_is_no_room_can_be_read_later"),
     Elsewhere("MS07", "size of files", DESCRIPTORS
               + "limit_of_the_size_of_files_bounds_the_store_with_a_typed_error"),
     Elsewhere("FD04", "one descriptor for many objects", "tests/runtime/test_arenas.py::"
               "test_few_segments_for_much_memory"),
     Elsewhere("FD05", "processes", LIMITS + "grid_that_may_have_fewer_workers_than_cpus_works_with_those"),
+    Elsewhere("FD05", "at respawn", LIMITS + "worker_that_cannot_be_replaced_leaves_the_others_at_work"),
     Elsewhere("FD05", "none at start", LIMITS + "grid_that_cannot_have_its_own_processes_says_so"),
     Elsewhere("FD07", "long folder", DESCRIPTORS + "folder_for_temporary_files_may_be_anything"),
     Elsewhere("FD08", "no folder", DESCRIPTORS + "folder_for_temporary_files_may_be_anything"),
@@ -75,6 +85,8 @@ ELSEWHERE: Final = [
               "test_interrupt_at_every_opcode_leaves_the_grid_whole"),
     Elsewhere("SG08", "churn", LIFE + "descriptors_and_threads_do_not_grow_from_grid_to_grid"),
     Elsewhere("SG10", "handlers", LIFE + "signal_handlers_of_the_program_stay"),
+    Elsewhere("SG10", "siginterrupt", LIFE
+              + "signals_that_break_off_system_calls_of_the_program_break_none_of_the_grid"),
     Elsewhere("SG10", "ignored", SIGNALS
               + "program_that_ignores_the_ends_of_its_children_has_a_grid_all_the_same"),
     Elsewhere("SG11", "thread", LIFE + "grid_started_from_a_thread"),
@@ -82,7 +94,9 @@ ELSEWHERE: Final = [
     Elsewhere("SG13", "clock", "tests/sim/test_faults.py::"
               "test_wall_clock_that_jumps_moves_no_time_limit_and_no_pause"),
     Elsewhere("SG14", "stray", SIGNALS + "stray_signals_neither_end_nor_stop_the_grid"),
-    Elsewhere("UM11", "another session", "tests/contract/test_attacks.py::"
+    Elsewhere("UM11", "pickled reference", "tests/contract/test_attacks.py::"
+              "test_pickled_reference_is_good_in_its_own_session_alone"),
+    Elsewhere("UM11", "handle of another session", "tests/contract/test_attacks.py::"
               "test_handle_of_an_earlier_grid_never_reaches_an_actor_of_this_one"),
     Elsewhere("OR02", "order of each caller", "tests/contract/test_actors_sync.py::"
               "test_calls_of_one_caller_run_in_order"),
@@ -113,8 +127,9 @@ ELSEWHERE: Final = [
 
 _NO_DASHBOARD: Final = "nothing here speaks HTTP yet"
 
-#: Rows for which there can be no test here, and why.
+#: Rows, or parts of rows, for which there can be no test here, and why.
 OUT: Final = {
+    "SE02-os-exit": "os._exit in a __reduce__ that the driver calls is the end of the driver, as anywhere in its code",
     "WD10": "no lock is shared between processes",
     "MS17": "macOS, which is untested",
     "FT04": "needs a device; workers do not descend from the driver, so that what it has loaded is not theirs",

@@ -153,7 +153,11 @@ ELSEWHERE = [
     Elsewhere("FT01", "threads that hold locks", "tests/proc/test_startup.py::"
               "test_grid_starts_while_threads_of_its_program_hold_the_locks_that_a_copy_of_it_would_wait_for"),
     Elsewhere("FT01", "forks of the driver", "tests/proc/test_forks.py::test_multiprocessing_pool_beside_a_grid"),
-    Elsewhere("FT02", "numerical libraries", "tests/proc/test_environment.py::"
+    Elsewhere("FT01", "two hundred starts", "tests/proc/test_startup.py::"
+              "test_no_worker_hangs_though_threads_of_the_driver_print_and_log_all_the_time"),
+    Elsewhere("FT02", "used by the driver before", "tests/proc/test_environment.py::"
+              "test_numerical_library_that_the_driver_has_used_with_threads_works_in_tasks"),
+    Elsewhere("FT02", "preloaded", "tests/proc/test_environment.py::"
               "test_numerical_libraries_of_preloaded_modules_start_no_threads_before_the_fork"),
     Elsewhere("FT10", "child of a task returns", "tests/contract/test_attacks.py::"
               "test_child_that_a_task_forks_may_return_and_only_the_parent_answers"),

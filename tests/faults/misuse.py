@@ -315,6 +315,12 @@ ELSEWHERE = [
               "test_init_in_a_task_joins_the_grid_of_its_driver_if_it_may"),
     Elsewhere("UM13", "wrong number of arguments", "tests/contract/test_arguments_checks.py::"
               "test_wrong_number_of_arguments_is_a_type_error_at_the_call"),
+    Elsewhere("UM04", "every line arrives", "tests/proc/test_output.py::"
+              "test_every_one_of_a_hundred_thousand_lines_is_shown_in_its_order"),
+    Elsewhere("UM17", "script, -m, -c and standard input", "tests/proc/test_environment.py::"
+              "test_functions_and_classes_of_the_main_program"),
+    Elsewhere("UM17", "zipapp", "tests/proc/test_environment.py::"
+              "test_program_in_an_archive_has_its_functions_classes_and_modules_in_workers"),
     Elsewhere("UM17", "no main guard", "tests/proc/test_environment.py::"
               "test_program_without_a_main_guard_is_not_run_again"),
 ]  # fmt: skip

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import actorgrid as ag
-from actorgrid.exceptions import SerializationError, TaskError, TaskTimeoutError, WorkerCrashedError
-from tests.faults.catalogue import Case, Elsewhere, Gives, Raises, died, error_of, fate, get, numpy, raised, run
+from actorgrid.exceptions import SerializationError, TaskCancelledError, TaskError, TaskTimeoutError, WorkerCrashedError
+from actorgrid.testing.waiting import wait_until
+from tests.faults.catalogue import LIMIT, Case, Elsewhere, Gives, Raises, died, error_of, fate, get, numpy, raised, run
 
 # ------------------------------------------------------------------------------------------------ values that resist
 
@@ -102,6 +103,20 @@ class Changing:
         return list, ((1, 2),)
 
 
+def liar(said: Any) -> Any:
+    """Return what says that it is of the class that ``said()`` returns, and is pickled as a number."""
+
+    class Liar:
+        def __reduce__(self) -> Any:
+            return int, (7,)
+
+        @property  # type: ignore[misc]  # that is the lie
+        def __class__(self) -> Any:
+            return said()
+
+    return Liar()
+
+
 class Config:
     """Holds what cannot be pickled."""
 
@@ -125,6 +140,20 @@ class Huge(Exception):  # noqa: N818
 
 class Endless(Exception):  # noqa: N818
     def __str__(self) -> str:
+        for _ in itertools.count():
+            pass
+        return ""
+
+
+class SaysWhen(Exception):  # noqa: N818
+    """Never ends, and says when it has begun."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        self.path.touch()
         for _ in itertools.count():
             pass
         return ""
@@ -179,6 +208,10 @@ def give(make: Any, *args: Any) -> Any:
 
 def fail(make: Any, *args: Any) -> None:
     raise make(*args)
+
+
+def fail_endlessly(path: Path) -> None:
+    raise SaysWhen(path)
 
 
 def fail_with_http_error() -> None:
@@ -282,6 +315,36 @@ def odd_values(folder: Path) -> bool:
     return [object.__getattribute__(each, "value") for each in (back, kept, inside)] == [5, 6, 7]
 
 
+#: What an object may say of its own class.
+LIES = {
+    "reference": lambda: ag.ObjectRef, "generator": lambda: ag.ObjectRefGenerator,
+    "handle": lambda: ag.actor.ActorHandle, "list": lambda: list, "tuple": lambda: tuple,
+    "error": lambda: ValueError, "nothing": lambda: 1 / 0,
+}  # fmt: skip
+
+
+def lie(said: Any) -> Any:
+    """It is an ordinary value all the same, and refused as one where a reference is wanted."""
+
+    def inject(folder: Path) -> Any:
+        del folder
+        thing = liar(said)
+        real = ag.put(1)
+        for call, error in (
+            (lambda: ag.get(thing), ValueError), (lambda: ag.wait(thing), TypeError),
+            (lambda: ag.wait([thing]), TypeError), (lambda: ag.cancel(thing), TypeError),
+            (lambda: ag.explain(thing), TypeError), (lambda: ag.kill(thing), ValueError),
+            (lambda: ag.get([real, thing]), TypeError),
+        ):  # fmt: skip
+            found = error_of(call)
+            assert type(found) is error, repr(found)
+            assert "Liar" in str(found), found
+        assert real != thing
+        return [ag.get(ag.put(thing)), get(run(echo, thing)), get(run(echo, [{"in": thing}]))]
+
+    return inject
+
+
 def changed_by_its_reader(folder: Path) -> bool:
     """Shared arrays are read-only: who writes gets an error, and nobody else's data changes."""
     del folder
@@ -309,6 +372,14 @@ def last_words(folder: Path) -> Any:
     """The finalizer of an argument ends the worker when the result is on its way: that comes, and once."""
     del folder
     return get([run(take, LastWords(4), max_retries=0) for _ in range(10)])
+
+
+def endless_is_cancelled(folder: Path) -> Any:
+    """Its text is asked for by the worker, after the task: force ends that, too."""
+    ref = run(fail_endlessly, folder / "on", max_retries=0)
+    assert wait_until((folder / "on").exists, LIMIT)
+    ag.cancel(ref, force=True)
+    return ref
 
 
 FATAL = r"\(.* pid=\d+\) .*"
@@ -352,6 +423,10 @@ CASES = [
     Case("SE10-huge", "exception whose str is huge", failing(Huge), raised(Huge, "fail", "left out")),
     Case("SE10-endless", "exception whose str never ends", failing(Endless, run_timeout=0.2),
          Raises(TaskTimeoutError, (r"\bfail\b", "0.2 s"))),
+    Case("SE10-forced", "exception whose str never ends is cancelled", endless_is_cancelled,
+         Raises(TaskCancelledError, (r"\bfail_endlessly\b",))),
+    Case("SE10-value", "value whose str never ends is nothing but a value",
+         lambda _: [type(get(run(give, Endless))).__name__, get(run(take, Endless()))], Gives(["Endless", 1])),
     Case("SE10-reduce", "exception whose reduce raises", failing(Unreducible, 1), raised(Unreducible, "fail")),
     Case("SE10-exit", "exception whose reduce exits", failing(Exiting, 1), raised(Exiting, "fail")),
     Case("SE11-circle", "exceptions that cause each other", lambda _: run(fail_in_a_circle),
@@ -362,6 +437,8 @@ CASES = [
          raised(ValueError, "fail_deep_down", "at the bottom", "outer frames are left out")),
     Case("SE13", "odd methods are never called", odd_values),
     Case("SE13b", "argument is another class after pickling", lambda _: run(take, Changing()), Gives(1)),
+    *(Case(f"SE13-{name}", f"argument says that its class is {name}", lie(said), Gives([7, 7, [{"in": 7}]]))
+      for name, said in LIES.items()),
     Case("SE16", "unusual values and arrays", round_trips),
     Case("SE17", "shared array is written to", changed_by_its_reader),
     Case("SE22", "argument is changed after the call", changed_after_the_call, Gives([[1], 0.0])),
@@ -375,6 +452,10 @@ ELSEWHERE = [
               "test_function_defined_anew_is_the_one_that_runs"),
     Elsewhere("SE20", "missing module", "tests/proc/test_environment.py::"
               "test_missing_module_is_an_error_that_names_it"),
+    Elsewhere("SE20", "module that only the driver has", "tests/proc/test_environment.py::"
+              "test_module_that_a_worker_cannot_find_is_an_error_that_names_it_and_spares_the_worker"),
+    Elsewhere("SE20", "folder and path changed", "tests/proc/test_environment.py::"
+              "test_later_change_of_folder_and_path_reaches_running_workers"),
     Elsewhere("SE01", "closure", "tests/contract/test_errors.py::"
               "test_closure_that_cannot_be_pickled_is_a_type_error_at_the_call_that_names_it"),
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -82,9 +83,11 @@ def _holds_references(found: Any) -> bool:
 
 @pytest.mark.parametrize("row", ELSEWHERE, ids=lambda row: row.id)
 def test_row_that_is_tested_elsewhere_has_its_test(row: Elsewhere) -> None:
-    path, _, name = row.test.partition("::")
-    source = Path(__file__).parents[2].joinpath(path).read_text(encoding="utf-8")
-    assert f"\ndef {name}(" in source
+    path, *names = row.test.split("::")
+    place: Any = ast.parse(Path(__file__).parents[2].joinpath(path).read_text(encoding="utf-8"))
+    for name in names:
+        (place,) = [each for each in place.body if getattr(each, "name", "") == name]
+    assert isinstance(place, ast.FunctionDef)
 
 
 def test_every_row_is_a_case_or_tested_elsewhere_or_says_why_not() -> None:

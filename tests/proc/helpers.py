@@ -150,6 +150,10 @@ class Driver:
         assert wait_until(lambda: len(self.titled(title)) == 1, DEADLINE), self.describe()
         return self.titled(title)[0]
 
+    def memory(self) -> dict[tuple[int, int], int]:
+        """Return the shared memory that it and its grid have open: (device, inode) -> bytes."""
+        return _memory([self.process.pid, *(process.pid for process in self.others())])
+
     def describe(self) -> str:
         """What runs, for messages."""
         return f"{[(process.pid, title_of(process)) for process in self.others()]}; {self._story()}"
@@ -171,6 +175,28 @@ class Driver:
                 process.kill()
             except psutil.Error:
                 pass
+
+
+def memory_of_everybody() -> dict[tuple[int, int], int]:
+    """Return the shared memory of grids that any process has open or mapped: (device, inode) -> bytes."""
+    return _memory(psutil.pids())
+
+
+def _memory(pids: Sequence[int]) -> dict[tuple[int, int], int]:
+    found = {}
+    for folder in (f"/proc/{pid}/{kind}" for pid in pids for kind in ("fd", "map_files")):
+        try:
+            links = list(Path(folder).iterdir())
+        except OSError:
+            continue  # it has gone, or is another user's
+        for link in links:
+            try:
+                if str(link.readlink()).startswith("/memfd:actorgrid"):
+                    told = link.stat()
+                    found[told.st_dev, told.st_ino] = told.st_blocks * 512
+            except OSError:
+                pass  # closed meanwhile
+    return found
 
 
 def title_of(process: psutil.Process) -> str:

@@ -198,3 +198,53 @@ seen = [int(line.split()[-1]) for line in text.decode().splitlines() if " line "
 assert seen == list(range(30_000)), (len(seen), seen[:3], seen[-3:])
 """,
     )
+
+
+@pytest.mark.parametrize("broken", ["1", "2", "1, 2"])
+def test_grid_works_though_whoever_read_what_the_program_prints_has_gone(drive: Drive, broken: str) -> None:
+    driver = run(
+        drive,
+        f"""
+out = os.dup(1)
+for fd in ({broken},):
+    read, write = os.pipe()
+    os.close(read)
+    os.dup2(write, fd)
+    os.close(write)
+ag.init(num_cpus=2)
+total = sum(ag.get([speak.remote(number) for number in range(50)]))
+ag.shutdown()
+ag.init(num_cpus=1)
+total += ag.get(speak.remote(1))
+ag.shutdown()
+os.write(out, f"total: {{total}}\\n".encode())
+""",
+    )
+    assert driver.said("total") == "1226"
+
+
+def test_broken_pipe_of_the_program_itself_is_its_own_error_and_its_grid_goes_with_it(drive: Drive) -> None:
+    driver = drive(
+        START
+        + """
+import subprocess
+if len(sys.argv) == 1:
+    # As `program | head -1`.
+    program = subprocess.Popen([sys.executable, __file__, "inner"], stdout=subprocess.PIPE, text=True)
+    print("first:", program.stdout.readline(), end="")
+    program.stdout.close()
+    print("code:", program.wait(30))
+else:
+    ag.init(num_cpus=2)
+    print("one", flush=True)
+    ag.get([speak.remote(number) for number in range(8)])
+    for number in range(1000):
+        print("x" * 1000, flush=True)
+"""
+    )
+    assert driver.said("first") == "one"
+    assert driver.said("code") == "1"
+    driver.succeeds()
+    driver.leaves_nothing()
+    assert driver.err.count("Traceback") == 1
+    assert "BrokenPipeError" in driver.err

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from actorgrid.testing.waiting import wait_until
-from tests.proc.helpers import PROMPT, Driver
+from tests.proc.helpers import DEADLINE, PROMPT, Driver, memory_of_everybody
 
 Drive = Callable[..., Driver]
 
@@ -97,6 +97,54 @@ def test_death_of_the_grid_ends_every_wait_with_head_died_error(drive: Drive, vi
     assert driver.said("again") == "42"
     driver.leaves_nothing()
     assert driver.wait() == 0
+
+
+STATES = """
+import os, sys, threading, time
+import actorgrid as ag
+
+@ag.remote(num_cpus=0)
+class Actor:
+    def __init__(self, large):
+        self.large = large
+    def work(self):
+        open(f"busy{os.getpid()}", "w").close()
+        time.sleep(600)
+
+ag.init(num_cpus=1, resources={"place": 1})
+large = ag.put(bytes(2_000_000))
+if sys.argv[1] == "idle":
+    holder = Actor.options(resources={"place": 1}).remote(large)
+    ag.get(holder.__ray_ready__.remote())
+    never = ag.remote(resources={"place": 1})(lambda: 1).remote()
+else:
+    actors = [Actor.remote(large) for _ in range(16)]
+    never = [actor.work.remote() for actor in actors][0]
+print("ready:", flush=True)
+try:
+    ag.get(never)
+except BaseException as error:
+    print("error:", type(error).__name__, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("state", ["idle", "busy", "starting"])
+@pytest.mark.parametrize("victim", ["head", "launcher"])
+def test_grid_dies_wholly_whether_it_is_idle_or_busy_or_starts_workers(drive: Drive, state: str, victim: str) -> None:
+    driver = drive(STATES, args=[state])
+    driver.wait_for("ready")
+    if state == "busy":
+        assert wait_until(lambda: len(list(driver.folder.glob("busy*"))) == 16, DEADLINE), driver.describe()
+    pid = driver.one(f"actorgrid: {victim}").pid
+    memory = driver.memory()
+    assert sum(memory.values()) >= 2_000_000
+    os.kill(pid, signal.SIGKILL)
+    assert driver.said("error") == "HeadDiedError"
+    assert wait_until(lambda: not driver.others(), PROMPT), driver.describe()
+    driver.send(signal.SIGKILL)
+    driver.leaves_nothing()
+    assert {key: size for key, size in memory_of_everybody().items() if key in memory} == {}
 
 
 @pytest.mark.parametrize("victim", ["head", "launcher"])

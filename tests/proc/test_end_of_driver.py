@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 from collections.abc import Callable
 
@@ -9,7 +11,7 @@ import psutil
 import pytest
 
 from actorgrid.testing.waiting import wait_until
-from tests.proc.helpers import PROMPT, Driver
+from tests.proc.helpers import PROMPT, Driver, memory_of_everybody
 
 Drive = Callable[..., Driver]
 
@@ -197,6 +199,24 @@ def test_grid_is_usable_after_each_of_many_interrupts_of_large_puts(drive: Drive
     driver.succeeds()
     driver.leaves_nothing()
     assert driver.err == ""
+
+
+@pytest.mark.parametrize("first", ["driver", "head", "workers"])
+def test_whole_group_that_is_killed_leaves_no_process_and_no_byte(drive: Drive, first: str) -> None:
+    driver = start(drive, "time.sleep(600)")
+    memory = driver.memory()
+    assert sum(memory.values()) > 5_000_000
+    order = [driver.process.pid, *(process.pid for process in driver.others())]
+    if first == "workers":
+        order.reverse()
+    elif first == "head":
+        order.insert(0, driver.one("actorgrid: head").pid)
+    for pid in order:
+        with contextlib.suppress(ProcessLookupError):  # some go by themselves once others are gone
+            os.kill(pid, signal.SIGKILL)
+    assert driver.wait() == -signal.SIGKILL
+    driver.leaves_nothing()
+    assert {key: size for key, size in memory_of_everybody().items() if key in memory} == {}
 
 
 def test_program_started_by_a_task_goes_with_the_driver(drive: Drive) -> None:

@@ -115,6 +115,54 @@ except ImportError as error:
     assert driver.said("error") == "True"
 
 
+def test_module_that_a_worker_cannot_find_is_an_error_that_names_it_and_spares_the_worker(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+@ag.remote(max_retries=0)
+def pid(value):
+    return os.getpid()
+
+ag.init(num_cpus=1)
+before = ag.get(pid.remote(1))
+os.mkdir("mine")
+with open("mine/drivers_own_module.py", "w") as file:
+    print("class Own: pass", "def own(): return 1", sep=chr(10), file=file)
+sys.path.append(os.path.abspath("mine"))
+import drivers_own_module
+sys.path.pop()
+for call in (pid, ag.remote(drivers_own_module.own)):
+    try:
+        ag.get(call.remote(*([drivers_own_module.Own()] if call is pid else [])))
+    except ModuleNotFoundError as error:
+        print(type(error.cause).__name__, "drivers_own_module" in str(error), error.pid == before)
+print("same:", ag.get(pid.remote(1)) == before)
+""",
+    )
+    assert driver.said("same") == "True"
+    assert driver.out.count("ModuleNotFoundError True True\n") == 2
+
+
+def test_later_change_of_folder_and_path_reaches_running_workers(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+@ag.remote
+def where():
+    return os.getcwd(), sys.path[-1], os.getpid()
+
+ag.init(num_cpus=1)
+before = ag.get(where.remote())
+for name in ("one", "two"):
+    os.mkdir(name)
+    os.chdir(name)
+    sys.path.append(os.getcwd())
+    print(name + ":", ag.get(where.remote()) == (os.getcwd(), os.getcwd(), before[2]))
+""",
+    )
+    assert (driver.said("one"), driver.said("two")) == ("True", "True")
+
+
 def test_working_folder_is_the_drivers(drive: Drive) -> None:
     driver = run(drive, "os.mkdir('sub'); os.chdir('sub')\nprint('value:', ag.get(ag.remote(os.getcwd).remote()))")
     assert driver.said("value") == str(driver.folder / "sub")
@@ -294,6 +342,39 @@ print("main:", ag.get(ag.remote(lambda: __name__).remote()))
     assert driver.said("main") == "__main__"
 
 
+def test_program_in_an_archive_has_its_functions_classes_and_modules_in_workers(drive: Drive) -> None:
+    driver = run(
+        drive,
+        '''
+import subprocess, zipapp
+PROGRAM = """
+import actorgrid as ag
+import zipped_helper
+print("top", flush=True)
+class Point:
+    def __init__(self, x): self.x = x
+@ag.remote
+def use(point): return Point(zipped_helper.twice(point.x))
+@ag.remote
+class Box:
+    def get(self): return zipped_helper.twice(4)
+result = ag.get(use.remote(Point(21)))
+others = [Box.remote().get.remote(), ag.remote(zipped_helper.twice).remote(5)]
+print(type(result) is Point, result.x, *ag.get(others))
+"""
+os.mkdir("app")
+for name, text in {"__main__": PROGRAM, "zipped_helper": "def twice(x): return 2 * x"}.items():
+    with open(f"app/{name}.py", "w") as file:
+        file.write(text)
+zipapp.create_archive("app", "app.pyz")
+import shutil; shutil.rmtree("app")
+done = subprocess.run([sys.executable, "app.pyz"], capture_output=True, text=True, timeout=60)
+print("said:", done.returncode, done.stdout.split(), done.stderr)
+''',
+    )
+    assert driver.said("said") == "0 ['top', 'True', '42', '8', '10']"
+
+
 def test_program_without_a_main_guard_is_not_run_again(drive: Drive) -> None:
     driver = run(drive, "print('top', flush=True)\nag.get([ag.remote(lambda: 1).remote() for _ in range(5)])")
     assert driver.out == "top\n"
@@ -339,6 +420,28 @@ print("default:", ag.get(handler.remote()))
 """,
     )
     assert driver.said("default") == "True"
+
+
+@pytest.mark.parametrize("preload", ["", "numpy"])
+def test_numerical_library_that_the_driver_has_used_with_threads_works_in_tasks(drive: Drive, preload: str) -> None:
+    pytest.importorskip("numpy")
+    driver = run(
+        drive,
+        f"""
+import numpy as np
+matrix = np.random.default_rng(1).random((600, 600))
+mine = np.linalg.solve(matrix, matrix @ matrix)  # its threads are there now
+
+@ag.remote
+def solve(matrix):
+    return float(abs(np.linalg.solve(matrix, matrix @ matrix) - matrix).max())
+
+ag.init(num_cpus=2, preload={preload.split()})
+print("right:", all(error < 1e-6 for error in ag.get([solve.remote(matrix) for _ in range(4)], timeout=60)))
+print("mine:", abs(np.linalg.solve(matrix, matrix @ matrix) - mine).max() < 1e-6)
+""",
+    )
+    assert (driver.said("right"), driver.said("mine")) == ("True", "True")
 
 
 def test_numerical_libraries_of_preloaded_modules_start_no_threads_before_the_fork(drive: Drive) -> None:

@@ -129,6 +129,35 @@ assert signal.getsignal(signal.SIGINT) is mine
     assert driver.said("value") == "42"
 
 
+def test_signals_that_break_off_system_calls_of_the_program_break_none_of_the_grid(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+import signal, time
+count = 0
+def tick(*args):
+    global count
+    count += 1
+signal.signal(signal.SIGALRM, tick)
+signal.siginterrupt(signal.SIGALRM, True)
+signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+work = ag.remote(lambda number: (time.sleep(0.002), number)[1])
+large = bytes(range(256)) * 4000
+total = 0
+for _ in range(2):
+    ag.init(num_cpus=1)
+    total += sum(ag.get([work.remote(number) for number in range(30)], timeout=30))
+    assert ag.get(ag.remote(lambda value: value).remote(large), timeout=30) == large
+    assert ag.get(ag.put(large)) == large
+    ag.shutdown()
+signal.setitimer(signal.ITIMER_REAL, 0)
+assert signal.getsignal(signal.SIGALRM) is tick
+print("total:", total, count > 20)
+""",
+    )
+    assert driver.said("total") == "870 True"
+
+
 def test_interrupt_handler_is_pythons_again_after_shutdown(drive: Drive) -> None:
     driver = run(
         drive,

@@ -101,6 +101,28 @@ ag.get(Many.remote().speak.remote())
     assert re.findall(r"^\(Many pid=\d+\) number (\d+)$", driver.err, re.MULTILINE) == [str(i) for i in range(5000)]
 
 
+def test_every_one_of_a_hundred_thousand_lines_is_shown_in_its_order(drive: Drive) -> None:
+    driver = run(
+        drive,
+        """
+@ag.remote(max_retries=0)
+def flood(count):
+    for number in range(count):
+        print("line", number)
+    sys.exit(3)  # what was printed is shown all the same
+
+try:
+    ag.get(flood.remote(100_000))
+except ag.exceptions.WorkerCrashedError:
+    print("died:", flush=True)
+""",
+    )
+    driver.wait_for("died")
+    shown = re.findall(r"^\(flood pid=\d+\) line (\d+)$", driver.err, re.MULTILINE)
+    assert len(shown) == 100_000
+    assert shown == [str(number) for number in range(100_000)]
+
+
 def test_lines_of_several_workers_are_not_torn(drive: Drive) -> None:
     driver = run(
         drive,

@@ -326,6 +326,34 @@ def test_programs_that_are_killed_one_after_the_other_cost_a_survivor_nothing_an
         assert wait_until(partial(has_at_most, grid, most)), number
 
 
+@pytest.fixture
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a grid that remembers few of the tasks that are over: what it remembers grows until there are so many."""
+    monkeypatch.setenv("ACTORGRID_TASK_EVENTS", "20")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("forgetful", "grid")
+def test_hundred_killed_programs_leave_the_memory_of_the_head_as_it_was(grid: Grid) -> None:
+    grid.join()
+    counter = Counter.remote()
+    work = (
+        "refs = [ag.remote(lambda: time.sleep(600)).remote() for _ in range(50)]; ag.put(bytes(1 << 20)); print('on')"
+    )
+    used: list[int] = []
+    for number in range(100):
+        victim = grid.program(f"{work}; sys.stdout.flush(); ag.get(refs)")
+        assert victim.stdout is not None
+        assert victim.stdout.readline() == "on\n"
+        victim.kill()
+        victim.communicate()
+        assert ag.get(counter.add.remote(), timeout=LIMIT) == number + 1
+        assert wait_until(lambda: ag.available_resources().get("CPU") == 2)
+        used.append(grid.head.memory_info().rss)
+    assert (len(state.list_objects()), len(state.list_jobs(filters=RUNNING))) == (0, 1)
+    assert max(used[90:]) - max(used[20:30]) < 2 << 20, used[::10]  # of 70 programs
+
+
 # ------------------------------------------------------------------------------------------------------- who may enter
 
 
@@ -558,5 +586,26 @@ ag.get(refs)
 
     assert wait_until(lambda: said("stuck", "which does not answer: it runs code in C"), LIMIT)
     assert wait_until(lambda: said("busy", "runs in process"), LIMIT)
+    program.kill()
+    program.communicate()
+
+
+def test_status_spells_out_what_would_act_on_the_terminal(grid: Grid) -> None:
+    calls = r"""
+def red(): time.sleep(600)
+red.__name__ = red.__qualname__ = "\x1b[31mred\x07"
+ref = ag.remote(num_cpus=0)(red).remote()
+print("on", flush=True)
+ag.get(ref)
+"""
+    program = grid.program(calls)
+    assert program.stdout is not None
+    assert program.stdout.readline() == "on\n"
+
+    def said() -> str:
+        return command("status", "--address", grid.address).stdout
+
+    assert wait_until(lambda: r"\x1b[31mred\x07 " in said(), LIMIT)
+    assert not set(said()) & {"\x1b", "\x07"}
     program.kill()
     program.communicate()

@@ -66,6 +66,11 @@ def fail(path: str) -> None:
 
 
 @ag.remote
+def fail_with(text: str) -> None:
+    raise ValueError(text)
+
+
+@ag.remote
 class Keeper:
     def keep(self, value: Any) -> Any:
         self.value = value
@@ -168,6 +173,29 @@ def test_nothing_has_a_name_in_the_file_system(grid: RealGrid) -> None:
             assert not named.match(target) or target.endswith("(deleted)") or target.startswith(sources), target
 
 
+def test_no_secret_is_in_an_argument_list_or_in_the_environment(grid: RealGrid) -> None:
+    secret = f"secret-{os.urandom(8).hex()}"
+    keeper = Keeper.remote()
+    ref = ag.put([secret])
+    ag.get([echo.remote(secret), echo.remote(ref), keeper.keep.remote({secret: secret})], timeout=DEADLINE)
+    with pytest.raises(ValueError, match=secret):
+        ag.get(fail_with.remote(secret), timeout=DEADLINE)
+    seen = 0
+    for pid in everybody(grid)[1:]:
+        seen += 1
+        arguments, environment = (Path(f"/proc/{pid}/{what}").read_bytes() for what in ("cmdline", "environ"))
+        assert secret.encode() not in arguments + environment
+        assert re.fullmatch(rb"actorgrid: (head|launcher|worker)[ \w.:]*\0*", arguments), arguments
+        ours = {
+            name: value
+            for name, _, value in (word.partition("=") for word in environment.decode().split("\0") if word)
+            if os.environ.get(name) != value and name != "PYTEST_CURRENT_TEST"  # pytest's, of an earlier moment
+        }
+        # It tells which processes belong together, and opens nothing.
+        assert list(ours) == ["ACTORGRID_SESSION"]
+    assert seen >= 4
+
+
 def sources() -> list[Path]:
     return sorted((ROOT / "actorgrid").rglob("*.py"))
 
@@ -182,6 +210,100 @@ def test_no_source_starts_a_shell_or_evaluates_text() -> None:
             shell = any(word.arg == "shell" for word in node.keywords)
             if shell or name in {"eval", "exec", "os.system", "os.popen", "subprocess.getoutput", "yaml.load"}:
                 found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {name}")
+    assert found == []
+
+
+#: Who may send a signal, and why it cannot hit a stranger that has got the number of a process that has gone.
+SENDERS = {
+    "runtime/driver.py:DriverEngine._wake_head": "the head is a child of the driver that has not been waited for",
+    "runtime/driver.py:DriverEngine._bury_head": "as above",
+    "runtime/spawn.py:Spawned.abandon": "a child that the next line waits for",
+    "runtime/launcher.py:Launcher.condemn": "the workers in the table are children that have not been waited for",
+    "runtime/launcher.py:Launcher._judge": "as above",
+    "runtime/launcher.py:Launcher.sweep": "the kernel has just said that these are children",
+    "runtime/lifetime.py:bury_children": "as above, of whoever calls it",
+    "runtime/lifetime.py:end_child": "a child of whoever calls it, which is waited for here",
+    "runtime/lifetime.py:signal_group": "see GROUPS",
+    "runtime/head.py:HeadProcess.flush": "the head ends itself",
+    "runtime/worker.py:Worker._interrupt_main": "a thread of this process",
+    "runtime/worker.py:Worker.press": "as above",
+    "cli/demo.py:kill": "a worker that has just said its number, and waits to be killed",
+    "testing/commands.py:Command.interrupt": "the leader of the group is a child that has not been waited for",
+    "testing/commands.py:Command.send_signal": "Popen: a child that has not been waited for",
+    "testing/commands.py:Command.kill": "as above",
+    "testing/commands.py:Command.terminate": "as above",
+    "testing/commands.py:Command._killed": "ProcessHandle and Command, see there",
+    "testing/processes.py:ProcessHandle.send_signal": "psutil compares when the process began",
+    "testing/processes.py:ProcessHandle.kill": "as above",
+    "testing/processes.py:ProcessHandle.terminate": "as above",
+    "util/multiprocessing/pool.py:Pool.__exit__": "none: it is Pool.terminate, which kills actors",
+}
+#: Who may have a whole group signalled.
+GROUPS = {
+    "runtime/launcher.py:Launcher.obey": "its leader is in the table of children that have not been waited for",
+    "runtime/launcher.py:Launcher._judge": "as above",
+    "runtime/launcher.py:Launcher.reap": "it has ended, and is waited for after that",
+    "runtime/launcher.py:Launcher.bury": "as Launcher.obey",
+    "runtime/driver.py:DriverEngine.sweep": "by number, and only where head and launcher were killed (SECURITY.md)",
+    "runtime/head.py:HeadProcess.stop": "the launcher was killed: its workers are children of the head, not waited for",
+}
+#: What sends a signal, wherever it is called.
+SENDS = {
+    "os.kill", "os.killpg", "os.abort", "signal.pidfd_send_signal", "signal.pthread_kill", "signal.raise_signal",
+    "_thread.interrupt_main",
+}  # fmt: skip
+#: What sends one if it is a method of a process, as it may be in a module that imports one of these.
+METHODS, PROCESSES = {"kill", "terminate", "send_signal"}, {"subprocess", "psutil", "multiprocessing"}
+
+
+def callers(is_meant: Callable[[ast.Call, set[str]], bool]) -> set[str]:
+    """Return the functions of the package that call what is meant, as file:function; others as file:."""
+    found = set()
+    for path in sources():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        imported = {
+            name.name.partition(".")[0]
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import)
+            for name in node.names
+        }
+        place = str(path.relative_to(ROOT / "actorgrid"))
+        found |= {f"{place}:{name}" for name, call in calls(tree, "") if is_meant(call, imported)}
+    return found
+
+
+def calls(node: ast.AST, within: str) -> Iterator[tuple[str, ast.Call]]:
+    """Yield all calls below ``node``, each with the name of the outermost function that it is in."""
+    for inner in ast.iter_child_nodes(node):
+        if isinstance(inner, ast.Call):
+            yield within, inner
+        name = within
+        if isinstance(inner, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (
+            not within or within[-1] == "."
+        ):
+            name = f"{within}{inner.name}{'.' if isinstance(inner, ast.ClassDef) else ''}"
+        yield from calls(inner, name)
+
+
+def sends(call: ast.Call, imported: set[str]) -> bool:
+    name = ast.unparse(call.func)
+    return name in SENDS or (name.rpartition(".")[2] in METHODS and "." in name and bool(imported & PROCESSES))
+
+
+def test_signals_are_sent_by_few_functions_each_of_which_knows_whom_it_hits() -> None:
+    assert callers(sends) == set(SENDERS)
+    assert callers(lambda call, _: ast.unparse(call.func).endswith("signal_group")) == set(GROUPS)
+
+
+def test_functions_that_send_signals_have_no_other_names() -> None:
+    names = {name.partition(".")[::2] for name in SENDS}
+    found = []
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                found += [
+                    f"{path.relative_to(ROOT)}: {name.name}" for name in node.names if (node.module, name.name) in names
+                ]
     assert found == []
 
 

@@ -114,3 +114,44 @@ def test_grid_starts_while_threads_of_its_program_hold_the_locks_that_a_copy_of_
     driver = drive(script)
     driver.succeeds()
     assert driver.out == "['done', 'done', 'done', 'done']\n"
+
+
+STARTS = """
+    import logging, os, sys, threading
+    import actorgrid as ag
+
+    sys.stdout = open(os.devnull, "w")  # its buffer has a lock that everybody wants
+    logging.basicConfig(stream=sys.stdout)
+    stop = threading.Event()
+
+    def work():
+        while not stop.is_set():
+            print("x" * 500)
+            logging.warning("said by a thread")
+
+    @ag.remote(max_calls=1, max_retries=0)
+    def speak():
+        print("printed by a worker")
+        logging.warning("logged by a worker")
+        return os.getpid()
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        ag.init(num_cpus=4, log_to_driver=False)
+        pids = ag.get([speak.remote() for _ in range(int(sys.argv[1]))], timeout=120)
+    finally:
+        stop.set()
+    for thread in threads:
+        thread.join()
+    sys.__stdout__.write(f"processes: {len(set(pids))}\\n")
+"""
+
+
+@pytest.mark.parametrize("starts", [20, pytest.param(200, marks=pytest.mark.slow)])
+def test_no_worker_hangs_though_threads_of_the_driver_print_and_log_all_the_time(drive: Drive, starts: int) -> None:
+    driver = drive(STARTS, args=[str(starts)])
+    assert driver.wait(180) == 0, driver.err
+    assert driver.said("processes") == str(starts)
+    driver.leaves_nothing()
