@@ -172,6 +172,8 @@ class Client:
         self._next_id = first_id(number)
         self._next_request = 0
         self._answers: dict[int, Callable[[Answer], None]] = {}
+        #: The head has sent a frame.
+        self.has_heard = False
         #: Frames sent since the head last sent one: 0, 1, or 2 with an acknowledgement asked for.
         self.unanswered = 0
         #: Errors that nobody asked for before their last reference went, for the host to say; the oldest are forgotten.
@@ -411,6 +413,7 @@ class Client:
     def heard(self) -> None:
         """The head sent a frame."""
         self.unanswered = 0
+        self.has_heard = True
 
 
 def heavy(value: Value) -> bool:

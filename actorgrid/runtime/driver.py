@@ -197,6 +197,7 @@ class DriverEngine(ProcessEngine):
             self.client.collect()
         self.say_unread()
         self.tell_quietly(m.Bye())
+        self._give_up_start()
         late = False
         if not self.descriptors_are_others:  # else nothing can be said, and the head has seen the end of the stream
             late = not self.is_reader() and not self._ended.wait(PATIENCE)
@@ -218,6 +219,14 @@ class DriverEngine(ProcessEngine):
         if self._reaped is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.head_pid, signal.SIGCONT)
+
+    def _give_up_start(self) -> None:
+        """A head that has said nothing yet, and for which nothing has run, need not import the rest before it ends.
+
+        The launcher is in its group; what that has forked goes with it.
+        """
+        if not self.client.has_heard:
+            lifetime.signal_group(self.head_pid, signal.SIGKILL)
 
     def _bury_head(self, patience: float) -> None:
         """The head has heard that this is the end: wait for its own, and kill it if it does not come."""

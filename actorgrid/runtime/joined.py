@@ -67,6 +67,9 @@ class JoinedEngine(DriverEngine):
     def _wake_head(self) -> None:
         """The head is no child of this process."""
 
+    def _give_up_start(self) -> None:
+        """The head is not ours."""
+
     def _bury_head(self, patience: float) -> None:
         """The head stays; it has closed the link by now, or does so soon."""
         self._ended.wait(patience)

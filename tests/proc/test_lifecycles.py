@@ -199,3 +199,19 @@ print("value:", int(array[-1]))
     )
     assert driver.said("value") == "999999"
     assert driver.err == ""
+
+
+def test_grid_that_ends_while_it_starts_leaves_nothing(drive: Drive) -> None:
+    driver = drive("""
+import time
+import psutil
+import actorgrid as ag
+for delay in (0, 0, 0.02, 0.1, 0.3):
+    ag.init(num_cpus=2)
+    time.sleep(delay)  # what it does meanwhile is none of our business
+    ag.shutdown()
+    print(len(psutil.Process().children(recursive=True)))
+""")
+    driver.succeeds()
+    driver.leaves_nothing()
+    assert driver.out.split() == ["0"] * 5
