@@ -13,6 +13,7 @@ import pytest
 import actorgrid as ag
 from actorgrid import sim
 from actorgrid.util import Lock
+from actorgrid.util.queue import Queue
 
 pytestmark = pytest.mark.search
 
@@ -185,5 +186,51 @@ def a_coroutine_gives_up() -> None:
     ],
 )
 def test_a_lock_is_free_when_those_who_wanted_it_are_gone_however_they_went(program: Any) -> None:
+    found = sim.explore(program, runs=100)
+    assert not found.failures, found.failures[0].report
+
+
+@ag.remote(num_cpus=0)
+class Taker:
+    """Takes from a queue, and says what it has got."""
+
+    def __init__(self, items: Queue) -> None:
+        self.items = items
+        self.taken: list[Any] = []
+
+    async def take(self) -> None:
+        self.taken.append(await self.items.get_async())
+
+    async def take_or_give_up(self) -> None:
+        try:
+            self.taken.append(await asyncio.wait_for(self.items.get_async(), 0.001))
+        except TimeoutError:
+            pass
+
+    async def all(self) -> list[Any]:
+        return self.taken
+
+
+def a_get_is_cancelled() -> None:
+    items = Queue()
+    taker = Taker.remote(items)
+    ref = taker.take.remote()
+    items.put(1)
+    ag.cancel(ref)
+    ag.wait([ref])
+    assert ag.get(taker.all.remote()) or items.get()
+
+
+def a_get_is_given_up() -> None:
+    items = Queue()
+    taker = Taker.remote(items)
+    ref = taker.take_or_give_up.remote()
+    items.put(1)
+    ag.wait([ref])
+    assert ag.get(taker.all.remote()) or items.get()
+
+
+@pytest.mark.parametrize("program", [a_get_is_cancelled, a_get_is_given_up])
+def test_an_item_is_there_if_whoever_was_to_take_it_does_not(program: Any) -> None:
     found = sim.explore(program, runs=100)
     assert not found.failures, found.failures[0].report
