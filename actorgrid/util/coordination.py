@@ -10,13 +10,19 @@ All of it is kept by one actor for each namespace: if that process is killed, wh
 from __future__ import annotations
 
 import uuid
+import weakref
+from functools import partial
+from itertools import count
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
-from actorgrid.api.basics import get, put
+from actorgrid.api.basics import cancel, get, put
 from actorgrid.engine.current import existing
+from actorgrid.engine.interrupts import protected
+from actorgrid.engine.protocol import Engine
 from actorgrid.exceptions import ActorHandleNotFoundError, TaskError
-from actorgrid.util.keeper import keeper
+from actorgrid.util.giving_up import surely
+from actorgrid.util.keeper import Answer, Ticket, keeper, told
 
 __all__ = ["Barrier", "Event", "Lock", "Semaphore", "Variable"]
 
@@ -38,12 +44,50 @@ async def _answer_async(ref: Any) -> Any:
         raise error.cause from None
 
 
-def _here() -> int:
-    """Return the number of this process in its grid. Raises ActorHandleNotFoundError if that has ended."""
+#: What a permit is for: each namespace has a keeper.
+_Place = tuple[Any, str]
+
+
+class _Mine:
+    """The permits that this process asks for and has."""
+
+    def __init__(self, process: int) -> None:
+        self.process = process
+        self._numbers = count(1)
+        #: Those that it has, the latest last. Threads share it: every change of it is a single step of the interpreter.
+        self._had: dict[Ticket, _Place] = {}
+
+    def ticket(self) -> Ticket:
+        """Return a new ticket, for one acquire."""
+        return self.process, next(self._numbers)
+
+    def add(self, ticket: Ticket, place: _Place) -> None:
+        """This process has the permit of ``ticket``."""
+        self._had[ticket] = place
+
+    def remove(self, ticket: Ticket) -> bool:
+        """This process has it no more. Return whether it had."""
+        return self._had.pop(ticket, None) is not None
+
+    def take_latest(self, place: _Place) -> Ticket | None:
+        """Remove the latest one and return it; None: there is none."""
+        for ticket, other in reversed(list(self._had.items())):
+            if other == place and self.remove(ticket):
+                return ticket
+        return None
+
+
+#: By engine: in a simulation many processes share this module.
+_of_engines: Final[weakref.WeakKeyDictionary[Engine, _Mine]] = weakref.WeakKeyDictionary()
+
+
+def _mine() -> _Mine:
+    """Return what this process has. Raises ActorHandleNotFoundError if its grid has ended."""
     engine = existing()
     if engine is None:
         raise ActorHandleNotFoundError("the grid that keeps this has ended")
-    return engine.process()
+    mine = _of_engines.get(engine)
+    return mine if mine is not None else _of_engines.setdefault(engine, _Mine(engine.process()))
 
 
 class _Named:
@@ -59,6 +103,25 @@ class _Named:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
+
+    def _waited(self, ref: Any) -> Any:
+        """Return the answer of a call that waits. Whoever is interrupted meanwhile waits no more at the keeper, too."""
+        try:
+            return _answer(ref)
+        except BaseException:
+            self._give_up(ref)
+            raise
+
+    async def _waited_async(self, ref: Any) -> Any:
+        try:
+            return await _answer_async(ref)
+        except BaseException:
+            self._give_up(ref)
+            raise
+
+    def _give_up(self, ref: Any) -> None:
+        surely(lambda: self._keeper.give_up.remote(self._key, [ref]))
+        surely(lambda: cancel(ref))  # if it has not begun
 
 
 def _seconds(timeout: float | None) -> float | None:
@@ -96,36 +159,96 @@ class Semaphore(_Named):
         #: (A fencing token: M. Kleppmann, "How to do distributed locking", 2016.)
         self.token = 0
 
-    def _ask(self, timeout: float | None, *, blocking: bool) -> Any:
+    def _patience(self, timeout: float | None, *, blocking: bool) -> float | None:
         if not blocking and timeout is not None:
             raise ValueError("a call that does not wait takes no timeout")
-        patience = _seconds(timeout) if blocking else 0.0
-        return self._keeper.acquire.remote(self._key, self.max_leases, _here(), patience)
+        return _seconds(timeout) if blocking else 0.0
 
     def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:  # the library's
         """Take a permit; wait for one (``timeout`` seconds at most). Return whether it was had.
 
-        Raises ValueError for a negative timeout, and if others know the name with another number of permits.
+        Raises ValueError for a negative timeout, and if others know the name with another number of permits. If it is
+        interrupted, nothing was had.
         """
-        return self._had(_answer(self._ask(timeout, blocking=blocking)))
+        patience = self._patience(timeout, blocking=blocking)
+        ticket = _mine().ticket()
+        try:
+            return self._had(ticket, get(self._keeper.acquire.remote(self._key, self.max_leases, ticket, patience)))
+        except TaskError as error:  # it was refused
+            raise error.cause from None
+        except BaseException:
+            self._withdraw([ticket], heard=False)
+            raise
 
     async def acquire_async(self, blocking: bool = True, timeout: float | None = None) -> bool:  # noqa: ASYNC109  # the library's
         """``acquire`` for event loops."""
-        return self._had(await _answer_async(self._ask(timeout, blocking=blocking)))
+        patience = self._patience(timeout, blocking=blocking)
+        ticket = _mine().ticket()
+        try:
+            return self._had(ticket, await self._keeper.acquire.remote(self._key, self.max_leases, ticket, patience))
+        except TaskError as error:
+            raise error.cause from None
+        except BaseException:
+            self._withdraw([ticket], heard=False)
+            raise
 
-    def _had(self, answer: tuple[bool, bool, int]) -> bool:
+    def _had(self, ticket: Ticket, answer: Answer) -> bool:
         had, abandoned, token = answer
         if had:
+            _mine().add(ticket, self._place)
             self.abandoned, self.token = abandoned, token
         return had
 
+    @protected
+    def _withdraw(self, tickets: list[Ticket], *, heard: bool) -> None:
+        """Give up what the keeper may have granted, may be about to, or may have taken back."""
+        for ticket in tickets:
+            surely(partial(self._withdraw_one, ticket, heard=heard))
+
+    def _withdraw_one(self, ticket: Ticket, *, heard: bool) -> None:
+        _mine().remove(ticket)
+        self._keeper.withdraw.remote(self._key, ticket, heard=heard)
+
+    @property
+    def _place(self) -> _Place:
+        return self._keeper, self._key
+
+    @protected
+    def _send_release(self, sent: list[Ticket]) -> Any:
+        """Send word that a permit is given back, and return a reference to the answer; note in ``sent`` which."""
+        ticket = _mine().take_latest(self._place)
+        if ticket is None:
+            raise self._not_ours()
+        sent.append(ticket)
+        return self._keeper.release.remote(self._key, ticket)
+
+    def _not_ours(self) -> RuntimeError:
+        return RuntimeError(f"{told(self._key)} is released by a process that does not hold it")
+
     def release(self) -> None:
-        """Give a permit back. Raises RuntimeError if this process has none."""
-        _answer(self._keeper.release.remote(self._key, _here()))
+        """Give a permit back. Raises RuntimeError if this process has none.
+
+        If it is interrupted, it is given back all the same.
+        """
+        sent: list[Ticket] = []
+        try:
+            known = _answer(self._send_release(sent))
+        except BaseException:  # that call may be cancelled with the task that has made it
+            self._withdraw(sent, heard=True)
+            raise
+        if not known:
+            raise self._not_ours()
 
     async def release_async(self) -> None:
         """``release`` for event loops."""
-        await _answer_async(self._keeper.release.remote(self._key, _here()))
+        sent: list[Ticket] = []
+        try:
+            known = await _answer_async(self._send_release(sent))
+        except BaseException:
+            self._withdraw(sent, heard=True)
+            raise
+        if not known:
+            raise self._not_ours()
 
     def get_value(self) -> int:
         """Return how many permits nobody has at this moment."""
@@ -171,23 +294,23 @@ class Event(_Named):
 
     def set(self) -> None:
         """Set it: whoever waits goes on."""
-        _answer(self._keeper.set_event.remote(self._key, to=True))
+        _answer(self._keeper.set_cell.remote(self._key, [True]))
 
     def clear(self) -> None:
         """Clear it."""
-        _answer(self._keeper.set_event.remote(self._key, to=False))
+        _answer(self._keeper.set_cell.remote(self._key, []))
 
     def is_set(self) -> bool:
         """Return whether it is set."""
         return bool(_answer(self._keeper.is_set.remote(self._key)))
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is set, or ``timeout`` seconds. Return whether it is set."""
-        return bool(_answer(self._keeper.wait_event.remote(self._key, _seconds(timeout))))
+        """Wait until it is set, or ``timeout`` seconds. Return whether it was (it may be cleared again)."""
+        return bool(self._waited(self._keeper.wait_cell.remote(self._key, _seconds(timeout))))
 
     async def wait_async(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  # the library's
         """``wait`` for event loops."""
-        return bool(await _answer_async(self._keeper.wait_event.remote(self._key, _seconds(timeout))))
+        return bool(await self._waited_async(self._keeper.wait_cell.remote(self._key, _seconds(timeout))))
 
 
 class Variable(_Named, Generic[T]):
@@ -198,15 +321,17 @@ class Variable(_Named, Generic[T]):
 
     def set(self, value: T) -> None:
         """Set it: anything that can be pickled, references and large arrays included."""
-        _answer(self._keeper.set_value.remote(self._key, [put([value])]))
+        _answer(self._keeper.set_cell.remote(self._key, [put([value])]))
 
     def get(self, timeout: float | None = None) -> T:
         """Return its value, once it has one. Raises TimeoutError after ``timeout`` seconds."""
-        return self._found(_answer(self._keeper.value.remote(self._key, _seconds(timeout))), timeout)
+        return self._found(self._waited(self._keeper.wait_cell.remote(self._key, _seconds(timeout))), timeout)
 
     async def get_async(self, timeout: float | None = None) -> T:  # noqa: ASYNC109  # the library's
         """``get`` for event loops."""
-        return self._found(await _answer_async(self._keeper.value.remote(self._key, _seconds(timeout))), timeout)
+        return self._found(
+            await self._waited_async(self._keeper.wait_cell.remote(self._key, _seconds(timeout))), timeout
+        )
 
     def _found(self, answer: list[Any], timeout: float | None) -> T:
         if not answer:
@@ -216,7 +341,7 @@ class Variable(_Named, Generic[T]):
 
     def delete(self) -> None:
         """Forget its value."""
-        _answer(self._keeper.set_value.remote(self._key, []))
+        _answer(self._keeper.set_cell.remote(self._key, []))
 
 
 class Barrier(_Named):
@@ -230,14 +355,18 @@ class Barrier(_Named):
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the others; return in which place this call has come (0 is the first).
 
-        Raises ``threading.BrokenBarrierError`` if they do not come within ``timeout`` seconds, or one that waits dies:
-        then it is broken for all, until ``reset``.
+        Raises ``threading.BrokenBarrierError`` if they do not come within ``timeout`` seconds, or one that waits dies
+        or gives up (it is interrupted or cancelled): then it is broken for all, until ``reset``.
         """
-        return int(_answer(self._keeper.meet.remote(self._key, self.parties, _here(), _seconds(timeout))))
+        return int(self._waited(self._keeper.meet.remote(self._key, self.parties, _mine().process, _seconds(timeout))))
 
     async def wait_async(self, timeout: float | None = None) -> int:  # noqa: ASYNC109  # the library's
         """``wait`` for event loops."""
-        return int(await _answer_async(self._keeper.meet.remote(self._key, self.parties, _here(), _seconds(timeout))))
+        return int(
+            await self._waited_async(
+                self._keeper.meet.remote(self._key, self.parties, _mine().process, _seconds(timeout))
+            )
+        )
 
     def reset(self) -> None:
         """Make it whole. Whoever waits gets BrokenBarrierError."""

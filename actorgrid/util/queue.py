@@ -1,21 +1,34 @@
 """``Queue``: a first-in, first-out queue that tasks, actors and the program share. The names of ``ray.util.queue``.
 
-It is an asynchronous actor around ``asyncio.Queue``: whoever waits for a place or an item does so there, and holds up
-nobody. What a process has taken is gone with it if it dies.
+An asynchronous actor keeps the items: whoever waits for a place or an item does so in a coroutine there, and holds up
+nobody. Gets, puts and what does not wait have places of their own (concurrency groups), so that no number of waiting
+gets keeps a put out. What a process has taken is gone with it if it dies.
+
+**Who gives up.** Whoever is interrupted says so (``give_up``): its call then takes and puts nothing, and what it has
+taken goes back to its place. Such a word overtakes no earlier call of its process, and no later one overtakes it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import queue
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
-from typing import Any
+from itertools import count
+from typing import Any, Final
 
-from actorgrid.api.actor import ActorClass
-from actorgrid.api.basics import get, kill, wait
+from actorgrid.api.actor import ActorClass, method
+from actorgrid.api.basics import cancel, get, kill, wait
+from actorgrid.engine.current import current
 from actorgrid.exceptions import ActorDiedError
+from actorgrid.util.giving_up import surely
 
 __all__ = ["Empty", "Full", "Queue"]
+
+#: An item, and its place in the order of all.
+_Numbered = tuple[int, Any]
+#: So many calls may wait. They cost a coroutine each.
+_WAITING: Final = 1_000_000
 
 
 class Empty(queue.Empty):
@@ -29,38 +42,120 @@ class Full(queue.Full):
 class _Keeper:
     """The actor: it keeps the items."""
 
+    # Invariant: not (self._items and self._getters)
+    # Invariant: not (self._room() and self._putters)
+
     def __init__(self, maxsize: int) -> None:
-        self._items: asyncio.Queue[Any] = asyncio.Queue(maxsize)
+        self._most = maxsize
+        self._items: deque[_Numbered] = deque()
+        self._numbers = count(1)
+        #: Who waits, by call.
+        self._getters: OrderedDict[int, asyncio.Future[_Numbered | None]] = OrderedDict()
+        self._putters: OrderedDict[int, tuple[asyncio.Future[None], Any]] = OrderedDict()
+        #: The latest calls that were given up: it may be said twice, and no item is put back twice.
+        self._given_up: deque[int] = deque(maxlen=1024)
 
+    def _room(self) -> bool:
+        return self._most <= 0 or len(self._items) < self._most
+
+    def _add(self, numbered: _Numbered) -> None:
+        """Put an item in its place, or hand it to the first one that waits for any."""
+        if self._getters:
+            self._getters.popitem(last=False)[1].set_result(numbered)
+            return
+        index = len(self._items)
+        while index and self._items[index - 1][0] > numbered[0]:
+            index -= 1
+        self._items.insert(index, numbered)
+
+    def _add_new(self, item: Any) -> None:
+        self._add((next(self._numbers), item))
+
+    def _take(self) -> Any:
+        """Take the oldest item. The first one that waits for room has it now."""
+        _, item = self._items.popleft()
+        if self._putters and self._room():
+            _, (future, another) = self._putters.popitem(last=False)
+            self._add_new(another)
+            future.set_result(None)
+        return item
+
+    @method(concurrency_group="now")
     async def qsize(self) -> int:
-        return self._items.qsize()
+        return len(self._items)
 
+    @method(concurrency_group="put")
     async def put(self, item: Any, timeout: float | None) -> None:  # noqa: ASYNC109  # it is the caller's
+        if self._room():
+            self._add_new(item)
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        call = current().context().task
+        self._putters[call] = future, item
         try:
-            await asyncio.wait_for(self._items.put(item), timeout)
-        except TimeoutError:
-            raise Full(f"no place for an item within {timeout} s") from None
+            await asyncio.wait({future}, timeout=timeout)
+        finally:
+            self._putters.pop(call, None)
+        if not future.done():
+            raise Full(f"no place for an item within {timeout} s")
 
     async def get(self, timeout: float | None) -> Any:  # noqa: ASYNC109  # it is the caller's
+        if self._items:
+            return self._take()
+        future: asyncio.Future[_Numbered | None] = asyncio.get_running_loop().create_future()
+        call = current().context().task
+        self._getters[call] = future
+        wanted = False
         try:
-            return await asyncio.wait_for(self._items.get(), timeout)
-        except TimeoutError:
-            raise Empty(f"no item within {timeout} s") from None
+            await asyncio.wait({future}, timeout=timeout)
+            wanted = not current().context().cancelled  # else it is about to be: nobody would hear the answer
+        finally:
+            self._getters.pop(call, None)
+            if not wanted and future.done() and (back := future.result()):
+                self._add(back)
+        if not future.done():
+            raise Empty(f"no item within {timeout} s")
+        found = future.result()
+        return None if found is None else found[1]
 
+    @method(concurrency_group="now")
     async def put_nowait(self, items: list[Any]) -> bool:
         """Put all of them or none; return whether there was room."""
-        most = self._items.maxsize
-        if most > 0 and self._items.qsize() + len(items) > most:
+        if 0 < self._most < len(self._items) + len(items):
             return False
         for item in items:
-            self._items.put_nowait(item)
+            self._add_new(item)
         return True
 
-    async def get_nowait(self, count: int) -> list[Any] | None:
+    @method(concurrency_group="now")
+    async def get_nowait(self, number: int) -> list[Any] | None:
         """Return so many items; None, and take none, if there are fewer."""
-        if self._items.qsize() < count:
+        if len(self._items) < number:
             return None
-        return [self._items.get_nowait() for _ in range(count)]
+        return [self._take() for _ in range(number)]
+
+    @method(concurrency_group="now")
+    async def give_up(self, answer: list[Any], *, many: bool | None) -> None:
+        """Nobody wants the answer (a reference, in a list) of a call any more: it waits no longer.
+
+        ``many``: if it has taken something already, whether that is a list of items, or one; None: it was to put one.
+        """
+        call = answer[0]._entry.oid  # noqa: SLF001  # a call has the number of its answer
+        if call in self._putters:
+            self._putters.pop(call)[0].set_result(None)
+        elif call in self._getters:
+            self._getters.pop(call).set_result(None)
+        elif many is not None and call not in self._given_up:
+            self._given_up.append(call)
+            try:
+                found = await answer[0]
+            except BaseException:  # noqa: BLE001  # then it has got nothing: it was cancelled, say
+                return
+            for item in (found or []) if many else [found]:
+                self._add((0, item))
+
+
+_KEEPER: Final = ActorClass(_Keeper, {"concurrency_groups": {"put": _WAITING, "now": 100_000}})
 
 
 class Queue:
@@ -75,15 +170,22 @@ class Queue:
         if isinstance(maxsize, bool) or not isinstance(maxsize, int):
             raise TypeError(f"maxsize must be an int, not {type(maxsize).__name__}")
         self.maxsize = maxsize
-        options = {"num_cpus": 0, **(actor_options or {})}
-        self.actor: Any = ActorClass(_Keeper, {}).options(**options).remote(maxsize)
+        options = {"num_cpus": 0, "max_concurrency": _WAITING, **(actor_options or {})}
+        self.actor: Any = _KEEPER.options(**options).remote(maxsize)
+
+    @property
+    def _there(self) -> Any:
+        """The actor. Raises ActorDiedError if ``shutdown`` was called here."""
+        if self.actor is None:
+            raise ActorDiedError(error_msg="the queue was shut down")
+        return self.actor
 
     def __len__(self) -> int:
         return self.size()
 
     def size(self) -> int:
         """Return how many items there are at this moment."""
-        return int(get(self.actor.qsize.remote()))
+        return int(get(self._there.qsize.remote()))
 
     def qsize(self) -> int:
         """Return how many items there are at this moment."""
@@ -97,6 +199,29 @@ class Queue:
         """Return whether there is no room at this moment."""
         return 0 < self.maxsize <= self.size()
 
+    def _wait(self, ref: Any, *, many: bool | None = None) -> Any:
+        """Return the answer of a call of the actor. See ``give_up`` there for what ``many`` means."""
+        try:
+            return get(ref)
+        except (Empty, Full):
+            raise
+        except BaseException:
+            self._give_up(ref, many=many)
+            raise
+
+    async def _wait_async(self, ref: Any, *, many: bool | None = None) -> Any:
+        try:
+            return await ref
+        except (Empty, Full):
+            raise
+        except BaseException:
+            self._give_up(ref, many=many)
+            raise
+
+    def _give_up(self, ref: Any, *, many: bool | None) -> None:
+        surely(lambda: self._there.give_up.remote([ref], many=many))
+        surely(lambda: cancel(ref))  # if it has not begun
+
     # -- in
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # the library's
@@ -104,14 +229,14 @@ class Queue:
         if not block:
             self._put_now([item])
         else:
-            get(self.actor.put.remote(item, _seconds(timeout)))
+            self._wait(self._there.put.remote(item, _seconds(timeout)))
 
     async def put_async(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ASYNC109  # the library's
         """``put`` for event loops."""
         if not block:
-            _check_room(await self.actor.put_nowait.remote([item]), 1)
+            _check_room(await self._there.put_nowait.remote([item]), 1)
         else:
-            await self.actor.put.remote(item, _seconds(timeout))
+            await self._wait_async(self._there.put.remote(item, _seconds(timeout)))
 
     def put_nowait(self, item: Any) -> None:
         """Put an item in. Raises Full."""
@@ -124,7 +249,7 @@ class Queue:
         self._put_now(list(items))
 
     def _put_now(self, items: list[Any]) -> None:
-        _check_room(get(self.actor.put_nowait.remote(items)), len(items))
+        _check_room(get(self._there.put_nowait.remote(items)), len(items))
 
     # -- out
 
@@ -132,13 +257,13 @@ class Queue:
         """Take the oldest item, once there is one. Raises Empty after ``timeout`` seconds, or at once without block."""
         if not block:
             return self.get_nowait()
-        return get(self.actor.get.remote(_seconds(timeout)))
+        return self._wait(self._there.get.remote(_seconds(timeout)), many=False)
 
     async def get_async(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ASYNC109  # the library's
         """``get`` for event loops."""
         if not block:
-            return _taken(await self.actor.get_nowait.remote(1), 1)[0]
-        return await self.actor.get.remote(_seconds(timeout))
+            return _taken(await self._wait_async(self._there.get_nowait.remote(1), many=True), 1)[0]
+        return await self._wait_async(self._there.get.remote(_seconds(timeout)), many=False)
 
     def get_nowait(self) -> Any:
         """Take the oldest item. Raises Empty."""
@@ -150,7 +275,7 @@ class Queue:
             raise TypeError("Argument 'num_items' must be an int")
         if num_items < 0:
             raise ValueError("'num_items' must be nonnegative")
-        return _taken(get(self.actor.get_nowait.remote(num_items)), num_items)
+        return _taken(self._wait(self._there.get_nowait.remote(num_items), many=True), num_items)
 
     # -- the end
 

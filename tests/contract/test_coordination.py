@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
+from collections.abc import Callable
 from threading import BrokenBarrierError
 from typing import Any
 
@@ -14,6 +17,7 @@ import pytest
 import actorgrid as ag
 from actorgrid.engine.current import current
 from actorgrid.exceptions import ActorDiedError
+from actorgrid.testing.waiting import wait_until
 from actorgrid.util import Barrier, Event, Lock, Semaphore, Variable, list_named_actors
 from tests.contract.tools import DEADLINE, Gate, kill_this_process
 
@@ -51,6 +55,73 @@ kept: list[Any] = []
 def none_kept() -> Any:
     yield
     kept.clear()
+
+
+def at_the_keeper(look: Any) -> Any:
+    """Return what ``look`` finds in the keeper."""
+    return get(Lock()._keeper.__ray_call__.remote(look))
+
+
+def waits(key: str) -> bool:
+    """Return whether somebody waits for what is kept under ``key``."""
+
+    def look(keeper: Any) -> bool:
+        for kept in (keeper._permits, keeper._cells, keeper._meetings):
+            found = kept.get(key)
+            if found is not None:
+                return bool(found.here if kept is keeper._meetings else found.waiting)
+        return False
+
+    return bool(at_the_keeper(look))
+
+
+def names(part: str) -> list[str]:
+    """Return the names that the keeper knows and that have ``part`` in them."""
+
+    def look(keeper: Any) -> list[str]:
+        return [key for key in [*keeper._permits, *keeper._cells, *keeper._meetings] if part in key]
+
+    return list(at_the_keeper(look))
+
+
+async def given_up(waiting: Any, key: str) -> None:
+    """Give something up in an event loop, once it waits."""
+    task = asyncio.ensure_future(waiting)
+    while not await asyncio.to_thread(waits, key):
+        pass
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def interrupted(waiting: Callable[[], object], key: str) -> None:
+    """Press Ctrl-C once the calling code waits."""
+    main = threading.get_ident()
+
+    def press() -> None:
+        if wait_until(lambda: waits(key)):
+            signal.pthread_kill(main, signal.SIGINT)
+
+    presser = threading.Thread(target=press)
+    presser.start()
+    with pytest.raises(KeyboardInterrupt):
+        waiting()
+    presser.join()
+
+
+def end(ref: Any) -> None:
+    """See that a call comes to a bad end."""
+    with pytest.raises(ag.exceptions.RayError):
+        get(ref)
+
+
+@ag.remote(num_cpus=0)
+def wait_at(thing: Any) -> Any:
+    """Wait for a thing of whatever kind."""
+    return thing.acquire() if isinstance(thing, Semaphore) else thing.wait()
+
+
+ctrl_c = pytest.mark.processes("a simulated program has no terminal")
 
 
 class TestLock:
@@ -187,6 +258,76 @@ class TestLock:
         assert get(ag.wait(refs)[0]) == [True]
 
 
+class TestGivenUpLock:
+    """Whoever has given up is not granted it later, and what was granted meanwhile goes on."""
+
+    def test_in_an_event_loop_it_is_free_after_its_holder(self) -> None:
+        lock = Lock("given up in a loop")
+        lock.acquire()
+        asyncio.run(given_up(Lock(lock.name).acquire_async(), lock._key))
+        lock.release()
+        assert elsewhere(lambda: Lock("given up in a loop").acquire(blocking=False))
+
+    def test_with_a_time_limit_around_it(self) -> None:
+        lock = Lock("limited")
+        lock.acquire()
+
+        async def try_it() -> None:
+            async with asyncio.timeout(0.05), Lock("limited"):
+                pass
+
+        with pytest.raises(TimeoutError):
+            asyncio.run(try_it())
+        lock.release()
+        assert elsewhere(lambda: Lock("limited").acquire(blocking=False))
+
+    @ctrl_c
+    def test_by_ctrl_c(self) -> None:
+        holder = Process.remote()
+        get(holder.do.remote(lambda: Lock("interrupted").acquire()))
+        lock = Lock("interrupted")
+        interrupted(lock.acquire, lock._key)
+        get(holder.do.remote(lambda: Lock("interrupted").release()))
+        assert elsewhere(lambda: Lock("interrupted").acquire(blocking=False))
+
+    @pytest.mark.parametrize("options", [{}, {"run_timeout": 0.2}])
+    def test_by_a_task_that_is_stopped(self, options: dict[str, Any]) -> None:
+        lock = Lock(f"wanted by a task with {options}")
+        lock.acquire()
+        ref = wait_at.options(**options).remote(lock)
+        if not options:
+            assert wait_until(lambda: waits(lock._key))
+            ag.cancel(ref)
+        end(ref)
+        lock.release()
+        assert lock.acquire(timeout=DEADLINE)
+        assert not lock.abandoned
+
+    def test_its_permit_goes_on_and_so_does_what_it_would_have_been_told(self) -> None:
+        lock = Lock("granted and not wanted")
+        keeper, ticket = lock._keeper, (current().process(), -1)
+        holder = Process.remote()
+        get(holder.do.remote(lambda: Lock("granted and not wanted").acquire()))
+        granted = keeper.acquire.remote(lock._key, 1, ticket, None)  # as somebody who does not hear the answer
+        holder.die.remote()
+        assert get(granted)[:2] == (True, True)
+        get(keeper.withdraw.remote(lock._key, ticket, heard=False))
+        assert lock.acquire(blocking=False)
+        assert lock.abandoned
+
+    def test_one_that_comes_after_it_was_given_up_gets_nothing(self) -> None:
+        lock = Lock("too late")
+        keeper, ticket = lock._keeper, (current().process(), -2)
+        get(keeper.withdraw.remote(lock._key, ticket, heard=False))
+        assert get(keeper.acquire.remote(lock._key, 1, ticket, None))[0] is False
+        assert not lock.locked()
+
+    def test_what_comes_to_nothing_is_not_remembered_for_ever(self) -> None:
+        keeper = Lock()._keeper
+        get([keeper.withdraw.remote("lock:never", (0, number), heard=False) for number in range(1100)])
+        assert at_the_keeper(lambda keeper: len(keeper._early)) <= 1024
+
+
 class TestSemaphore:
     """So many at a time."""
 
@@ -208,6 +349,16 @@ class TestSemaphore:
         holder.die.remote()
         permits = Semaphore(3, "three")
         assert [permits.acquire(timeout=DEADLINE) for _ in range(3)] == [True] * 3
+
+    def test_any_object_of_the_name_gives_back_what_the_process_has(self) -> None:
+        first, second = Semaphore(2, "mixed"), Semaphore(2, "mixed")
+        first.acquire()
+        second.acquire()
+        Semaphore(2, "mixed").release()
+        first.release()
+        assert second.get_value() == 2
+        with pytest.raises(RuntimeError, match="semaphore 'mixed' is released by a process that does not hold it"):
+            second.release()
 
 
 class TestEvent:
@@ -236,6 +387,20 @@ class TestEvent:
             return await waiting
 
         assert asyncio.run(both())
+
+    def test_whoever_waited_when_it_was_set_is_told_so_although_it_is_cleared_at_once(self) -> None:
+        event = Event("pulse")
+        ref = wait_at.remote(event)
+        assert wait_until(lambda: waits(event._key))
+        keeper = event._keeper
+        get([keeper.set_cell.remote(event._key, value) for value in ([True], [])])
+        assert get(ref) is True
+        assert not event.is_set()
+
+    def test_giving_up_leaves_nobody_waiting(self) -> None:
+        event = Event("never set")
+        asyncio.run(given_up(event.wait_async(), event._key))
+        assert names("never set") == []
 
 
 class TestVariable:
@@ -274,6 +439,14 @@ class TestVariable:
         variable.delete()
         with pytest.raises(TimeoutError):
             variable.get(timeout=0.02)
+
+    def test_whoever_waited_when_it_was_set_gets_that_value_although_it_is_deleted_at_once(self) -> None:
+        variable: Variable[int] = Variable("brief")
+        read = ag.remote(num_cpus=0)(lambda: Variable[int]("brief").get()).remote()
+        assert wait_until(lambda: waits(variable._key))
+        keeper = variable._keeper
+        get([keeper.set_cell.remote(variable._key, value) for value in ([ag.put([7])], [])])
+        assert get(read) == 7
 
 
 class TestBarrier:
@@ -325,15 +498,72 @@ class TestBarrier:
         with pytest.raises(ValueError, match="barrier 'aborted' is for 2 parties, not 3"):
             Barrier("aborted", 3).wait()
 
+    @pytest.mark.parametrize("options", [{}, {"run_timeout": 0.2}])
+    def test_is_broken_by_one_that_is_stopped_there(self, options: dict[str, Any]) -> None:
+        barrier = Barrier(f"left by a task with {options}")
+        ref = wait_at.options(**options).remote(barrier)
+        if not options:
+            assert wait_until(lambda: barrier.n_waiting)
+            ag.cancel(ref)
+        end(ref)
+        assert wait_until(lambda: barrier.broken)
+        assert barrier.n_waiting == 0
+        with pytest.raises(BrokenBarrierError):
+            barrier.wait(timeout=DEADLINE)
+
+    def test_is_broken_for_all_by_one_that_gives_up_in_an_event_loop(self) -> None:
+        barrier = Barrier("left in a loop", 3)
+        other = wait_at.remote(barrier)
+        assert wait_until(lambda: barrier.n_waiting)
+
+        async def leave() -> None:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(barrier.wait_async(), 0.1)
+
+        asyncio.run(leave())
+        assert barrier.broken
+        with pytest.raises(BrokenBarrierError, match="one that waited was interrupted"):
+            get(other)
+
+    @ctrl_c
+    def test_is_broken_by_ctrl_c(self) -> None:
+        barrier = Barrier("interrupted")
+        interrupted(barrier.wait, barrier._key)
+        assert barrier.broken
+
 
 def test_many_may_wait_and_a_release_still_gets_through() -> None:
     lock = Lock("crowd")
-    lock.acquire()
-    keeper = lock._keeper  # what a thousand processes would do
-    refs = [keeper.acquire.remote("lock:crowd", 1, current().process(), None) for _ in range(1500)]
-    for count in range(5):
-        lock.release()
-        assert get(refs[count])[0]
+    keeper, here = lock._keeper, current().process()  # what a thousand processes would do
+    refs = [keeper.acquire.remote("lock:crowd", 1, (here, -number), None) for number in range(1, 1100)]
+    for number, ref in enumerate(refs[:5], 1):
+        assert get(ref)[0]
+        assert get(keeper.release.remote("lock:crowd", (here, -number)))
+
+
+def test_names_that_nobody_uses_are_forgotten() -> None:
+    for number in range(3):
+        with Lock(f"forgotten {number}") as lock:
+            assert names("forgotten") == [lock._key]
+            assert not Lock(lock.name).acquire(timeout=0.01)
+        assert not Event(f"forgotten {number}").wait(timeout=0.01)
+        Event("forgotten").set()
+        Event("forgotten").clear()
+        Variable[int]("forgotten").set(number)
+        Variable[int]("forgotten").delete()
+        Barrier("forgotten", 1).wait()
+        Barrier("forgotten").abort()
+        Barrier("forgotten").reset()
+        assert Semaphore(2, "forgotten").get_value() == 2
+        assert names("forgotten") == []
+
+
+def test_tokens_grow_although_the_name_was_forgotten() -> None:
+    tokens = []
+    for _ in range(3):
+        with Lock("forgotten and known again") as lock:
+            tokens.append(lock.token)
+    assert tokens == sorted(set(tokens))
 
 
 def test_namespaces_keep_names_apart() -> None:

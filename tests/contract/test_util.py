@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import queue
+import signal
+import threading
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ import pytest
 import actorgrid as ag
 from actorgrid import util
 from actorgrid.exceptions import ActorDiedError
+from actorgrid.testing.waiting import wait_until
 from actorgrid.util.queue import Empty, Full, Queue
 from tests.contract.tools import DEADLINE, Gate, kill_this_process
 
@@ -359,6 +362,72 @@ class TestQueue:
 
         assert asyncio.run(both()) == [1, 2]
 
+    def test_without_patience_it_takes_what_is_there_and_puts_where_room_is(self) -> None:
+        items = Queue(maxsize=1)
+        items.put(1, timeout=0)
+        with pytest.raises(Full):
+            items.put(2, timeout=0)
+        assert items.get(timeout=0) == 1
+        with pytest.raises(Empty):
+            items.get(timeout=0)
+
+    def test_many_may_wait_and_a_put_still_gets_through(self) -> None:
+        items = Queue()
+        refs = [items.actor.get.remote(None) for _ in range(1100)]  # what as many tasks would do
+        items.put(1, timeout=DEADLINE)
+        items.put_nowait(2)
+        assert get(refs[:2]) == [1, 2]
+
+    def test_many_may_wait_for_room_and_a_get_still_gets_through(self) -> None:
+        items = Queue(maxsize=1)
+        refs = [items.actor.put.remote(number, None) for number in range(1100)]
+        assert [items.get(timeout=DEADLINE) for _ in range(3)] == [0, 1, 2]
+        get(refs[:4])
+
+    def test_what_was_given_up_takes_and_puts_nothing(self) -> None:
+        items = Queue(maxsize=1)
+
+        async def give_up(waiting: Any) -> None:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(waiting, 0.1)
+
+        asyncio.run(give_up(items.get_async()))
+        items.put(1)
+        asyncio.run(give_up(items.put_async(2)))
+        assert items.get(timeout=DEADLINE) == 1
+        assert items.empty()
+
+    @pytest.mark.processes("a simulated program has no terminal")
+    def test_ctrl_c_in_a_get_costs_no_item(self) -> None:
+        items = Queue()
+        main = threading.get_ident()
+
+        def press() -> None:
+            look = items.actor.__ray_call__
+            if wait_until(lambda: get(look.remote(lambda keeper: len(keeper._getters)))):
+                signal.pthread_kill(main, signal.SIGINT)
+
+        presser = threading.Thread(target=press)
+        presser.start()
+        with pytest.raises(KeyboardInterrupt):
+            items.get()
+        presser.join()
+        items.put(1)
+        assert items.get(timeout=DEADLINE) == 1
+
+    def test_an_answer_that_nobody_wants_is_put_back_in_front(self) -> None:
+        items = Queue()
+        items.put_nowait_batch([1, 2, 3, 4])
+        refs = [items.actor.get.remote(None), items.actor.get_nowait.remote(2)]
+        get(refs)
+        items._give_up(refs[0], many=False)
+        assert wait_until(lambda: items.size() == 2)
+        for _ in range(2):  # an interrupt while it is said may have it said again
+            items._give_up(refs[1], many=True)
+        assert wait_until(lambda: items.size() == 4)
+        assert items.get_nowait_batch(4) == [1, 2, 3, 4]
+        assert items.empty()
+
     def test_shutdown_ends_it(self) -> None:
         items = Queue()
         items.put(1)
@@ -367,6 +436,9 @@ class TestQueue:
         items.shutdown()
         with pytest.raises(ActorDiedError):
             get(actor.qsize.remote())
+        for use in (items.qsize, items.get, items.get_nowait, lambda: items.put(1), lambda: items.put_nowait(1)):
+            with pytest.raises(ActorDiedError, match="the queue was shut down"):
+                use()
 
     def test_what_makes_no_sense_is_refused(self) -> None:
         items = Queue()
