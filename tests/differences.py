@@ -1085,6 +1085,13 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "api/test_session.py::test_variables_of_ray_are_those_of_ray",
         ),
         Difference(
+            "names of tasks, actors, groups, namespaces and resources may have control characters",
+            "`ValueError` at the call",
+            "lists, errors and prefixes of output show them to a terminal",
+            "api/test_options.py::"
+            "test_names_have_no_control_characters_which_would_act_on_the_terminal_that_shows_them",
+        ),
+        Difference(
             "`object_store_memory=` of an actor, `_num_objects_per_yield=`, `tensor_transport=`",
             "`ValueError`, with what to use instead",
             "an option without its effect is a trap",

@@ -90,8 +90,8 @@ def test_bytes_of_more_than_two_and_four_gibibytes_come_and_go(fresh_grid: Any, 
     def make(size: int) -> bytes:
         return b"ab".ljust(size, b"z")
 
-    assert ag.get(ends.remote(b"ab".ljust(size, b"z")), timeout=PATIENCE) == (size, b"ab", b"zz")
-    back = ag.get(make.remote(size), timeout=PATIENCE)
+    assert ag.get(ends.remote(b"ab".ljust(size, b"z")), timeout=5 * PATIENCE) == (size, b"ab", b"zz")
+    back = ag.get(make.remote(size), timeout=5 * PATIENCE)
     assert (len(back), back[:2], back[-2:]) == (size, b"ab", b"zz")
 
 
