@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from actorgrid.core import messages as m
@@ -95,6 +95,10 @@ class EngineBase:
     def write_extent(self, pickled: Pickled) -> m.Extent:
         """Put a payload into shared memory. Raises ObjectStoreFullError. Called without the lock."""
         raise AssertionError(_ABSTRACT, pickled)
+
+    def free_extents(self, extents: tuple[m.Extent, ...]) -> None:
+        """Take back what ``write_extent`` has returned and the head was not told of. Called without the lock."""
+        raise AssertionError(_ABSTRACT, extents)
 
     def map_extent(self, extent: m.Extent, on_release: Callable[[], None]) -> memoryview:
         """Return a read-only view; ``on_release`` is called when the last thing built on it is gone."""
@@ -176,6 +180,12 @@ class EngineBase:
         if pickled.size <= INLINE_LIMIT:
             return m.Value(m.Status.OK, pickled.inline(), None, pickled.refs)
         return m.Value(m.Status.OK, b"", self.write_extent(pickled), pickled.refs)
+
+    def take_back(self, values: Iterable[m.Value]) -> None:
+        """Free the payloads of values that nobody will ever be told of."""
+        extents = tuple(value.extent for value in values if value.extent is not None)
+        if extents:
+            self.free_extents(extents)
 
     def value(self, ref: ObjectRef[Any]) -> Any:
         """Return the value behind ``ref``, which exists, or raise its error."""

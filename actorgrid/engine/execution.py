@@ -73,7 +73,14 @@ def results(engine: WorkerSide, running: Running, result: Any) -> tuple[Value, .
     items = list(result) if isinstance(result, Iterable) else [result]
     if len(items) != count:
         raise ValueError(f"Task returned {len(items)} objects, but num_returns={count}.")
-    return tuple(engine.store_result(item, f"{running.spec.name}[{index}]") for index, item in enumerate(items))
+    values: list[Value] = []
+    try:
+        for index, item in enumerate(items):
+            values.append(engine.store_result(item, f"{running.spec.name}[{index}]"))
+    except BaseException:  # one of them cannot be sent, or somebody wants none of them any more
+        engine.take_back(values)
+        raise
+    return tuple(values)
 
 
 def _yielded(engine: WorkerSide, running: Running, items: Iterator[Any], count: int) -> tuple[Value, ...]:
@@ -87,8 +94,9 @@ def _yielded(engine: WorkerSide, running: Running, items: Iterator[Any], count: 
             total += 1
         if total != count:
             raise ValueError(f"Task returned {total} objects, but num_returns={count}.")
-    except Exception as error:
-        if len(values) in (0, count) or may_retry(running, error):
+    except BaseException as error:
+        if not isinstance(error, Exception) or len(values) in (0, count) or may_retry(running, error):
+            engine.take_back(values)
             raise
         values += failure(running, error)[: count - len(values)]
     return tuple(values)

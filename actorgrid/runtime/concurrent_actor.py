@@ -56,12 +56,16 @@ class ConcurrentActor:
             if stream.dirty:
                 stream.finish()
         if running.cancelled:
+            engine.take_back(values)
             values = execution.cancelled(running)
         with engine.lock:
             worker.machine.finished(running)
             engine.client.outbox.append(m.Done(run.task, run.attempt, values, micros, retry))
             if run.deps or run.refs:
                 engine.let_go(run)
+            engine.pack()
+        running.given = None
+        with engine.lock:
             if engine.client.dropped:
                 engine.client.collect()
-            engine.pack()
+                engine.pack()

@@ -225,7 +225,7 @@ class DriverEngine(ProcessEngine):
 
         The launcher is in its group; what that has forked goes with it.
         """
-        if not self.client.has_heard:
+        if self._reaped is None and not self.client.has_heard:
             lifetime.signal_group(self.head_pid, signal.SIGKILL)
 
     def _bury_head(self, patience: float) -> None:

@@ -136,6 +136,10 @@ class ProcessEngine(LocalEngine):
             raise RuntimeError("a finalizer or signal handler that interrupted actorgrid cannot store a large value")
         return self.arenas.write(pickled)
 
+    def free_extents(self, extents: tuple[m.Extent, ...]) -> None:
+        """See ``EngineBase``."""
+        self.arenas.freed(extents)
+
     def map_extent(self, extent: m.Extent, on_release: Callable[[], None]) -> memoryview:
         """See ``EngineBase``."""
         return self.arenas.view(extent, on_release)

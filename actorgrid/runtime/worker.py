@@ -280,9 +280,10 @@ class Worker:
     ) -> None:
         """The call is over: its result is in the outbox when this returns."""
         run = running.run
-        if running.cancelled and self.machine.is_method(running):
-            values = execution.cancelled(running)
         engine = self.engine
+        if running.cancelled and self.machine.is_method(running):
+            engine.take_back(values)
+            values = execution.cancelled(running)
         for stream in self.aftermath.streams:
             if stream.dirty:
                 stream.finish()

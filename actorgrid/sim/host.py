@@ -179,6 +179,10 @@ class SimHost(LocalEngine):
         """See ``EngineBase``."""
         return self.arenas.write(pickled)
 
+    def free_extents(self, extents: tuple[m.Extent, ...]) -> None:
+        """See ``EngineBase``."""
+        self.arenas.freed(extents)
+
     def map_extent(self, extent: m.Extent, on_release: Callable[[], None]) -> memoryview:
         """See ``EngineBase``."""
         return self.grid.memory.view(extent, on_release)

@@ -268,6 +268,7 @@ class Worker:
     ) -> None:
         engine, run, machine = self.engine, running.run, self.machine
         if running.cancelled and machine.is_method(running):
+            engine.take_back(values)
             values = execution.cancelled(running)
         leaving = machine.finished(running)
         if running.spec.kind is Kind.TASK:

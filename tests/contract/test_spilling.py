@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,63 @@ class TestNoRoom:
             ag.get(make.remote(1), timeout=DEADLINE)
         ag.get(reader.forget.remote(), timeout=DEADLINE)
         assert is_right(ag.get(make.remote(1), timeout=DEADLINE), 1)
+
+
+@ag.remote(num_returns=2)
+def returns_one_that_cannot_be_sent() -> Any:
+    return array(1), threading.Lock()
+
+
+@ag.remote(num_returns=2)
+def returns_too_much() -> Any:
+    yield from (array(number) for number in range(3))
+
+
+@ag.remote(num_returns=3, retry_exceptions=True, max_retries=1)
+def fails_half_way() -> Any:
+    yield array(1)
+    yield array(2)
+    raise ValueError
+
+
+@ag.remote(num_cpus=0)
+class Stubborn:
+    def __init__(self) -> None:
+        self.begun = 0
+        self.changed = asyncio.Event()
+
+    async def make(self) -> Any:
+        self.begun += 1
+        self.changed.set()
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            return array(1)
+
+    async def has_begun(self, number: int) -> None:
+        while self.begun < number:
+            self.changed.clear()
+            await self.changed.wait()
+
+
+@pytest.mark.usefixtures("small_and_impatient")
+class TestResultsThatNobodyGets:
+    def test_what_a_cancelled_method_returns_takes_no_room(self) -> None:
+        stubborn = Stubborn.remote()
+        for number in range(1, 13):
+            ref = stubborn.make.remote()
+            ag.get(stubborn.has_begun.remote(number), timeout=DEADLINE)
+            ag.cancel(ref)
+            with pytest.raises(ag.exceptions.TaskCancelledError):
+                ag.get(ref, timeout=DEADLINE)
+        assert is_right(ag.get(make.remote(1), timeout=DEADLINE), 1)
+
+    @pytest.mark.parametrize("name", ["returns_one_that_cannot_be_sent", "returns_too_much", "fails_half_way"])
+    def test_what_a_call_has_stored_before_it_fails_takes_no_room(self, name: str) -> None:
+        for _ in range(12):
+            *_, last = globals()[name].remote()
+            with pytest.raises((TypeError, ValueError)):
+                ag.get(last, timeout=DEADLINE)
 
 
 @pytest.mark.usefixtures("small")
