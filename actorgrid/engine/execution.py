@@ -61,8 +61,8 @@ def argument(engine: WorkerSide, value: Value, oid: int) -> Any:
 def results(engine: WorkerSide, running: Running, result: Any) -> tuple[Value, ...]:
     """Return the values of a call that returned ``result``; those of a generator are its result already."""
     if running.spec.yields:
-        values: tuple[Value, ...] = result
-        return values
+        made: tuple[Value, ...] = result
+        return made
     count = running.spec.num_returns
     if count == 1 and type(result) is not GeneratorType:
         return (NONE_VALUE,) if result is None else (engine.store_result(result, running.spec.name),)
