@@ -244,9 +244,8 @@ GROUPS = {
     "runtime/launcher.py:Launcher._judge": "as above",
     "runtime/launcher.py:Launcher.reap": "it has ended, and is waited for after that",
     "runtime/launcher.py:Launcher.bury": "as Launcher.obey",
-    # It does not ask whether the driver has waited for the head already, as one that dies in silence may have been.
-    "runtime/driver.py:DriverEngine.sweep": "by number, and only where head and launcher were killed (SECURITY.md)",
     "runtime/driver.py:DriverEngine._give_up_start": "the head, a child that has not been waited for, leads it",
+    "runtime/driver.py:DriverEngine.sweep": "by number, and only where head and launcher were killed (SECURITY.md)",
     "runtime/head.py:HeadProcess.stop": "the launcher was killed: its workers are children of the head, not waited for",
 }
 #: What sends a signal, wherever it is called.
