@@ -66,6 +66,8 @@ class Worker:
         self.exposed: Running | None = None
         #: The call that an interrupt is meant for.
         self.target: Running | None = None
+        #: How often one was interrupted.
+        self.strikes = 0
         self.exiting = False
         #: User code has run here.
         self.used = False
@@ -254,7 +256,24 @@ class Worker:
         if running.cancelled and is_a(error, KeyboardInterrupt):
             return execution.cancelled(running), False
         retry = not running.cancelled and execution.may_retry(running, error)
-        return execution.failure(running, error), retry
+        values = self._told(running, error)
+        return (values, retry) if values is not None else (execution.cancelled(running), False)
+
+    def _told(self, running: Running, error: BaseException) -> tuple[m.Value, ...] | None:
+        """Return what a call says that has raised: errors tell in user code what they are. None: it was interrupted."""
+        struck = self.strikes
+        values = None
+        try:
+            try:
+                self.exposed = running
+                values = execution.failure(running, error)
+            finally:
+                self.exposed = None
+        except KeyboardInterrupt:
+            self.exposed = None
+            if self.strikes == struck:
+                raise
+        return values if self.strikes == struck else None
 
     def end_of_fork(self, error: BaseException | None) -> NoReturn:
         """User code forked, and this is the child: it came back from the call, which only its parent answers."""
@@ -396,6 +415,7 @@ class Worker:
     def _strike(self, target: Running) -> None:
         if self.target is target and self.exposed is target:
             self.target = None
+            self.strikes += 1
             self.engine.ear.give_back_here()
             raise KeyboardInterrupt
 

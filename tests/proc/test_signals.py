@@ -171,6 +171,49 @@ def test_task_that_does_nothing_but_store_large_values_is_cancelled(grid: RealGr
         ag.get(ref, timeout=DEADLINE)
 
 
+class EndlessError(Exception):
+    """Never comes to say what it is."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def __str__(self) -> str:
+        self.path.touch()
+        while self.path.exists():
+            pass
+        return ""
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_task_whose_error_never_says_what_it_is_is_cancelled(grid: RealGrid, tmp_path: Path, many: bool) -> None:
+    @ag.remote(max_retries=0, num_returns=2 if many else 1)
+    def fail(path: Path) -> None:
+        raise EndlessError(path)
+
+    del grid
+    returned: Any = fail.remote(tmp_path / "began")
+    ref = returned[1] if many else returned
+    assert wait_until((tmp_path / "began").exists, DEADLINE)
+    ag.cancel(ref)
+    with pytest.raises(ag.exceptions.TaskCancelledError):
+        ag.get(ref, timeout=DEADLINE)
+    assert ag.get(one.remote(), timeout=DEADLINE) == 1
+
+
+def test_task_whose_error_never_says_what_it_is_is_stopped_when_its_time_is_over(
+    grid: RealGrid, tmp_path: Path
+) -> None:
+    del grid
+
+    @ag.remote(max_retries=0, run_timeout=0.5)
+    def fail(path: Path) -> None:
+        raise EndlessError(path)
+
+    with pytest.raises(ag.exceptions.TaskTimeoutError):
+        ag.get(fail.remote(tmp_path / "began"), timeout=DEADLINE)
+
+
 def get_in_time(ref: Any) -> None:
     ag.get(ref, timeout=DEADLINE)
 
