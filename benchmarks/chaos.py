@@ -151,7 +151,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write every figure there")
     parser.add_argument("--smoke", action="store_true", help="a few seconds: does it run, is it clean?")
     asked = parser.parse_args()
-    seconds, trials, minutes = (2.0, 1, 0.05) if asked.smoke else (asked.seconds, asked.trials, asked.minutes)
+    seconds, trials, minutes = (0.7, 1, 0.03) if asked.smoke else (asked.seconds, asked.trials, asked.minutes)
     times, calls = (5, 200) if asked.smoke else (asked.times, asked.calls)
     number, every = (3, 0.1) if asked.smoke else (chaos_drivers.DRIVERS, EVERY)
     only, results = asked.only.split(","), dict[str, Any]()

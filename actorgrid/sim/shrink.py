@@ -15,7 +15,9 @@ from typing import Final
 from actorgrid.sim.choices import Forced
 from actorgrid.sim.runner import Program, Run
 
+#: How often a failure is run, at most: so often, or so often for each of the deviations that it begins with.
 MOST_RUNS: Final = 500
+MOST_FOR_EACH: Final = 12
 FARTHEST: Final = 4
 #: So many deviations are many.
 MANY: Final = 8
@@ -33,13 +35,14 @@ def weight(run: Run) -> tuple[int, int, int, int, int]:
 class Shrinker:
     """Shrinks one failure."""
 
-    def __init__(self, program: Program, run: Run, most_runs: int = MOST_RUNS) -> None:
+    def __init__(self, program: Program, run: Run, most_runs: int | None = None) -> None:
         """``run`` failed."""
         self._program = program
         self.best = run
         self._identity = run.identity
         self._tried: set[tuple[tuple[int, int], ...]] = set()
-        self._most_runs = most_runs
+        many = MOST_FOR_EACH * len(run.schedule.deviations)
+        self._most_runs = most_runs if most_runs is not None else max(MOST_RUNS, many)
         self.runs = 0
 
     def shrink(self) -> Run:
