@@ -17,7 +17,7 @@ from actorgrid.sim.runner import Program, Run
 
 #: How often a failure is run, at most: so often, or so often for each of the deviations that it begins with.
 MOST_RUNS: Final = 500
-MOST_FOR_EACH: Final = 12
+MOST_FOR_EACH: Final = 8
 FARTHEST: Final = 4
 #: So many deviations are many.
 MANY: Final = 8
