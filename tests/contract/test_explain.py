@@ -90,6 +90,31 @@ def test_actor_that_waits_for_itself_is_told_so_and_lives_on() -> None:
     assert ag.get(actor.inner.remote(), timeout=DEADLINE) == 1
 
 
+@ag.remote(num_cpus=0, resources={"seat": 1})
+def takes_a_seat() -> int:
+    return 1
+
+
+@ag.remote(num_cpus=0, resources={"seat": 1})
+class Sitter:
+    def waits_for_a_seat(self) -> int:
+        return int(ag.get(takes_a_seat.remote()))
+
+    def stands(self) -> int:
+        return 2
+
+
+@pytest.mark.processes(CIRCLES)
+def test_actor_that_waits_for_what_it_holds_itself_is_told_so_and_lives_on(fresh_grid: Any) -> None:
+    fresh_grid(num_cpus=2, resources={"seat": 1})
+    sitter = Sitter.remote()
+    with pytest.raises(
+        ag.exceptions.DeadlockError, match=r"takes_a_seat waits for seat held by Sitter\.waits_for_a_seat"
+    ):
+        ag.get(sitter.waits_for_a_seat.remote(), timeout=DEADLINE)
+    assert ag.get(sitter.stands.remote(), timeout=DEADLINE) == 2
+
+
 @ag.remote(num_cpus=0)
 class Pair:
     """One of two actors that call each other."""

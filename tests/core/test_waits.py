@@ -82,7 +82,29 @@ def test_tasks_that_hold_what_their_children_need() -> None:
     assert "inner waits for GPU held by outer" in bench.block(outer, inner)
 
 
-def test_what_an_actor_holds_may_come_back() -> None:
+def test_actor_that_waits_for_what_needs_what_it_holds_itself() -> None:
+    bench = Calls(CPU=2, GPU=1)
+    call = bench.call(bench.actor(lifetime_demand=demand({"GPU": 1})))
+    inner = bench.submit(bench.spec("inner", demand=demand({"GPU": 1})), parent=call)
+    assert "inner waits for GPU held by A.m" in bench.block(call, inner)
+
+
+def test_actor_that_waits_for_what_needs_what_another_actor_holds_that_runs() -> None:
+    bench = Calls(CPU=2, GPU=1)
+    bench.call(bench.actor(lifetime_demand=demand({"GPU": 1})))
+    call = bench.call(bench.actor("B"), "B.m")
+    inner = bench.submit(bench.spec("inner", demand=demand({"GPU": 1})), parent=call)
+    assert not bench.block(call, inner)
+
+
+def test_actor_of_which_another_call_may_go_on_and_end_it() -> None:
+    bench = Calls(CPU=2, GPU=1)
+    call = bench.call(bench.actor(lifetime_demand=demand({"GPU": 1}), max_concurrency=2))
+    inner = bench.submit(bench.spec("inner", demand=demand({"GPU": 1})), parent=call)
+    assert not bench.block(call, inner)
+
+
+def test_what_an_idle_actor_holds_may_come_back() -> None:
     bench = Calls(CPU=2, GPU=1)
     bench.actor(lifetime_demand=demand({"GPU": 1}))
     outer = bench.submit(bench.spec("outer"))

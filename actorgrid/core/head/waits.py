@@ -7,7 +7,7 @@ that can never be: the stuck calls are the greatest set in which each needs more
 
 It is looked for when a call blocks, from that call: whoever closes a circle by blocking finds it. If part of it is a
 stream that waits to be read, that one runs on, beyond its bound, and nobody is stuck. Only what the head can prove
-counts: a call that runs, has a deadline, waits with a timeout, or waits for what an actor holds may go on.
+counts: a call that runs, has a deadline, waits with a timeout, or waits for what an idle actor holds may go on.
 
 This file may not know how a call is told.
 """
@@ -173,9 +173,9 @@ class Waits:
         holders: list[Task] = []
         for worker in self.head.workers.table.values():
             if worker.held and worker.pool in pools and any(name in lacking for name, _ in worker.held):
-                if worker.actor is not None or not worker.assigned:
-                    return NOTHING
-                holders.append(next(iter(worker.assigned.values())))
+                if not worker.assigned or (worker.actor is not None and not worker.actor.fifo):
+                    return NOTHING  # an actor that does nothing may be let go, and of several calls one may go on
+                holders.append(next(iter(worker.assigned.values())))  # it runs: the others wait for it
         return Need(1, holders, f"waits for {', '.join(lacking)} held by") if holders else NOTHING
 
     def _set_aside(self, pools: Sequence[Pool]) -> bool:
