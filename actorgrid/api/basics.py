@@ -91,12 +91,12 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
         )
     if object_refs and issubclass(type(object_refs[0]), CompiledDAGRef):
         return get_all(object_refs, timeout)
-    for ref in object_refs:
-        if not _is_ref(ref):
-            raise TypeError(
-                f"Attempting to call `get` on the value {ref!r:.100}, which is not an ObjectRef but a {type(ref)}."
-                f"{' get() takes a flat list.' if issubclass(type(ref), (list, tuple)) else _hint(ref)}"
-            )
+    if not all(issubclass(each, ObjectRef) for each in set(map(type, object_refs))):  # of ten thousand, one kind
+        ref = next(each for each in object_refs if not _is_ref(each))
+        raise TypeError(
+            f"Attempting to call `get` on the value {ref!r:.100}, which is not an ObjectRef but a {type(ref)}."
+            f"{' get() takes a flat list.' if issubclass(type(ref), (list, tuple)) else _hint(ref)}"
+        )
     return _engine_of_references().get(object_refs, timeout) if object_refs else []
 
 

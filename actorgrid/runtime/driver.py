@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import sys
@@ -225,7 +226,11 @@ class DriverEngine(ProcessEngine):
 
         The launcher is in its group; what that has forked goes with it.
         """
-        if self._reaped is None and not self.client.has_heard:
+        if self._reaped is not None or self.client.has_heard:
+            return
+        poll = select.poll()
+        poll.register(self.link.socket, select.POLLIN)
+        if not poll.poll(0):  # else what it has said has not been read yet: something may have run
             lifetime.signal_group(self.head_pid, signal.SIGKILL)
 
     def _bury_head(self, patience: float) -> None:

@@ -50,7 +50,7 @@ class _State(ABC):
 S = TypeVar("S", bound=_State)
 
 
-class OnePerProcess(Generic[S]):
+class OnePerProcess(ABC, Generic[S]):
     """Something of which each process has its own."""
 
     def __init__(self, world: World, *, shared: bool = False) -> None:
@@ -61,8 +61,9 @@ class OnePerProcess(Generic[S]):
         self._last: S | None = None
         world.locks.add(self)
 
+    @abstractmethod
     def _make(self) -> S:
-        raise NotImplementedError
+        """Return the state of a process that has none yet."""
 
     def _here(self) -> S | None:
         """Return the state of the process whose code runs; None if this is not simulated code."""

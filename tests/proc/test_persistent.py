@@ -304,6 +304,15 @@ def test_program_of_a_grid_that_is_dead_is_told_though_another_one_has_its_addre
         assert wait_until(again.is_gone)
 
 
+def kill_at_work(grid: Grid, work: str) -> None:
+    """Kill a program that has joined, when it has begun ``work``, which says "on", and waits for it."""
+    victim = grid.program(f"{work}; sys.stdout.flush(); ag.get(refs)")
+    assert victim.stdout is not None
+    assert victim.stdout.readline() == "on\n"
+    victim.kill()
+    victim.communicate()
+
+
 def has_at_most(grid: Grid, count: int) -> bool:
     return grid.descriptors_beside_workers() <= count
 
@@ -314,11 +323,7 @@ def test_programs_that_are_killed_one_after_the_other_cost_a_survivor_nothing_an
     work = "refs = [ag.remote(lambda: time.sleep(600)).remote() for _ in range(9)]; ag.put(bytes(1 << 20)); print('on')"
     most = 0
     for number in range(8):
-        victim = grid.program(f"{work}; sys.stdout.flush(); ag.get(refs)")
-        assert victim.stdout is not None
-        assert victim.stdout.readline() == "on\n"
-        victim.kill()
-        victim.communicate()
+        kill_at_work(grid, work)
         assert ag.get(counter.add.remote(), timeout=LIMIT) == number + 1
         assert wait_until(lambda: ag.available_resources().get("CPU") == 2)
         assert (len(state.list_objects()), len(state.list_jobs(filters=RUNNING))) == (0, 1)
@@ -342,11 +347,7 @@ def test_hundred_killed_programs_leave_the_memory_of_the_head_as_it_was(grid: Gr
     )
     used: list[int] = []
     for number in range(100):
-        victim = grid.program(f"{work}; sys.stdout.flush(); ag.get(refs)")
-        assert victim.stdout is not None
-        assert victim.stdout.readline() == "on\n"
-        victim.kill()
-        victim.communicate()
+        kill_at_work(grid, work)
         assert ag.get(counter.add.remote(), timeout=LIMIT) == number + 1
         assert wait_until(lambda: ag.available_resources().get("CPU") == 2)
         used.append(grid.head.memory_info().rss)
