@@ -267,14 +267,7 @@ class Actors:
         return False
 
     def _again(self, actor: Actor, task: Task) -> None:
-        self.head.step_task(task, TaskInput.RETRY)
-        if task.limits is not None:
-            self.head.deadlines.taken_back(task)
-        if task.stream is not None:
-            self.head.streams.begin_anew(task)
-        task.attempt += 1
-        task.worker = task.waits = None
-        task.blocked = 0
+        self.head.dispatch.take_back(task, TaskInput.RETRY)
         actor.queue.appendleft(task)
 
     def call_over(self, actor: Actor) -> None:
@@ -465,14 +458,7 @@ class Actors:
                 if started and task.retries > 0:
                     task.retries -= 1
                 if sent:
-                    self.head.step_task(task, TaskInput.RETRY)
-                    if task.limits is not None:
-                        self.head.deadlines.taken_back(task)
-                    if task.stream is not None:
-                        self.head.streams.begin_anew(task)
-                    task.attempt += 1
-                task.worker = task.waits = None
-                task.blocked = 0
+                    self.head.dispatch.take_back(task, TaskInput.RETRY)
                 kept.append(task)
             else:
                 certainty = "may have been executed" if started else "was not executed"

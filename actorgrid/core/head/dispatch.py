@@ -227,7 +227,7 @@ class Dispatch:
     def retry(self, task: Task, failures: int, longest: float = LONGEST) -> None:
         """A task has failed for the ``failures``-th time and is tried again, perhaps after a rest."""
         pause = self.head.backoff.pause(failures, longest)
-        self._take_back(task, TaskInput.REST if pause else TaskInput.RETRY)
+        self.take_back(task, TaskInput.REST if pause else TaskInput.RETRY)
         if pause:
             self.head.alarms.set(self.head.now + pause, self._wake, task.message.task)
         else:
@@ -242,10 +242,10 @@ class Dispatch:
     def requeue(self, task: Task, given: TaskInput) -> None:
         """A task comes back from its worker and is tried again at once, free of charge, unless it is to end."""
         if not self.head.tasks.is_given_up(task):
-            self._take_back(task, given)
+            self.take_back(task, given)
             self.head.ready.push(task, front=True)
 
-    def _take_back(self, task: Task, given: TaskInput) -> None:
+    def take_back(self, task: Task, given: TaskInput) -> None:
         """The next attempt gets a new number, so that late answers are dropped."""
         self.head.step_task(task, given)
         if task.limits is not None:
