@@ -13,7 +13,8 @@ from actorgrid.core.ids import DRIVER, first_id
 from actorgrid.core.messages import FailureKind, Kind, Status, Value
 from actorgrid.core.resources import demand
 from tests.core.bench import OK, Bench
-from tests.core.world import Step, World
+from tests.core.script import Step
+from tests.core.world import World
 
 FIRST_OF_SECOND = first_id(DRIVER + 1) + 1
 

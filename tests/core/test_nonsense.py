@@ -15,8 +15,9 @@ from actorgrid.core.head.check import check
 from actorgrid.core.messages import Kind
 from actorgrid.exceptions import InternalError
 from actorgrid.wire.codec import LENGTH, Decoder, FrameError, encode_frame, encode_message
+from tests.core.script import Script
 from tests.core.test_programs import programs
-from tests.core.world import Script, World
+from tests.core.world import World
 
 pytestmark = pytest.mark.search
 

@@ -15,11 +15,15 @@ from actorgrid.core import messages as m
 from actorgrid.core.head.records import Actor, Object
 from actorgrid.core.messages import FailureKind, Status
 from actorgrid.core.states import ActorState, TaskState
-from tests.core.world import Body, Script, Step, World
+from tests.core.body import Body
+from tests.core.script import Script, Step
+from tests.core.world import World
 
 pytestmark = pytest.mark.search
 
 numbers = st.integers(0, 3)
+#: How many results.
+returns = st.sampled_from([1, 1, 2, 3, 0])
 ends = st.sampled_from([(), (Step("raise"),), (Step("retry"),), (Step("crash"),)])
 
 
@@ -29,11 +33,11 @@ def scripts(depth: int) -> st.SearchStrategy[Script]:
         st.builds(Step, st.just("put"), numbers, st.integers(0, 1)),
         st.builds(Step, st.just("get"), numbers),
         st.builds(Step, st.just("drop"), numbers),
-        st.builds(Step, st.just("call"), numbers, st.integers(0, 7), ends),
+        st.builds(Step, st.just("call"), numbers, st.integers(0, 7), ends, returns),
     )
     steps = leaf
     if depth:
-        child = st.builds(Step, st.just("task"), numbers, st.integers(0, 7), scripts(depth - 1))
+        child = st.builds(Step, st.just("task"), numbers, st.integers(0, 7), scripts(depth - 1), returns)
         stream = st.builds(Step, st.just("stream"), numbers, st.integers(0, 7), generators())
         steps = st.one_of(leaf, child, stream, reading, st.builds(Step, st.just("cancel"), numbers, numbers))
     return st.builds(lambda body, end: (*body, *end), st.lists(steps, max_size=3).map(tuple), ends)
@@ -61,9 +65,9 @@ def generators() -> st.SearchStrategy[Script]:
 def programs() -> st.SearchStrategy[Script]:
     """What a driver does: tasks, actors, and everything between."""
     step = st.one_of(
-        st.builds(Step, st.just("task"), numbers, st.integers(0, 7), scripts(1)),
+        st.builds(Step, st.just("task"), numbers, st.integers(0, 7), scripts(1), returns),
         st.builds(Step, st.just("actor"), numbers, st.integers(0, 1)),
-        st.builds(Step, st.just("call"), numbers, st.integers(0, 7), ends),
+        st.builds(Step, st.just("call"), numbers, st.integers(0, 7), ends, returns),
         st.builds(Step, st.just("stream"), numbers, st.integers(0, 7), generators()),
         reading,
         st.builds(Step, st.just("put"), numbers, st.integers(0, 1)),
@@ -95,6 +99,7 @@ def assert_all_is_well(world: World, main: Body) -> None:
     assert not world.mains, "a driver still waits"
     for local in main.locals:
         assert local.entry.value is not None, f"object {local.entry.oid} was never made"
+        main.process.look(local.entry.value)
     assert FailureKind.OBJECT_LOST not in failure(main)
     assert_blame_is_exact(world)
     assert_items_are_in_their_places(world)
@@ -111,7 +116,7 @@ def assert_items_are_in_their_places(world: World) -> None:
     for stream, place, item in world.read:
         value = item.value
         if value is not None and value.status is Status.OK:
-            assert int(value.data.split(b":")[0]) == place, f"item {place} of stream {stream} is another one"
+            assert int(world.text(value)) == place, f"item {place} of stream {stream} is another one"
             assert not any(stream == other and at < place for other, at in ends), f"stream {stream} goes on"
 
 
@@ -125,7 +130,7 @@ def assert_what_was_told_is_true(world: World, main: Body) -> None:
         for local in main.locals:
             value = local.entry.value
             if local.entry.oid in calls and value is not None and value.status is Status.OK:
-                place = int(value.data.split(b":")[0])
+                place = int(world.text(value))
                 assert world.lived[actor][place - 1] == local.entry.oid, f"actor {actor} has forgotten a call"
 
 
@@ -153,6 +158,8 @@ def assert_nothing_is_left(world: World, main: Body) -> None:
     assert not head.objects.table, {ident: type(held).__name__ for ident, held in head.objects.table.items()}
     assert head.ready.pool.free == head.ready.pool.capacity
     assert all(not worker.assigned for worker in head.workers.table.values())
+    assert not head.memory.leased
+    assert not any(segment.extents for segment in head.memory.segments.values())
 
 
 def fifo(world: World) -> None:

@@ -9,599 +9,36 @@ What ``runtime/worker.py`` and ``runtime/driver.py`` do around the machines is d
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from actorgrid.core import ids
 from actorgrid.core import messages as m
-from actorgrid.core.client import Client, Entry
+from actorgrid.core.client import Entry
 from actorgrid.core.head.check import check
-from actorgrid.core.head.effects import CloseWorker, SignalWorker, SpawnWorker
+from actorgrid.core.head.effects import (
+    CloseWorker,
+    DropSegment,
+    Effect,
+    PunchExtent,
+    ShowSegment,
+    SignalWorker,
+    SpawnWorker,
+)
 from actorgrid.core.head.machine import Head, HeadConfig
-from actorgrid.core.head.objects import TINY
 from actorgrid.core.head.records import Peer, Task
-from actorgrid.core.messages import Kind, Status, Value
+from actorgrid.core.messages import Value
 from actorgrid.core.resources import demand
 from actorgrid.core.states import TASK, TaskState
-from actorgrid.core.stream import Inflow
-from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.wire.codec import Decoder, encode_frame
-
-#: The setup that always fails.
-BAD = b"bad"
-ONE_CPU = demand({"CPU": 1})
-#: Concurrency groups of some actors.
-GROUPS = (("", 1), ("g", 2))
-#: (timeout, run_timeout) of those that have a deadline; a step takes a millisecond.
-LIMITS = ((0.02, 0.0), (0.0, 0.01), (0.03, 0.02))
-
-
-@dataclass(frozen=True)
-class Step:
-    """One thing that a body does.
-
-    ``task``: submit ``script`` with retries ``a``; ``b`` & 3 is 0: no arguments, 1: a local reference as an argument,
-    2: inside an argument, 3: none, and a deadline; ``b`` & 4: with a setup, which fails if ``a`` is 3. ``put``.
-    ``get``: wait for local reference ``a``. ``drop``: forget it. ``cancel``: cancel it (``b`` & 1: force, ``b`` & 2:
-    recursive). ``actor``: create one (``a`` restarts, ``b`` 1: concurrent; ``a`` 3: with a setup). ``call``: call actor
-    ``a``, whose method runs ``script``, with ``b`` & 1 retries (``b`` & 2: an argument, ``b`` & 4: a deadline).
-    ``kill``: kill actor ``a`` (``b``: no restart). ``lose``: drop the handle of actor ``a``. ``raise``, ``retry``
-    (raise something retryable), ``crash``: the end.
-
-    ``stream``: run ``script`` as a generator with ``a`` retries, ``b`` & 3 says how far it may be ahead (``b`` & 4: as
-    a method of an actor, as far as it likes). ``yield``: an item, which mentions a local reference. ``next``: read
-    stream ``a``, ``drain``: to its end. ``leave``: read no more of it (``b``: but keep its end). ``halt``: cancel it.
-    """
-
-    what: str
-    a: int = 0
-    b: int = 0
-    script: tuple[Step, ...] = ()
-
-
-Script = tuple[Step, ...]
-
-
-class Local:
-    """A reference as user code holds it."""
-
-    def __init__(self, entry: Entry) -> None:
-        self.entry = entry
-        entry.refs += 1
-
-    def drop(self) -> None:
-        self.entry.drop()
-
-
-class Process:
-    """What drivers and workers share: a client and a program counter per body."""
-
-    def __init__(self, world: World, number: int) -> None:
-        self.world = world
-        self.number = number
-        self.client = Client(number, self, str, lambda _: ())
-        self.inbox: deque[list[Any]] = deque()
-        self.outbox: deque[list[Any]] = deque()
-        #: The frame that it sent last.
-        self.sent: list[Any] = []
-        self.specs: dict[tuple[Any, ...], int] = {}
-        self.decode: Callable[[bytes], list[Any]] = Decoder(m.ToClient).feed
-
-    def wake(self) -> None:
-        """Dropped references are collected at the next turn anyway."""
-
-    def say(self, message: Any) -> None:
-        """Put a message into the outbox."""
-        self.client.outbox.append(message)
-
-    def send(self) -> None:
-        """Collect what was dropped and send everything as one frame."""
-        self.client.collect()
-        if self.client.outbox:
-            self.sent, self.client.outbox = self.client.outbox, []
-            self.outbox.append(self.sent)
-
-    def hear(self, message: Any) -> None:
-        """Handle a reply."""
-        if isinstance(message, m.Ready):
-            self.client.ready(message)
-        elif isinstance(message, m.Item):
-            self.client.item(message)
-        elif isinstance(message, m.Answer):
-            self.client.answered(message)
-
-    def spec(
-        self,
-        kind: Kind,
-        retries: int,
-        restarts: int = 0,
-        concurrency: int = 1,
-        limits: tuple[float, float] = (0, 0),
-        checkpoint: int = 0,
-        grouped: bool = False,
-        yields: int = 0,
-        setup: bytes = b"",
-    ) -> int:
-        """Return the number of a spec, registering it the first time."""
-        key = (kind, retries, restarts, concurrency, limits, checkpoint, grouped, yields, setup)
-        if key not in self.specs:
-            number = self.specs[key] = self.client.take_ids(1)
-            digest = b"" if kind is Kind.METHOD else b"code"
-            if digest:
-                self.say(m.Export(digest, "code", Value(Status.OK, b"x")))
-            self.say(
-                m.Spec(
-                    number, kind, f"{kind.name}{retries}", digest, ONE_CPU if kind is not Kind.METHOD else (),
-                    max_retries=retries, max_restarts=restarts, max_concurrency=concurrency,
-                    num_returns=0 if kind is Kind.ACTOR else 1, timeout=limits[0], run_timeout=limits[1],
-                    checkpoint_calls=checkpoint, groups=GROUPS if grouped and kind is Kind.ACTOR else (),
-                    group="g" if grouped and kind is Kind.METHOD else "", yields=yields, setup=setup,
-                )
-            )  # fmt: skip
-        return self.specs[key]
-
-
-class Stall:
-    """What a generator waits for that is as far ahead as it may be."""
-
-    def __init__(self, running: Running) -> None:
-        self.running = running
-
-    @property
-    def value(self) -> Value | None:
-        flow = self.running.outflow
-        return None if flow is not None and flow.full and not self.running.cancelled else Value(Status.OK)
-
-
-class Body:
-    """A script that runs: its locals and how far it is."""
-
-    def __init__(self, process: Process, script: Script, running: Running | None) -> None:
-        self.process = process
-        self.running = running
-        self.locals: list[Local] = []
-        self.actors: list[Local] = []
-        #: Streams that it reads, and what it does with the item that it waits for.
-        self.streams: list[Inflow] = []
-        self.then: Callable[[], None] | None = None
-        self.waiting: Entry | Inflow | Stall | None = None
-        self.steps = self._run(script)
-        self.end = ""
-
-    def ids(self) -> tuple[int, int]:
-        """Return (parent, nth) of the next submission."""
-        if self.running is None:
-            return 0, 0
-        self.running.children += 1
-        return self.running.run.task, self.running.children - 1
-
-    def made(self, nth: int) -> m.Made | None:
-        """Return what this call submitted as its number ``nth`` when it ran before."""
-        running = self.running
-        made = None if running is None else running.made.get(nth)
-        assert made is not None or running is None or not running.run.again, (
-            "a call that runs again does more than before"
-        )
-        return made
-
-    def advance(self) -> bool:
-        """Take a step; returns whether there was one."""
-        if self.waiting is not None:
-            if self.waiting.value is None:
-                return False
-            self.waiting = None
-            if self.running is not None:
-                self.process.say(m.Resumed(self.running.run.task))
-            if self.then is not None:
-                then, self.then = self.then, None
-                then()
-        return next(self.steps, None) is not None
-
-    def _run(self, script: Script) -> Iterator[bool]:
-        for step in script:
-            if step.what in ("raise", "retry", "crash"):
-                self.end = step.what
-                return
-            if step.what == "drain":
-                yield from self._drain(step)
-                continue
-            getattr(self, f"_{step.what}")(step)
-            yield True
-            if step.what == "yield" and self.running is not None and self.running.cancelled:
-                break
-        self.end = "ok"
-
-    def _pick(self, index: int, among: list[Local]) -> Local | None:
-        return among[index % len(among)] if among else None
-
-    def _task(self, step: Step) -> None:
-        client, world = self.process.client, self.process.world
-        how = step.b & 3
-        argument = self._pick(step.a + how, self.locals) if how in (1, 2) else None
-        setup = b"" if not step.b & 4 else b"s" if step.a < 3 else BAD
-        limits = LIMITS[step.a % 3] if how == 3 else (0, 0)
-        spec = self.process.spec(Kind.TASK, step.a % 3, limits=limits, setup=setup)
-        script = world.remember(step.script)
-        parent, nth = self.ids()
-        task = client.take_ids(1)
-        oid = (argument.entry.oid,) if argument else ()
-        deps, refs = (oid, ()) if how == 1 else ((), oid)
-        slots: tuple[int | str, ...] = (0,) if deps else ()
-        handles = tuple(actor.entry.oid for actor in self.actors[:1])
-        self.locals.append(Local(client.promise(task)))
-        self.process.say(m.Submit(task, spec, script, deps, slots, refs + handles, 0, parent, nth))
-        world.retries[task] = step.a % 3
-
-    def _put(self, step: Step) -> None:
-        client = self.process.client
-        inside = self._pick(step.a, self.locals)
-        oid = client.take_ids(1)
-        value = Value(Status.OK, b"v", None, (inside.entry.oid,) if inside and step.b else ())
-        self.locals.append(Local(client.own(oid, value)))
-        self.process.say(m.Put(oid, value))
-
-    def _get(self, step: Step) -> None:
-        local = self._pick(step.a, self.locals)
-        if local is None or local.entry.value is not None:
-            return
-        self.waiting = local.entry
-        if self.running is not None and isinstance(self.process, FakeWorker):
-            back = self.process.handed_back(self.process.machine.block())
-            self.process.say(m.Blocked(self.running.run.task, "get", (local.entry.oid,), back))
-        if not local.entry.known:
-            local.entry.known = True
-            self.process.say(m.Subscribe((local.entry.oid,)))
-
-    def _drop(self, step: Step) -> None:
-        if self.locals:
-            self.locals.pop(step.a % len(self.locals)).drop()
-
-    def _cancel(self, step: Step) -> None:
-        local = self._pick(step.a, self.locals)
-        if local is not None:
-            self.process.say(m.Cancel(local.entry.oid, bool(step.b & 1), bool(step.b & 2)))
-
-    def _actor(self, step: Step) -> None:
-        client = self.process.client
-        parent, nth = self.ids()
-        made = self.made(nth)
-        if made is not None:
-            self.actors.append(Local(client.entries[made.ident]))
-            return
-        checkpoint = step.a if step.a > 1 and not step.b else 0
-        spec = self.process.spec(
-            Kind.ACTOR, 0, step.a % 3 + bool(checkpoint), 3 if step.b else 1, checkpoint=checkpoint, grouped=step.b > 1,
-            setup=b"s" if step.a == 3 else b"",
-        )  # fmt: skip
-        ident = client.take_ids(1)
-        if checkpoint:
-            self.process.world.journaled.add(ident)
-        self.actors.append(Local(client.promise(ident)))
-        script = self.process.world.remember(())
-        self.process.say(m.CreateActor(ident, spec, script, parent=parent, nth=nth))
-
-    def _call(self, step: Step) -> None:
-        actor = self._pick(step.a, self.actors)
-        if actor is None:
-            return
-        client, world = self.process.client, self.process.world
-        retries = 9 if actor.entry.oid in world.journaled else step.b % 2  # more than there are deaths
-        spec = self.process.spec(
-            Kind.METHOD, retries, limits=LIMITS[step.a % 3] if step.b & 4 else (0, 0), grouped=step.a > 1
-        )
-        argument = self._pick(step.a, self.locals) if step.b & 2 else None
-        deps = (argument.entry.oid,) if argument else ()
-        parent, nth = self.ids()
-        made = self.made(nth)
-        if made is not None:
-            self.locals.append(Local(client.entries[made.ident]))
-            return
-        task = client.take_ids(1)
-        self.locals.append(Local(client.promise(task)))
-        script = world.remember(step.script)
-        slots: tuple[int | str, ...] = (0,) if deps else ()
-        self.process.say(m.Submit(task, spec, script, deps, slots, (), actor.entry.oid, parent, nth))
-        world.retries[task] = retries
-        world.caller_order[actor.entry.oid, self.process.number].append(task)
-
-    # -- streams
-
-    def _stream(self, step: Step) -> None:
-        client, world = self.process.client, self.process.world
-        actor = self._pick(step.a, self.actors) if step.b & 4 else None
-        if actor is not None and actor.entry.oid in world.journaled:
-            return
-        bound = -1 if actor is not None else (1, 2, -1, 1)[step.b & 3]
-        kind = Kind.METHOD if actor is not None else Kind.TASK
-        spec = self.process.spec(kind, step.a % 3, yields=bound)
-        parent, nth = self.ids()
-        task = client.take_ids(1)
-        stream = client.open(task, bound)
-        stream.end.refs += 1
-        self.streams.append(stream)
-        script, target = world.remember(step.script), actor.entry.oid if actor is not None else 0
-        self.process.say(m.Submit(task, spec, script, (), (), (), target, parent, nth))
-        world.retries[task] = step.a % 3
-        if target:
-            world.caller_order[target, self.process.number].append(task)
-
-    def _yield(self, step: Step) -> None:
-        running = self.running
-        if running is None or running.outflow is None:
-            return
-        inside = self._pick(step.a, self.locals)
-        flow, refs = running.outflow, (inside.entry.oid,) if inside and step.b else ()
-        size = 1 if step.a % 2 else 2 * TINY
-        value = Value(Status.OK, b"%d:%s" % (flow.at, b"i" * size), None, refs)
-        self.process.say(m.Yield(running.run.task, running.run.attempt, flow.at, value))
-        flow.at += 1
-        if flow.full and not running.cancelled:
-            self.waiting = Stall(running)
-            self.process.say(m.Blocked(running.run.task, m.YIELD, (), self._handed_back()))
-
-    def _handed_back(self) -> tuple[int, ...]:
-        assert isinstance(self.process, FakeWorker)
-        return self.process.handed_back(self.process.machine.block())
-
-    def _next(self, step: Step) -> None:
-        if not self.streams:
-            return
-        stream = self.streams[step.a % len(self.streams)]
-        if stream.ready:
-            self._take(stream)
-            return
-        self.waiting, self.then = stream, partial(self._take, stream)
-        if self.running is not None:
-            self.process.say(m.Blocked(self.running.run.task, "next", (stream.oid,), self._handed_back(), need=1))
-
-    def _drain(self, step: Step) -> Iterator[bool]:
-        stream = self.streams[step.a % len(self.streams)] if self.streams else None
-        while stream is not None and not stream.over:
-            self._next(Step("next", self.streams.index(stream)))
-            yield True
-
-    def _take(self, stream: Inflow) -> None:
-        place = stream.taken
-        entry = stream.take()
-        if entry is not None:
-            self.locals.append(Local(entry))
-            entry.refs -= 1
-            if entry is not stream.end:
-                self.process.world.read.append((stream.oid, place, entry))
-
-    def _leave(self, step: Step) -> None:
-        if self.streams:
-            stream = self.streams.pop(step.a % len(self.streams))
-            if step.b:
-                self.locals.append(Local(stream.end))
-            stream.leave()
-
-    def _halt(self, step: Step) -> None:
-        if self.streams:
-            self.process.say(m.Cancel(self.streams[step.a % len(self.streams)].oid))
-
-    def _kill(self, step: Step) -> None:
-        actor = self._pick(step.a, self.actors)
-        if actor is not None:
-            self.process.say(m.KillActor(actor.entry.oid, bool(step.b)))
-
-    def _lose(self, step: Step) -> None:
-        if self.actors:
-            self.actors.pop(step.a % len(self.actors)).drop()
-
-    def forget(self) -> None:
-        """The body's frame is gone: drop every local."""
-        for local in self.locals + self.actors:
-            local.drop()
-        for stream in self.streams:
-            stream.leave()
-        self.locals.clear()
-        self.actors.clear()
-        self.streams.clear()
-
-
-class FakeWorker(Process):
-    """A worker: machine, client, bodies, and the outbox that survives it."""
-
-    def __init__(self, world: World, number: int) -> None:
-        super().__init__(world, number)
-        self.machine = WorkerMachine()
-        self.task_link: deque[list[Any]] = deque()
-        self.bodies: dict[int, Body] = {}
-        self.current = 0
-        #: What it is set up with; None: it has run nothing.
-        self.setup: bytes | None = None
-        self.dying = False
-        #: Its process is there; a signal has stopped it; it has closed its links.
-        self.born, self.stopped, self.mute = False, False, False
-        #: As an actor: the calls that it has run, which is all its state; how many of them since it was saved.
-        self.state: list[int] = []
-        self.unsaved = 0
-        #: After how many it is saved; 0: never.
-        self.checkpoint = 0
-
-    @property
-    def able(self) -> bool:
-        """Whether it can do anything."""
-        return self.born and not (self.dying or self.stopped or self.mute)
-
-    def take(self, batch: list[Any]) -> None:
-        """Read a frame from the task link."""
-        for message in batch:
-            if isinstance(message, m.Run):
-                self.client.hold(message.refs)
-                for made in message.made:
-                    self.client.hold(tuple(range(made.ident, made.ident + made.count)))
-                for value in message.deps:
-                    self.client.hold(value.refs)
-                cancelled = self.machine.given(message)
-                if cancelled is not None:
-                    self._finish(cancelled, cancelled=True, unstarted=True)
-            elif isinstance(message, m.Learn):
-                self.machine.specs[message.spec.spec] = message.spec
-            elif isinstance(message, m.Restarted):
-                self.machine.become_actor(message)
-            elif isinstance(message, m.Exit):
-                self.machine.leaving = message.reason
-
-    def hear(self, message: Any) -> None:
-        super().hear(message)
-        if isinstance(message, m.Revoke):
-            back = self.machine.revoke(message.tasks)
-            if back:
-                self.say(m.Revoked(self.handed_back(back)))
-        elif isinstance(message, m.Interrupt):
-            self._interrupt(message)
-        elif isinstance(message, m.Knock):
-            self.say(m.Present())
-        elif isinstance(message, m.Credit):
-            self.machine.credit(message)
-        else:  # methods do not wait here, so that no program can wait in a circle
-            assert not isinstance(message, m.Deadlock), message.text
-
-    def let_go(self, run: m.Run) -> None:
-        """A call is over, or goes back: what it brought along is no longer held for it."""
-        self.client.let_go(run.refs)
-        for made in run.made:
-            self.client.let_go(tuple(range(made.ident, made.ident + made.count)))
-        for value in run.deps:
-            self.client.let_go(value.refs)
-
-    def handed_back(self, runs: tuple[m.Run, ...]) -> tuple[int, ...]:
-        """Let go of what tasks brought along that go back; return their ids."""
-        for run in runs:
-            self.let_go(run)
-        return tuple(run.task for run in runs)
-
-    def _interrupt(self, message: m.Interrupt) -> None:
-        running = self.machine.cancel(message.task, message.attempt, overdue=message.deadline)
-        if running is None:
-            return
-        if message.task not in self.machine.running:
-            self._finish(running, cancelled=True, unstarted=True)
-        elif message.gently:
-            pass  # it sees for itself, where it next yields
-        elif message.deadline and message.task % 3 == 0:
-            self.bodies[message.task].waiting = DEAF  # it takes no notice and never ends by itself
-        elif running.spec.kind is Kind.TASK or (running.overdue and self.machine.limit == 1):
-            body = self.bodies.pop(message.task)
-            body.forget()
-            self.machine.finished(running)
-            self._finish(running, cancelled=True)
-
-    def start(self) -> bool:
-        """Start the next call if one may start."""
-        running = self.machine.start()
-        if running is None:
-            return False
-        if running.spec.kind is not Kind.METHOD:
-            assert self.setup in (None, running.spec.setup), f"set up with {self.setup!r}, not {running.spec.setup!r}"
-            self.setup = running.spec.setup
-            if self.setup == BAD:
-                self._is_spoiled(running)
-                return True
-        self.current = running.run.task
-        self.world.started.append((running.run.task, running.run.attempt, running.run.actor))
-        if m.STATE in running.run.slots:
-            self.state = json.loads(running.run.deps[running.run.slots.index(m.STATE)].data)
-        if running.spec.kind is Kind.ACTOR:
-            self.checkpoint = running.spec.checkpoint_calls
-        script = self.world.scripts[int(running.run.args)]
-        body = Body(self, script, running)
-        for ref in running.run.refs:
-            entry = self.client.entries[ref]
-            (body.actors if self.world.is_actor(ref) else body.locals).append(Local(entry))
-        self.bodies[running.run.task] = body
-        return True
-
-    def _is_spoiled(self, running: Running) -> None:
-        """It cannot be set up: it says so and leaves."""
-        self.machine.spoiled = True
-        assert self.machine.finished(running)
-        self.say(m.Revoked(self.handed_back(self.machine.leave("spoiled"))))
-        run, values = running.run, (Value(Status.FAILURE, SPOILED if not running.cancelled else CANCELLED),)
-        self.say(m.Done(run.task, run.attempt, values, 5, leaving=True))
-        self.let_go(run)
-
-    def step(self, task: int) -> bool:
-        """Let a body go on. Returns whether it did."""
-        body = self.bodies[task]
-        if body.advance():
-            return True
-        if body.waiting is not None:
-            return False
-        if body.end == "crash":
-            self.world.die(self, -11, task)
-            return True
-        del self.bodies[task]
-        running = body.running
-        assert running is not None
-        self.machine.finished(running)
-        refs = tuple(local.entry.oid for local in body.locals) if body.end == "ok" else ()
-        self._finish(running, refs=refs, end=body.end)
-        body.forget()
-        if running.spec.kind is Kind.ACTOR:
-            self.machine.constructed(running.spec)
-        return True
-
-    def _finish(
-        self,
-        running: Running,
-        refs: tuple[int, ...] = (),
-        end: str = "ok",
-        *,
-        cancelled: bool = False,
-        unstarted: bool = False,
-    ) -> None:
-        run = running.run
-        saved = None
-        if self.checkpoint and running.spec.kind is Kind.METHOD and not unstarted:
-            saved = self._lives(run, interrupted=cancelled or running.cancelled)
-        if cancelled or running.cancelled:
-            values: tuple[Value, ...] = (Value(Status.FAILURE, CANCELLED),)
-        elif end == "ok":
-            size = 1 if run.task % 2 else 2 * TINY
-            values = (Value(Status.OK, b"%d:%s" % (len(self.state), b"r" * size), None, refs),)
-        else:
-            values = (Value(Status.ERROR, b"e"),)
-        if running.outflow is not None and values[0].status is not Status.FAILURE:
-            values = (Value(Status.OK, b"none"), *(value for value in values if value.status is Status.ERROR))
-        if running.spec.kind is Kind.ACTOR:
-            values = ()
-        done = m.Done(run.task, run.attempt, values, 5, end == "retry", unstarted=unstarted)
-        if saved is not None:
-            done.saved = saved.entry.oid
-        self.say(done)
-        if saved is not None:
-            saved.drop()
-        self.let_go(run)
-        self.current = next(iter(self.bodies), 0)
-
-    def _lives(self, run: m.Run, *, interrupted: bool) -> Local | None:
-        """A call of an actor with checkpoints is over: it is part of the state, which is saved if it is time to."""
-        self.state.append(run.again or run.task)
-        self.world.lived[run.actor] = self.state
-        self.unsaved += 1
-        if self.unsaved < self.checkpoint and not interrupted:
-            return None
-        self.unsaved = 0
-        oid, value = self.client.take_ids(1), Value(Status.OK, json.dumps(self.state).encode())
-        saved = Local(self.client.own(oid, value))
-        self.say(m.Put(oid, value))
-        return saved
-
-
-#: What a call waits for that only a kill can end.
-DEAF: Any = Entry(Client(1, None, str, lambda _: ()), 0)  # type: ignore[arg-type]  # nobody wakes it
-
-SPOILED = msgspec.msgpack.encode(m.Failure(m.FailureKind.SETUP_FAILED, "spoiled"))
-CANCELLED = msgspec.msgpack.encode(m.Failure(m.FailureKind.CANCELLED, "cancelled"))
+from tests.core.body import Body
+from tests.core.fake_worker import FakeWorker
+from tests.core.process import Process
+from tests.core.script import Script
+from tests.core.shared_memory import SharedMemory
 
 
 def _leads() -> dict[TaskState, set[TaskState]]:
@@ -642,6 +79,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.now = 0.0
+        self.shared = SharedMemory()
         #: Every task that there ever was, and the state it was last seen in.
         self.records: dict[int, Task] = {}
         self.states: dict[int, TaskState] = {}
@@ -664,6 +102,11 @@ class World:
         """Return a script as a payload."""
         self.scripts.append(script)
         return str(len(self.scripts) - 1).encode()
+
+    def text(self, value: Value) -> bytes:
+        """Return what a value says or, if it is gone by now, said."""
+        data = value.data if value.extent is None else self.shared.recall(value.extent)
+        return data.partition(b":")[0]
 
     def is_actor(self, ident: int) -> bool:
         """Return whether an id is an actor's (user code would know by the class of the reference)."""
@@ -709,6 +152,22 @@ class World:
                 self.launcher.append((effect.task, effect.number))
             elif isinstance(effect, CloseWorker):
                 self.workers.pop(effect.number, None)
+            else:
+                self._remember_memory(effect)
+        self._send()
+
+    def _remember_memory(self, effect: Effect) -> None:
+        if isinstance(effect, PunchExtent):
+            self.shared.free(effect.extent)
+        elif isinstance(effect, DropSegment):
+            self.shared.drop(effect.segment)
+        elif isinstance(effect, ShowSegment):
+            process = self.hosts.get(effect.number) or self.workers.get(effect.number)
+            if process is not None:
+                process.shown[effect.reply_link].add(effect.segment.segment)
+
+    def _send(self) -> None:
+        head = self.head
         busy, head.busy = head.busy, []
         for worker in busy:
             batch, worker.outbox = worker.outbox, []
