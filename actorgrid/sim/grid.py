@@ -20,6 +20,7 @@ from actorgrid.core import messages as m
 from actorgrid.core.client import failed
 from actorgrid.core.head import effects as e
 from actorgrid.core.head.check import check
+from actorgrid.core.head.check_rest import check_rest
 from actorgrid.core.head.machine import Head, HeadConfig
 from actorgrid.core.head.stage import path_of_repetition
 from actorgrid.core.messages import Kind
@@ -263,6 +264,7 @@ class Grid:
         head.turn(self.world.clock.now)
         if self.world.checks:
             check(head)
+            check_rest(head)
         while head.effects or head.busy or head.dirty:
             effects, head.effects = head.effects, []
             for effect in effects:

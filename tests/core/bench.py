@@ -6,6 +6,7 @@ from typing import Any
 
 from actorgrid.core import messages as m
 from actorgrid.core.head.check import check
+from actorgrid.core.head.check_rest import check_rest
 from actorgrid.core.head.machine import Head, HeadConfig
 from actorgrid.core.head.records import Peer
 from actorgrid.core.ids import DRIVER, first_id
@@ -37,6 +38,7 @@ class Bench:
             check(self.head)
         self.head.turn(self.now)
         check(self.head)
+        check_rest(self.head)
 
     def spec(self, name: str = "f", **options: Any) -> int:
         options.setdefault("demand", demand({"CPU": 1}))
@@ -84,3 +86,4 @@ class Bench:
         check(self.head)
         self.head.turn(self.now)
         check(self.head)
+        check_rest(self.head)

@@ -57,11 +57,7 @@ class FakeWorker(Process):
             if isinstance(message, m.Run):
                 for value in message.deps:
                     self.look(value, reply_link=False)
-                self.client.hold(message.refs)
-                for made in message.made:
-                    self.client.hold(tuple(range(made.ident, made.ident + made.count)))
-                for value in message.deps:
-                    self.client.hold(value.refs)
+                self.client.hold(_brought(message))
                 cancelled = self.machine.given(message)
                 if cancelled is not None:
                     self._finish(cancelled, cancelled=True, unstarted=True)
@@ -92,11 +88,7 @@ class FakeWorker(Process):
 
     def let_go(self, run: m.Run) -> None:
         """A call is over, or goes back: what it brought along is no longer held for it."""
-        self.client.let_go(run.refs)
-        for made in run.made:
-            self.client.let_go(tuple(range(made.ident, made.ident + made.count)))
-        for value in run.deps:
-            self.client.let_go(value.refs)
+        self.client.let_go(_brought(run))
 
     def handed_back(self, runs: tuple[m.Run, ...]) -> tuple[int, ...]:
         """Let go of what tasks brought along that go back; return their ids."""
@@ -230,3 +222,11 @@ class FakeWorker(Process):
         saved = Local(self.client.own(oid, value))
         self.say(m.Put(oid, value))
         return saved
+
+
+def _brought(run: m.Run) -> tuple[int, ...]:
+    """Return the grants that come with a call, an id for each."""
+    made = [made.ident + index for made in run.made for index in range(made.count)]
+    mentioned = [ref for value in run.deps for ref in value.refs]
+    mapped = [oid for oid, value in zip(run.oids, run.deps, strict=True) if value.extent is not None]
+    return (*run.refs, *made, *mentioned, *mapped)

@@ -19,6 +19,7 @@ from actorgrid.core import ids
 from actorgrid.core import messages as m
 from actorgrid.core.client import Entry
 from actorgrid.core.head.check import check
+from actorgrid.core.head.check_rest import check_rest
 from actorgrid.core.head.effects import (
     CloseWorker,
     DropSegment,
@@ -144,6 +145,7 @@ class World:
         head = self.head
         head.turn(self.now)
         self._look()
+        check_rest(head)
         effects, head.effects = head.effects, []
         for effect in effects:
             if isinstance(effect, SpawnWorker):
@@ -390,6 +392,7 @@ class World:
                 before = len(self.trace)
                 self._turn()  # nudges and retirements are due
                 if not self.enabled() and before == len(self.trace) and not len(self.head.alarms):
+                    self._compare_grants()
                     return
                 continue
             self.now += 0.001
@@ -397,6 +400,19 @@ class World:
                 event()
             self._rotate()
         raise AssertionError("the world does not come to rest")
+
+    def _compare_grants(self) -> None:
+        """Nothing is on its way: the head has granted to each process what that has seen, and not given back."""
+        for process in [*self.hosts.values(), *(worker for worker in self.workers.values() if worker.able)]:
+            seen = {oid: entry.seen for oid, entry in process.client.entries.items() if entry.seen}
+            number = process.number
+            table, peer = self.head.objects.table, self.head.peers[number]
+            records = {ident: table[ident] for ident in peer.held}
+            granted = {
+                ident: held.grants if held.holder == number else (held.others or {})[number]
+                for ident, held in records.items()
+            }
+            assert seen == granted, f"process {number} has seen {seen}, the head has granted {granted}"
 
     def _rotate(self) -> None:
         """Let no process starve while everything drains: the first enabled event belongs to another one next time."""
