@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from actorgrid.core import ids
 from actorgrid.core import messages as m
 from actorgrid.core.client import Entry
@@ -24,6 +26,7 @@ from actorgrid.core.head.effects import (
     CloseWorker,
     DropSegment,
     Effect,
+    LookAtMemory,
     PunchExtent,
     ShowSegment,
     SignalWorker,
@@ -67,6 +70,8 @@ class World:
     jams: int = 0
     #: How often a process does not start, is stopped by a signal, or closes its links.
     nuisances: int = 0
+    #: How often memory is short when the head looks at it.
+    famines: int = 0
     scripts: list[Script] = field(default_factory=list)
     started: list[tuple[int, int, int]] = field(default_factory=list)
     retries: dict[int, int] = field(default_factory=dict)
@@ -86,7 +91,13 @@ class World:
         self.states: dict[int, TaskState] = {}
         #: Who is to blame: the task that ran when a worker died, the task that raised what is retried.
         self.blame: Counter[int] = Counter()
-        self.head = Head(HeadConfig(demand({"CPU": self.cpus}), 1 << 30, min(self.cpus, self.most), self.most))
+        interval = 0.01 if self.famines else 0.0
+        config = HeadConfig(
+            demand({"CPU": self.cpus}), 1 << 30, min(self.cpus, self.most), self.most, memory_interval=interval
+        )
+        self.head = Head(config)
+        #: The head wants to know how much memory is in use.
+        self.looks = False
         self.workers: dict[int, FakeWorker] = {}
         self.launcher: deque[tuple[int, int]] = deque()
         #: What the launcher has to say.
@@ -155,14 +166,16 @@ class World:
             elif isinstance(effect, CloseWorker):
                 self.workers.pop(effect.number, None)
             else:
-                self._remember_memory(effect)
+                self._carry_out(effect)
         self._send()
 
-    def _remember_memory(self, effect: Effect) -> None:
+    def _carry_out(self, effect: Effect) -> None:
         if isinstance(effect, PunchExtent):
             self.shared.free(effect.extent)
         elif isinstance(effect, DropSegment):
             self.shared.drop(effect.segment)
+        elif isinstance(effect, LookAtMemory):
+            self.looks = True
         elif isinstance(effect, ShowSegment):
             process = self.hosts.get(effect.number) or self.workers.get(effect.number)
             if process is not None:
@@ -192,7 +205,9 @@ class World:
         last = worker.client.outbox or worker.sent  # it may have died just before it sent that, or just after
         body = encode_frame(last)[4:] if last else b""
         now = worker.current if current is None else current
-        self.words.append(m.Exited(worker.number, 1000 + worker.number, status, now if worker.bodies else 0, body))
+        message = m.Exited(worker.number, 1000 + worker.number, status, now if worker.bodies else 0, body)
+        message.oom = status == -9 and self.famines > 1  # by the system, which was faster than the head
+        self.words.append(message)
 
     def _report(self) -> None:
         """The launcher says the next thing."""
@@ -251,6 +266,18 @@ class World:
         worker.mute = True
         self.words.append(m.LinkLost(worker.number))
 
+    # -- memory
+
+    def _see_memory(self) -> None:
+        self.looks = False
+        short, self.famines = self.famines > 0, max(self.famines - 1, 0)
+        if not self.famines:  # nor will it look again: a world in which it did would never come to rest
+            self.head.config = msgspec.structs.replace(self.head.config, memory_interval=0.0)
+        resident = {worker.number: 1000 for worker in self.workers.values() if worker.born and not worker.dying}
+        self.head.pressure.seen(99 if short else 10, 100, resident)
+        check(self.head)
+        self._turn()
+
     # -- what can happen
 
     def enabled(self) -> list[Callable[[], object]]:
@@ -265,6 +292,8 @@ class World:
             can.append(self._launch)
         if self.words:
             can.append(self._report)
+        if self.looks:
+            can.append(self._see_memory)
         peers = self.head.peers.values()
         can += [partial(self._drained, peer) for peer in peers if peer.congested]
         if self.jams:
@@ -378,7 +407,7 @@ class World:
                 self.deaths -= 1
                 self.die(victims[pick(len(victims))], -9)
         self.drain(max(5_000, 100 * len(script)))
-        if leaves is not None and leaves >= steps:
+        if leaves is not None and len(self.hosts) == self.drivers:  # everything was over before that step
             self.leave(max(self.hosts))
             self.drain()
         return main

@@ -59,7 +59,7 @@ class MuteOutput(msgspec.Struct, frozen=True):
 
 
 class LookAtMemory(msgspec.Struct, frozen=True):
-    """Find out how much memory is in use, and say so with ``Head.memory_seen``."""
+    """Find out how much memory is in use, and say so with ``Head.pressure.seen``."""
 
 
 class Die(msgspec.Struct, frozen=True):
