@@ -69,7 +69,7 @@ FOR_PEOPLE = re.compile(r"dropped: [a-z_.]*\.note\(")
 #: The tables of transitions; what else is in their file describes.
 TABLES = {"TASK", "ACTOR", "WORKER"}
 #: The machines, message by message; the random programs among them are the simulation's.
-BY_HAND = ["-m", "not search", "tests/core"]
+BY_HAND = ["-m", "not search and not slow", "tests/core"]
 #: More lines than any file of ``core`` has.
 ROOM = 1000
 #: Tests that take longer than this (seconds) hang: noticed.
