@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from actorgrid.core import messages as m
 from actorgrid.core.head.pressure import RETRIES
 from actorgrid.core.head.records import Actor, Object
+from actorgrid.core.head.workers import STRIKES
 from actorgrid.core.messages import FailureKind, Status
 from actorgrid.core.states import ActorState, TaskState
 from tests.core.body import Body
@@ -70,7 +71,7 @@ def programs() -> st.SearchStrategy[Script]:
     step = st.one_of(
         task,
         task,
-        st.builds(Step, st.just("actor"), numbers, st.integers(0, 1)),
+        st.builds(Step, st.just("actor"), numbers, st.integers(0, 2)),
         call,
         call,
         st.builds(Step, st.just("stream"), numbers, st.integers(0, 7), generators()),
@@ -147,7 +148,8 @@ def assert_what_was_told_is_true(world: World, main: Body) -> None:
 def assert_blame_is_exact(world: World) -> None:
     """Charged is only who ran when a worker died, or raised what is retried; and who returned is finished."""
     for ident, record in world.records.items():
-        assert record.failures <= world.blame[ident] + record.strikes // 3, f"task {ident} was charged for another"
+        suspected = max(record.strikes - STRIKES + 1, 0)  # its workers die before they say a word
+        assert record.failures <= world.blame[ident] + suspected, f"task {ident} was charged for another"
         made = world.head.objects.table.get(ident)
         if isinstance(made, Object) and made.value is not None:
             returned = made.value.status is Status.OK

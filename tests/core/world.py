@@ -329,7 +329,7 @@ class World:
         can: list[Callable[[], object]] = []
         if worker.task_link:
             can.append(lambda: worker.take(worker.task_link.popleft()))
-        if worker.machine.queue and len(worker.machine.running) < worker.machine.limit:
+        if worker.machine.candidates():
             can.append(worker.start)
         for task, body in worker.bodies.items():
             if body.waiting is None or body.waiting.value is not None:

@@ -168,7 +168,7 @@ class Actors:
         if line is not None:
             line.append(task)
         self.head.tasks.await_arguments(task)
-        if task.missing and line is None and actor.fifo and not actor.spec.spec.out_of_order:
+        if task.missing > 0 and line is None and actor.fifo and not actor.spec.spec.out_of_order:
             actor.lines[task.client] = deque((task,))
 
     def arguments_ready(self, task: Task) -> None:

@@ -92,6 +92,8 @@ class Objects:
                     continue
                 del held.others[number]
             peer.held.pop(ident, None)
+            if isinstance(held, Object) and held.subscribers:
+                _unsubscribe(held, number)
             if not held.holder and not held.pins:
                 self.unheld(held)
             elif ident in asked:
@@ -110,6 +112,8 @@ class Objects:
                     self._promote(held)
             elif held.others is not None:
                 held.others.pop(peer.number, None)
+            if isinstance(held, Object) and held.subscribers:
+                _unsubscribe(held, peer.number)
             if not held.holder and not held.pins:
                 self.unheld(held)
 
@@ -298,3 +302,9 @@ class Objects:
         """Return the status of an object's value, None while it does not exist."""
         held = self.table.get(ident)
         return held.value.status if isinstance(held, Object) and held.value is not None else None
+
+
+def _unsubscribe(made: Object, number: int) -> None:
+    """Client ``number`` has nobody left that waits for this object."""
+    assert made.subscribers is not None
+    made.subscribers = [other for other in made.subscribers if other != number]
