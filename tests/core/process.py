@@ -76,11 +76,11 @@ class Process:
     def hear(self, message: Any) -> None:
         """Handle a reply."""
         if isinstance(message, m.Ready):
-            self.look(message.value, reply_link=True)
             self.client.ready(message)
+            self._look_at_new(message.oid)
         elif isinstance(message, m.Item):
-            self.look(message.value, reply_link=True)
             self.client.item(message)
+            self._look_at_new(message.oid)
         elif isinstance(message, m.Answer):
             self.client.answered(message)
         elif isinstance(message, m.Freed):
@@ -112,6 +112,11 @@ class Process:
         assert not answer.error, answer.error
         if answer.body["granted"] > asked:
             self.say(m.LeaseReturn(answer.body["granted"] - asked))
+
+    def _look_at_new(self, oid: int) -> None:
+        entry = self.client.entries.get(oid)
+        if entry is not None:  # else it was let go meanwhile, and its memory with it
+            self.look(entry.value, reply_link=True)
 
     def look(self, value: Value | None, *, reply_link: bool | None = None) -> None:
         """Read a value: its bytes are there, and its segment came before it, over the same link."""
