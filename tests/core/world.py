@@ -226,6 +226,7 @@ class World:
             self._deliver(worker.number, worker.outbox.popleft())
         if message.outbox:
             leftover = list(Decoder[Any](m.ToHead).body(message.outbox))
+            self.blame.update(done.task for done in leftover if isinstance(done, m.Done) and done.retry)
             self.head.handle_leftover(worker.number, leftover, self.now)
             self.head.handle_leftover(worker.number, leftover, self.now)  # a frame may come twice
         self.blame[message.current] += 1
