@@ -178,8 +178,8 @@ class EngineBase:
     def place(self, pickled: Pickled) -> m.Value:
         """Return the message form of a payload."""
         if pickled.size <= INLINE_LIMIT:
-            return m.Value(m.Status.OK, pickled.inline(), None, pickled.refs)
-        return m.Value(m.Status.OK, b"", self.write_extent(pickled), pickled.refs)
+            return m.Value(m.OK, pickled.inline(), None, pickled.refs)
+        return m.Value(m.OK, b"", self.write_extent(pickled), pickled.refs)
 
     def take_back(self, values: Iterable[m.Value]) -> None:
         """Free the payloads of values that nobody will ever be told of."""
@@ -196,7 +196,7 @@ class EngineBase:
         value = entry.value
         if value is None:
             raise self._gone()
-        if value.status is m.Status.OK:
+        if value.status is m.OK:
             if value.extent is None and value.data == NONE:
                 return None
             try:

@@ -134,7 +134,7 @@ class SimWorker(SimHost, WorkerSide):
         """See ``WorkerSide``."""
         spec = running.spec
         self.set_up(spec)
-        target = type(self.instance) if spec.kind is m.Kind.METHOD else self.code.load(spec.digest)
+        target = type(self.instance) if spec.kind is m.A_METHOD else self.code.load(spec.digest)
         self.world.calls(self, target, spec.name)
         return super().perform(running)
 

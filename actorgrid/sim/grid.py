@@ -22,7 +22,7 @@ from actorgrid.core.head import effects as e
 from actorgrid.core.head.check import check
 from actorgrid.core.head.machine import Head, HeadConfig
 from actorgrid.core.head.stage import path_of_repetition
-from actorgrid.core.messages import Kind
+from actorgrid.core.messages import A_METHOD
 from actorgrid.core.resources import demand
 from actorgrid.core.signals import SIGKILL
 from actorgrid.engine.definitions import Setup
@@ -200,7 +200,7 @@ class Grid:
         self.calls[message.task] = call
         if actor is not None:
             self.world.choices.policy.born(("call", actor.path, path), readonly=spec.readonly)
-        elif spec.kind is not Kind.METHOD and self.world.onlookers.held(spec.kind):
+        elif spec.kind is not A_METHOD and self.world.onlookers.held(spec.kind):
             self.world.choices.policy.born(("start", path, path), readonly=False)
         if self.world.story is not None:
             call.site = self.world.story.sites.get((number, message.parent, message.nth), "")
@@ -448,7 +448,7 @@ class Grid:
     def _start_of(self, worker: Worker, run: m.Run) -> Event:
         call = self.calls[run.task]
         begin = partial(worker.begin, run)
-        if worker.machine.specs[run.spec].kind is not Kind.METHOD:
+        if worker.machine.specs[run.spec].kind is not A_METHOD:
             return Event("start", call.path, call.path, call.label, begin, age=call.age)
         where = self.calls[run.actor].path
         return Event("call", where, call.path, call.label, begin, call.chain, call.age, readonly=call.readonly)

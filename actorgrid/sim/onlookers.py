@@ -22,7 +22,7 @@ from sys import getrefcount
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from actorgrid.core import messages as m
-from actorgrid.core.messages import Kind
+from actorgrid.core.messages import A_METHOD, A_TASK, AN_ACTOR, Kind
 from actorgrid.sim.choices import Event
 from actorgrid.sim.fibers import Fiber
 
@@ -145,9 +145,9 @@ class Onlookers:
 
     def held(self, kind: Kind) -> bool:
         """Return whether such a thing waits until it is chosen."""
-        if kind is Kind.METHOD:
+        if kind is A_METHOD:
             return True
-        return self.holds >= (Holds.TASKS if kind is Kind.TASK else Holds.ALL)
+        return self.holds >= (Holds.TASKS if kind is A_TASK else Holds.ALL)
 
     def step_aside(self, label: str, victim: int = 0) -> None:
         """Let others go first, or not: the calling fiber is about to do something that they could tell the time of."""
@@ -203,4 +203,4 @@ class Onlookers:
 def _is_constructed(host: SimHost | None) -> bool:
     """Return whether what runs in this process now is a constructor."""
     running = host.running() if host is not None else None
-    return running is not None and running.spec.kind is Kind.ACTOR
+    return running is not None and running.spec.kind is AN_ACTOR
