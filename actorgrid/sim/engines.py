@@ -146,11 +146,12 @@ class SimWorker(SimHost, WorkerSide):
 
     def send(self, *, force: bool) -> None:
         """See ``EngineBase``. Its process may die before this leaves."""
-        fiber = self.world.fibers.current
-        running = self.worker.fibers.get(fiber) or self.running() if fiber is not None and not force else None
         outbox = self.client.outbox
-        if running is not None and outbox:
-            self.grid.survives("send", self.worker, running)
+        if outbox and not force:
+            fiber = self.world.fibers.current
+            running = self.worker.fibers.get(fiber) or self.running() if fiber is not None else None
+            if running is not None:
+                self.grid.survives("send", self.worker, running)
         self._left = outbox, len(outbox)
         super().send(force=force)
 

@@ -71,7 +71,7 @@ to_client: Final = _channel(m.ToClient)
 class Call:
     """A submission as the world sees it: its place in the tree of calls, equal in every run."""
 
-    __slots__ = ("actor", "age", "chain", "given", "label", "name", "path", "readonly", "site")
+    __slots__ = ("actor", "age", "chain", "given", "label", "name", "offer", "path", "readonly", "run", "site")
 
     def __init__(
         self, path: str, chain: Chain, age: int, name: str, *, readonly: bool, actor: Call | None = None
@@ -87,6 +87,9 @@ class Call:
         #: File and line that made it, and a digest of its arguments, while the story is told.
         self.site = ""
         self.given = ""
+        #: The attempt that waits for its start, and what that start is.
+        self.run: m.Run | None = None
+        self.offer: Event | None = None
 
     def __str__(self) -> str:
         return f"{self.label} of {self.actor.label}" if self.actor is not None else self.label
@@ -169,16 +172,17 @@ class Grid:
     def to_head(self, number: int, batch: list[Any]) -> None:
         """Deliver what client ``number`` says to the head."""
         batch = _to_head(batch)
-        self.world.messages += len(batch)
-        head, now = self.head, self.world.clock.now
-        if self.world.footprint is not None:
+        world = self.world
+        world.messages += len(batch)
+        if world.footprint is not None:
             self._touch(batch)
-        for message in batch:
-            if type(message) is m.Submit or type(message) is m.CreateActor:
-                self._enlist(number, message)
-            head.handle(number, [message], now)
-            if self.world.checks:
-                check(head)
+        for part in [[message] for message in batch] if world.checks else _parts(batch):
+            first = part[0]
+            if type(first) is m.Submit or type(first) is m.CreateActor:
+                self._enlist(number, first)
+            self.head.handle(number, part, world.clock.now)
+            if world.checks:
+                check(self.head)
         self.turn()
 
     def _path(self, message: m.Submit | m.CreateActor) -> str:
@@ -439,14 +443,20 @@ class Grid:
     def offers(self) -> list[Event]:
         """Return what may start next: calls at actors, and tasks and constructors that are held back."""
         return [
-            self._start_of(worker, run)
+            self._offer(worker, run)
             for worker in self.workers.values()
             if worker.machine.queue and worker.engine.alive
             for run in worker.offers()
         ]
 
-    def _start_of(self, worker: Worker, run: m.Run) -> Event:
+    def _offer(self, worker: Worker, run: m.Run) -> Event:
+        """Return the start of what waits at a worker: the same each time, for it may wait for many turns."""
         call = self.calls[run.task]
+        if call.offer is None or call.run is not run:
+            call.run, call.offer = run, self._start_of(worker, run, call)
+        return call.offer
+
+    def _start_of(self, worker: Worker, run: m.Run, call: Call) -> Event:
         begin = partial(worker.begin, run)
         if worker.machine.specs[run.spec].kind is not A_METHOD:
             return Event("start", call.path, call.path, call.label, begin, age=call.age)
@@ -479,3 +489,15 @@ class Grid:
         world.harm.killed(label, worker, point, call)
         self.died(worker, -SIGKILL)
         return False
+
+
+def _parts(batch: list[Any]) -> list[list[Any]]:
+    """Return a batch in parts, of which only the first message may be a submission: it is noted before it is heard."""
+    starts = [
+        index for index, message in enumerate(batch) if type(message) is m.Submit or type(message) is m.CreateActor
+    ]
+    if not starts:
+        return [batch] if batch else []
+    if starts[0]:
+        starts.insert(0, 0)
+    return [batch[start:end] for start, end in zip(starts, [*starts[1:], len(batch)], strict=True)]
