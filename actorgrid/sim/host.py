@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -100,7 +101,6 @@ class SimHost(LocalEngine):
     def __init__(self, grid: Grid, number: int, pid: int) -> None:
         """``number`` is its client number; ``pid`` is the process id that it is told."""
         super().__init__(number, grid.session, grid.capacity, grid.namespace)
-        self.lock = _NoLock()  # type: ignore[assignment]  # all that an engine asks of its lock
         self.grid = grid
         self.world = grid.world
         self.pid = pid
@@ -123,6 +123,10 @@ class SimHost(LocalEngine):
         self.home: Home | None = None
         #: What it has registered for its classes; the program has the interpreter's own.
         self.serializers: dict[type[Any], custom.Reducer] = {}
+
+    def new_lock(self) -> threading.RLock:
+        """See ``EngineBase``."""
+        return _NoLock()  # type: ignore[return-value]  # all that an engine asks of its lock
 
     def current_task(self) -> tuple[int, int]:
         """See ``EngineBase``; notes the line that makes the call if the story is to be told."""

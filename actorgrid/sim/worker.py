@@ -207,8 +207,11 @@ class Worker:
         error: BaseException | None = None
         watch = self.watch(running)
         try:
-            with watch.step(fiber) if watch is not None else contextlib.nullcontext():
+            if watch is None:
                 result = self._run(running)
+            else:
+                with watch.step(fiber):
+                    result = self._run(running)
             engine.linger("ends")
         except WorldOver:
             raise
