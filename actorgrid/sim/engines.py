@@ -35,16 +35,17 @@ class SimDriver(SimHost):
         """See ``SimHost``."""
         super().__init__(grid, number, pid)
         self.setup = grid.setup
-        self.serializers = grid.world.serializers
+        self.serializers = grid.world.surroundings.serializers
 
     def class_trackers(self, module: Any) -> tuple[Any, Any]:
         """See ``SimHost``: the program has the interpreter's own."""
-        if self.world.real_trackers is None:
-            self.world.real_trackers = (
+        surroundings = self.world.surroundings
+        if surroundings.real_trackers is None:
+            surroundings.real_trackers = (
                 module._DYNAMIC_CLASS_TRACKER_BY_CLASS,  # noqa: SLF001  # see above
                 module._DYNAMIC_CLASS_TRACKER_BY_ID,  # noqa: SLF001  # see above
             )
-        return self.world.real_trackers
+        return surroundings.real_trackers
 
     #: What else ends with the grid.
     on_shutdown: Callable[[], None] | None = None
@@ -78,7 +79,7 @@ class SimWorker(SimHost, WorkerSide):
         self.machine = worker.machine
         self.clock = lambda: self.world.clock.now
         self.stalled = {}
-        self.environment = dict(self.world.environment)
+        self.environment = dict(self.world.surroundings.environment)
         self.setup = self.plain
         self._take_over(self.setup)
         #: Its environment variables as each task is to find them.

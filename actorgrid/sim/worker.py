@@ -252,8 +252,7 @@ class Worker:
             # Not kept under another name: its traceback holds this frame, and so whatever the result refers to.
             values, retry = self._failed(running, broken)
         if self.machine.is_method(running):
-            where = self.path
-            self.world.finished[where] = self.world.finished.get(where, 0) + 1
+            self.world.course.ended(self.path)
         micros = max(MICROS, int((self.world.clock.now - began) * 1e6))
         saves = self.engine.checkpoints
         saved = saves.after(running) if saves is not None else None
