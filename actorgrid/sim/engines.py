@@ -197,9 +197,11 @@ class SimWorker(SimHost, WorkerSide):
 
     def linger(self, label: str) -> None:
         """Whoever is about to end what runs here may do so before it goes on."""
-        running, actor = self.running(), self.machine.actor
-        if running is not None and self.world.onlookers.threaten(running.run.task, actor.actor if actor else 0):
-            self._step_aside(label)
+        onlookers = self.world.onlookers
+        if onlookers.anything_under_way():
+            running, actor = self.running(), self.machine.actor
+            if running is not None and onlookers.threaten(running.run.task, actor.actor if actor else 0):
+                self._step_aside(label)
 
     def submit(self, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
         """See ``Engine``."""

@@ -171,16 +171,18 @@ class Onlookers:
             self._times[label] += 1
             self._late[label, self._times[label]] = _Late(label, victim, arrive)
 
+    def anything_under_way(self) -> bool:
+        """Return whether somebody has been held back and has not gone on."""
+        return bool(self._late or self._aside)
+
     def threaten(self, *victims: int) -> bool:
         """Return whether a kill or a cancellation of one of these (tasks, actors) is under way."""
-        if not self._late and not self._aside:
-            return False
         under_way = {each.victim for each in self._late.values()} | {each.victim for each in self._aside.values()}
         return any(victim in under_way for victim in victims if victim)
 
     def events(self) -> list[Event]:
         """Return what may arrive or go on, the dullest first."""
-        if not self._late and not self._aside:
+        if not self.anything_under_way():
             return []
         arrivals = [
             Event("late", each.label, key[1], each.label, partial(self._arrive, key))
