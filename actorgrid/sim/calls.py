@@ -35,5 +35,9 @@ class Call:
         self.run: m.Run | None = None
         self.offer: Event | None = None
 
+    def starts(self) -> None:
+        """It waits no more: its arguments are not kept for as long as its world lives."""
+        self.run = self.offer = None
+
     def __str__(self) -> str:
         return f"{self.label} of {self.actor.label}" if self.actor is not None else self.label

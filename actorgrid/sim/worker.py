@@ -167,6 +167,7 @@ class Worker:
         """Start this call: the world chose it."""
         running = self.machine.start(run)
         assert running is not None
+        self.grid.calls[run.task].starts()
         if self.machine.limit == 1:
             self.world.seen.append(("free", self.number))
         self.start(running)
