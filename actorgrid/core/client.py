@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol
 
 from actorgrid.core.ids import client_of, first_id
 from actorgrid.core.messages import (
+    OK,
     Answer,
     Dismiss,
     Item,
@@ -26,7 +27,6 @@ from actorgrid.core.messages import (
     Recall,
     Recalled,
     Release,
-    Status,
     Subscribe,
     Unpinned,
     Value,
@@ -266,7 +266,7 @@ class Client:
             if value is not None:
                 if value.refs:
                     self.let_go(value.refs)
-                if value.status is not Status.OK and not entry.read:
+                if value.status is not OK and not entry.read:
                     self.unread.append(value)
         for stream in left:
             self.dismiss(stream, stop=self.entries.get(stream.oid) is not stream.end)
@@ -423,4 +423,4 @@ def heavy(value: Value) -> bool:
 
 def failed(value: Value) -> bool:
     """Return whether a value stands for an error."""
-    return value.status is not Status.OK
+    return value.status is not OK

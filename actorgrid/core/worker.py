@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from actorgrid.core.messages import Credit, Kind, Restarted, Run, Spec
+from actorgrid.core.messages import A_METHOD, Credit, Restarted, Run, Spec
 from actorgrid.core.stream import Outflow, streams
 
 #: So many cancellations are remembered whose task is not here (yet).
@@ -221,4 +221,4 @@ class WorkerMachine:
 
     def is_method(self, running: Running) -> bool:
         """Return whether a call is one of an actor's methods."""
-        return running.spec.kind is Kind.METHOD
+        return running.spec.kind is A_METHOD

@@ -18,6 +18,7 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from actorgrid.core import messages as m
@@ -54,8 +55,7 @@ class EngineBase:
         #: What this process is set up with, or lets others inherit; and what every process of the grid is from birth.
         self.setup = self.plain = Setup()
         self.measures = Measures(self.client)
-        self.lock = threading.RLock()
-        self._pool = Pool(demand(capacity))
+        self.lock = self.new_lock()
         #: Labels of this machine that ``init`` was given.
         self.labels: dict[str, str] = {}
         #: How many calls the program itself has submitted.
@@ -64,6 +64,15 @@ class EngineBase:
         self.stall_warning: float | None = None
         #: We are a forked copy in a child of the process that the engine belongs to.
         self.forked = False
+
+    def new_lock(self) -> threading.RLock:
+        """Return what a thread holds that changes something here."""
+        return threading.RLock()
+
+    @cached_property
+    def _pool(self) -> Pool:
+        """What the grid has when everything is free. Made when it is first asked for: few workers ask."""
+        return Pool(demand(self.capacity))
 
     def has(self, wanted: Demand, sizes: Sequence[int] = ()) -> bool:
         """Return whether the grid has so much. ``sizes``: its GPUs, if they go to several."""
@@ -178,8 +187,8 @@ class EngineBase:
     def place(self, pickled: Pickled) -> m.Value:
         """Return the message form of a payload."""
         if pickled.size <= INLINE_LIMIT:
-            return m.Value(m.Status.OK, pickled.inline(), None, pickled.refs)
-        return m.Value(m.Status.OK, b"", self.write_extent(pickled), pickled.refs)
+            return m.Value(m.OK, pickled.inline(), None, pickled.refs)
+        return m.Value(m.OK, b"", self.write_extent(pickled), pickled.refs)
 
     def take_back(self, values: Iterable[m.Value]) -> None:
         """Free the payloads of values that nobody will ever be told of."""
@@ -196,7 +205,7 @@ class EngineBase:
         value = entry.value
         if value is None:
             raise self._gone()
-        if value.status is m.Status.OK:
+        if value.status is m.OK:
             if value.extent is None and value.data == NONE:
                 return None
             try:

@@ -6,7 +6,7 @@ import pickle
 from typing import TYPE_CHECKING
 
 from actorgrid.core import messages as m
-from actorgrid.core.messages import AS_ACTOR, Kind, Spec
+from actorgrid.core.messages import A_METHOD, A_TASK, AN_ACTOR, AS_ACTOR, Spec
 from actorgrid.core.resources import demand
 from actorgrid.core.stream import streams
 from actorgrid.engine.definitions import (
@@ -63,7 +63,7 @@ def task_spec(definition: FunctionDefinition, options: TaskOptions) -> Spec:
     """Return the spec of a remote function; its number and digest are still to be filled in."""
     return Spec(
         0,
-        Kind.TASK,
+        A_TASK,
         options.name or definition.name,
         demand=demand(_amounts(options.num_cpus, options)),
         num_returns=options.num_returns if options.num_returns >= 0 else 1,
@@ -83,7 +83,7 @@ def method_spec(method: str, display_name: str, options: MethodOptions) -> Spec:
     """Return the spec of an actor's method."""
     return Spec(
         0,
-        Kind.METHOD,
+        A_METHOD,
         options.name or display_name,
         method=method,
         num_returns=options.num_returns if options.num_returns >= 0 else 1,
@@ -119,7 +119,7 @@ def actor_spec(definition: ActorDefinition, options: ActorOptions) -> Spec:
     groups = (("", concurrency), *options.concurrency_groups.items()) if options.concurrency_groups else ()
     return Spec(
         0,
-        Kind.ACTOR,
+        AN_ACTOR,
         definition.name,
         demand=placement,
         num_returns=0,

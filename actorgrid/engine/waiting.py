@@ -80,7 +80,7 @@ class WaitingEngine(RequestingEngine):
 
     def _raise_early(self, entries: list[Entry]) -> None:
         """Raise the error of whichever object failed, if others do not exist yet: nobody waits for these any more."""
-        if any(entry.value is None for entry in entries):
+        if len(entries) > 1 and any(entry.value is None for entry in entries):
             for entry in entries:
                 if entry.value is not None and failed(entry.value):
                     self.load(entry)

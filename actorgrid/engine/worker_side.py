@@ -14,7 +14,7 @@ from inspect import iscoroutinefunction
 from typing import Any, Final
 
 from actorgrid.core import messages as m
-from actorgrid.core.messages import Kind
+from actorgrid.core.messages import A_METHOD, A_TASK, AN_ACTOR
 from actorgrid.core.resources import CPU, UNIT, amounts, of
 from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.engine import checkpoints, placing, setups, yielding
@@ -103,7 +103,7 @@ class WorkerSide(YieldingEngine):
         made = running.made.get(nth)
         if made is not None and (made.name, made.count, made.actor) == (name, count, actor):
             return made
-        if made is None and (found or running.spec.kind is Kind.ACTOR):  # a constructor's tasks are not noted
+        if made is None and (found or running.spec.kind is AN_ACTOR):  # a constructor's tasks are not noted
             return None
         if running.run.again:
             then = f"it had called {made.name}" if made is not None else "it had called nothing more"
@@ -172,11 +172,11 @@ class WorkerSide(YieldingEngine):
         """
         self.set_up(running.spec)
         kind = running.spec.kind
-        if kind is not Kind.METHOD and running.spec is not self.fitted:
+        if kind is not A_METHOD and running.spec is not self.fitted:
             self.fit(running.spec)  # arguments may import libraries that look around
         args, kwargs = running.given = self.arguments(running.run)
-        if kind is not Kind.ACTOR:
-            task = kind is Kind.TASK
+        if kind is not AN_ACTOR:
+            task = kind is A_TASK
             function = self.code.load(running.spec.digest) if task else self.method(running.spec.method)
             result = function(*args, **kwargs)
             return yielding.performed(self, running, result) if running.spec.yields else result
@@ -265,7 +265,7 @@ class WorkerSide(YieldingEngine):
     def fit(self, spec: m.Spec) -> None:
         """Make this process what calls of ``spec`` expect to run in."""
         self.fitted = spec
-        held = spec.lifetime_demand if spec.kind is Kind.ACTOR else spec.demand
+        held = spec.lifetime_demand if spec.kind is AN_ACTOR else spec.demand
         self._limit_threads(str(max(of(CPU, held) // UNIT, 1)))
         if spec.placement is not None and spec.placement.capture:
             self.direct = False  # from now on somebody must look who submits
@@ -377,7 +377,7 @@ class WorkerSide(YieldingEngine):
         if running is None:
             return base
         spec, placement = self.actor_spec or running.spec, self._placement
-        demand = spec.lifetime_demand if spec.kind is Kind.ACTOR else spec.demand
+        demand = spec.lifetime_demand if spec.kind is AN_ACTOR else spec.demand
         return Context(
             job=base.job, worker=base.worker, namespace=base.namespace, session=base.session, actor=base.actor,
             actor_name=base.actor_name, incarnation=base.incarnation, task=running.run.task,
@@ -387,10 +387,10 @@ class WorkerSide(YieldingEngine):
 
     def _function(self, spec: m.Spec) -> str:
         """Return the name of what a call runs, with its module; the names of calls are the caller's choice."""
-        if spec.kind is Kind.METHOD:
+        if spec.kind is A_METHOD:
             return full_name(type(self.instance), spec.method)
         code = self.code.load(spec.digest)
-        return full_name(code) if spec.kind is Kind.TASK else full_name(code, "__init__")
+        return full_name(code) if spec.kind is A_TASK else full_name(code, "__init__")
 
     def current_actor(self) -> Handle:
         """See ``Engine``."""

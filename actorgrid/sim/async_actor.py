@@ -35,7 +35,7 @@ class _Selector:
         """Park until somebody wakes the loop or ``timeout`` virtual seconds have passed."""
         if not self.signalled and (timeout is None or timeout > 0):
             self.fiber = self.world.fibers.current
-            self.world.wait("its event loop", timeout, lambda: self.signalled)
+            self.world.waits.wait("its event loop", timeout, lambda: self.signalled)
             self.fiber = None
         self.signalled = False
         return []
@@ -78,7 +78,7 @@ class SimLoop(asyncio.base_events.BaseEventLoop):
         self._selector = _Selector(world)
         self._clock_resolution = 1e-9
         self._made = 0
-        world.loops.append(self)
+        world.surroundings.loops.append(self)
 
     def time(self) -> float:
         """Return the virtual time."""

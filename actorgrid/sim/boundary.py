@@ -158,11 +158,12 @@ def page() -> str:
 
 
 class _Gate:
-    """The audit hook: hooks cannot be removed, so there is one, and it asks whether simulated code runs."""
+    """Lets simulated code do what it may: hooks cannot be removed, so there is one, and it asks whether such runs."""
 
     def __init__(self) -> None:
         self._simulated: list[Callable[[], bool]] = []
         self._installed = False
+        self._hook = _hook(self._simulated)
 
     def open(self, simulated: Callable[[], bool]) -> None:
         """A world begins; ``simulated()`` says whether code of it runs now."""
@@ -175,14 +176,24 @@ class _Gate:
         """A world ends."""
         self._simulated.remove(simulated)
 
-    def _hook(self, event: str, args: tuple[Any, ...], refused: frozenset[str] = _REFUSED) -> None:
+
+def _hook(worlds: list[Callable[[], bool]]) -> Callable[[str, tuple[Any, ...]], None]:
+    """Return the audit hook, for as long as the interpreter lives; ``worlds``: whose code is refused things.
+
+    A function: of a bound method the interpreter asks at every event whether it is to be traced, which raises each
+    time. Even ``id()`` is an event.
+    """
+
+    def hook(event: str, args: tuple[Any, ...], refused: frozenset[str] = _REFUSED) -> None:
         # ``refused``: at the interpreter's end the module has lost its globals, and hooks are called on.
-        if event in refused and any(simulated() for simulated in self._simulated):
+        if event in refused and any(simulated() for simulated in worlds):
             shown = f"{args[0]!r:.60}" if args else ""
             raise SimulationError(
                 f"the simulator cannot run {event}({shown}): other processes and machines are outside of the "
                 "simulation. Put it behind an interface and give the simulation another implementation"
             )
+
+    return hook
 
 
 gate: Final = _Gate()

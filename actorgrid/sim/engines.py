@@ -35,16 +35,17 @@ class SimDriver(SimHost):
         """See ``SimHost``."""
         super().__init__(grid, number, pid)
         self.setup = grid.setup
-        self.serializers = grid.world.serializers
+        self.serializers = grid.world.surroundings.serializers
 
     def class_trackers(self, module: Any) -> tuple[Any, Any]:
         """See ``SimHost``: the program has the interpreter's own."""
-        if self.world.real_trackers is None:
-            self.world.real_trackers = (
+        surroundings = self.world.surroundings
+        if surroundings.real_trackers is None:
+            surroundings.real_trackers = (
                 module._DYNAMIC_CLASS_TRACKER_BY_CLASS,  # noqa: SLF001  # see above
                 module._DYNAMIC_CLASS_TRACKER_BY_ID,  # noqa: SLF001  # see above
             )
-        return self.world.real_trackers
+        return surroundings.real_trackers
 
     #: What else ends with the grid.
     on_shutdown: Callable[[], None] | None = None
@@ -78,7 +79,7 @@ class SimWorker(SimHost, WorkerSide):
         self.machine = worker.machine
         self.clock = lambda: self.world.clock.now
         self.stalled = {}
-        self.environment = dict(self.world.environment)
+        self.environment = dict(self.world.surroundings.environment)
         self.setup = self.plain
         self._take_over(self.setup)
         #: Its environment variables as each task is to find them.
@@ -134,7 +135,7 @@ class SimWorker(SimHost, WorkerSide):
         """See ``WorkerSide``."""
         spec = running.spec
         self.set_up(spec)
-        target = type(self.instance) if spec.kind is m.Kind.METHOD else self.code.load(spec.digest)
+        target = type(self.instance) if spec.kind is m.A_METHOD else self.code.load(spec.digest)
         self.world.calls(self, target, spec.name)
         return super().perform(running)
 
@@ -146,11 +147,12 @@ class SimWorker(SimHost, WorkerSide):
 
     def send(self, *, force: bool) -> None:
         """See ``EngineBase``. Its process may die before this leaves."""
-        fiber = self.world.fibers.current
-        running = self.worker.fibers.get(fiber) or self.running() if fiber is not None and not force else None
         outbox = self.client.outbox
-        if running is not None and outbox:
-            self.grid.survives("send", self.worker, running)
+        if outbox and not force:
+            fiber = self.world.fibers.current
+            running = self.worker.fibers.get(fiber) or self.running() if fiber is not None else None
+            if running is not None:
+                self.grid.survives("send", self.worker, running)
         self._left = outbox, len(outbox)
         super().send(force=force)
 
@@ -195,9 +197,11 @@ class SimWorker(SimHost, WorkerSide):
 
     def linger(self, label: str) -> None:
         """Whoever is about to end what runs here may do so before it goes on."""
-        running, actor = self.running(), self.machine.actor
-        if running is not None and self.world.onlookers.threaten(running.run.task, actor.actor if actor else 0):
-            self._step_aside(label)
+        onlookers = self.world.onlookers
+        if onlookers.anything_under_way():
+            running, actor = self.running(), self.machine.actor
+            if running is not None and onlookers.threaten(running.run.task, actor.actor if actor else 0):
+                self._step_aside(label)
 
     def submit(self, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
         """See ``Engine``."""

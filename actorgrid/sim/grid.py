@@ -17,24 +17,25 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import ids
 from actorgrid.core import messages as m
-from actorgrid.core.client import failed
 from actorgrid.core.head import effects as e
 from actorgrid.core.head.check import check
 from actorgrid.core.head.check_rest import check_rest
 from actorgrid.core.head.machine import Head, HeadConfig
 from actorgrid.core.head.stage import path_of_repetition
-from actorgrid.core.messages import Kind
+from actorgrid.core.messages import A_METHOD
 from actorgrid.core.resources import demand
 from actorgrid.core.signals import SIGKILL
 from actorgrid.engine.definitions import Setup
 from actorgrid.exceptions import HeadDiedError
-from actorgrid.sim.choices import Chain, Event
+from actorgrid.sim.calls import Call
+from actorgrid.sim.choices import Event
 from actorgrid.sim.clock import EPOCH
 from actorgrid.sim.engines import SimDriver
 from actorgrid.sim.footprint import ALL
 from actorgrid.sim.host import SimHost
 from actorgrid.sim.memory import DIES, Memory
 from actorgrid.sim.onlookers import Holds
+from actorgrid.sim.words import note_words, parts_of
 from actorgrid.sim.worker import MICROS, Worker
 from actorgrid.wire.codec import Decoder, encode_message
 
@@ -49,48 +50,17 @@ STORE: Final = 1 << 30
 MEMORY: Final = float(8 << 30)
 FIRST_PID: Final = 1000
 _SUBMISSIONS: Final = (m.Submit, m.CreateActor)
-#: Words to the head that say nothing about anybody else's business (see ``footprint``).
-COMMUTING: Final = frozenset(
-    {
-        m.Export, m.Spec, m.Submit, m.CreateActor, m.Release, m.Subscribe, m.Blocked, m.Resumed, m.Forget, m.Revoked,
-        m.ActorReady, m.NewSegment, m.Present, m.Taken, m.Parting,
-    }
-)  # fmt: skip
 
 
 def _channel(union: Any) -> Callable[[list[Any]], list[Any]]:
     """Return what a batch of messages turns into on its way: everything that the real codec does, but framing."""
     decode = Decoder[Any](union).body
-    return lambda batch: list(decode(encode_message(batch)))
+    return lambda batch: decode(encode_message(batch))
 
 
 _to_head: Final = _channel(m.ToHead)
 to_worker: Final = _channel(m.ToWorker)
 to_client: Final = _channel(m.ToClient)
-
-
-class Call:
-    """A submission as the world sees it: its place in the tree of calls, equal in every run."""
-
-    __slots__ = ("actor", "age", "chain", "given", "label", "name", "path", "readonly", "site")
-
-    def __init__(
-        self, path: str, chain: Chain, age: int, name: str, *, readonly: bool, actor: Call | None = None
-    ) -> None:
-        self.path = path
-        #: What made the actor whose method it is.
-        self.actor = actor
-        self.readonly = readonly
-        self.chain = chain
-        self.age = age
-        self.name = name
-        self.label = f"{name} {path}"
-        #: File and line that made it, and a digest of its arguments, while the story is told.
-        self.site = ""
-        self.given = ""
-
-    def __str__(self) -> str:
-        return f"{self.label} of {self.actor.label}" if self.actor is not None else self.label
 
 
 class Grid:
@@ -170,16 +140,17 @@ class Grid:
     def to_head(self, number: int, batch: list[Any]) -> None:
         """Deliver what client ``number`` says to the head."""
         batch = _to_head(batch)
-        self.world.messages += len(batch)
-        head, now = self.head, self.world.clock.now
-        if self.world.footprint is not None:
-            self._touch(batch)
-        for message in batch:
-            if type(message) is m.Submit or type(message) is m.CreateActor:
-                self._enlist(number, message)
-            head.handle(number, [message], now)
-            if self.world.checks:
-                check(head)
+        world = self.world
+        world.messages += len(batch)
+        if world.footprint is not None:
+            note_words(world, batch)
+        for part in [[message] for message in batch] if world.checks else parts_of(batch):
+            first = part[0]
+            if type(first) is m.Submit or type(first) is m.CreateActor:
+                self._enlist(number, first)
+            self.head.handle(number, part, world.clock.now)
+            if world.checks:
+                check(self.head)
         self.turn()
 
     def _path(self, message: m.Submit | m.CreateActor) -> str:
@@ -201,7 +172,7 @@ class Grid:
         self.calls[message.task] = call
         if actor is not None:
             self.world.choices.policy.born(("call", actor.path, path), readonly=spec.readonly)
-        elif spec.kind is not Kind.METHOD and self.world.onlookers.held(spec.kind):
+        elif spec.kind is not A_METHOD and self.world.onlookers.held(spec.kind):
             self.world.choices.policy.born(("start", path, path), readonly=False)
         if self.world.story is not None:
             call.site = self.world.story.sites.get((number, message.parent, message.nth), "")
@@ -220,42 +191,6 @@ class Grid:
             call.site, call.given = first.site, first.given
             self.by_path[path] = call
 
-    def _touch(self, batch: list[Any]) -> None:
-        """Note what these words to the head have to do with anybody else's."""
-        touch = self.world.touch
-        for message in batch:
-            kind = type(message)
-            if kind is m.CreateActor and message.name:
-                touch("names")
-            elif kind is m.Query and message.what == "get_actor":
-                touch("names", writes=False)
-            elif kind is m.Put:
-                self.world.made.append(message.oid)
-            elif kind is m.Done:
-                self._made(message)
-            elif kind is m.Yield:
-                self.world.made.append(("item", message.task, message.index))
-                touch(("made", message.task))
-            elif kind is m.LeaseRequest or kind is m.LeaseReturn:
-                touch("store")
-            elif kind is m.Measured:
-                self._measured(message)
-            elif kind not in COMMUTING:
-                touch(ALL)
-
-    def _measured(self, message: m.Measured) -> None:
-        """Note which gauges are set: of two the last one counts, while it does not matter who counts up first."""
-        for sample in message.samples:
-            if sample.kind is m.MetricKind.GAUGE:
-                self.world.touch(("gauge", sample.name, sample.tags))
-
-    def _made(self, done: m.Done) -> None:
-        """Note which objects a call has made: whoever looks for one with a timeout sees it from now on."""
-        for oid, value in enumerate(done.values, done.task):
-            self.world.made.append(oid)
-            for what in ("made", "failed") if failed(value) else ("made",):
-                self.world.touch((what, oid))
-
     def turn(self) -> None:
         """Let the head do what it can do now, and deliver what it says."""
         head = self.head
@@ -266,19 +201,22 @@ class Grid:
             check(head)
             check_rest(head)
         while head.effects or head.busy or head.dirty:
-            effects, head.effects = head.effects, []
-            for effect in effects:
-                self._carry_out(effect)
-            busy, head.busy = head.busy, []
-            for record in busy:
-                batch, record.outbox = record.outbox, []
-                worker = self.workers.get(record.number)
-                if worker is not None and worker.engine.alive:
-                    self.assign(worker, to_worker(batch))
-            dirty, head.dirty = head.dirty, []
-            for peer in dirty:
-                batch, peer.outbox = peer.outbox, []
-                self.reply(peer.number, to_client(batch))
+            if head.effects:
+                effects, head.effects = head.effects, []
+                for effect in effects:
+                    self._carry_out(effect)
+            if head.busy:
+                busy, head.busy = head.busy, []
+                for record in busy:
+                    batch, record.outbox = record.outbox, []
+                    worker = self.workers.get(record.number)
+                    if worker is not None and worker.engine.alive:
+                        self.assign(worker, to_worker(batch))
+            if head.dirty:
+                dirty, head.dirty = head.dirty, []
+                for peer in dirty:
+                    batch, peer.outbox = peer.outbox, []
+                    self.reply(peer.number, to_client(batch))
         if head.ready.active:
             self.world.touch("cpus")
             self.world.onlookers.need(Holds.TASKS)  # whose turn it is depends on who started first
@@ -441,16 +379,22 @@ class Grid:
     def offers(self) -> list[Event]:
         """Return what may start next: calls at actors, and tasks and constructors that are held back."""
         return [
-            self._start_of(worker, run)
+            self._offer(worker, run)
             for worker in self.workers.values()
             if worker.machine.queue and worker.engine.alive
             for run in worker.offers()
         ]
 
-    def _start_of(self, worker: Worker, run: m.Run) -> Event:
+    def _offer(self, worker: Worker, run: m.Run) -> Event:
+        """Return the start of what waits at a worker: the same each time, for it may wait for many turns."""
         call = self.calls[run.task]
+        if call.offer is None or call.run is not run:
+            call.run, call.offer = run, self._start_of(worker, run, call)
+        return call.offer
+
+    def _start_of(self, worker: Worker, run: m.Run, call: Call) -> Event:
         begin = partial(worker.begin, run)
-        if worker.machine.specs[run.spec].kind is not Kind.METHOD:
+        if worker.machine.specs[run.spec].kind is not A_METHOD:
             return Event("start", call.path, call.path, call.label, begin, age=call.age)
         where = self.calls[run.actor].path
         return Event("call", where, call.path, call.label, begin, call.chain, call.age, readonly=call.readonly)

@@ -84,8 +84,8 @@ class Harm:
             self.world.happened("kill", label)
 
     def _record(self, whom: str, point: str, call: str, said: dict[str, int]) -> None:
-        started = {where: len(order) for where, order in self.world.orders.items()}
-        self.deaths.append(Kill(whom, point, call, started, dict(self.world.finished), said))
+        started = {where: len(order) for where, order in self.world.course.orders.items()}
+        self.deaths.append(Kill(whom, point, call, started, dict(self.world.course.finished), said))
 
     def _kill_head(self) -> None:
         grid = self.world.grid

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -76,7 +77,7 @@ class SimWaiter:
         world = self.world
         if not self.open:
             self.fiber = world.fibers.current
-            world.wait(self.why, timeout, lambda: self.open)
+            world.waits.wait(self.why, timeout, lambda: self.open)
             self.fiber = None
         return self.open
 
@@ -100,7 +101,6 @@ class SimHost(LocalEngine):
     def __init__(self, grid: Grid, number: int, pid: int) -> None:
         """``number`` is its client number; ``pid`` is the process id that it is told."""
         super().__init__(number, grid.session, grid.capacity, grid.namespace)
-        self.lock = _NoLock()  # type: ignore[assignment]  # all that an engine asks of its lock
         self.grid = grid
         self.world = grid.world
         self.pid = pid
@@ -123,6 +123,10 @@ class SimHost(LocalEngine):
         self.home: Home | None = None
         #: What it has registered for its classes; the program has the interpreter's own.
         self.serializers: dict[type[Any], custom.Reducer] = {}
+
+    def new_lock(self) -> threading.RLock:
+        """See ``EngineBase``."""
+        return _NoLock()  # type: ignore[return-value]  # all that an engine asks of its lock
 
     def current_task(self) -> tuple[int, int]:
         """See ``EngineBase``; notes the line that makes the call if the story is to be told."""
@@ -210,10 +214,11 @@ class SimHost(LocalEngine):
     def enter(self) -> None:
         """Code of this process runs from now on."""
         current.install(self if self.alive else None)
-        os.environ._data = self.environment or self.world.environment  # type: ignore[attr-defined]  # noqa: SLF001  # where it keeps them
+        surroundings = self.world.surroundings
+        os.environ._data = self.environment or surroundings.environment  # type: ignore[attr-defined]  # noqa: SLF001  # where it keeps them
         custom.use(self.serializers)
-        if self.world.homes.here is not self.home:
-            self.world.homes.go(self.home)
+        if surroundings.homes.here is not self.home:
+            surroundings.homes.go(self.home)
         module = sys.modules.get("cloudpickle.cloudpickle")
         if module is not None:
             if self._classes is None:
@@ -242,7 +247,7 @@ class SimHost(LocalEngine):
 
     def _register(self, spec: m.Spec, pickled: Pickled | None) -> PreparedCall:
         prepared = super()._register(spec, pickled)
-        self.world.prepared.add(prepared)
+        self.world.surroundings.prepared.add(prepared)
         return prepared
 
     def prepare_method(self, method: str, display_name: str, options: MethodOptions) -> PreparedCall:
@@ -334,7 +339,7 @@ class SimHost(LocalEngine):
         self._look_for(self.stream(generator).oid)
         what = _what(generator)
         if not super().sees_item(generator) and not self.is_reader():
-            self.world.wait("next_ready()", 0.0, lambda: False)  # others may go on before it looks
+            self.world.waits.wait("next_ready()", 0.0, lambda: False)  # others may go on before it looks
         if not super().sees_item(generator):
             return False
         if what not in self.noticed and self.world.draw("ready", 2, "next_ready() sees less"):
@@ -468,7 +473,7 @@ class SimHost(LocalEngine):
         del waiter
         fiber = self.world.fibers.current
         if fiber is not None:
-            self.world.waits_for[fiber] = (blocked.call, blocked.oids)
+            self.world.waits.objects[fiber] = (blocked.call, blocked.oids)
         return None
 
 

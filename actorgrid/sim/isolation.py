@@ -96,7 +96,7 @@ class Isolation:
         reach = Reach(function)
         self._runs[MAIN] = {0: (MAIN, self._watched(reach.places))}
         for remote in reach.remotes:
-            self._refers(remote)
+            self._refers(remote, id(remote))
 
     def enters(self, home: Any) -> SharedStateLeak | None:
         """Code of ``home`` is about to run: see what others have changed. Return the leak if it will find that."""
@@ -137,11 +137,12 @@ class Isolation:
         ``alone``: the process runs nothing else meanwhile.
         """
         process = _process(home)
-        watches = self._refers(target)
+        ident = id(target)
+        watches = self._refers(target, ident)
         runs = self._runs.setdefault(process, {})
         if alone:
             runs.clear()
-        runs[id(target)] = what, watches
+        runs[ident] = what, watches
         if self._is_leak(process, watches, what):
             assert self.leak is not None
             raise self.leak
@@ -152,16 +153,18 @@ class Isolation:
         for value in values:
             target = value if isinstance(value, _CALLED) else type(value) if has_state(value) else None
             if target is not None:
-                watches, what = self._refers(target), getattr(target, "__qualname__", "a function")
-                self._runs.setdefault(process, {})[id(target)] = what, watches
+                ident = id(target)
+                watches, what = self._refers(target, ident), getattr(target, "__qualname__", "a function")
+                self._runs.setdefault(process, {})[ident] = what, watches
                 if self._is_leak(process, watches, what):
                     assert self.leak is not None
                     raise self.leak
 
-    def _refers(self, target: Any) -> list[Watch]:
-        known = self._known.get(id(target))
+    def _refers(self, target: Any, ident: int) -> list[Watch]:
+        """Return what ``target`` refers to. ``ident``: its identity, which is dear: asking for it is audited."""
+        known = self._known.get(ident)
         if known is None:
-            known = self._known[id(target)] = target, self._watched(Reach(target).places)
+            known = self._known[ident] = target, self._watched(Reach(target).places)
         return known[1]
 
     def _watched(self, places: list[Place]) -> list[Watch]:

@@ -59,7 +59,7 @@ class OnePerProcess(ABC, Generic[S]):
         self._shared = shared
         self._states: dict[Any, S] = {}
         self._last: S | None = None
-        world.locks.add(self)
+        world.surroundings.locks.add(self)
 
     @abstractmethod
     def _make(self) -> S:
@@ -74,7 +74,7 @@ class OnePerProcess(ABC, Generic[S]):
         if world is not self._world:
             self._world = world
             self._states.clear()
-            world.locks.add(self)
+            world.surroundings.locks.add(self)
         fiber = None if self._shared else world.fibers.current
         return self._of(getattr(fiber.home, "worker", None) if fiber is not None else None)
 
@@ -103,7 +103,7 @@ def wait_in(waiting: deque[Fiber], world: World, why: str, until: float | None, 
         raise RuntimeError("code outside of the simulation waits for a lock that simulated code holds")
     waiting.append(fiber)
     try:
-        world.wait(why, left, over)
+        world.waits.wait(why, left, over)
     finally:
         if fiber in waiting:
             waiting.remove(fiber)

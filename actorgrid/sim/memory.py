@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import zlib
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
@@ -113,11 +114,15 @@ class Store:
         """``budget`` is the whole grid's, in bytes."""
         self._host = host
         self._memory = memory
-        self._allocator = ExtentAllocator()
         #: Leased bytes that no extent uses; how often extents came back; how much is kept for the next value.
         self._spare = 0
         self._frees = 0
         self._keep = budget // 8
+
+    @cached_property
+    def _allocator(self) -> ExtentAllocator:
+        """What is where in its segments. Most processes never put anything there."""
+        return ExtentAllocator()
 
     def write(self, pickled: Pickled) -> m.Extent:
         """Put a payload into shared memory. Raises ObjectStoreFullError."""

@@ -22,7 +22,7 @@ from sys import getrefcount
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from actorgrid.core import messages as m
-from actorgrid.core.messages import Kind
+from actorgrid.core.messages import A_METHOD, A_TASK, AN_ACTOR, Kind
 from actorgrid.sim.choices import Event
 from actorgrid.sim.fibers import Fiber
 
@@ -145,9 +145,9 @@ class Onlookers:
 
     def held(self, kind: Kind) -> bool:
         """Return whether such a thing waits until it is chosen."""
-        if kind is Kind.METHOD:
+        if kind is A_METHOD:
             return True
-        return self.holds >= (Holds.TASKS if kind is Kind.TASK else Holds.ALL)
+        return self.holds >= (Holds.TASKS if kind is A_TASK else Holds.ALL)
 
     def step_aside(self, label: str, victim: int = 0) -> None:
         """Let others go first, or not: the calling fiber is about to do something that they could tell the time of."""
@@ -171,16 +171,18 @@ class Onlookers:
             self._times[label] += 1
             self._late[label, self._times[label]] = _Late(label, victim, arrive)
 
+    def anything_under_way(self) -> bool:
+        """Return whether somebody has been held back and has not gone on."""
+        return bool(self._late or self._aside)
+
     def threaten(self, *victims: int) -> bool:
         """Return whether a kill or a cancellation of one of these (tasks, actors) is under way."""
-        if not self._late and not self._aside:
-            return False
         under_way = {each.victim for each in self._late.values()} | {each.victim for each in self._aside.values()}
         return any(victim in under_way for victim in victims if victim)
 
     def events(self) -> list[Event]:
         """Return what may arrive or go on, the dullest first."""
-        if not self._late and not self._aside:
+        if not self.anything_under_way():
             return []
         arrivals = [
             Event("late", each.label, key[1], each.label, partial(self._arrive, key))
@@ -203,4 +205,4 @@ class Onlookers:
 def _is_constructed(host: SimHost | None) -> bool:
     """Return whether what runs in this process now is a constructor."""
     running = host.running() if host is not None else None
-    return running is not None and running.spec.kind is Kind.ACTOR
+    return running is not None and running.spec.kind is AN_ACTOR

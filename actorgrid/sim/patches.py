@@ -146,7 +146,7 @@ class Patches:
             self._gated(time, f"{name}_ns", lambda: int(clock.monotonic() * 1e9))
         self._gated(time, "time", clock.wall)
         self._gated(time, "time_ns", lambda: int(clock.wall() * 1e9))
-        self._gated(time, "sleep", self.world.sleep)
+        self._gated(time, "sleep", self.world.waits.sleep)
         self._gated(time, "clock_gettime", lambda clock_id: self._clock(clock_id)())
         self._gated(time, "clock_gettime_ns", lambda clock_id: int(self._clock(clock_id)() * 1e9))
         for name in ("localtime", "gmtime", "ctime"):

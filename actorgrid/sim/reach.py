@@ -74,20 +74,24 @@ class Reach:
         ``is_private``: it is not reached through a module, so what belongs to itself is of one process alone.
         """
         if isinstance(value, ModuleType):
-            if is_users(value.__name__) and (id(value), id(names)) not in self._seen:
-                self._seen.add((id(value), id(names)))
+            if is_users(value.__name__) and self._is_new((id(value), id(names))):
                 self._names(vars(value), names & vars(value).keys(), names)
-        elif id(value) in self._seen:
+        elif not self._is_new(id(value)):
             return
         elif isinstance(value, FunctionType):
-            self._seen.add(id(value))
-            if not value.__code__.co_filename.startswith(NOT_THEIRS):
-                self._function(value, is_private=is_private)
+            code = value.__code__  # once: asking for it is audited
+            if not code.co_filename.startswith(NOT_THEIRS):
+                self._function(value, code, is_private=is_private)
             elif hasattr(value, "__wrapped__"):  # of a library's decorator
                 self.follow(value.__wrapped__, is_private=is_private)
         else:
-            self._seen.add(id(value))
             self._object(value, names, is_private=is_private)
+
+    def _is_new(self, ident: Any) -> bool:
+        if ident in self._seen:
+            return False
+        self._seen.add(ident)
+        return True
 
     def _object(self, value: Any, names: frozenset[str], *, is_private: bool) -> None:
         if isinstance(value, type):
@@ -114,11 +118,11 @@ class Reach:
                     read, write = functools.partial(vars(base).get, name), functools.partial(setattr, base, name)
                     self._place(base, "class attribute", base.__module__, named, read, write)
 
-    def _function(self, function: FunctionType, *, is_private: bool) -> None:
-        names = names_in(function.__code__)
+    def _function(self, function: FunctionType, code: CodeType, *, is_private: bool) -> None:
+        names = names_in(code)
         self._names(function.__globals__, names, names)
         named, module = function.__qualname__, function.__module__
-        for variable, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        for variable, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             held = _content(cell)
             if not is_private and is_watched(held):
                 write = functools.partial(setattr, cell, "cell_contents")

@@ -9,6 +9,7 @@ This file may not know who runs methods.
 from __future__ import annotations
 
 import io
+import operator
 import pickle
 import types
 import warnings
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.exceptions import SimulationError
+from actorgrid.sim.reach import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,17 +69,28 @@ class Watch:
     def __init__(self, name: str, instance: Any) -> None:
         self._name = name
         self._instance = instance
+        slots = [name for kind in type(instance).__mro__ for name in _names(vars(kind).get("__slots__", ()))]
+        self._slots = [name for name in slots if name not in {"__dict__", "__weakref__"}]
+        #: What the actor was like: its attributes, if none of them can change in itself, or else their print.
+        self._plain: dict[str, Any] | None = None
         self._before: bytes | None = None
         self._kept: list[Any] = []
         self._changed = False
 
     def begin(self) -> None:
         """The method goes on."""
-        self._before = self._state()
+        state = self._state()
+        is_plain = all(type(value) in PLAIN for value in state.values())
+        self._plain, self._before = (state, None) if is_plain else (None, self._print(state))
 
     def end(self) -> None:
         """The method waits, or is over."""
-        self._changed = self._changed or self._before != self._state()
+        if not self._changed:
+            state = self._state()
+            if self._plain is None:
+                self._changed = self._before != self._print(state)
+            elif not _are_same(self._plain, state):  # equal ones will do, too
+                self._changed = self._print(self._plain) != self._print(state)
 
     def verdict(self) -> SimulationError | None:
         """Return what the call ends with if it changed its actor."""
@@ -85,11 +98,13 @@ class Watch:
             return None
         return SimulationError(f"{self._name} is marked readonly=True and changed its actor")
 
-    def _state(self) -> bytes | None:
-        instance, file = self._instance, io.BytesIO()
-        slots = [name for kind in type(instance).__mro__ for name in _names(vars(kind).get("__slots__", ()))]
-        state = {name: getattr(instance, name, None) for name in slots if name not in {"__dict__", "__weakref__"}}
-        state.update(getattr(instance, "__dict__", {}))
+    def _state(self) -> dict[str, Any]:
+        state = {name: getattr(self._instance, name, None) for name in self._slots}
+        state.update(getattr(self._instance, "__dict__", {}))
+        return state
+
+    def _print(self, state: dict[str, Any]) -> bytes | None:
+        file = io.BytesIO()
         try:
             _Print(file, self._kept).dump(state)
         except Exception as error:  # noqa: BLE001  # a __getstate__ that fails, a list that is too deep
@@ -138,6 +153,11 @@ class Watched:
                 raise
             except BaseException as thrown:  # noqa: BLE001  # a cancellation: it is for what is awaited
                 error = thrown
+
+
+def _are_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Return whether two dictionaries hold the same objects under the same names, in the same order."""
+    return list(one) == list(other) and all(map(operator.is_, one.values(), other.values()))
 
 
 def _names(slots: Any) -> tuple[str, ...]:

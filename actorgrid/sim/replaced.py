@@ -9,6 +9,7 @@ This file may not know what stands for what, nor what a world is.
 from __future__ import annotations
 
 import _thread
+import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -31,6 +32,8 @@ class _Names:
         #: (module or class, name) -> the stand-in, and what lies there for it.
         self.gates: dict[_Key, tuple[StandIn, Any]] = {}
         self.lock: Final = _thread.allocate_lock()
+        #: The same places as columns: dictionaries of modules and classes, names, what lies there. None: to be made.
+        self._columns: tuple[list[Any], list[str], list[Any]] | None = None
 
     def put(self, owner: Any, name: str, installed: Any) -> None:
         """Have ``installed`` lie under the name."""
@@ -38,8 +41,28 @@ class _Names:
         if lies is not installed:
             real, _ = self.places.get((owner, name), (lies, None))
             self.places[owner, name] = real, installed
+            self._columns = None
             self.stand_ins[id(lies)] = installed
             setattr(owner, name, installed)
+
+    def mend(self) -> None:
+        """Undo what somebody has done to the names."""
+        if not self._are_whole():
+            for (owner, name), (_, installed) in self.places.items():
+                if vars(owner).get(name) is not installed:
+                    setattr(owner, name, installed)
+
+    def _are_whole(self) -> bool:
+        """Return whether everything lies where it was put: asked after every run, so no loop of ours looks."""
+        if self._columns is None:
+            owners = [vars(owner) for owner, _ in self.places]
+            names = [name for _, name in self.places]
+            self._columns = owners, names, [installed for _, installed in self.places.values()]
+        owners, names, installed = self._columns
+        try:
+            return all(map(operator.is_, map(operator.getitem, owners, names), installed))
+        except KeyError:  # one is gone
+            return False
 
     def put_back(self) -> None:
         """Put back what is real, but where somebody else has put something between two runs."""
@@ -47,6 +70,7 @@ class _Names:
             if vars(owner).get(name) is installed:
                 setattr(owner, name, real)
         self.places.clear()
+        self._columns = None
         self.gates.clear()
         self.stand_ins.clear()
 
@@ -65,9 +89,7 @@ def hold() -> None:
 def release() -> None:
     """A world is over: undo what its program did to the names, or, after the last one, what was done at all."""
     with _names.lock:
-        for (owner, name), (_, installed) in _names.places.items():
-            if vars(owner).get(name) is not installed:
-                setattr(owner, name, installed)
+        _names.mend()
         _names.holders -= 1
         if not _names.holders:
             _names.put_back()

@@ -159,8 +159,8 @@ class Program:
             run.story, run.decided = world.story.steps, world.story.decided
         run.drew = world.drew
         run.waits = world.last_waits
-        run.lengths = world.lengths
-        run.orders = world.orders
+        run.lengths = world.course.lengths
+        run.orders = world.course.orders
         run.deaths = world.harm.deaths
         run.reached = world.promises.reached
         run.needs = world.onlookers.needs
@@ -204,7 +204,7 @@ def staged(world: World, seed: int) -> Iterator[None]:
         raise SimulationError("a simulated program cannot start a simulation of its own")
     current.set_host(world.start)
     real_environment = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
-    os.environ._data = world.environment = dict(real_environment)  # type: ignore[attr-defined]  # noqa: SLF001  # see above
+    os.environ._data = world.surroundings.environment = dict(real_environment)  # type: ignore[attr-defined]  # noqa: SLF001  # see above
     world.enter()
     try:
         with patches:

@@ -96,7 +96,7 @@ class System:
                 return ready
             if timeout is None:
                 raise SimulationError("the simulator cannot run select.select: without a timeout it waits for ever")
-            self.world.sleep(timeout)
+            self.world.waits.sleep(timeout)
             return real(readable, writable, others, 0)
 
         return wait

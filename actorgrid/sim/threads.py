@@ -84,7 +84,7 @@ class Threads:
         fiber = self.world.fibers.current
         if not self._done[thread] and fiber is not None:
             self._joining.setdefault(thread, []).append(fiber)
-            self.world.wait(f"thread {thread.name}", timeout, lambda: self._done[thread])
+            self.world.waits.wait(f"thread {thread.name}", timeout, lambda: self._done[thread])
 
     def is_alive(self, thread: threading.Thread, real: Callable[..., bool]) -> bool:
         """See ``threading.Thread.is_alive``."""

@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorgrid.core import messages as m
-from actorgrid.core.messages import Kind, Status
+from actorgrid.core.messages import A_METHOD, A_TASK, AN_ACTOR, OK
 from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.engine import checkpoints, execution
 from actorgrid.engine.code import CodeShelf
@@ -100,7 +100,7 @@ class Worker:
         if world.footprint is None:
             return
         calls = self.grid.calls
-        if self.machine.specs[run.spec].kind is Kind.METHOD:
+        if self.machine.specs[run.spec].kind is A_METHOD:
             world.choices.policy.fed(("call", calls[run.actor].path, calls[run.task].path), run.oids)
         elif self._is_held(run):
             world.choices.policy.fed(("start", calls[run.task].path, calls[run.task].path), run.oids)
@@ -159,7 +159,7 @@ class Worker:
     def _is_held(self, run: m.Run) -> bool:
         """Return whether this is a task or constructor that starts when it is chosen."""
         kind = self.machine.specs[run.spec].kind
-        return kind is not Kind.METHOD and self.world.onlookers.held(kind)
+        return kind is not A_METHOD and self.world.onlookers.held(kind)
 
     # -- running
 
@@ -167,13 +167,14 @@ class Worker:
         """Start this call: the world chose it."""
         running = self.machine.start(run)
         assert running is not None
+        self.grid.calls[run.task].starts()
         if self.machine.limit == 1:
             self.world.seen.append(("free", self.number))
         self.start(running)
 
     def start(self, running: Running) -> None:
         """Run a call in a fiber of its own, or on the actor's event loop."""
-        if self.loop is not None and running.spec.kind is Kind.METHOD:
+        if self.loop is not None and running.spec.kind is A_METHOD:
             self.loop.call(running)
             return
         call = self.grid.call_of(running.run.task)
@@ -196,7 +197,7 @@ class Worker:
     def _perform(self, fiber: Fiber, running: Running) -> None:
         engine = self.engine
         actor = self.machine.actor
-        again = running.spec.kind is Kind.ACTOR and actor is not None and actor.incarnation > 0
+        again = running.spec.kind is AN_ACTOR and actor is not None and actor.incarnation > 0
         if again:
             self.grid.survives("restart", self, running)
         running_now.set(running)
@@ -207,8 +208,11 @@ class Worker:
         error: BaseException | None = None
         watch = self.watch(running)
         try:
-            with watch.step(fiber) if watch is not None else contextlib.nullcontext():
+            if watch is None:
                 result = self._run(running)
+            else:
+                with watch.step(fiber):
+                    result = self._run(running)
             engine.linger("ends")
         except WorldOver:
             raise
@@ -221,7 +225,7 @@ class Worker:
         error = None  # its traceback holds this frame: a cycle would keep alive whatever the call's frames refer to
 
     def _run(self, running: Running) -> Any:
-        if running.spec.kind is Kind.ACTOR and running.spec.is_async:
+        if running.spec.kind is AN_ACTOR and running.spec.is_async:
             from actorgrid.sim.async_actor import AsyncActor  # asyncio: only where it is used
 
             self.loop = AsyncActor(self)
@@ -249,8 +253,7 @@ class Worker:
             # Not kept under another name: its traceback holds this frame, and so whatever the result refers to.
             values, retry = self._failed(running, broken)
         if self.machine.is_method(running):
-            where = self.path
-            self.world.finished[where] = self.world.finished.get(where, 0) + 1
+            self.world.course.ended(self.path)
         micros = max(MICROS, int((self.world.clock.now - began) * 1e6))
         saves = self.engine.checkpoints
         saved = saves.after(running) if saves is not None else None
@@ -271,7 +274,7 @@ class Worker:
             engine.take_back(values)
             values = execution.cancelled(running)
         leaving = machine.finished(running)
-        if running.spec.kind is Kind.TASK:
+        if running.spec.kind is A_TASK:
             engine.put_right()
         outbox = engine.client.outbox
         if leaving:
@@ -286,8 +289,8 @@ class Worker:
             engine.latest = None
         running.given = None
         engine.send(force=True)
-        if running.spec.kind is Kind.ACTOR:
-            if values and values[0].status is not Status.OK:
+        if running.spec.kind is AN_ACTOR:
+            if values and values[0].status is not OK:
                 self.world.onlookers.stillborn = True
             else:
                 self._constructed(running.spec)
@@ -328,7 +331,7 @@ class Worker:
             return
         if self.loop is not None:
             self.loop.cancel(running)
-        elif running.spec.kind is Kind.TASK or (running.overdue and self.machine.limit == 1):
+        elif running.spec.kind is A_TASK or (running.overdue and self.machine.limit == 1):
             for fiber, other in self.fibers.items():
                 if other is running:
                     self.world.fibers.wake(fiber, KeyboardInterrupt())

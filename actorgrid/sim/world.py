@@ -6,51 +6,66 @@ all is quiet; then the hub asks ``choices`` what happens next: which call an act
 
 from __future__ import annotations
 
-import os
-import sys
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakSet
 
 from greenlet import getcurrent, greenlet
 
 from actorgrid.engine import current
 from actorgrid.exceptions import DeadlockError, LivelockError, SharedStateLeak
 from actorgrid.sim.choices import Chain, Choices, Event
-from actorgrid.sim.clock import Clock, Timer
+from actorgrid.sim.clock import Clock
+from actorgrid.sim.course import Course
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled, Fiber, Fibers, WorldOver
 from actorgrid.sim.footprint import ALL, Footprint, touch
 from actorgrid.sim.harm import Harm
-from actorgrid.sim.homes import Homes
 from actorgrid.sim.isolation import Isolation
 from actorgrid.sim.onlookers import Holds, Onlookers
 from actorgrid.sim.parts import Parts
-from actorgrid.sim.places import call_site, places_of
+from actorgrid.sim.places import call_site
 from actorgrid.sim.promises import Promises
 from actorgrid.sim.story import Story
-from actorgrid.wire import custom
+from actorgrid.sim.surroundings import Surroundings
+from actorgrid.sim.waits import Waits
 
 if TYPE_CHECKING:
-    from actorgrid.engine.calls import PreparedCall
     from actorgrid.engine.definitions import StartConfig
-    from actorgrid.sim.async_actor import SimLoop
     from actorgrid.sim.engines import SimDriver
     from actorgrid.sim.grid import Grid
-    from actorgrid.sim.locks import OnePerProcess
 
 #: Identifiers of simulated threads count from here.
 FIRST_IDENT: Final = 1 << 40
-#: After so many events of one chain in a row another one is next.
-FAIR: Final = 100
 #: Draws whose consequences are steps of the story.
 TOLD_APART: Final = frozenset({"kill", "spawn", "store", "spill"})
 
 
 class World(Parts):
     """Everything that one run consists of; ``Parts`` has what can be looked at."""
+
+    #: The grid that runs now, and how many there have been.
+    grid: Grid | None = None
+    grids = 0
+    #: Events that have happened, messages that machines handled, calls that were made.
+    events = 0
+    messages = 0
+    age = 0
+    #: What happened, if asked for.
+    story: Story | None = None
+    #: It is a program of its own, not one schedule of many: what a person should read is printed.
+    loud = False
+    #: The program has more than one line of execution.
+    shared = False
+    #: Where random numbers were drawn first.
+    drew = ""
+    #: Who waited for what when nothing could happen any more.
+    last_waits = ""
+    over = False
+    _settling: Fiber | None = None
+    _main: Fiber | None = None
+    _idents = _chains = 0
 
     def __init__(
         self, choices: Choices, faults: Faults | None = None, *, max_events: int = 100_000, checks: bool = False,
@@ -64,68 +79,25 @@ class World(Parts):
         self.tag = tag
         self.level = level
         self.choices = choices
+        self.checks = checks
+        self.max_events = max_events
+        self.root_chain = self.chain("main")
+        self.course = Course(self.root_chain)
+        self.surroundings = Surroundings()
         self.isolation = Isolation()
+        self.promises = Promises()
         self.harm = Harm(self, faults or Faults())
         self.onlookers = Onlookers(self, holds if level == "calls" else Holds.NOTHING)
         self.clock = Clock(self.onlookers.glance)
         self.fibers = Fibers(self._enter)
         self.fibers.hub = greenlet(self._hub)
-        self.checks = checks
-        self.max_events = max_events
-        self.events = 0
-        #: Messages that machines handled.
-        self.messages = 0
-        self.age = 0
-        self._idents = self._chains = 0
-        self.root_chain = self.chain("main")
-        self._last_chain: Chain = self.root_chain
-        self._last_path = ""
-        self._in_a_row = 0
-        self.grid: Grid | None = None
-        self.grids = 0
+        self.waits = Waits(self.fibers, self.clock)
         #: Things for the hub to do once user code is parked.
         self._later: deque[Callable[[], None]] = deque()
-        #: Fibers that looked, saw nothing, and go on when everything else has had a chance.
-        self._polls: dict[Fiber, None] = {}
-        #: Fibers whose wait() is over and that have not seen it.
-        self._noticing: dict[Fiber, None] = {}
-        #: What each parked fiber waits for: the call and the objects.
-        self.waits_for: dict[Fiber, tuple[str, tuple[int, ...]]] = {}
-        #: What happened, if asked for.
-        self.story: Story | None = None
-        #: It is a program of its own, not one schedule of many: what a person should read is printed.
-        self.loud = False
-        #: How many calls each chain made; which calls each actor started, in order.
-        self.lengths: dict[str, int] = {}
-        self.orders: dict[str, list[str]] = {}
-        #: How many calls each actor has finished.
-        self.finished: dict[str, int] = {}
-        #: Who waited for what when nothing could happen any more.
-        self.last_waits = ""
-        #: Where random numbers were drawn first.
-        self.drew = ""
-        #: Properties that must hold after every event, and those that must hold in the end.
-        self.promises = Promises()
         #: What the step that is under way has touched (None: nobody asks), made, and gone on with.
         self.footprint: Footprint | None = {} if choices.policy.sees_all else None
         self.made: list[Any] = []
         self.seen: list[Any] = []
-        #: The program has more than one line of execution.
-        self.shared = False
-        self._settling: Fiber | None = None
-        self._main: Fiber | None = None
-        self.over = False
-        #: The program's environment variables.
-        self.environment: dict[Any, Any] = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
-        #: Where processes with folders and modules of their own find these.
-        self.homes, self.serializers = Homes(), custom.current
-        #: The interpreter's own record of classes defined in functions (see ``SimHost.enter``).
-        self.real_trackers: tuple[Any, Any] | None = None
-        #: Event loops that were made, to be closed at the end.
-        self.loops: list[SimLoop] = []
-        #: What may outlive this world in the program's modules, and is not to keep it alive: locks, prepared calls.
-        self.locks: WeakSet[OnePerProcess[Any]] = WeakSet()
-        self.prepared: WeakSet[PreparedCall] = WeakSet()
 
     # -- the program
 
@@ -158,25 +130,7 @@ class World(Parts):
             self.isolation.ends()
             self.fibers.unwind()
             self.isolation.put_back()
-            self.homes.close()
-            custom.use(self.serializers)
-            os.environ._data = self.environment  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
-            for loop in self.loops:
-                loop.bury()
-            if self.real_trackers is not None:
-                module = sys.modules["cloudpickle.cloudpickle"]
-                module._DYNAMIC_CLASS_TRACKER_BY_CLASS, module._DYNAMIC_CLASS_TRACKER_BY_ID = self.real_trackers  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
-            current.install(None)
-            if "actorgrid.engine.logs" in sys.modules:  # the program may not have shut its grid down
-                sys.modules["actorgrid.engine.logs"].restore()
-            self._let_go()
-
-    def _let_go(self) -> None:
-        """Have nothing that outlives this world keep it: what it consists of is garbage when the run is over."""
-        for lock in self.locks:
-            lock.world_ends()
-        for prepared in self.prepared:
-            prepared.engine = None
+            self.surroundings.put_back()
 
     def check_over(self) -> None:
         """Stop user code that runs on after the end."""
@@ -197,54 +151,14 @@ class World(Parts):
         """Have the hub do something once user code is parked."""
         self._later.append(action)
 
-    # -- waiting
-
-    def wait(self, why: str, timeout: float | None, over: Callable[[], bool]) -> None:
-        """Park the calling fiber until ``over()`` or until ``timeout`` virtual seconds have passed.
-
-        It may be woken for nothing: by what a finalizer, which ran in the middle of this, had waited for.
-        """
-        fiber = self.fibers.current
-        if fiber is None:
-            raise RuntimeError("a finalizer that runs between two steps of the simulation cannot wait")
-        timer: Timer | None = None
-        due = self.clock.now + (timeout or 0.0)
-        if timeout is not None:
-            if timeout <= 0:
-                self._polls[fiber] = None
-            else:
-                timer = self.clock.at(due, lambda: self.fibers.wake(fiber), f"{fiber.name}: {why} times out")
-        try:
-            while not over():
-                self.fibers.park(why)
-                if timeout is not None and (timeout <= 0 or self.clock.now >= due):
-                    break
-        finally:
-            if timer is not None:
-                timer.cancel()
-            self._polls.pop(fiber, None)
-            self._noticing.pop(fiber, None)
-            self.waits_for.pop(fiber, None)
+    # -- code of the program goes on
 
     def notice(self, fiber: Fiber, need: int) -> None:
         """Enough of what a fiber waits for is there: let it see that, now or after other things have happened."""
-        self._noticing[fiber] = None
-        _, oids = self.waits_for.get(fiber, ("", ()))
+        self.waits.is_enough(fiber)
+        _, oids = self.waits.objects.get(fiber, ("", ()))
         if self.footprint is not None and need == len(oids):
             self.choices.policy.fed(("notice", fiber.name, ""), oids)
-
-    def _notice(self, fiber: Fiber) -> Event:
-        label = f"{fiber.name} sees what is ready"
-
-        def see() -> None:
-            self._noticing.pop(fiber, None)
-            self.fibers.wake(fiber)
-
-        return Event("notice", fiber.name, "", label, see, fiber.chain)
-
-    def sleep(self, seconds: float) -> None:
-        """Let virtual time pass for the calling fiber."""
-        self.wait("sleep()", max(seconds, 0.0), lambda: False)
 
     def calls(self, home: Any, target: Any, what: str) -> None:
         """A call begins. The run ends with SharedStateLeak if its code would find what another process left."""
@@ -321,14 +235,7 @@ class World(Parts):
         if self.story is not None:
             self.story.chosen(event, self.grid, decided=len(events) > 1)
         self.choices.observe(f"{event.kind} {event.label} {len(events)}")
-        if event.kind == "call" and event.chain is not None:
-            self._last_path = event.what
-            self.lengths[event.chain.label] = self.lengths.get(event.chain.label, 0) + 1
-            self.orders.setdefault(event.where, []).append(event.what)
-        if event.kind != "start":
-            self._in_a_row = self._in_a_row + 1 if event.chain is self._last_chain else 0
-        if event.chain is not None:
-            self._last_chain = event.chain
+        self.course.goes_on(event)
         event.happen()
 
     # -- what steps touch
@@ -358,17 +265,12 @@ class World(Parts):
     def enabled(self) -> list[Event]:
         """Return what may happen next, the dullest first."""
         events = self.grid.offers() if self.grid is not None else []
-        if len(events) > 1:
-            events.sort(key=self._dullness)
-        if self._noticing:
-            events[:0] = [self._notice(fiber) for fiber in self._noticing if fiber.parked]
+        self.course.sort(events)
+        events[:0] = self.waits.notices()
         events[:0] = self.onlookers.events()
         if self.grid is not None:
             events[:0] = self.grid.deliveries()
-        for fiber in self._polls:
-            if fiber.parked:
-                what = f"{fiber.name} looks again"
-                events.append(Event("poll", fiber.name, what, what, partial(self.fibers.wake, fiber)))
+        events += self.waits.polls()
         self._offer_time(events)
         if events:
             events += self.harm.events()
@@ -399,18 +301,6 @@ class World(Parts):
         assert main is not None
         main.parked = main.parked or "the hub"
         self.fibers.wake(main, DriverKilled())
-
-    def _dullness(self, event: Event) -> tuple[int, int, int]:
-        """Return what the dull order sorts by: closest in the tree of calls to what ran last, then chains by age.
-
-        Even the dullest run is fair: a chain that loops until others have done something lets them.
-        """
-        number = event.chain.number if event.chain is not None else 0
-        if event.kind == "start":
-            return -sys.maxsize, 0, event.age
-        if self._in_a_row % FAIR == FAIR - 1:
-            return int(event.chain is self._last_chain), number, event.age
-        return -_shared(self._last_path, event.what), number, event.age
 
     def _pass(self, when: float) -> None:
         """Let time pass, for the head too. Raises AssertionError for a promise whose time is over by then."""
@@ -447,16 +337,7 @@ class World(Parts):
 
     def describe_waits(self, *, stacks: bool = False) -> str:
         """Return who waits for what; ``stacks``: and the lines of the program that do."""
-        said = []
-        for fiber in self.fibers.alive:
-            if fiber.parked:
-                call, oids = self.waits_for.get(fiber, (fiber.parked, ()))
-                calls = self.grid.calls if self.grid is not None else {}
-                named = [str(calls[oid]) if oid in calls else f"{oid:x}" for oid in oids]
-                what = f"{fiber.name} waits in {call}" + (f" for {', '.join(named)}" if named else "")
-                places = places_of(fiber.frame()) if stacks else ""
-                said.append(f"{what}, at {places}" if places else what)
-        return "; ".join(said) or "nobody waits"
+        return self.waits.describe(self.grid.calls if self.grid is not None else {}, stacks=stacks)
 
     # -- choices that user code runs into
 
@@ -503,13 +384,3 @@ class World(Parts):
         if self.promises.eventually:
             self.touch(ALL)
         self.promises.at_rest()
-
-
-def _shared(path: str, other: str) -> int:
-    """Return how many steps from the root two paths in the tree of calls have in common."""
-    count = 0
-    for step, step_of_other in zip(path.split("."), other.split("."), strict=False):
-        if step != step_of_other:
-            break
-        count += 1
-    return count

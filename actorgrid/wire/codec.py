@@ -16,7 +16,6 @@ that were encoded one by one: a worker collects its results in shared memory tha
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -124,7 +123,7 @@ class Decoder(Generic[T]):
         else:
             del self._buffer[:at]
 
-    def body(self, body: bytes | memoryview) -> Iterable[T]:
+    def body(self, body: bytes | memoryview) -> list[T]:
         """Return the messages of one frame's body. Raises InternalError if it is malformed."""
         try:
             return self._decode(body)

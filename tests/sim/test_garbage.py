@@ -102,3 +102,11 @@ def test_lock_that_was_held_at_the_end_of_a_world_can_be_released_afterwards() -
         assert lock.acquire(blocking=False)
     finally:
         kept.clear()
+
+
+def test_call_that_has_started_does_not_keep_its_arguments_for_as_long_as_the_world_lives() -> None:
+    with sim.world() as world:
+        calls_a_method()
+        assert world.grid is not None
+        assert world.grid.calls
+        assert all(call.run is None and call.offer is None for call in world.grid.calls.values())

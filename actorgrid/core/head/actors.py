@@ -17,21 +17,32 @@ from actorgrid.core.head.backoff import LONGEST_OF_ACTORS
 from actorgrid.core.head.journals import Journal
 from actorgrid.core.head.records import Actor, Peer, Task, Worker
 from actorgrid.core.messages import (
+    A_METHOD,
+    AN_ACTOR,
     AS_ACTOR,
+    OK,
     ActorReady,
     Answer,
     CreateActor,
     Done,
     Exited,
     KillActor,
-    Kind,
     Restarted,
     Status,
     Submit,
     Value,
 )
 from actorgrid.core.messages import FailureKind as Failed
-from actorgrid.core.states import ACTOR, ActorInput, ActorState, TaskInput, TaskState, WorkerInput, WorkerState
+from actorgrid.core.states import (
+    ACTOR,
+    ACTOR_ALIVE,
+    TASK_READY,
+    TASK_WAITING,
+    WORKER_LEAVING,
+    ActorInput,
+    TaskInput,
+    WorkerInput,
+)
 
 if TYPE_CHECKING:
     from actorgrid.core.head.machine import Head
@@ -184,7 +195,7 @@ class Actors:
             self.pump(actor)
 
     def _enqueue(self, actor: Actor, task: Task) -> None:
-        task.state = TaskState.READY
+        task.state = TASK_READY
         actor.queue.append(task)
 
     def line_moves(self, actor: Actor, client: int) -> None:
@@ -194,7 +205,7 @@ class Actors:
             return
         while line:
             first = line[0]
-            if first.state is TaskState.WAITING:
+            if first.state is TASK_WAITING:
                 if first.missing:
                     break
                 self._enqueue(actor, first)
@@ -206,7 +217,7 @@ class Actors:
     def pump(self, actor: Actor) -> None:
         """Send calls to the worker, as many as the window allows."""
         worker = actor.worker
-        if worker is None or actor.state is not ActorState.ALIVE or worker.killed_with is not None:
+        if worker is None or actor.state is not ACTOR_ALIVE or worker.killed_with is not None:
             return
         if self.head.stage is not None:
             self.head.stage.pump(actor, worker)
@@ -220,15 +231,15 @@ class Actors:
             if queue[0].spec.spec.run_timeout and len(worker.assigned) >= actor.concurrency:
                 return  # the head must know when it starts
             task = queue.popleft()
-            if task.state is TaskState.READY:
+            if task.state is TASK_READY:
                 if fifo:  # calls of the others may wait for one another: none of them may be held back for its size
                     actor.flying += len(task.message.args)
                 assign(worker, task)
 
     def done(self, actor: Actor, worker: Worker, task: Task, message: Done) -> None:
         """The worker ended a call, or the constructor."""
-        if task.spec.kind is Kind.ACTOR:
-            if message.values and message.values[0].status is not Status.OK:
+        if task.spec.kind is AN_ACTOR:
+            if message.values and message.values[0].status is not OK:
                 self.constructor_failed(actor, message.values[0], began=True)
             else:
                 self._constructed(actor, worker, task)
@@ -312,7 +323,7 @@ class Actors:
 
     def maybe_stop(self, actor: Actor) -> None:
         """End an actor that nobody can call any more, once its calls are over."""
-        if actor.holder or actor.pins or actor.detached or actor.state is not ActorState.ALIVE:
+        if actor.holder or actor.pins or actor.detached or actor.state is not ACTOR_ALIVE:
             return
         if actor.calls:
             return
@@ -349,7 +360,7 @@ class Actors:
         self.head.journals.close(actor)
         self._end_creation(actor)
         for task in calls:
-            if task.spec.kind is Kind.METHOD and task.actor is not None:
+            if task.spec.kind is A_METHOD and task.actor is not None:
                 self.head.tasks.fail(task, death)
         if not actor.holder and not actor.pins:
             self.head.objects.table.pop(actor.ident, None)
@@ -360,7 +371,7 @@ class Actors:
         creation, actor.creation = actor.creation, None
         if creation is None:
             return
-        if creation.state is TaskState.READY:
+        if creation.state is TASK_READY:
             self.head.ready.left(creation.spec.shape)
         self.head.step_task(creation, TaskInput.FAIL)
         self.head.tasks.end(creation, (), 0)
@@ -371,7 +382,7 @@ class Actors:
         self.placed_count -= 1
         self.head.dispatch.vacate(worker)
         if graceful:
-            if worker.state is not WorkerState.LEAVING:
+            if worker.state is not WORKER_LEAVING:
                 self.head.workers.leave(worker, "actor out of scope")
         else:
             self.head.workers.kill(worker)
@@ -391,7 +402,7 @@ class Actors:
         loop = self._crash_loop(actor)
         if actor.why or not actor.restarts or loop:
             text = actor.why or f"the process of {name} (pid {worker.pid}) {how}{doing}{loop}"
-            actor.queue.extendleft(reversed([t for t in assigned.values() if t.spec.kind is Kind.METHOD]))
+            actor.queue.extendleft(reversed([t for t in assigned.values() if t.spec.kind is A_METHOD]))
             self.die(actor, text, pid=worker.pid, status=message.status)
             return
         self._charge(actor)
@@ -411,7 +422,7 @@ class Actors:
     def _never_began(self, actor: Actor, worker: Worker, assigned: dict[int, Task], message: Exited) -> bool:
         """Return whether the constructor had not begun: then the actor is placed anew, and nothing is charged."""
         creation = actor.creation
-        if actor.state is ActorState.ALIVE or creation is None or actor.why or worker.killed_with is not None:
+        if actor.state is ACTOR_ALIVE or creation is None or actor.why or worker.killed_with is not None:
             return False
         if message.current == creation.message.task or creation.message.task not in assigned:
             return False
@@ -443,7 +454,7 @@ class Actors:
         kept: deque[Task] = deque()
         waiting, actor.queue = actor.queue, deque()
         for task in [*assigned.values(), *waiting]:
-            if task.spec.kind is not Kind.METHOD or task.actor is None:
+            if task.spec.kind is not A_METHOD or task.actor is None:
                 continue
             sent = task.message.task in assigned
             if worker.killed_with is not None and not sent and task.message.task not in worker.killed_with:

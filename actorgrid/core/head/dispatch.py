@@ -16,10 +16,22 @@ from typing import TYPE_CHECKING, Final
 from actorgrid.core.head.backoff import LONGEST
 from actorgrid.core.head.idle import Idle
 from actorgrid.core.head.records import Object, SpecRecord, Task, Worker
-from actorgrid.core.messages import Devices, Done, Kind, Revoke, Revoked, Run, Status, Value
+from actorgrid.core.messages import A_TASK, AN_ACTOR, OK, Devices, Done, Revoke, Revoked, Run, Status, Value
 from actorgrid.core.messages import FailureKind as Failed
 from actorgrid.core.resources import GPU, Demand, Source, of
-from actorgrid.core.states import TaskInput, TaskState, WorkerInput, WorkerState
+from actorgrid.core.states import (
+    TASK_ASSIGNED,
+    TASK_BLOCKED,
+    TASK_FINISHED,
+    WORKER_BLOCKED,
+    WORKER_BUSY,
+    WORKER_DEAD,
+    WORKER_IDLE,
+    WORKER_LEAVING,
+    TaskInput,
+    TaskState,
+    WorkerInput,
+)
 
 if TYPE_CHECKING:
     from actorgrid.core.head.machine import Head
@@ -82,12 +94,12 @@ class Dispatch:
         worker.shape = shape
         worker.setup = shape.setup
         worker.heard, worker.nudged = self.head.now, False
-        if task.spec.kind is Kind.ACTOR:
+        if task.spec.kind is AN_ACTOR:
             assert task.actor is not None
             self.head.workers.step(worker, WorkerInput.BECOME_ACTOR)
             self.head.actors.placed(task.actor, worker)
         else:
-            worker.state = WorkerState.BUSY
+            worker.state = WORKER_BUSY
             if shape.demand:
                 worker.passing = True
                 worker.pool.pass_on(worker.held, 1, worker.devices)
@@ -97,18 +109,18 @@ class Dispatch:
         """Send an attempt of ``task`` to ``worker``."""
         message = task.message
         spec = task.spec
-        task.state = TaskState.ASSIGNED
+        task.state = TASK_ASSIGNED
         task.worker = worker
         task.since = self.head.now
         self.head.pressure.wanted = True
-        if spec.kind is Kind.TASK:
+        if spec.kind is A_TASK:
             worker.peer.job = task.job
         worker.assigned[message.task] = task
         if task.limits is not None:
             self.head.deadlines.started(task)
         if worker not in spec.taught:
             self.head.library.teach(worker, spec)
-        actor = message.task if spec.kind is Kind.ACTOR else message.actor
+        actor = message.task if spec.kind is AN_ACTOR else message.actor
         run = Run(message.task, task.attempt, message.spec, message.args, (), (), (), (), task.client, actor)
         if message.deps or message.refs or task.made is not None or task.replayed is not None:
             self._enclose(worker, task, run)
@@ -173,7 +185,7 @@ class Dispatch:
         mean = spec.mean_micros
         task.micros = message.micros
         spec.mean_micros = message.micros if mean < 0 else mean + NEWEST * (message.micros - mean)
-        if task.state is TaskState.BLOCKED:
+        if task.state is TASK_BLOCKED:
             self.unblock(worker, task)
         if task.actor is not None:
             self.head.actors.done(task.actor, worker, task, message)
@@ -208,8 +220,8 @@ class Dispatch:
             name = task.spec.spec.name
             self.head.tasks.fail(task, self.head.failure(Failed.CANCELLED, f"{name} was cancelled", task=task))
             return
-        if not values or values[0].status is Status.OK:
-            task.state = TaskState.FINISHED
+        if not values or values[0].status is OK:
+            task.state = TASK_FINISHED
         elif task.cancelled and values[0].status is Status.FAILURE:
             task.state = TaskState.CANCELLED
         else:
@@ -259,17 +271,17 @@ class Dispatch:
     def _next(self, worker: Worker) -> None:
         """``worker`` has nothing left: pass on its resources to the next task of its shape, or let them go."""
         shape, ready = worker.shape, self.head.ready
-        if worker.state is WorkerState.BUSY and shape is not None and shape.waiting and len(ready.active) == 1:
+        if worker.state is WORKER_BUSY and shape is not None and shape.waiting and len(ready.active) == 1:
             task = ready.pop(shape)
             if task is not None:
-                if task.spec.kind is Kind.TASK:
+                if task.spec.kind is A_TASK:
                     self.assign(worker, task)
                     self._refill(worker)
                     return
                 ready.push(task, front=True)
         self.vacate(worker)
-        if worker.state is WorkerState.BUSY:
-            worker.state = WorkerState.IDLE
+        if worker.state is WORKER_BUSY:
+            worker.state = WORKER_IDLE
             worker.idle_since = self.head.now
             self.idle.add(worker)
 
@@ -278,12 +290,12 @@ class Dispatch:
         shape, ready = worker.shape, self.head.ready
         if shape is None or not shape.waiting or len(ready.active) != 1 or self.idle.serves(shape.setup):
             return
-        if worker.state is not WorkerState.BUSY:
+        if worker.state is not WORKER_BUSY:
             return
         share = shape.waiting // max(len(self.head.workers.table), 1) + 1
         while shape.waiting:
             task = ready.first(shape)
-            if task is None or task.spec.kind is not Kind.TASK:
+            if task is None or task.spec.kind is not A_TASK:
                 return
             if len(worker.assigned) > min(ahead(task.spec), share):
                 return
@@ -329,7 +341,7 @@ class Dispatch:
         if worker.passing:
             worker.passing = False
             worker.pool.pass_on(worker.held, -1, worker.devices)
-        if worker.state is WorkerState.BUSY:
+        if worker.state is WORKER_BUSY:
             self.head.workers.step(worker, WorkerInput.BLOCK)
         if not worker.lent and worker.shape is not None:
             cpus = tuple(pair for pair in worker.held if pair[0] == "CPU")
@@ -340,14 +352,14 @@ class Dispatch:
         """The task goes on at once; free CPU may dip below zero."""
         task.blocked = 0
         task.waits = None
-        if task.state is TaskState.BLOCKED:
+        if task.state is TASK_BLOCKED:
             self.head.step_task(task, TaskInput.RESUME)
-        if worker.state is WorkerState.BLOCKED:
+        if worker.state is WORKER_BLOCKED:
             self.head.workers.step(worker, WorkerInput.RESUME)
         if worker.lent and not any(other.blocked for other in worker.assigned.values()):
             worker.pool.take(worker.lent)
             worker.lent = ()
-        if worker.state is WorkerState.BUSY and not worker.passing:
+        if worker.state is WORKER_BUSY and not worker.passing:
             worker.passing = True
             worker.pool.pass_on(worker.held, 1, worker.devices)
 
@@ -363,13 +375,13 @@ class Dispatch:
             if task is not None and task.actor is None:
                 del worker.assigned[ident]
                 self.requeue(task, TaskInput.HAND_BACK)
-        if not worker.assigned and worker.state in (WorkerState.BUSY, WorkerState.LEAVING):
+        if not worker.assigned and worker.state in (WORKER_BUSY, WORKER_LEAVING):
             self._next(worker)
 
     def nudge(self, now: float) -> None:
         """Ask workers that were silent for long to send what they have and to hand back what has not started."""
         for worker in list(self.pipelined):
-            if len(worker.assigned) < 2 or worker.nudged or worker.state is WorkerState.DEAD:
+            if len(worker.assigned) < 2 or worker.nudged or worker.state is WORKER_DEAD:
                 del self.pipelined[worker]
             elif now - worker.heard >= NUDGE_AFTER:
                 worker.nudged = True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from actorgrid.core import messages
 from actorgrid.core.head.records import Code, SpecRecord
-from actorgrid.core.messages import Export, Forget, Kind, Learn, Spec, Unlearn
+from actorgrid.core.messages import A_RESERVATION, Export, Forget, Learn, Spec, Unlearn
 from actorgrid.exceptions import InternalError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Library:
 
     def register(self, peer: Peer, message: Spec) -> None:
         """A client registers a spec."""
-        if message.kind is Kind.RESERVATION or any(amount < 0 for _, amount in message.demand):
+        if message.kind is A_RESERVATION or any(amount < 0 for _, amount in message.demand):
             raise InternalError(f"nobody may register {message}")  # what starts what is ready would start it for ever
         code = self.codes[message.digest] if message.digest else None
         if code is not None and message.digest in peer.exports:

@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 
 from actorgrid.core.head.records import Shape, Task
 from actorgrid.core.resources import Demand, Pool
-from actorgrid.core.states import TaskState
+from actorgrid.core.states import TASK_READY
 
 #: How many tasks may overtake one that does not fit.
 PATIENCE: Final = 32
@@ -69,7 +69,7 @@ class Ready:
             queue = shape.queues[key]
             while queue:
                 task = queue[0]
-                if task.state is TaskState.READY:
+                if task.state is TASK_READY:
                     return task
                 queue.popleft()  # it left this queue by another door, which has counted it
             del shape.queues[key]

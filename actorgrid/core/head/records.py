@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from actorgrid.core.messages import Blocked, Extent, Kind, Made, Spec, Submit, Value
 from actorgrid.core.resources import GPU, NOWHERE, Demand, Parts, Pool, Source, cpus_of, of
-from actorgrid.core.states import ActorState, PlaceState, StreamState, TaskState, WorkerState
+from actorgrid.core.states import TASK_WAITING, WORKER_IDLE, ActorState, PlaceState, StreamState, TaskState, WorkerState
 from actorgrid.core.stream import streams
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ class Task:
         self.born = born
         self.micros = 0
         self.depth = 0
-        self.state: TaskState = TaskState.WAITING
+        self.state: TaskState = TASK_WAITING
         self.attempt = 0
         self.retries = spec.max_retries
         #: Arguments that do not exist yet.
@@ -283,7 +283,7 @@ class Worker:
         self.pid = 0
         #: When its process was ordered.
         self.born = born
-        self.state: WorkerState = WorkerState.IDLE
+        self.state: WorkerState = WORKER_IDLE
         #: Messages for its task link, sent at the end of the turn.
         self.outbox: list[object] = []
         #: What it was given and has not answered, in the order in which it runs them.

@@ -12,9 +12,21 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from actorgrid.core.head.records import Object, SpecRecord, Task, Worker
-from actorgrid.core.messages import Cancel, Interrupt, Kind, Status, Submit, Unread, Value
+from actorgrid.core.messages import (
+    A_METHOD,
+    A_RESERVATION,
+    A_TASK,
+    AN_ACTOR,
+    OK,
+    Cancel,
+    Interrupt,
+    Status,
+    Submit,
+    Unread,
+    Value,
+)
 from actorgrid.core.messages import FailureKind as Failed
-from actorgrid.core.states import TASK, TaskInput, TaskState
+from actorgrid.core.states import TASK, TASK_FINISHED, TASK_READY, TASK_WAITING, TaskInput, TaskState
 
 if TYPE_CHECKING:
     from actorgrid.core.head.machine import Head
@@ -22,8 +34,6 @@ if TYPE_CHECKING:
 
 #: So many names an error carries of the tasks that did not run because of it.
 _CHAIN: Final = 8
-#: Looking it up takes longer than what it is compared with.
-_FINISHED: Final = TaskState.FINISHED
 
 
 class Tasks:
@@ -56,19 +66,19 @@ class Tasks:
             self.head.streams.open(peer, task)
         elif task.parent is not None and task.parent.made is not None:
             self.submitted(task, spec.spec.num_returns)
-        if spec.kind is Kind.METHOD:
+        if spec.kind is A_METHOD:
             self.head.actors.call(task)
         elif spec.reservation is None or self.head.reservations.admits(task):
             self.await_arguments(task)
         if task.job not in self.head.drivers and task.job and ident in self.table:
-            self.cancel_task(task, force=spec.kind is Kind.TASK, recursive=False)  # on its way while its driver left
+            self.cancel_task(task, force=spec.kind is A_TASK, recursive=False)  # on its way while its driver left
 
     def submitted(self, task: Task, count: int) -> None:
         """A call of an actor that has a journal has submitted ``task``, which makes ``count`` objects."""
         parent, m = task.parent, task.message
         if parent is None or parent.made is None:
             return
-        if parent.spec.kind is Kind.METHOD or m.actor or task.spec.kind is Kind.ACTOR:
+        if parent.spec.kind is A_METHOD or m.actor or task.spec.kind is AN_ACTOR:
             self.head.journals.submitted(parent, m.nth, m.task, count, task.spec.spec.name, m.actor)
 
     def admit(self, peer: Peer, message: Submit, spec: SpecRecord) -> Task:
@@ -122,7 +132,7 @@ class Tasks:
     def argument_ready(self, task: Task) -> None:
         """One more argument exists."""
         task.missing -= 1
-        if not task.missing and task.state is TaskState.WAITING:
+        if not task.missing and task.state is TASK_WAITING:
             self.arguments_complete(task)
 
     def arguments_complete(self, task: Task) -> None:
@@ -132,10 +142,10 @@ class Tasks:
             self._failing.append((task, error))
             if not self._fails:
                 self._fail_all()
-        elif task.actor is not None and task.spec.kind is Kind.METHOD:
+        elif task.actor is not None and task.spec.kind is A_METHOD:
             self.head.actors.arguments_ready(task)
         else:
-            task.state = TaskState.READY
+            task.state = TASK_READY
             self.head.ready.push(task)
 
     def _fail_all(self) -> None:
@@ -147,7 +157,7 @@ class Tasks:
                 if self.table.get(task.message.task) is not task:
                     continue  # it ended with its actor
                 actor = task.actor  # fail() clears it
-                if task.spec.kind is Kind.ACTOR:
+                if task.spec.kind is AN_ACTOR:
                     assert actor is not None
                     self.head.actors.constructor_failed(actor, error)
                     continue
@@ -161,7 +171,7 @@ class Tasks:
         for ident in task.message.deps:
             held = self.head.objects.table[ident]
             value = held.value if isinstance(held, Object) else None
-            if value is not None and value.status is not Status.OK:
+            if value is not None and value.status is not OK:
                 return Value(value.status, value.data, refs=value.refs, not_run=_chain(value.not_run, task))
         return None
 
@@ -183,7 +193,7 @@ class Tasks:
 
     def drop(self, task: Task, error: Value) -> None:
         """End a task that no worker has, wherever it waits."""
-        if task.state is TaskState.READY and task.spec.kind is Kind.TASK:
+        if task.state is TASK_READY and task.spec.kind is A_TASK:
             self.head.ready.left(task.spec.shape)
         actor = task.actor
         self.fail(task, error)
@@ -220,7 +230,7 @@ class Tasks:
         if task.stream is not None:
             values = self._stream_over(task, values, owner)
         fulfil, client = self.head.objects.fulfil, task.client
-        if values and values[0].status is not Status.OK:
+        if values and values[0].status is not OK:
             self._unread(task, values[0], len(values))
             self.head.past.failed(ident, values[0])
         for index, value in enumerate(values):
@@ -232,12 +242,12 @@ class Tasks:
         if task.made:
             self.head.journals.let_go(task.made)
         spec, actor = task.spec, task.actor
-        if self._past.room > 0 or task.state is not _FINISHED:
+        if self._past.room > 0 or task.state is not TASK_FINISHED:
             self._remember(task, owner)
         else:
             spec.counted += 1
         task.actor = task.worker = None
-        if actor is not None and spec.kind is Kind.METHOD:
+        if actor is not None and spec.kind is A_METHOD:
             self.head.actors.call_over(actor)
         if spec.reservation is not None:
             spec.reservation.tasks.pop(ident, None)
@@ -254,7 +264,7 @@ class Tasks:
 
     def _remember(self, task: Task, owner: int) -> None:
         m, past = task.message, self._past
-        if not past.on or task.spec.kind is Kind.RESERVATION:
+        if not past.on or task.spec.kind is A_RESERVATION:
             return
         past.room -= 1
         past.note(
@@ -268,7 +278,7 @@ class Tasks:
         """End a stream. Its one object says that it is over; that it has failed, its last item."""
         left = self.head.streams.over(task, values, owner)
         last = values[1:] or left
-        if task.state is TaskState.FINISHED and last and last[0].status is not Status.OK:
+        if task.state is TASK_FINISHED and last and last[0].status is not OK:
             task.state = TaskState.FAILED
             self.head.past.failed(task.message.task, last[0])
         return left
@@ -290,7 +300,7 @@ class Tasks:
         """Cancel the task behind an object; finished and put objects are left alone."""
         del peer
         held = self.head.objects.table.get(message.oid)
-        if not isinstance(held, Object) or held.task is None or held.task.spec.kind is Kind.RESERVATION:
+        if not isinstance(held, Object) or held.task is None or held.task.spec.kind is A_RESERVATION:
             return
         if held.task.worker is None or not message.waiting:
             self.cancel_task(held.task, force=message.force, recursive=message.recursive)
@@ -303,8 +313,8 @@ class Tasks:
         if recursive and task.children:
             for child in reversed(_descendants(task)):
                 if self.table.get(child.message.task) is child:
-                    self.cancel_task(child, force=force and child.spec.kind is Kind.TASK, recursive=False)
-        if task.state in (TaskState.FINISHED, TaskState.FAILED, TaskState.CANCELLED):
+                    self.cancel_task(child, force=force and child.spec.kind is A_TASK, recursive=False)
+        if task.state in (TASK_FINISHED, TaskState.FAILED, TaskState.CANCELLED):
             return
         task.cancelled = True
         name = task.spec.spec.name
@@ -318,8 +328,8 @@ class Tasks:
     def end_job(self, job: int) -> None:
         """The driver is gone for which these tasks are done: nobody will ask for their results."""
         for task in [task for task in self.table.values() if task.job == job]:
-            if task.message.task in self.table and task.spec.kind in (Kind.TASK, Kind.METHOD):
-                self.cancel_task(task, force=task.spec.kind is Kind.TASK, recursive=False)
+            if task.message.task in self.table and task.spec.kind in (A_TASK, A_METHOD):
+                self.cancel_task(task, force=task.spec.kind is A_TASK, recursive=False)
 
 
 def _descendants(task: Task) -> list[Task]:
@@ -328,7 +338,7 @@ def _descendants(task: Task) -> list[Task]:
     ahead = [task]
     while ahead:
         for child in (ahead.pop().children or {}).values():
-            if child.spec.kind is not Kind.ACTOR:
+            if child.spec.kind is not AN_ACTOR:
                 found.append(child)
                 ahead.append(child)
     return found

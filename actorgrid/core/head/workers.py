@@ -16,6 +16,7 @@ from actorgrid.core.head.effects import CloseWorker, SignalWorker, SpawnWorker
 from actorgrid.core.head.pressure import BY_SYSTEM
 from actorgrid.core.head.records import Actor, Peer, Task, Worker
 from actorgrid.core.messages import (
+    AN_ACTOR,
     NO_THREAD,
     YIELD,
     Blocked,
@@ -24,7 +25,6 @@ from actorgrid.core.messages import (
     Exiting,
     Group,
     Interrupt,
-    Kind,
     LinkLost,
     Notice,
     Parting,
@@ -38,7 +38,16 @@ from actorgrid.core.messages import (
 )
 from actorgrid.core.messages import FailureKind as Failed
 from actorgrid.core.signals import SIGKILL, describe
-from actorgrid.core.states import WORKER, TaskInput, TaskState, WorkerInput, WorkerState
+from actorgrid.core.states import (
+    TASK_ASSIGNED,
+    TASK_BLOCKED,
+    WORKER,
+    WORKER_BUSY,
+    WORKER_IDLE,
+    WORKER_LEAVING,
+    TaskInput,
+    WorkerInput,
+)
 
 if TYPE_CHECKING:
     from actorgrid.core.head.machine import Head
@@ -153,8 +162,8 @@ class Workers:
     def _never_started(self, task: Task, reason: str) -> None:
         """A task's worker could not be started: another one runs it, if there are any that run tasks."""
         others = [worker.state for worker in self.table.values() if worker.actor is None]
-        waits_for_idle = task.spec.kind is Kind.ACTOR or WorkerState.BUSY not in others
-        if WorkerState.IDLE not in others and waits_for_idle:
+        waits_for_idle = task.spec.kind is AN_ACTOR or WORKER_BUSY not in others
+        if WORKER_IDLE not in others and waits_for_idle:
             task.strikes += 1
         if task.strikes < STRIKES:
             self.head.dispatch.requeue(task, TaskInput.HAND_BACK)
@@ -176,9 +185,9 @@ class Workers:
         if state is None:
             raise self.head.impossible(f"worker {worker.number} (pid {worker.pid})", worker.state, given)
         self.head.note(worker.number, worker.state, given)
-        if worker.state is WorkerState.LEAVING:
+        if worker.state is WORKER_LEAVING:
             self.leaving -= 1
-        if state is WorkerState.LEAVING:
+        if state is WORKER_LEAVING:
             self.leaving += 1
             self.head.dispatch.idle.discard(worker)
         worker.state = state
@@ -196,7 +205,7 @@ class Workers:
                 del worker.assigned[ident]
                 self.head.dispatch.requeue(task, TaskInput.HAND_BACK)
         task = worker.assigned.get(message.task)
-        if task is None or task.state not in (TaskState.ASSIGNED, TaskState.BLOCKED):
+        if task is None or task.state not in (TASK_ASSIGNED, TASK_BLOCKED):
             return
         if task.actor is not None and not task.actor.fifo:
             self._waits(task, message)
@@ -261,7 +270,7 @@ class Workers:
     @staticmethod
     def _may_go_on(worker: Worker) -> bool:
         """Return whether a worker does not wait for other tasks: it runs, or waits for a driver that reads a stream."""
-        if worker.state in (WorkerState.IDLE, WorkerState.BUSY, WorkerState.LEAVING):
+        if worker.state in (WORKER_IDLE, WORKER_BUSY, WORKER_LEAVING):
             return True
         tasks = worker.assigned.values()
         return any(task.stream is not None and task.stream.full and task.parent is None for task in tasks)
@@ -309,7 +318,7 @@ class Workers:
         """Nothing runs in the worker any more, whatever it has not answered; its last words begin."""
         del message
         worker = peer.worker
-        if worker is not None and worker.state is WorkerState.LEAVING:
+        if worker is not None and worker.state is WORKER_LEAVING:
             worker.parting = True
             self.head.alarms.call_off(worker.farewell)
             self._wait_for_last_words(worker)

@@ -21,8 +21,12 @@ client: its ``C>H`` messages share one FIFO with ``W>H``. Each direction has a f
 
 from __future__ import annotations
 
-from actorgrid.core.messages.base import Extent, Failure, FailureKind, Status, Struct, Value, failure_kind
+from actorgrid.core.messages.base import OK, Extent, Failure, FailureKind, Status, Struct, Value, failure_kind
 from actorgrid.core.messages.from_client import (
+    A_METHOD,
+    A_RESERVATION,
+    A_TASK,
+    AN_ACTOR,
     AS_ACTOR,
     AWAIT,
     DYNAMIC,
@@ -120,18 +124,18 @@ from actorgrid.core.messages.to_worker import (
 )
 
 __all__ = [
-    "AS_ACTOR", "AWAIT", "DYNAMIC", "HEAD", "NO_THREAD", "STATE", "UNBOUNDED", "YIELD", "ActorReady", "Answer",
-    "AwaitEnd", "AwaitReserved", "Blocked", "Bye", "Cancel", "Code", "CreateActor", "Credit", "Deadlock", "Devices",
-    "Dismiss", "Done", "Emptied", "Environment", "Exit", "Exited", "Exiting", "Export", "Extent", "Failure",
-    "FailureKind", "Fetch", "Forget", "Freed", "FromLauncher", "FromSpiller", "GridDied", "Group", "HoldOutput",
-    "Interrupt", "Item", "Kill", "KillActor", "KillProcess", "Kind", "Knock", "Learn", "LeaseRequest",
-    "LeaseReturn", "LinkLost", "Made", "Measured", "Metric", "MetricKind", "NewSegment", "Notice", "Output",
-    "Parting", "Placement", "Present", "Put", "Query", "Quit", "Ready", "Recall", "Recalled", "Release", "Reserve",
-    "Restarted", "Restored", "Resumed", "Revoke", "Revoked", "Run", "Sample", "Script", "Segment", "Spared",
-    "Spawn", "SpawnFailed", "SpawnSpiller", "Spawned", "Spec", "SpillFailed", "SpillFile", "SpillFree", "SpillIn",
-    "SpillOut", "Squeeze", "Status", "Stopped", "Struct", "Submit", "Subscribe", "Taken", "ToClient", "ToHead",
-    "ToLauncher", "ToSpiller", "ToWorker", "Unlearn", "Unpinned", "Unread", "Unreserve", "Value", "Written",
-    "Yield", "failure_kind",
+    "AN_ACTOR", "AS_ACTOR", "AWAIT", "A_METHOD", "A_RESERVATION", "A_TASK", "DYNAMIC", "HEAD", "NO_THREAD", "OK",
+    "STATE", "UNBOUNDED", "YIELD", "ActorReady", "Answer", "AwaitEnd", "AwaitReserved", "Blocked", "Bye", "Cancel",
+    "Code", "CreateActor", "Credit", "Deadlock", "Devices", "Dismiss", "Done", "Emptied", "Environment", "Exit",
+    "Exited", "Exiting", "Export", "Extent", "Failure", "FailureKind", "Fetch", "Forget", "Freed", "FromLauncher",
+    "FromSpiller", "GridDied", "Group", "HoldOutput", "Interrupt", "Item", "Kill", "KillActor", "KillProcess",
+    "Kind", "Knock", "Learn", "LeaseRequest", "LeaseReturn", "LinkLost", "Made", "Measured", "Metric",
+    "MetricKind", "NewSegment", "Notice", "Output", "Parting", "Placement", "Present", "Put", "Query", "Quit",
+    "Ready", "Recall", "Recalled", "Release", "Reserve", "Restarted", "Restored", "Resumed", "Revoke", "Revoked",
+    "Run", "Sample", "Script", "Segment", "Spared", "Spawn", "SpawnFailed", "SpawnSpiller", "Spawned", "Spec",
+    "SpillFailed", "SpillFile", "SpillFree", "SpillIn", "SpillOut", "Squeeze", "Status", "Stopped", "Struct",
+    "Submit", "Subscribe", "Taken", "ToClient", "ToHead", "ToLauncher", "ToSpiller", "ToWorker", "Unlearn",
+    "Unpinned", "Unread", "Unreserve", "Value", "Written", "Yield", "failure_kind",
 ]  # fmt: skip
 
 #: What arrives at the head from a client or a worker's task link.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Final
 
 import msgspec
 
@@ -13,6 +14,10 @@ class Status(enum.IntEnum):
     OK = 0  # the pickled value
     ERROR = 1  # a pickled exception: user code raised
     FAILURE = 2  # a Failure, encoded: the grid says why there is no value
+
+
+#: Under a name of its own: looking it up takes longer than what it is compared with (see ``Kind``).
+OK: Final = Status.OK
 
 
 class FailureKind(enum.StrEnum):

@@ -28,6 +28,13 @@ class Kind(enum.IntEnum):
     RESERVATION = 3
 
 
+# Under names of their own for what runs with every message: before Python 3.12 to look a member up in its class takes
+# ten times as long as what it is compared with.
+A_TASK: Final = Kind.TASK
+AN_ACTOR: Final = Kind.ACTOR
+A_METHOD: Final = Kind.METHOD
+A_RESERVATION: Final = Kind.RESERVATION
+
 #: With this status a worker ends that the system allows no thread.
 NO_THREAD: Final = 71
 #: The slot of an actor's saved state among what its constructor is given.

@@ -1,0 +1,73 @@
+"""Words on their way to the head: what they have to do with others' business, and which of them are submissions.
+
+This file may not know what the head does with them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from actorgrid.core import messages as m
+from actorgrid.core.client import failed
+from actorgrid.sim.footprint import ALL
+
+if TYPE_CHECKING:
+    from actorgrid.sim.world import World
+
+#: Words to the head that say nothing about anybody else's business (see ``footprint``).
+COMMUTING: Final = frozenset(
+    {
+        m.Export, m.Spec, m.Submit, m.CreateActor, m.Release, m.Subscribe, m.Blocked, m.Resumed, m.Forget, m.Revoked,
+        m.ActorReady, m.NewSegment, m.Present, m.Taken, m.Parting,
+    }
+)  # fmt: skip
+
+
+def note_words(world: World, batch: list[Any]) -> None:
+    """Note what these words to the head have to do with anybody else's."""
+    for message in batch:
+        kind = type(message)
+        if kind is m.CreateActor and message.name:
+            world.touch("names")
+        elif kind is m.Query and message.what == "get_actor":
+            world.touch("names", writes=False)
+        elif kind is m.Put:
+            world.made.append(message.oid)
+        elif kind is m.Done:
+            _made(world, message)
+        elif kind is m.Yield:
+            world.made.append(("item", message.task, message.index))
+            world.touch(("made", message.task))
+        elif kind is m.LeaseRequest or kind is m.LeaseReturn:
+            world.touch("store")
+        elif kind is m.Measured:
+            _measured(world, message)
+        elif kind not in COMMUTING:
+            world.touch(ALL)
+
+
+def _measured(world: World, message: m.Measured) -> None:
+    """Note which gauges are set: of two the last one counts, while it does not matter who counts up first."""
+    for sample in message.samples:
+        if sample.kind is m.MetricKind.GAUGE:
+            world.touch(("gauge", sample.name, sample.tags))
+
+
+def _made(world: World, done: m.Done) -> None:
+    """Note which objects a call has made: whoever looks for one with a timeout sees it from now on."""
+    for oid, value in enumerate(done.values, done.task):
+        world.made.append(oid)
+        for what in ("made", "failed") if failed(value) else ("made",):
+            world.touch((what, oid))
+
+
+def parts_of(batch: list[Any]) -> list[list[Any]]:
+    """Return a batch in parts, of which only the first message may be a submission: it is noted before it is heard."""
+    starts = [
+        index for index, message in enumerate(batch) if type(message) is m.Submit or type(message) is m.CreateActor
+    ]
+    if not starts:
+        return [batch] if batch else []
+    if starts[0]:
+        starts.insert(0, 0)
+    return [batch[start:end] for start, end in zip(starts, [*starts[1:], len(batch)], strict=True)]
