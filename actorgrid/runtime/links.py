@@ -26,6 +26,8 @@ T = TypeVar("T")
 READ_SIZE: Final = 64 << 10
 #: A peer that takes nothing for so many seconds is stopped, or has no CPU: whoever sends does not wait for it.
 PATIENCE: Final = 0.1
+#: Bytes that may wait for a client of the head before results for it wait in the machine instead.
+CONGESTED: Final = 1 << 20
 _FD_SPACE: Final = socket.CMSG_SPACE(16 * 4)
 
 

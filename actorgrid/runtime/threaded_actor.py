@@ -8,7 +8,6 @@ from time import perf_counter  # by name: user code may replace that of the modu
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorgrid.engine.worker_side import running_now
-from actorgrid.exceptions import is_a
 from actorgrid.runtime.concurrent_actor import ConcurrentActor
 
 if TYPE_CHECKING:
@@ -41,11 +40,11 @@ class ThreadedActor(ConcurrentActor):
             worker.take(batch)
             self._start_calls()
         self.pool.shutdown(wait=True)
-        worker.depart()
+        worker.way_out.depart()
 
     def _start_calls(self) -> None:
         engine = self.worker.engine
-        while not self.worker.exiting:
+        while not self.worker.way_out.exiting:
             with engine.lock:
                 running = self.worker.machine.start()
             if running is None:
@@ -63,11 +62,11 @@ class ThreadedActor(ConcurrentActor):
             result = self.worker.engine.perform(running)
         except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
             error = raised
-        if error is not None and is_a(error, SystemExit) and self.worker.exiting and not self.worker.forked:
+        if self.worker.way_out.ends_actor(error):
             with self.over:
                 self.busy -= 1
                 self.over.wait_for(lambda: not self.busy)
-            self.worker.depart()
+            self.worker.way_out.depart()
         running_now.reset(token)
         self.call_over(running, result, error, began)
         error = None  # its traceback holds this frame: a cycle would keep alive whatever the call's frames refer to
