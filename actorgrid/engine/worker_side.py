@@ -16,6 +16,7 @@ from typing import Any, Final
 from actorgrid.core import messages as m
 from actorgrid.core.messages import Kind
 from actorgrid.core.resources import CPU, UNIT, amounts, of
+from actorgrid.core.texts import visible
 from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.engine import checkpoints, placing, setups, yielding
 from actorgrid.engine.calls import PreparedCall
@@ -212,7 +213,7 @@ class WorkerSide(YieldingEngine):
         if own is object.__repr__:
             return
         with contextlib.suppress(Exception):
-            self.shown = " ".join(repr(self.instance).split())[:LONGEST_NAME]
+            self.shown = visible(" ".join(repr(self.instance).split())[:LONGEST_NAME])[:LONGEST_NAME]
             self._send_shown(m.ActorReady(run.actor, run.attempt, self.shown))
 
     @protected
