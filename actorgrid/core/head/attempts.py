@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from actorgrid.core.head.backoff import LONGEST
 from actorgrid.core.head.records import Task, Worker
-from actorgrid.core.messages import Exited, Value
+from actorgrid.core.messages import Exited, Notice, Value
 from actorgrid.core.messages import FailureKind as Failed
 from actorgrid.core.states import TaskInput
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 STRIKES: Final = 3
 #: So many attempts are listed in the final error of a task: no list grows for ever.
 LISTED: Final = 8
+#: When so many have failed of a task that is tried for ever, somebody is told.
+TOLD_AFTER: Final = 10
 
 
 def lost(head: Head, task: Task, worker: Worker, message: Exited, how: str) -> None:
@@ -48,13 +51,36 @@ def failed(head: Head, task: Task, worker: Worker, how: str) -> None:
     """Count an attempt that has failed, and note it for the final error."""
     task.failures += 1
     note(head, task, worker, how)
+    if task.retries < 0 and task.failures >= TOLD_AFTER and not task.spec.warned:
+        task.spec.warned = True
+        _warn(head, task)
+
+
+def _warn(head: Head, task: Task) -> None:
+    """Tell whose task it is that no rule ends this: that is what was asked for, and seldom what was meant."""
+    text = (
+        f"actorgrid: {task.spec.spec.name} {told(task)}. With max_retries=-1 it is tried again for ever, after pauses "
+        f"of up to {LONGEST:g} s: cancel() ends that, or a number of retries"
+    )
+    driver = head.drivers.get(task.job)
+    if driver is not None:
+        head.reply(driver, Notice(text))
+    else:
+        head.tell(Notice(text))
+
+
+def told(task: Task) -> str:
+    """Return what is to be said of the attempts of a task that have failed; "" if none has."""
+    count = task.failures + task.oom
+    last = f" ({task.attempts[-1]})" if task.attempts else ""
+    return f"has failed {count} time{'s' if count > 1 else ''}{last}" if count else ""
 
 
 def note(head: Head, task: Task, worker: Worker, how: str) -> None:
     """Note how an attempt has ended that counts, for the final error."""
     seconds, number = head.now - task.since, task.failures + task.oom
-    told = f"attempt {number}: pid {worker.pid} {how} after {seconds:.2f} s"
-    task.attempts = [*(task.attempts or ())[1 - LISTED :], told]
+    text = f"attempt {number}: pid {worker.pid} {how} after {seconds:.2f} s"
+    task.attempts = [*(task.attempts or ())[1 - LISTED :], text]
 
 
 def _crash(head: Head, task: Task, worker: Worker, message: Exited, how: str) -> Value:
