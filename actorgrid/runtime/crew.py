@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
 from actorgrid.core.messages import ToHead
-from actorgrid.runtime import cgroups, hearing, lifetime
+from actorgrid.runtime import cgroups, hearing, lifetime, limits
 from actorgrid.runtime.links import CONGESTED, Link, pair
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Bytes that are read at once of what one worker prints.
 OUTPUT_READ: Final = 64 << 10
+#: Descriptors that the head needs to start a worker; it keeps half of them.
+DESCRIPTORS: Final = 6
 
 
 class Hand:
@@ -67,7 +69,8 @@ class Crew:
                 control, control_theirs = map(made.enter_context, pair())
                 output, output_theirs = os.pipe2(os.O_CLOEXEC)
             except OSError as error:  # too many open files
-                self.stillborn.append(m.SpawnFailed(number, str(error)))
+                reason = f"{limits.told(error, 'the head of the grid')}, and a worker takes {DESCRIPTORS} to start"
+                self.stillborn.append(m.SpawnFailed(number, reason))
                 return
             made.pop_all()
         task.setblocking(False)

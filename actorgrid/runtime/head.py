@@ -285,17 +285,20 @@ class HeadProcess:
             self.stop(effect.reason)
 
     def _show(self, effect: e.ShowSegment) -> None:
-        fd = self.segments.reader_descriptor(effect.segment.segment)  # read-only: readers cannot write
+        segment, fds = effect.segment, list[int]()
         driver = self.drivers.table.get(effect.number)
         if driver is not None:
             link = driver.link
         else:
             worker = self.crew.table.get(effect.number)
             if worker is None:
-                os.close(fd)
                 return
             link = worker.control if effect.reply_link else worker.task
-        self.post_to(link, [effect.segment], effect.number, [fd])
+        try:
+            fds.append(self.segments.reader_descriptor(segment.segment))  # read-only: readers cannot write
+        except OSError:  # too many open files: whoever wants what lies there is told
+            segment = m.Segment(segment.segment, 0)
+        self.post_to(link, [segment], effect.number, fds)
 
     # -- the end
 

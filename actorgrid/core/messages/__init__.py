@@ -81,6 +81,7 @@ from actorgrid.core.messages.launcher import (
 from actorgrid.core.messages.script import HEAD, Kill, Script
 from actorgrid.core.messages.spill_file import (
     Emptied,
+    NoSpiller,
     Restored,
     SpillFailed,
     SpillFile,
@@ -125,13 +126,13 @@ __all__ = [
     "Dismiss", "Done", "Emptied", "Environment", "Exit", "Exited", "Exiting", "Export", "Extent", "Failure",
     "FailureKind", "Fetch", "Forget", "Freed", "FromLauncher", "FromSpiller", "GridDied", "Group", "HoldOutput",
     "Interrupt", "Item", "Kill", "KillActor", "KillProcess", "Kind", "Knock", "Learn", "LeaseRequest",
-    "LeaseReturn", "LinkLost", "Made", "Measured", "Metric", "MetricKind", "NewSegment", "Notice", "Output",
-    "Parting", "Placement", "Present", "Put", "Query", "Quit", "Ready", "Recall", "Recalled", "Release", "Reserve",
-    "Restarted", "Restored", "Resumed", "Revoke", "Revoked", "Run", "Sample", "Script", "Segment", "Spared",
-    "Spawn", "SpawnFailed", "SpawnSpiller", "Spawned", "Spec", "SpillFailed", "SpillFile", "SpillFree", "SpillIn",
-    "SpillOut", "Squeeze", "Status", "Stopped", "Struct", "Submit", "Subscribe", "Taken", "ToClient", "ToHead",
-    "ToLauncher", "ToSpiller", "ToWorker", "Unlearn", "Unpinned", "Unread", "Unreserve", "Value", "Written",
-    "Yield", "failure_kind",
+    "LeaseReturn", "LinkLost", "Made", "Measured", "Metric", "MetricKind", "NewSegment", "NoSpiller", "Notice",
+    "Output", "Parting", "Placement", "Present", "Put", "Query", "Quit", "Ready", "Recall", "Recalled",
+    "Release", "Reserve", "Restarted", "Restored", "Resumed", "Revoke", "Revoked", "Run", "Sample", "Script",
+    "Segment", "Spared", "Spawn", "SpawnFailed", "SpawnSpiller", "Spawned", "Spec", "SpillFailed", "SpillFile",
+    "SpillFree", "SpillIn", "SpillOut", "Squeeze", "Status", "Stopped", "Struct", "Submit", "Subscribe",
+    "Taken", "ToClient", "ToHead", "ToLauncher", "ToSpiller", "ToWorker", "Unlearn", "Unpinned", "Unread",
+    "Unreserve", "Value", "Written", "Yield", "failure_kind",
 ]  # fmt: skip
 
 #: What arrives at the head from a client or a worker's task link.
@@ -152,4 +153,4 @@ ToLauncher = Spawn | KillProcess | Quit | SpawnSpiller
 FromLauncher = Spawned | Exited | SpawnFailed | Stopped | Spared | LinkLost
 #: What travels between the head and the process that owns the spill file.
 ToSpiller = SpillOut | SpillIn | SpillFree | SpillFile
-FromSpiller = Written | Emptied | Restored | SpillFailed | SpillFile
+FromSpiller = Written | Emptied | Restored | SpillFailed | SpillFile | NoSpiller
