@@ -64,8 +64,8 @@ class WayOut:
         """End this actor: no restart, whatever it was told."""
         self._say(m.Exiting("the actor ended itself with exit_actor()"))
         self.exiting = True
-        if self.worker.async_actor is not None:
-            self.worker.async_actor.leave()
+        if self.worker.serving is not None:
+            self.worker.serving.leave()
         raise SystemExit(0)
 
     def ends_actor(self, error: BaseException | None) -> bool:

@@ -44,6 +44,7 @@ from actorgrid.runtime.worker_engine import WorkerEngine
 
 if TYPE_CHECKING:
     from actorgrid.runtime.async_actor import AsyncActor
+    from actorgrid.runtime.threaded_actor import ThreadedActor
 
 FLUSH_AFTER: Final = 0.0005
 #: How often a worker looks how large it is, at most (seconds).
@@ -68,7 +69,8 @@ class Worker:
         self.drain: Callable[[], None] = self._drain
         #: Interrupts a running call; actors whose calls overlap put their own way here.
         self.interrupt_running: Callable[[Running], None] = self._interrupt_main
-        self.async_actor: AsyncActor | None = None
+        #: What serves the calls of an actor whose calls overlap.
+        self.serving: AsyncActor | ThreadedActor | None = None
         self._flushed = 0.0
         #: Bytes that it may have of its own, 0: any number; and when to look again.
         self.most_memory = config.max_worker_memory
@@ -233,8 +235,8 @@ class Worker:
         if running.spec.kind is Kind.ACTOR and running.spec.is_async:
             from actorgrid.runtime.async_actor import AsyncActor  # asyncio: 45 ms that others save
 
-            self.async_actor = AsyncActor(self)
-            return self.async_actor.construct(running)
+            self.serving = asynchronous = AsyncActor(self)
+            return asynchronous.construct(running)
         return self.engine.perform(running)
 
     def _failed(self, running: Running, error: BaseException) -> tuple[tuple[m.Value, ...], bool]:
@@ -322,12 +324,12 @@ class Worker:
         with self.engine.lock:
             self.machine.constructed(spec)
         self.push()
-        if self.async_actor is not None:
-            self.async_actor.run()
-        elif spec.max_concurrency > 1:
+        if self.serving is None and spec.max_concurrency > 1:
             from actorgrid.runtime.threaded_actor import ThreadedActor  # only where it is used
 
-            ThreadedActor(self, spec.max_concurrency).run()
+            self.serving = ThreadedActor(self, spec.max_concurrency)
+        if self.serving is not None:
+            self.serving.run()
 
     #: What tasks leave here; set before anything runs.
     aftermath: Aftermath
