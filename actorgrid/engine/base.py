@@ -169,6 +169,10 @@ class EngineBase:
         """Return where the calling code runs."""
         return Context(job=self.setup.job or 1, namespace=self.namespace, session=self.session, setup=self.setup)
 
+    def settle(self) -> bool:
+        """See ``Engine``. Nobody cancels a program."""
+        return True
+
     # ------------------------------------------------------------------------------------ values
 
     def store(self, value: Any, what: str) -> m.Value:

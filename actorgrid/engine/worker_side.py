@@ -364,6 +364,13 @@ class WorkerSide(YieldingEngine):
         """Return the message form of a result."""
         return self.store(value, f"the result of {name}")
 
+    @protected
+    def settle(self) -> bool:
+        """See ``Engine``."""
+        running = self.running()
+        with self.lock:
+            return running is None or self.machine.settle(running)
+
     # -- where am I
 
     def context(self) -> Context:
