@@ -10,5 +10,5 @@
 ``door``       the socket of a persistent grid        ``lobby``     who has come through it and said nothing yet
 ``hearing``    what clients send, whatever that is
 ``process``    what driver and worker share           ``links``     frames and descriptors over socket pairs
-``store``, ``arenas``  shared memory                  ``lifetime``  who dies with whom; ``output``, ``surroundings``
+``store``, ``arenas``, ``segments``  shared memory      ``lifetime``  who dies with whom; ``output``, ``surroundings``
 """

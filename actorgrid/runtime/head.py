@@ -34,12 +34,12 @@ from actorgrid.core.head.records import Peer
 from actorgrid.core.messages import FromLauncher
 from actorgrid.core.resources import demand
 from actorgrid.runtime import lifetime, memory_watch
-from actorgrid.runtime.arenas import SegmentTable
 from actorgrid.runtime.config import BootConfig
 from actorgrid.runtime.crew import Crew
 from actorgrid.runtime.door import close_door
 from actorgrid.runtime.drivers import Drivers
 from actorgrid.runtime.links import CONGESTED, Link
+from actorgrid.runtime.segments import SegmentTable
 from actorgrid.runtime.spill_link import SpillLink
 
 #: Seconds that the launcher has for burying the workers: less than a driver that shuts down has for us.

@@ -225,6 +225,15 @@ def test_store_for_which_there_are_too_few_descriptors_says_so_and_the_grid_live
     driver.leaves_nothing()
 
 
+@pytest.mark.parametrize("limit", [17, 20])
+def test_segments_for_which_there_are_too_few_descriptors_end_no_grid(drive: Drive, limit: int) -> None:
+    driver = drive(STORE_OF_FEW.replace("50_000_000", "1_500_000_000").replace("12)", "50)"), args=[str(limit)])
+    assert driver.said("right") == "True", driver.said("told")
+    assert driver.said("lives") == "1"
+    driver.succeeds()
+    driver.leaves_nothing()
+
+
 CPUS = """
 import os, sys
 import actorgrid as ag
