@@ -1120,6 +1120,12 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "test_names_have_no_control_characters_which_would_act_on_the_terminal_that_shows_them",
         ),
         Difference(
+            "control characters in the names of functions and classes, and in the `__repr__` of an actor, are shown",
+            "they are spelled out (`\\x1b`)",
+            "as above; what tasks print is theirs, and shown as it is",
+            "contract/test_state.py::test_what_an_actor_is_shown_as_does_nothing_to_a_terminal",
+        ),
+        Difference(
             "`object_store_memory=` of an actor, `_num_objects_per_yield=`, `tensor_transport=`",
             "`ValueError`, with what to use instead",
             "an option without its effect is a trap",

@@ -8,7 +8,7 @@ import sys
 
 import actorgrid as ag
 from actorgrid.api.starting import check_limits, check_resources_of_grid, resolve_address
-from actorgrid.api.texts import visible
+from actorgrid.core.texts import visible
 
 #: So many of the calls that run are told of; each may take a second, if its process does not answer.
 MOST_CALLS = 10

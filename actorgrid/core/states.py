@@ -292,6 +292,7 @@ PLACE: Final[dict[tuple[PlaceState, PlaceInput], PlaceState]] = {
     (P.RESTORING, PI.READ): P.ARENA,
     (P.RESTORING, PI.DAMAGED): P.LOST,
     (P.RESTORING, PI.ORPHANED): P.RESTORING,
+    (P.RESTORING, PI.REFUSED): P.SPILLED,
     (P.RESTORING, PI.FREE): P.ABANDONED,
     (P.ABANDONED, PI.WRITTEN): P.ABANDONED,
     **{(P.ABANDONED, i): P.GONE for i in (PI.EMPTIED, PI.REFUSED, PI.READ, PI.DAMAGED, PI.ORPHANED)},
@@ -311,7 +312,7 @@ IMPOSSIBLE_PLACE: Final[dict[tuple[PlaceState, PlaceInput], str]] = {
     (P.SPILLING, PI.ORPHANED): "what was not written is refused",
     **{(P.EMPTYING, i): "it is written" for i in (PI.WRITTEN, PI.REFUSED, PI.READ, PI.DAMAGED)},
     (P.EMPTYING, PI.ORPHANED): "it is on disk: the head gives its pages back",
-    **{(P.RESTORING, i): "it is being read" for i in (PI.WRITTEN, PI.EMPTIED, PI.REFUSED)},
+    **{(P.RESTORING, i): "it is being read" for i in (PI.WRITTEN, PI.EMPTIED)},
     **{(P.ABANDONED, i): "nobody wants the object" for i in (PI.WANT, PI.FREE)},
     **{(s, i): "the record is gone" for s in PLACE_FINAL for i in PI},
 }

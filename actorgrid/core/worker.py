@@ -25,8 +25,8 @@ class Running:
     """A call whose user code runs."""
 
     __slots__ = (
-        "cancelled", "chance", "children", "given", "kept", "made", "outflow", "overdue", "run", "spec", "strayed",
-        "until",
+        "cancelled", "chance", "children", "counts", "given", "kept", "made", "outflow", "overdue", "run", "spec",
+        "strayed", "until",
     )  # fmt: skip
 
     def __init__(self, run: Run, spec: Spec) -> None:
@@ -41,6 +41,8 @@ class Running:
         #: It has learned something that need not be so when it runs again: who was ready first, who was late.
         self.chance = False
         self.cancelled = False
+        #: Its outcome is told whatever comes: it has done what its caller must hear of.
+        self.counts = False
         #: It was cancelled because its time is over.
         self.overdue = False
         #: What its result mentions: the host keeps that until the result is sent.
@@ -205,11 +207,16 @@ class WorkerMachine:
                 return None
             self.queue.remove(run)
             running = Running(run, self.specs[run.spec])
-        elif running.run.attempt != attempt:
+        elif running.run.attempt != attempt or running.counts:
             return None
         running.cancelled = True
         running.overdue = overdue
         return running
+
+    def settle(self, running: Running) -> bool:
+        """From here on a call is not cancelled any more, if it was not before. Returns whether its outcome counts."""
+        running.counts = not running.cancelled
+        return running.counts
 
     def credit(self, message: Credit) -> Running | None:
         """The reader of a stream has taken items. Returns the call if it is here and need not wait for more."""

@@ -34,7 +34,7 @@ from actorgrid.engine.interrupts import protected
 from actorgrid.engine.refs import ActorRef, ObjectRef
 from actorgrid.engine.serialize import INLINE_LIMIT, NONE, Pickled, collecting, dumps, loads
 from actorgrid.engine.waits import BlockingWaiter, Sleeper
-from actorgrid.exceptions import ActorGridError, SerializationError
+from actorgrid.exceptions import ActorGridError, ResourceLimitError, SerializationError
 from actorgrid.wire.codec import decode_failure
 from actorgrid.wire.errors import told_of, unpack_exception
 
@@ -178,6 +178,10 @@ class EngineBase:
         """Return where the calling code runs."""
         return Context(job=self.setup.job or 1, namespace=self.namespace, session=self.session, setup=self.setup)
 
+    def settle(self) -> bool:
+        """See ``Engine``. Nobody cancels a program."""
+        return True
+
     # ------------------------------------------------------------------------------------ values
 
     def store(self, value: Any, what: str) -> m.Value:
@@ -213,7 +217,7 @@ class EngineBase:
             except ActorGridError:  # it could not be fetched (a timeout is an OSError, too)
                 raise
             except OSError as error:  # its segment cannot be mapped
-                raise self._not_unpickled(entry, error) from error
+                raise ResourceLimitError(f"object {entry.hex()} cannot be read in this process: {error}") from error
             try:
                 return loads(data)
             except Terminated:

@@ -9,6 +9,7 @@ from actorgrid.core import messages as m
 from actorgrid.core.messages import A_METHOD, A_TASK, AN_ACTOR, AS_ACTOR, Spec
 from actorgrid.core.resources import demand
 from actorgrid.core.stream import streams
+from actorgrid.core.texts import visible
 from actorgrid.engine.definitions import (
     DYNAMIC,
     STREAMING,
@@ -64,7 +65,7 @@ def task_spec(definition: FunctionDefinition, options: TaskOptions) -> Spec:
     return Spec(
         0,
         A_TASK,
-        options.name or definition.name,
+        options.name or visible(definition.name),
         demand=demand(_amounts(options.num_cpus, options)),
         num_returns=options.num_returns if options.num_returns >= 0 else 1,
         yields=_yields(options),
@@ -74,7 +75,7 @@ def task_spec(definition: FunctionDefinition, options: TaskOptions) -> Spec:
         priority=options.priority,
         timeout=options.timeout,
         run_timeout=options.run_timeout,
-        function=definition.name if options.name else "",
+        function=visible(definition.name) if options.name else "",
         placement=_placement(options.where),
     )
 
@@ -84,7 +85,7 @@ def method_spec(method: str, display_name: str, options: MethodOptions) -> Spec:
     return Spec(
         0,
         A_METHOD,
-        options.name or display_name,
+        options.name or visible(display_name),
         method=method,
         num_returns=options.num_returns if options.num_returns >= 0 else 1,
         yields=_yields(options),
@@ -94,7 +95,7 @@ def method_spec(method: str, display_name: str, options: MethodOptions) -> Spec:
         timeout=options.timeout,
         run_timeout=options.run_timeout,
         group=options.concurrency_group,
-        function=display_name if options.name else "",
+        function=visible(display_name) if options.name else "",
     )
 
 
@@ -120,7 +121,7 @@ def actor_spec(definition: ActorDefinition, options: ActorOptions) -> Spec:
     return Spec(
         0,
         AN_ACTOR,
-        definition.name,
+        visible(definition.name),
         demand=placement,
         num_returns=0,
         priority=options.priority,

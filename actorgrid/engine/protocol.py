@@ -158,6 +158,9 @@ class Engine(Protocol):
     def context(self) -> Context:
         """Return where the calling code runs."""
 
+    def settle(self) -> bool:
+        """See that the running call is not cancelled from here on. Returns False if it was: nobody hears of it."""
+
     def current_actor(self) -> Handle:
         """Return a weak reference to the actor the calling code runs in. Raises RuntimeError outside an actor."""
 

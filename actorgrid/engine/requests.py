@@ -14,7 +14,14 @@ from actorgrid.core.client import Entry
 from actorgrid.core.ids import render
 from actorgrid.engine.base import EngineBase
 from actorgrid.engine.interrupts import protected
-from actorgrid.exceptions import ActorGridError, GetTimeoutError, ObjectLostError, ObjectStoreFullError, OutOfDiskError
+from actorgrid.exceptions import (
+    ActorGridError,
+    GetTimeoutError,
+    ObjectLostError,
+    ObjectStoreFullError,
+    OutOfDiskError,
+    ResourceLimitError,
+)
 
 
 class RequestingEngine(EngineBase):
@@ -137,6 +144,8 @@ class RequestingEngine(EngineBase):
             text = str(self.client.dead)
         if kind == m.FailureKind.OUT_OF_DISK:
             return OutOfDiskError(text)
+        if kind == m.FailureKind.RESOURCE_LIMIT:
+            return ResourceLimitError(text)
         if kind == m.FailureKind.OBJECT_LOST:
             return ObjectLostError(message=text)
         pins = answer.body.get("pins", ())

@@ -16,6 +16,7 @@ from typing import Any, Final
 from actorgrid.core import messages as m
 from actorgrid.core.messages import A_METHOD, A_TASK, AN_ACTOR
 from actorgrid.core.resources import CPU, UNIT, amounts, of
+from actorgrid.core.texts import visible
 from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.engine import checkpoints, placing, setups, yielding
 from actorgrid.engine.calls import PreparedCall
@@ -212,7 +213,7 @@ class WorkerSide(YieldingEngine):
         if own is object.__repr__:
             return
         with contextlib.suppress(Exception):
-            self.shown = " ".join(repr(self.instance).split())[:LONGEST_NAME]
+            self.shown = visible(" ".join(repr(self.instance).split())[:LONGEST_NAME])[:LONGEST_NAME]
             self._send_shown(m.ActorReady(run.actor, run.attempt, self.shown))
 
     @protected
@@ -362,6 +363,13 @@ class WorkerSide(YieldingEngine):
     def store_result(self, value: Any, name: str) -> m.Value:
         """Return the message form of a result."""
         return self.store(value, f"the result of {name}")
+
+    @protected
+    def settle(self) -> bool:
+        """See ``Engine``."""
+        running = self.running()
+        with self.lock:
+            return running is None or self.machine.settle(running)
 
     # -- where am I
 

@@ -1,4 +1,4 @@
-"""Shared memory on the real machine: memfd segments, who writes them, who reads them, who owns them.
+"""Shared memory on the real machine: memfd segments, who writes them, and who reads them (``segments``: who owns them).
 
 ::
 
@@ -34,10 +34,9 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Container, Iterable, Sequence
-from contextlib import suppress
 from typing import Final
 
-from actorgrid.core.extents import ExtentAllocator, align, pages
+from actorgrid.core.extents import ExtentAllocator, align
 from actorgrid.core.messages import Extent
 from actorgrid.engine.interrupts import breathe, breathing, protected
 from actorgrid.wire import layout
@@ -49,7 +48,7 @@ GRAIN: Final = 2 << 20
 #: Growth stops here; only a larger object makes a larger segment.
 LARGEST_STEP: Final = 16 << 30
 
-_SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
+SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 READ_WRITE: Final = mmap.PROT_READ | mmap.PROT_WRITE
 
 
@@ -238,7 +237,7 @@ def make_segment(size: int) -> int:
     fd = os.memfd_create("actorgrid", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         os.ftruncate(fd, size)
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SEALS)
     except BaseException:
         os.close(fd)
         raise
@@ -339,61 +338,3 @@ class ArenaReader:
         exporter.mapping = mapping
         exporter.on_release = on_release
         return memoryview(exporter).cast("B")[: extent.size].toreadonly()
-
-
-# ------------------------------------------------------------------------------------------------------ owning
-
-
-class SegmentTable:
-    """The head's side: it holds the descriptors, so that objects outlive the process that wrote them."""
-
-    __slots__ = ("_segments",)
-
-    def __init__(self) -> None:
-        """Make an empty table."""
-        #: Number to (descriptor, size).
-        self._segments: dict[int, tuple[int, int]] = {}
-
-    def add(self, segment: int, size: int, fd: int) -> None:
-        """Take ownership of ``fd``. Raises ValueError (and closes it) if it could betray its readers or is known."""
-        try:
-            sealed = fcntl.fcntl(fd, fcntl.F_GET_SEALS) & _SEALS == _SEALS
-        except OSError:
-            sealed = False
-        if segment in self._segments or not sealed or os.fstat(fd).st_size != size:
-            os.close(fd)
-            raise ValueError(f"segment {segment} of {size} bytes is already known, unsealed or of another size")
-        self._segments[segment] = (fd, size)
-
-    def size(self, segment: int) -> int:
-        """Return the size of a segment in bytes. Raises KeyError if it is unknown, as all below do."""
-        return self._segments[segment][1]
-
-    def descriptor(self, segment: int) -> int:
-        """Return the table's own descriptor, to read from (spilling) but not to close."""
-        return self._segments[segment][0]
-
-    def reader_descriptor(self, segment: int) -> int:
-        """Return a new descriptor for a reader, which the caller closes. It cannot be mapped writable."""
-        fd = self._segments[segment][0]
-        with suppress(OSError):  # /proc may not be mounted; then readers are trusted to map read-only, as they do.
-            return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
-        return os.dup(fd)
-
-    def punch(self, extent: Extent) -> None:
-        """Give the pages of an extent back to the system. Its writer is dead and its readers are done."""
-        fd, _ = self._segments[extent.segment]
-        start, end = pages(extent)
-        if start < end:
-            # MADV_REMOVE on a passing mapping is fallocate(PUNCH_HOLE), for which Python has no call of its own.
-            with mmap.mmap(fd, end - start, prot=READ_WRITE, offset=start) as memory:
-                memory.madvise(mmap.MADV_REMOVE)
-
-    def drop(self, segment: int) -> None:
-        """Close the descriptor of a segment in which no object is left."""
-        os.close(self._segments.pop(segment)[0])
-
-    def close(self) -> None:
-        """Close every descriptor."""
-        for segment in list(self._segments):
-            self.drop(segment)

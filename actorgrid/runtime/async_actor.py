@@ -13,7 +13,6 @@ from time import perf_counter  # by name: user code may replace that of the modu
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorgrid.engine.worker_side import running_now
-from actorgrid.exceptions import is_a
 from actorgrid.runtime.awaiting_calls import AwaitingCalls, new_loop
 from actorgrid.runtime.concurrent_actor import ConcurrentActor
 
@@ -47,13 +46,13 @@ class AsyncActor(ConcurrentActor):
                 self.runner.run(self._serve(), context=copy_context())
             except SystemExit as error:  # raised by a task in the background: asyncio lets it through
                 self._go_on(error)
-        self.worker.depart()
+        self.worker.way_out.depart()
 
     def _go_on(self, error: SystemExit) -> None:
         """Something in the background wants to exit: at once, or with ``exit_actor()``, when running calls are over."""
         while True:
-            if not self.worker.exiting:
-                self.worker.exit_process(error)
+            if not self.worker.way_out.exiting:
+                self.worker.way_out.exit_process(error)
             try:
                 if self.serving is not None:
                     self.loop.run_until_complete(self.serving)
@@ -67,7 +66,7 @@ class AsyncActor(ConcurrentActor):
         self.loop.call_soon_threadsafe(self._leave_if_idle)
 
     def _leave_if_idle(self) -> None:
-        if (self.worker.machine.leaving or self.worker.exiting) and not self.tasks:
+        if (self.worker.machine.leaving or self.worker.way_out.exiting) and not self.tasks:
             self.done.set()
 
     async def _serve(self) -> None:
@@ -97,7 +96,7 @@ class AsyncActor(ConcurrentActor):
 
     def _start_calls(self) -> None:
         engine = self.worker.engine
-        while not self.worker.exiting:
+        while not self.worker.way_out.exiting:
             with engine.lock:
                 running = self.worker.machine.start()
             if running is None:
@@ -117,7 +116,7 @@ class AsyncActor(ConcurrentActor):
         except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
             error = raised
         self.tasks.pop(running.run.task, None)
-        if error is not None and self.worker.exiting and is_a(error, SystemExit) and not self.worker.forked:
+        if self.worker.way_out.ends_actor(error):
             self._leave_if_idle()  # the head answers this call
             return
         self.call_over(running, result, error, began)

@@ -30,14 +30,14 @@ def main(fd: int) -> None:
     try:
         end, launcher_pid = launcher.start(fd)
     except OSError as error:
-        Link(link, ToHead).send(
-            [
-                m.GridDied(
-                    f"the system allows no further process ({error}): a grid needs a head, a "
-                    "launcher and workers. Raise the limit (ulimit -u, pids.max)"
-                )
-            ]
+        from actorgrid.runtime import limits  # only where something is refused
+
+        text = (
+            f"the system allows no further process ({limits.told(error, 'the head of the grid')}): a grid needs five "
+            "processes and threads at least, a thread of the program, a head, a launcher, and a worker with two. Raise "
+            "the limit (ulimit -u, pids.max)"
         )
+        Link(link, ToHead).send([m.GridDied(text)])
         os._exit(1)
     lifetime.Title().set("actorgrid: head")
     from actorgrid.runtime.head import HeadProcess  # the launcher does not need it

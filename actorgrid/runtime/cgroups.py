@@ -62,6 +62,17 @@ def memory_use(root: Path = _ROOT, own: Path = _OWN) -> list[tuple[int, int]]:
     return found
 
 
+def processes(root: Path = _ROOT, own: Path = _OWN) -> list[tuple[int, int]]:
+    """Return (processes and threads, limit) per group of this process that has a limit."""
+    found = []
+    for controller in ("", "pids"):
+        for folder in dict.fromkeys(_folders(root, own, controller)):
+            limit, usage = _number(folder / "pids.max"), _number(folder / "pids.current")
+            if limit is not None and usage is not None:
+                found.append((usage, limit))
+    return found
+
+
 def oom_kills(root: Path = _ROOT, own: Path = _OWN) -> int:
     """Return how often the system has killed a process of these groups for want of memory; -1 if that is not known."""
     counts = []

@@ -27,10 +27,10 @@ class ConcurrentActor:
 
     def call_over(self, running: Running, result: Any, error: BaseException | None, began: float) -> None:
         """Put the outcome of a call into the outbox."""
-        if self.worker.forked:
-            self.worker.end_of_fork(error)
+        if self.worker.way_out.forked:
+            self.worker.way_out.end_of_fork(error)
         if error is not None and is_a(error, SystemExit):
-            self.worker.exit_process(error)
+            self.worker.way_out.exit_process(error)
         engine = self.worker.engine
         retry = False
         try:

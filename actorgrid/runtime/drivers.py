@@ -93,7 +93,7 @@ class Drivers:
             return
         if batch:
             if any(type(message) is m.Bye for message in batch):
-                self.shell.drain_output()
+                self.shell.crew.drain_output()
             wrong = self._take(driver, batch) or wrong
             if driver.number not in self.shell.head.drivers:
                 self._close(driver)
@@ -137,7 +137,7 @@ class Drivers:
         if driver.watch >= 0:
             self.shell.deafen_descriptor(driver.watch)
             os.close(driver.watch)
-        self.shell.unmute()
+        self.shell.crew.unmute()
 
     def acknowledge(self) -> None:
         """Answer the frames whose senders want to know that they have arrived."""
@@ -153,6 +153,12 @@ class Drivers:
         if job in self.table:
             return [self.table[job]]
         return list(self.table.values()) if not self.shell.config.door else []
+
+    def show(self, job: int, output: m.Output) -> None:
+        """Print what such a process has written."""
+        for driver in self.audience(job):
+            if driver.listens:
+                self.shell.head.reply(self.shell.head.peers[driver.number], output)
 
     def can_take(self, job: int, most: int) -> bool:
         """Return whether those can take more."""

@@ -18,8 +18,8 @@ from actorgrid.wire.codec import FrameError
 
 if TYPE_CHECKING:
     from actorgrid.core.head.machine import Head
-    from actorgrid.runtime.arenas import SegmentTable
     from actorgrid.runtime.links import Link
+    from actorgrid.runtime.segments import SegmentTable
 
 #: A descriptor comes with the frame that announces it; so many may wait for a frame that is not complete.
 UNCLAIMED: Final = 16
@@ -86,6 +86,10 @@ def _adopt(segments: SegmentTable, link: Link[Any], batch: list[Any]) -> None:
     """Keep the descriptors of new segments, which came along."""
     for message in batch:
         if isinstance(message, m.NewSegment):
-            if not link.fds:
+            if link.fds:
+                segments.add(message.segment, message.size, link.fds.popleft())
+            elif link.lost:
+                link.lost -= 1
+                segments.miss(message.segment, message.size)
+            else:
                 raise InternalError(f"segment {message.segment} came without its descriptor")
-            segments.add(message.segment, message.size, link.fds.popleft())

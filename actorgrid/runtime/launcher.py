@@ -142,7 +142,7 @@ class Launcher:
         try:
             pid = os.fork()
         except OSError as error:
-            self.tell(m.SpawnFailed(message.worker, str(error)))
+            self.tell(m.SpawnFailed(message.worker, self._refused(error)))
             self._close(task_fd, control_fd, output_fd)
             return None
         if pid == 0:
@@ -155,13 +155,22 @@ class Launcher:
         self.tell(m.Spawned(message.worker, pid))
         return None
 
+    @staticmethod
+    def _refused(error: OSError) -> str:
+        from actorgrid.runtime import limits  # only where something is refused
+
+        return limits.told(error, "the launcher of the grid")
+
     def spawn_spiller(self) -> Callable[[], None] | None:
-        """Fork the process that owns the spill file. If that fails, the end of its link says so."""
+        """Fork the process that owns the spill file. If that fails, its link says so, and ends."""
         link = self.link.fds.popleft()
         try:
             pid = os.fork()
-        except OSError:
+        except OSError as error:
             pid = -1
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(link)) as end:
+                reason = f"objects cannot go to the disk, or come back: {self._refused(error)}"
+                Link(end, m.ToSpiller).send([m.NoSpiller(reason)])
         if pid:
             self.spiller = pid
             self._close(link)

@@ -26,6 +26,8 @@ T = TypeVar("T")
 READ_SIZE: Final = 64 << 10
 #: A peer that takes nothing for so many seconds is stopped, or has no CPU: whoever sends does not wait for it.
 PATIENCE: Final = 0.1
+#: Bytes that may wait for a client of the head before results for it wait in the machine instead.
+CONGESTED: Final = 1 << 20
 _FD_SPACE: Final = socket.CMSG_SPACE(16 * 4)
 
 
@@ -37,7 +39,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 class Link(Generic[T]):
     """One end of a message stream."""
 
-    __slots__ = ("_pending", "decoder", "fds", "pending_bytes", "socket")
+    __slots__ = ("_pending", "decoder", "fds", "lost", "pending_bytes", "socket")
 
     def __init__(self, end: socket.socket, union: Any) -> None:
         """``union``: the messages that may arrive at this end."""
@@ -45,6 +47,8 @@ class Link(Generic[T]):
         self.decoder: Decoder[T] = Decoder(union)
         #: Descriptors that came with what was read, oldest first; whoever handles the message takes them.
         self.fds: deque[int] = deque()
+        #: How often a descriptor came for which this process had no place: the system has closed it.
+        self.lost = 0
         #: Frames that the socket has not taken yet, with their descriptors.
         self._pending: deque[tuple[memoryview, list[int]]] = deque()
         self.pending_bytes = 0
@@ -59,7 +63,7 @@ class Link(Generic[T]):
         Blocks if the socket blocks, unless ``flags`` say MSG_DONTWAIT. Raises BlockingIOError if there is nothing.
         """
         try:
-            data, ancillary, _, _ = self.socket.recvmsg(READ_SIZE, _FD_SPACE, flags | socket.MSG_CMSG_CLOEXEC)
+            data, ancillary, found, _ = self.socket.recvmsg(READ_SIZE, _FD_SPACE, flags | socket.MSG_CMSG_CLOEXEC)
         except (ConnectionResetError, BrokenPipeError):
             return None
         for level, kind, payload in ancillary:
@@ -67,6 +71,8 @@ class Link(Generic[T]):
                 fds = array.array("i")
                 fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
                 self.fds.extend(fds)
+        if found & socket.MSG_CTRUNC:
+            self.lost += 1
         if not data:
             return None
         return self.decoder.feed(data)

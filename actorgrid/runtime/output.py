@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TextIO
 
+from actorgrid.core.texts import visible
 from actorgrid.runtime.backlog import Backlog
 
 #: Starts a mark; ends with a newline. Unlikely in real output, and harmless if it occurs: the line is taken as a name.
@@ -140,9 +141,12 @@ class Printer:
             self.say("".join(shown))
 
     def _name(self, pid: int, name: str) -> None:
-        """Note who writes; of the processes that were heard of longest ago nothing is remembered."""
+        """Note who writes; of the processes that were heard of longest ago nothing is remembered.
+
+        Whatever a task prints may look like a mark.
+        """
         self._names.pop(pid, None)
-        self._names[pid] = name
+        self._names[pid] = visible(name)
         if len(self._names) > NAMES:
             del self._names[next(iter(self._names))]
 

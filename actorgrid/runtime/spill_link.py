@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorgrid.core import messages as m
 from actorgrid.core.messages import FromSpiller
+from actorgrid.runtime import limits
 from actorgrid.runtime.links import Link, pair
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ class SpillLink:
         self.host = host
         self.link: Link[Any] | None = None
         self.file: tuple[int, str] | None = None
-        #: It could not be started: the machine hears of it at the next turn.
-        self.stillborn = False
+        #: Why it could not be started, or be given an object: the machine hears of it at the next turn.
+        self.stillborn = ""
 
     def order(self, order: m.SpillOut | m.SpillIn | m.SpillFree) -> None:
         """Pass an order on, with the segment that it is about."""
@@ -38,9 +39,8 @@ class SpillLink:
                 self._start()
             assert self.link is not None
             segment = os.dup(self.host.segments.descriptor(order.extent.segment))
-        except OSError:  # too many open files
-            self.stillborn = True
-            self._close()
+        except OSError as error:  # too many open files
+            self._give_up(f"objects cannot go to the disk, or come back: {limits.told(error, 'the head of the grid')}")
             return
         self.host.post(self.link, [order], [segment])
 
@@ -71,14 +71,20 @@ class SpillLink:
             if isinstance(message, m.SpillFile):
                 if link.fds:
                     self.file = link.fds.popleft(), message.path
+            elif isinstance(message, m.NoSpiller):  # the launcher says so in its place
+                self._give_up(message.reason)
             else:
                 self.host.head.hear_spiller(message, time.monotonic())
+
+    def _give_up(self, reason: str) -> None:
+        self.stillborn = reason
+        self._close()
 
     def turn(self) -> None:
         """Tell the machine what it has not heard."""
         if self.stillborn:
-            self.stillborn = False
-            self.host.head.hear_spiller(None, time.monotonic())
+            reason, self.stillborn = self.stillborn, ""
+            self.host.head.hear_spiller(m.NoSpiller(reason), time.monotonic())
 
     def _close(self) -> None:
         if self.link is not None:

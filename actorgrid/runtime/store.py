@@ -16,6 +16,7 @@ from actorgrid.core import messages as m
 from actorgrid.core.extents import reserved
 from actorgrid.engine.interrupts import breathing
 from actorgrid.exceptions import ObjectStoreFullError
+from actorgrid.runtime import limits
 from actorgrid.runtime.arenas import ArenaReader, ArenaWriter
 
 if TYPE_CHECKING:
@@ -54,12 +55,15 @@ class Store:
             with self._lock:
                 self._spare += size
             if isinstance(error, OSError):
-                raise ObjectStoreFullError(f"no shared memory for {size} bytes: {error}") from error
+                why = limits.told(error, "this process")
+                raise ObjectStoreFullError(f"no shared memory for {size} bytes: {why}") from error
             raise
 
     def attach(self, message: m.Segment, link: Link[Any]) -> None:
         """Map a segment that the head shows us. If the system refuses, whoever wants what lies there is told."""
         try:
+            if not message.size:
+                raise OSError(errno.ENFILE, "the head of the grid has no descriptor left to pass on (ulimit -n)")
             if not link.fds:
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # the kernel dropped the descriptor
             self.reader.attach(message.segment, message.size, link.fds.popleft())
@@ -76,7 +80,8 @@ class Store:
         if self._refused and extent.segment in self._refused:
             on_release()
             error = self._refused[extent.segment]
-            raise OSError(error.errno, f"a segment of shared memory cannot be mapped: {error.strerror}")
+            why = limits.told(error, "this process")
+            raise OSError(error.errno, f"a segment of shared memory cannot be mapped: {why}")
         return self.reader.view(extent, on_release)
 
     def freed(self, extents: Iterable[m.Extent], *, cold: bool = False) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter  # by name: user code may replace that of the module
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorgrid.engine.worker_side import running_now
-from actorgrid.exceptions import is_a
 from actorgrid.runtime.concurrent_actor import ConcurrentActor
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ class ThreadedActor(ConcurrentActor):
     def __init__(self, worker: Worker, threads: int) -> None:
         super().__init__(worker)
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="actorgrid-call")
-        #: How many calls run that have not called ``exit_actor``; whoever did waits for them.
+        #: How many calls run.
         self.busy = 0
-        self.over = threading.Condition()
+        self.lock = threading.Lock()
 
     def run(self) -> NoReturn:
         """Serve calls until told to leave."""
@@ -35,22 +36,35 @@ class ThreadedActor(ConcurrentActor):
         while not worker.machine.leaving:
             batch = worker.link.receive()
             if batch is None:
+                if worker.way_out.exiting:
+                    break
                 import os  # only at the very end
 
                 os._exit(1)
             worker.take(batch)
             self._start_calls()
         self.pool.shutdown(wait=True)
-        worker.depart()
+        worker.way_out.depart()
+
+    def leave(self) -> None:
+        """``exit_actor()`` was called, by a call or by anything else. Calls that run finish first (as in Ray)."""
+        with self.lock:
+            self._leave_if_idle()
+
+    def _leave_if_idle(self) -> None:
+        """Have the main thread, which reads the link, see its end: the last words are for it to say."""
+        if self.worker.way_out.exiting and not self.busy:
+            with contextlib.suppress(OSError):  # user code has closed it: then it sees that
+                self.worker.link.socket.shutdown(socket.SHUT_RD)
 
     def _start_calls(self) -> None:
         engine = self.worker.engine
-        while not self.worker.exiting:
+        while not self.worker.way_out.exiting:
             with engine.lock:
                 running = self.worker.machine.start()
             if running is None:
                 return
-            with self.over:
+            with self.lock:
                 self.busy += 1
             self.pool.submit(self._call, running)
 
@@ -63,16 +77,12 @@ class ThreadedActor(ConcurrentActor):
             result = self.worker.engine.perform(running)
         except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
             error = raised
-        if error is not None and is_a(error, SystemExit) and self.worker.exiting and not self.worker.forked:
-            with self.over:
-                self.busy -= 1
-                self.over.wait_for(lambda: not self.busy)
-            self.worker.depart()
-        running_now.reset(token)
-        self.call_over(running, result, error, began)
-        error = None  # its traceback holds this frame: a cycle would keep alive whatever the call's frames refer to
-        self._start_calls()
-        self.worker.push()
-        with self.over:
+        if not self.worker.way_out.ends_actor(error):  # else the head answers this call
+            running_now.reset(token)
+            self.call_over(running, result, error, began)
+            error = None  # its traceback holds this frame: a cycle would keep alive whatever the call's frames refer to
+            self._start_calls()
+            self.worker.push()
+        with self.lock:
             self.busy -= 1
-            self.over.notify_all()
+            self._leave_if_idle()

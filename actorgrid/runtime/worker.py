@@ -10,7 +10,6 @@ the last send, whichever comes first; a head that has waited longer asks for the
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
 import gc
 import mmap
@@ -19,13 +18,9 @@ import random
 import signal
 import socket
 import sys
-import threading
-import traceback
 from collections.abc import Callable
-from functools import partial
 from time import monotonic, perf_counter  # by name: user code may replace those of the module
-from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
 from actorgrid.core.messages import Kind, ToClient, ToWorker
@@ -33,20 +28,23 @@ from actorgrid.core.signals import CUT_OFF
 from actorgrid.core.worker import Running, WorkerMachine
 from actorgrid.engine import breakpoints, checkpoints, current, execution
 from actorgrid.engine.code import CodeShelf
-from actorgrid.engine.interrupts import is_untouchable, protected, raise_beyond
+from actorgrid.engine.interrupts import protected
 from actorgrid.engine.refs import ObjectRef
 from actorgrid.engine.worker_side import running_now
 from actorgrid.exceptions import is_a
 from actorgrid.runtime import lifetime, memory_watch, surroundings
 from actorgrid.runtime.aftermath import Aftermath
 from actorgrid.runtime.config import BootConfig
+from actorgrid.runtime.interruption import Interruption
 from actorgrid.runtime.links import Link
 from actorgrid.runtime.outbox import Outbox
 from actorgrid.runtime.output import MarkedStream
+from actorgrid.runtime.way_out import WayOut
 from actorgrid.runtime.worker_engine import WorkerEngine
 
 if TYPE_CHECKING:
     from actorgrid.runtime.async_actor import AsyncActor
+    from actorgrid.runtime.threaded_actor import ThreadedActor
 
 FLUSH_AFTER: Final = 0.0005
 #: How often a worker looks how large it is, at most (seconds).
@@ -62,24 +60,17 @@ class Worker:
         self.link: Link[Any] = Link(task, ToWorker)
         self.outbox = Outbox(shared, task)
         self.machine = WorkerMachine()
-        #: Its user code is on the stack now, so it may be interrupted.
-        self.exposed: Running | None = None
-        #: The call that an interrupt is meant for.
-        self.target: Running | None = None
-        #: How often one was interrupted.
-        self.strikes = 0
-        self.exiting = False
         #: User code has run here.
         self.used = False
-        #: This is a child of the worker, forked by user code.
-        self.forked = False
+        self.way_out = WayOut(self)
         #: The main thread reads the task link. Only changed with the lock held: it says who may read.
         self.reading = False
         #: Takes what lies in the task link; an actor whose calls overlap always reads and needs no help.
         self.drain: Callable[[], None] = self._drain
         #: Interrupts a running call; actors whose calls overlap put their own way here.
         self.interrupt_running: Callable[[Running], None] = self._interrupt_main
-        self.async_actor: AsyncActor | None = None
+        #: What serves the calls of an actor whose calls overlap.
+        self.serving: AsyncActor | ThreadedActor | None = None
         self._flushed = 0.0
         #: Bytes that it may have of its own, 0: any number; and when to look again.
         self.most_memory = config.max_worker_memory
@@ -88,7 +79,7 @@ class Worker:
         self.title.set("actorgrid: worker")
         self.engine = WorkerEngine(self, config, number, Link(control, ToClient))
         self.engine.code = CodeShelf(self.engine)
-        self.main_thread = threading.get_ident()
+        self.interruption = Interruption(self.engine.ear.give_back_here)
 
     # -- the main loop
 
@@ -114,7 +105,7 @@ class Worker:
                 self.engine.give_way()
         self.work()
         if self.machine.leaving:
-            self.leave(self.machine.leaving)
+            self.way_out.leave(self.machine.leaving)
 
     @protected
     def take(self, batch: list[Any]) -> bool:
@@ -218,21 +209,21 @@ class Worker:
         retry, result = False, None
         try:
             try:
-                self.exposed = running
+                self.interruption.exposed = running
                 result = self.perform(running)
-                if self.forked:
-                    self.end_of_fork(None)
+                if self.way_out.forked:
+                    self.way_out.end_of_fork(None)
                 values = execution.results(self.engine, running, result)
             finally:
-                self.exposed = None
+                self.interruption.exposed = None
         except BaseException as error:  # noqa: BLE001  # whatever user code raises is its result
-            self.exposed = None
-            if self.forked:
-                self.end_of_fork(error)
+            self.interruption.exposed = None
+            if self.way_out.forked:
+                self.way_out.end_of_fork(error)
             values, retry = self._failed(running, error)
             result = error  # keeps what it mentions alive until it is sent
         micros = int((perf_counter() - began) * 1e6)
-        self.target = None
+        self.interruption.target = None
         running_now.reset(token)
         saves = self.engine.checkpoints
         saved = saves.after(running) if saves is not None else None
@@ -244,15 +235,15 @@ class Worker:
         if running.spec.kind is Kind.ACTOR and running.spec.is_async:
             from actorgrid.runtime.async_actor import AsyncActor  # asyncio: 45 ms that others save
 
-            self.async_actor = AsyncActor(self)
-            return self.async_actor.construct(running)
+            self.serving = asynchronous = AsyncActor(self)
+            return asynchronous.construct(running)
         return self.engine.perform(running)
 
     def _failed(self, running: Running, error: BaseException) -> tuple[tuple[m.Value, ...], bool]:
         if is_a(error, SystemExit):
-            if self.exiting:
-                self.depart()
-            self.exit_process(error)
+            if self.way_out.exiting:
+                self.way_out.depart()
+            self.way_out.exit_process(error)
         if running.cancelled and is_a(error, KeyboardInterrupt):
             return execution.cancelled(running), False
         retry = not running.cancelled and execution.may_retry(running, error)
@@ -261,37 +252,19 @@ class Worker:
 
     def _told(self, running: Running, error: BaseException) -> tuple[m.Value, ...] | None:
         """Return what a call says that has raised: errors tell in user code what they are. None: it was interrupted."""
-        struck = self.strikes
+        struck = self.interruption.strikes
         values = None
         try:
             try:
-                self.exposed = running
+                self.interruption.exposed = running
                 values = execution.failure(running, error)
             finally:
-                self.exposed = None
+                self.interruption.exposed = None
         except KeyboardInterrupt:
-            self.exposed = None
-            if self.strikes == struck:
+            self.interruption.exposed = None
+            if self.interruption.strikes == struck:
                 raise
-        return values if self.strikes == struck else None
-
-    def end_of_fork(self, error: BaseException | None) -> NoReturn:
-        """User code forked, and this is the child: it came back from the call, which only its parent answers."""
-        if error is not None and is_a(error, SystemExit):
-            self.exit_process(error)
-        if error is not None:
-            traceback.print_exception(error)
-        self.finish_output()
-        os._exit(0 if error is None else 1)
-
-    def exit_process(self, error: SystemExit) -> NoReturn:
-        """``sys.exit`` in a task ends the worker, as in Ray: it counts as a death."""
-        code = error.code
-        if code is not None and not isinstance(code, int):
-            print(code, file=sys.stderr)
-            code = 1
-        self.finish_output()
-        os._exit(code or 0)
+        return values if self.interruption.strikes == struck else None
 
     @protected
     def _finish(
@@ -333,7 +306,7 @@ class Worker:
         if running.spec.kind is Kind.ACTOR:
             self._constructed(running.spec, failed=bool(values) and values[0].status is not m.Status.OK)
         if self.machine.leaving:
-            self.leave(self.machine.leaving)
+            self.way_out.leave(self.machine.leaving)
 
     def _grown(self, running: Running) -> bool:
         """Return whether this process has more memory than it may keep, now that a task is over. Looks now and then."""
@@ -351,12 +324,12 @@ class Worker:
         with self.engine.lock:
             self.machine.constructed(spec)
         self.push()
-        if self.async_actor is not None:
-            self.async_actor.run()
-        elif spec.max_concurrency > 1:
+        if self.serving is None and spec.max_concurrency > 1:
             from actorgrid.runtime.threaded_actor import ThreadedActor  # only where it is used
 
-            ThreadedActor(self, spec.max_concurrency).run()
+            self.serving = ThreadedActor(self, spec.max_concurrency)
+        if self.serving is not None:
+            self.serving.run()
 
     #: What tasks leave here; set before anything runs.
     aftermath: Aftermath
@@ -390,83 +363,7 @@ class Worker:
     def _interrupt_main(self, running: Running) -> None:
         """Interrupt user code. A synchronous method that is cancelled is only told (``is_canceled``), as in Ray."""
         if running.spec.kind is Kind.TASK or running.overdue:
-            self.target = running
-            signal.pthread_kill(self.main_thread, signal.SIGINT)
-
-    def press(self) -> None:
-        """Signal the main thread again: the interrupt did not find user code exposed yet."""
-        target = self.target
-        if target is not None:
-            if self.engine.latest is not target:
-                self.target = None
-            else:
-                signal.pthread_kill(self.main_thread, signal.SIGINT)
-
-    def on_sigint(self, number: int, frame: FrameType | None) -> None:
-        """Raise KeyboardInterrupt if exactly the call that is meant is inside user code; after an import that it does.
-
-        A call that is not exposed yet will be: the reader thread signals again.
-        """
-        del number
-        target = self.target
-        if target is not None and self.exposed is target:
-            raise_beyond(frame, partial(self._strike, target), is_untouchable)
-
-    def _strike(self, target: Running) -> None:
-        if self.target is target and self.exposed is target:
-            self.target = None
-            self.strikes += 1
-            self.engine.ear.give_back_here()
-            raise KeyboardInterrupt
-
-    # -- the end
-
-    def finish_output(self) -> None:
-        """Push out what user code printed."""
-        for stream in self.aftermath.streams:
-            with contextlib.suppress(Exception):
-                stream.finish()
-
-    def exit_actor(self) -> NoReturn:
-        """End this actor: no restart, whatever it was told."""
-        with self.engine.lock:
-            self.engine.client.outbox.append(m.Exiting("the actor ended itself with exit_actor()"))
-            self.engine.send(force=True)
-            self.outbox.flush()
-        self.exiting = True
-        if self.async_actor is not None:
-            self.async_actor.leave()
-        raise SystemExit(0)
-
-    def leave(self, reason: str) -> None:
-        """End this process in an orderly way once nothing runs here."""
-        with self.engine.lock:
-            self.machine.leaving = reason
-            if self.machine.running or self.machine.queue:
-                return
-        self.depart()
-
-    def depart(self) -> NoReturn:
-        """Run the actor's last words and the exit handlers, send everything, go."""
-        import atexit  # only here
-
-        shutdown = getattr(self.engine.instance, "__ray_shutdown__", None)
-        if shutdown is not None or atexit._ncallbacks():  # noqa: SLF001  # it has no other way to ask
-            with self.engine.lock:
-                self.engine.client.outbox.append(m.Parting())
-                self.engine.send(force=True)
-                self.outbox.flush()
-        try:
-            if shutdown is not None:
-                shutdown()
-            atexit._run_exitfuncs()  # noqa: SLF001  # as multiprocessing does before os._exit
-        except BaseException as error:  # noqa: BLE001  # last words may fail, leaving may not
-            print(f"actorgrid: on the way out: {error!r}", file=sys.stderr)
-        self.finish_output()
-        with contextlib.suppress(OSError):
-            self.link.socket.setblocking(True)
-            self.push()
-        os._exit(0)
+            self.interruption.aim(running)
 
 
 def work(config: BootConfig, number: int, task: socket.socket, control: socket.socket, shared: mmap.mmap) -> None:
@@ -477,8 +374,8 @@ def work(config: BootConfig, number: int, task: socket.socket, control: socket.s
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
     worker = Worker(config, number, task, control, shared)
-    os.register_at_fork(after_in_child=lambda: setattr(worker, "forked", True))
-    signal.signal(signal.SIGINT, worker.on_sigint)
+    os.register_at_fork(after_in_child=lambda: setattr(worker.way_out, "forked", True))
+    signal.signal(signal.SIGINT, worker.interruption.on_sigint)
     faulthandler.enable(file=2)
     breakpoints.install()
 

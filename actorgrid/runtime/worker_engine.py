@@ -145,8 +145,8 @@ class WorkerEngine(WorkerSide, ProcessEngine):
 
     def item(self, running: Running, value: m.Value) -> bool:
         """See ``YieldingEngine``. A child that the generator has forked has nothing to say."""
-        if self.worker.forked:
-            self.worker.end_of_fork(None)
+        if self.worker.way_out.forked:
+            self.worker.way_out.end_of_fork(None)
         return super().item(running, value)
 
     def send_item(self) -> None:
@@ -241,11 +241,11 @@ class WorkerEngine(WorkerSide, ProcessEngine):
 
     def patience(self) -> float | None:
         """While an interrupt is on its way, look often whether it has landed."""
-        return 0.005 if self.worker.target else None
+        return 0.005 if self.worker.interruption.target else None
 
     def patience_is_over(self) -> None:
         """Send an interrupt again until it has landed."""
-        self.worker.press()
+        self.worker.interruption.press(self.latest)
 
     def lost(self, reason: str) -> None:
         """The head is gone: so are we."""
@@ -266,7 +266,7 @@ class WorkerEngine(WorkerSide, ProcessEngine):
         """See ``Engine``."""
         if self.machine.actor is None:
             super().exit_actor()
-        self.worker.exit_actor()
+        self.worker.way_out.exit_actor()
 
     def shutdown(self) -> None:
         """A task does not end the grid that it runs in."""

@@ -5,7 +5,10 @@ nobody. Gets, puts and what does not wait have places of their own (concurrency 
 gets keeps a put out. What a process has taken is gone with it if it dies.
 
 **Who gives up.** Whoever is interrupted says so (``give_up``): its call then takes and puts nothing, and what it has
-taken goes back to its place. Such a word overtakes no earlier call of its process, and no later one overtakes it.
+taken goes back to its place. Such a word overtakes no earlier call of its process, and no later one overtakes it. The
+cancellation that follows it comes by another way, and may come while the call takes something: whatever takes makes
+sure first that its answer counts (``settle``). No interrupt comes between a call and the note that it was made
+(``_begin``), and none between its answer and what is made of it. Whoever is interrupted later has had the item.
 """
 
 from __future__ import annotations
@@ -13,13 +16,14 @@ from __future__ import annotations
 import asyncio
 import queue
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any, Final
 
 from actorgrid.api.actor import ActorClass, method
 from actorgrid.api.basics import cancel, get, kill, wait
 from actorgrid.engine.current import current
+from actorgrid.engine.interrupts import breathing
 from actorgrid.exceptions import ActorDiedError
 from actorgrid.util.giving_up import surely
 
@@ -101,14 +105,14 @@ class _Keeper:
 
     async def get(self, timeout: float | None) -> Any:  # noqa: ASYNC109  # it is the caller's
         if self._items:
-            return self._take()
+            return self._take() if current().settle() else None
         future: asyncio.Future[_Numbered | None] = asyncio.get_running_loop().create_future()
         call = current().context().task
         self._getters[call] = future
         wanted = False
         try:
             await asyncio.wait({future}, timeout=timeout)
-            wanted = not current().context().cancelled  # else it is about to be: nobody would hear the answer
+            wanted = current().settle()  # else nobody would hear the answer
         finally:
             self._getters.pop(call, None)
             if not wanted and future.done() and (back := future.result()):
@@ -130,7 +134,7 @@ class _Keeper:
     @method(concurrency_group="now")
     async def get_nowait(self, number: int) -> list[Any] | None:
         """Return so many items; None, and take none, if there are fewer."""
-        if len(self._items) < number:
+        if len(self._items) < number or not current().settle():
             return None
         return [self._take() for _ in range(number)]
 
@@ -156,6 +160,10 @@ class _Keeper:
 
 
 _KEEPER: Final = ActorClass(_Keeper, {"concurrency_groups": {"put": _WAITING, "now": 100_000}})
+
+
+def _as_it_is(answer: Any) -> Any:
+    return answer
 
 
 class Queue:
@@ -199,28 +207,45 @@ class Queue:
         """Return whether there is no room at this moment."""
         return 0 < self.maxsize <= self.size()
 
-    def _wait(self, ref: Any, *, many: bool | None = None) -> Any:
-        """Return the answer of a call of the actor. See ``give_up`` there for what ``many`` means."""
+    @breathing
+    def _begin(self, begun: list[Any], name: str, args: tuple[Any, ...]) -> None:
+        """Call a method of the actor, and note its answer: what interrupts this finds both or neither."""
+        begun.append(getattr(self._there, name).remote(*args))
+
+    def _wait(self, name: str, *args: Any, many: bool | None = None, then: Callable[[Any], Any] = _as_it_is) -> Any:
+        """Call a method of the actor and return what ``then`` makes of its answer.
+
+        See ``give_up`` there for what ``many`` means. What is done here is given up if it is interrupted, and what
+        comes behind it is not.
+        """
+        begun: list[Any] = []
         try:
-            return get(ref)
+            self._begin(begun, name, args)
+            return then(get(begun[0]))
         except (Empty, Full):
             raise
         except BaseException:
-            self._give_up(ref, many=many)
+            self._give_up(begun, many=many)
             raise
 
-    async def _wait_async(self, ref: Any, *, many: bool | None = None) -> Any:
+    async def _wait_async(
+        self, name: str, *args: Any, many: bool | None = None, then: Callable[[Any], Any] = _as_it_is
+    ) -> Any:
+        begun: list[Any] = []
         try:
-            return await ref
+            self._begin(begun, name, args)
+            return then(await begun[0])
         except (Empty, Full):
             raise
         except BaseException:
-            self._give_up(ref, many=many)
+            self._give_up(begun, many=many)
             raise
 
-    def _give_up(self, ref: Any, *, many: bool | None) -> None:
-        surely(lambda: self._there.give_up.remote([ref], many=many))
-        surely(lambda: cancel(ref))  # if it has not begun
+    def _give_up(self, begun: list[Any], *, many: bool | None) -> None:
+        """Nobody wants the answer any more of the call that was begun, if one was."""
+        if begun:
+            surely(lambda: self._there.give_up.remote(begun, many=many))
+            surely(lambda: cancel(begun[0]))  # if it has not begun to run
 
     # -- in
 
@@ -229,14 +254,14 @@ class Queue:
         if not block:
             self._put_now([item])
         else:
-            self._wait(self._there.put.remote(item, _seconds(timeout)))
+            self._wait("put", item, _seconds(timeout))
 
     async def put_async(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ASYNC109  # the library's
         """``put`` for event loops."""
         if not block:
             _check_room(await self._there.put_nowait.remote([item]), 1)
         else:
-            await self._wait_async(self._there.put.remote(item, _seconds(timeout)))
+            await self._wait_async("put", item, _seconds(timeout))
 
     def put_nowait(self, item: Any) -> None:
         """Put an item in. Raises Full."""
@@ -257,17 +282,17 @@ class Queue:
         """Take the oldest item, once there is one. Raises Empty after ``timeout`` seconds, or at once without block."""
         if not block:
             return self.get_nowait()
-        return self._wait(self._there.get.remote(_seconds(timeout)), many=False)
+        return self._wait("get", _seconds(timeout), many=False)
 
     async def get_async(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ASYNC109  # the library's
         """``get`` for event loops."""
         if not block:
-            return _taken(await self._wait_async(self._there.get_nowait.remote(1), many=True), 1)[0]
-        return await self._wait_async(self._there.get.remote(_seconds(timeout)), many=False)
+            return await self._wait_async("get_nowait", 1, many=True, then=_only)
+        return await self._wait_async("get", _seconds(timeout), many=False)
 
     def get_nowait(self) -> Any:
         """Take the oldest item. Raises Empty."""
-        return self.get_nowait_batch(1)[0]
+        return self._wait("get_nowait", 1, many=True, then=_only)
 
     def get_nowait_batch(self, num_items: int) -> list[Any]:
         """Take the oldest ``num_items`` items, in one message. Raises Empty, and takes none, if there are fewer."""
@@ -275,7 +300,8 @@ class Queue:
             raise TypeError("Argument 'num_items' must be an int")
         if num_items < 0:
             raise ValueError("'num_items' must be nonnegative")
-        return _taken(self._wait(self._there.get_nowait.remote(num_items), many=True), num_items)
+        items: list[Any] = self._wait("get_nowait", num_items, many=True, then=lambda found: _taken(found, num_items))
+        return items
 
     # -- the end
 
@@ -304,6 +330,10 @@ def _seconds(timeout: float | None) -> float | None:
 def _check_room(there_was: bool, count: int) -> None:  # an answer
     if not there_was:
         raise Full("the queue is full" if count == 1 else f"there is no room for {count} items")
+
+
+def _only(items: list[Any] | None) -> Any:
+    return _taken(items, 1)[0]
 
 
 def _taken(items: list[Any] | None, count: int) -> list[Any]:

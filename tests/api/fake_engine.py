@@ -197,6 +197,9 @@ class FakeEngine:
     def context(self) -> Context:
         return self.here
 
+    def settle(self) -> bool:
+        return True
+
     def current_actor(self) -> Handle:
         if not self.here.actor:
             raise RuntimeError("not in an actor")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import os
 import signal
@@ -205,8 +206,53 @@ def test_exit_handlers_of_an_actor_run_once_in_its_process_when_it_ends_by_itsel
     assert ag.get(last, timeout=DEADLINE) == pid
     who, main = (tmp_path / "said").read_text(encoding="ascii").split()
     assert int(who) == pid
-    # An actor with several threads that is told to end does so in the one that was told.
-    assert main == "True" or (end == "terminate" and made is not Parting)
+    assert main == "True"
+
+
+@ag.remote(max_concurrency=4)
+class Threads:
+    def __init__(self) -> None:
+        self.over = threading.Event()
+
+    def pid(self) -> int:
+        return os.getpid()
+
+    def wait(self) -> str:
+        self.over.wait()
+        return "waited"
+
+    def leave_beside(self) -> None:
+        thread = threading.Thread(target=ag.actor.exit_actor)
+        thread.start()
+        thread.join()
+
+    def leave_and_go_on(self) -> str:
+        with contextlib.suppress(SystemExit):
+            ag.actor.exit_actor()
+        self.over.set()
+        return "went on"
+
+
+@pytest.mark.processes("a thread of a simulated process that is over is not run to its end")
+def test_threaded_actor_may_be_ended_from_any_thread() -> None:
+    actor: Any = Threads.remote()
+    pid = ag.get(actor.pid.remote(), timeout=DEADLINE)
+    actor.leave_beside.remote()
+    assert wait_until(lambda: not psutil.pid_exists(pid), DEADLINE)
+
+
+def test_threaded_actor_ends_though_its_call_has_caught_what_ends_it() -> None:
+    actor: Any = Threads.remote()
+    pid = ag.get(actor.pid.remote(), timeout=DEADLINE)
+    actor.leave_and_go_on.remote()
+    assert wait_until(lambda: not psutil.pid_exists(pid), DEADLINE)
+
+
+def test_calls_of_a_threaded_actor_that_run_are_over_before_it_ends() -> None:
+    actor: Any = Threads.remote()
+    waits = actor.wait.remote()
+    leaves = actor.leave_and_go_on.remote()
+    assert ag.get([waits, leaves], timeout=DEADLINE) == ["waited", "went on"]
 
 
 @pytest.mark.processes("as above")

@@ -100,6 +100,32 @@ def test_actor_is_shown_as_its_own_class_says_once_its_constructor_has_returned(
     assert wait_until(lambda: [actor.state for actor in state.list_actors(filters=alike)] == ["DEAD"])
 
 
+def test_what_an_actor_is_shown_as_does_nothing_to_a_terminal() -> None:
+    named = Named.remote("\x1b]0;title\x07\u202e")
+    ag.get(named.rename.remote("late"), timeout=DEADLINE)
+    assert shown(named) == r"Named( \x1b]0;title\x07\u202e)"
+
+
+def test_functions_and_classes_may_be_called_anything_and_lists_of_them_do_nothing_to_a_terminal() -> None:
+    def function() -> None: ...
+
+    function.__qualname__ = function.__name__ = "fun\x1b[31m\nction"
+    odd: Any = type("Cl\x1b[31m\nass", (), {"meth\x1b[31m\nod": lambda _: None})
+    actor: Any = ag.remote(odd).remote()
+    refs = [ag.remote(function).remote(), getattr(actor, "meth\x1b[31m\nod").remote()]
+    ag.get(refs, timeout=DEADLINE)
+    assert [task_of(ref).name for ref in refs] == [r"fun\x1b[31m\nction", r"Cl\x1b[31m\nass.meth\x1b[31m\nod"]
+    found = state.get_actor(actor._actor_id.hex())
+    assert found is not None
+    assert found.class_name == r"Cl\x1b[31m\nass"
+
+
+def test_actor_is_well_that_is_shown_as_what_no_message_can_have() -> None:
+    named = Named.remote("\ud800")
+    ag.get(named.rename.remote("late"), timeout=DEADLINE)
+    assert shown(named) == r"Named( \ud800)"
+
+
 def test_actor_is_well_whose_class_cannot_say_what_it_is_shown_as() -> None:
     nameless = Named.remote("")
     ag.get(nameless.rename.remote("late"), timeout=DEADLINE)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import actorgrid as ag
+from actorgrid.testing.waiting import wait_until
 from tests.contract.tools import DEADLINE, count_run, kill_this_process, runs
 
 pytestmark = pytest.mark.usefixtures("grid")
@@ -56,6 +57,18 @@ def test_max_retries_0_means_one_attempt(tmp_path: Path) -> None:
 
 def test_max_retries_minus_1_means_any_number(tmp_path: Path) -> None:
     assert ag.get(die_until.options(max_retries=-1).remote(tmp_path / "runs", 6), timeout=DEADLINE) == 6
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_task_that_is_tried_for_ever_is_cancelled_at_once_wherever_it_is(tmp_path: Path, *, force: bool) -> None:
+    ref = die_until.options(max_retries=-1).remote(tmp_path / "runs", sys.maxsize)
+    assert wait_until(lambda: " times (" in str(ag.explain(ref)))
+    ag.cancel(ref, force=force)
+    with pytest.raises(ag.exceptions.TaskCancelledError):
+        ag.get(ref, timeout=DEADLINE)
+    ended = runs(tmp_path / "runs")
+    assert ag.get(die_until.remote(tmp_path / "other", 1), timeout=DEADLINE) == 1
+    assert runs(tmp_path / "runs") == ended
 
 
 def test_exit_code_of_a_dead_worker_is_in_the_message() -> None:

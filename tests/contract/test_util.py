@@ -10,12 +10,15 @@ import itertools
 import queue
 import signal
 import threading
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import actorgrid as ag
 from actorgrid import util
+from actorgrid.engine.current import current
 from actorgrid.exceptions import ActorDiedError
 from actorgrid.testing.waiting import wait_until
 from actorgrid.util.queue import Empty, Full, Queue
@@ -273,6 +276,20 @@ class TestAsTheyCome:
             util.map_unordered(square, [1], backpressure_size=2)
 
 
+def take_slowly(keeper: Any, takes: Path) -> None:
+    """Have the actor of a queue take items so slowly that its calls may be cancelled meanwhile; it says when."""
+    take = keeper._take
+
+    def later() -> Any:
+        takes.touch()
+        until = time.monotonic() + 0.5
+        while not current().context().cancelled and time.monotonic() < until:
+            time.sleep(0.001)
+        return take()
+
+    keeper._take = later
+
+
 class TestQueue:
     """A queue that everybody shares."""
 
@@ -420,13 +437,24 @@ class TestQueue:
         items.put_nowait_batch([1, 2, 3, 4])
         refs = [items.actor.get.remote(None), items.actor.get_nowait.remote(2)]
         get(refs)
-        items._give_up(refs[0], many=False)
+        items._give_up([refs[0]], many=False)
         assert wait_until(lambda: items.size() == 2)
         for _ in range(2):  # an interrupt while it is said may have it said again
-            items._give_up(refs[1], many=True)
+            items._give_up([refs[1]], many=True)
         assert wait_until(lambda: items.size() == 4)
         assert items.get_nowait_batch(4) == [1, 2, 3, 4]
         assert items.empty()
+
+    @pytest.mark.processes("what an event loop does between two steps is one step there")
+    @pytest.mark.parametrize("way", ["get", "get_nowait"])
+    def test_get_that_is_given_up_while_it_takes_an_item_costs_no_item(self, tmp_path: Path, way: str) -> None:
+        items = Queue()
+        items.put("kept")
+        get(items.actor.__ray_call__.remote(take_slowly, tmp_path / "takes"))
+        ref = items.actor.get.remote(None) if way == "get" else items.actor.get_nowait.remote(1)
+        assert wait_until((tmp_path / "takes").exists)
+        items._give_up([ref], many=way == "get_nowait")
+        assert items.get(timeout=DEADLINE) == "kept"
 
     def test_shutdown_ends_it(self) -> None:
         items = Queue()

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from actorgrid.core import messages as m
+from actorgrid.core.head.attempts import STRIKES
 from actorgrid.core.head.pressure import RETRIES
 from actorgrid.core.head.records import Actor, Object
-from actorgrid.core.head.workers import STRIKES
 from actorgrid.core.messages import FailureKind, Status
 from actorgrid.core.states import ActorState, TaskState
 from tests.core.body import Body

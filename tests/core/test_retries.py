@@ -14,6 +14,7 @@ from actorgrid.core.head.effects import SignalWorker
 from actorgrid.core.head.explain import explain
 from actorgrid.core.head.records import Actor
 from actorgrid.core.messages import Kind, Notice, Ready, Status, Value
+from actorgrid.core.signals import SIGKILL, describe
 from actorgrid.core.states import TaskState
 from actorgrid.wire.codec import decode_failure
 from tests.core.bench import Bench
@@ -32,6 +33,11 @@ def crash(bench: Bench, task: int, seconds: float = 0.5) -> None:
     worker = bench.worker_of(task)
     worker.pid = 7
     bench.die(worker, current=task)
+
+
+def crashed(attempt: int) -> str:
+    """Return what is told of such an attempt."""
+    return f"attempt {attempt}: pid 7 {describe(-SIGKILL)} after 0.50 s"
 
 
 def state(bench: Bench, task: int) -> TaskState:
@@ -60,7 +66,7 @@ def test_first_retry_comes_at_once_and_the_second_after_a_rest() -> None:
     assert state(bench, task) is TaskState.ASSIGNED
     crash(bench, task)
     assert state(bench, task) is TaskState.RESTING
-    assert explain(bench.head, task) == ["f has failed 2 times and is tried again in a moment"]
+    assert explain(bench.head, task) == [f"f has failed 2 times ({crashed(2)}) and is tried again in a moment"]
     deadline = bench.head.alarms.next()
     assert deadline is not None
     assert bench.now < deadline <= bench.now + FIRST
@@ -144,6 +150,74 @@ def test_final_error_of_many_attempts_lists_the_last_of_them() -> None:
         later(bench, 60.0)
     failures = [decode_failure(one.value.data) for one in bench.sent() if isinstance(one, Ready) and one.oid == task]
     assert "; 20 attempts, of which the last 8: attempt 13: pid 7" in failures[0].message
+
+
+# -- tasks that are tried again for ever
+
+
+def notices(bench: Bench) -> list[str]:
+    return [message.text for message in bench.sent() if isinstance(message, Notice)]
+
+
+def crash_often(bench: Bench, task: int, times: int) -> None:
+    for _ in range(times):
+        crash(bench, task)
+        later(bench, LONGEST)
+
+
+def test_task_that_is_tried_for_ever_never_comes_back_sooner_than_half_the_longest_pause() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=-1))
+    crash_often(bench, task, 50)
+    crash(bench, task)
+    assert state(bench, task) is TaskState.RESTING
+    later(bench, LONGEST / 2 - 0.01)
+    assert state(bench, task) is TaskState.RESTING
+    later(bench, LONGEST / 2 + 0.01)
+    assert state(bench, task) is TaskState.ASSIGNED
+
+
+def test_task_that_is_tried_for_ever_is_told_of_once_with_the_cause_and_what_ends_it() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=-1))
+    crash_often(bench, task, 9)
+    assert notices(bench) == []
+    crash_often(bench, task, 30)
+    (notice,) = notices(bench)
+    assert notice == (
+        f"actorgrid: f has failed 10 times ({crashed(10)}). With max_retries=-1 it is tried again for ever, after "
+        f"pauses of up to 5 s: cancel() ends that, or a number of retries"
+    )
+
+
+def test_of_many_calls_of_one_function_that_are_tried_for_ever_one_is_told_of() -> None:
+    bench = Bench(CPU=3)
+    spec = bench.spec(max_retries=-1)
+    for task in [bench.submit(spec) for _ in range(3)]:
+        crash_often(bench, task, 12)
+    assert len(notices(bench)) == 1
+
+
+def test_task_with_a_number_of_retries_is_told_of_by_its_error_alone() -> None:
+    bench = Bench()
+    crash_often(bench, bench.submit(bench.spec(max_retries=30)), 20)
+    assert notices(bench) == []
+
+
+def test_driver_is_told_of_its_own_tasks_alone() -> None:
+    bench = Bench()
+    other = bench.head.add_driver()
+    crash_often(bench, bench.submit(bench.spec(max_retries=-1)), 10)
+    assert len(notices(bench)) == 1
+    assert not [message for message in other.outbox if isinstance(message, Notice)]
+
+
+def test_explain_tells_of_the_attempts_that_failed_before_the_one_that_runs() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=-1))
+    crash_often(bench, task, 9)
+    (told,) = explain(bench.head, task)
+    assert told.endswith(f"; it has failed 9 times ({crashed(9)})")
 
 
 # -- actors in a loop

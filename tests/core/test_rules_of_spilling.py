@@ -362,6 +362,38 @@ def test_disk_that_takes_no_more_fails_the_first_that_waits_alone_and_the_object
     assert bench.place(first).state is PlaceState.ARENA
 
 
+def test_process_that_the_system_does_not_let_copy_is_not_taken_for_a_full_disk() -> None:
+    bench = SpillBench()
+    oids = bench.fill()
+    request = bench.lease()
+    for _ in range(MOST_DEATHS):
+        assert not bench.heard(m.Answer)
+        bench.wait(AGAIN)
+        bench.forgets(next(oid for oid in oids if bench.place(oid).state is PlaceState.RECALLED))
+        bench.copier(m.NoSpiller("no descriptors"))
+    (answer,) = bench.heard(m.Answer)
+    assert (answer.request, answer.error) == (request, "no descriptors")
+    assert answer.body["kind"] == FailureKind.RESOURCE_LIMIT
+    assert PlaceState.SPILLING not in [bench.place(oid).state for oid in oids]
+
+
+def test_object_that_the_system_does_not_let_come_back_stays_on_disk() -> None:
+    bench = SpillBench()
+    first, *_ = bench.fill()
+    bench.spill(first)
+    bench.say(m.Fetch(50, first))
+    for _ in range(MOST_DEATHS):
+        bench.copier(m.NoSpiller("no descriptors"))
+    (answer,) = bench.heard(m.Answer)
+    assert (answer.request, answer.error) == (50, "no descriptors")
+    assert answer.body["kind"] == FailureKind.RESOURCE_LIMIT
+    assert bench.place(first).state is PlaceState.SPILLED
+    bench.say(m.Fetch(51, first))
+    bench.copier(m.Restored(bench.place(first).job))
+    (answer,) = bench.heard(m.Answer)
+    assert (answer.request, answer.error) == (51, "")
+
+
 def test_object_that_came_back_damaged_is_lost_for_everybody() -> None:
     bench = SpillBench()
     first, *_ = bench.fill()

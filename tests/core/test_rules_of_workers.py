@@ -11,7 +11,7 @@ from actorgrid.core import messages as m
 from actorgrid.core.head.check import check
 from actorgrid.core.head.effects import SignalWorker, SpawnWorker
 from actorgrid.core.head.records import Actor
-from actorgrid.core.head.workers import TRY_AGAIN
+from actorgrid.core.head.refusals import TRY_AGAIN
 from actorgrid.core.ids import COUNTER_BITS, DRIVER, MAX_CLIENTS
 from actorgrid.core.messages import FailureKind, Kind, Status, Value
 from actorgrid.core.resources import demand

@@ -28,6 +28,24 @@ def test_what_has_started_is_not_revoked() -> None:
     assert list(machine.running) == [1]
 
 
+def test_call_whose_outcome_counts_is_cancelled_no_more() -> None:
+    machine = given(1)
+    running = machine.start()
+    assert running is not None
+    assert machine.settle(running)
+    assert machine.cancel(1, 1) is None
+    assert not running.cancelled
+    assert not machine.early, "it is not for a call that is still to come"
+
+
+def test_outcome_of_a_call_that_was_cancelled_does_not_count() -> None:
+    machine = given(1)
+    running = machine.start()
+    assert running is not None
+    assert machine.cancel(1, 1) is running
+    assert not machine.settle(running)
+
+
 def test_of_a_group_with_one_place_the_oldest_call_of_each_caller_may_start() -> None:
     machine = WorkerMachine()
     machine.specs = {number: Spec(number, Kind.METHOD, "A.m", group=group) for number, group in ((1, ""), (2, "io"))}

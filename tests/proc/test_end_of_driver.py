@@ -117,6 +117,23 @@ def test_driver_is_interrupted_in_the_middle_of_get(drive: Drive) -> None:
     assert driver.err.count("Traceback") == 1
 
 
+def test_driver_is_interrupted_while_a_task_is_tried_for_ever_that_kills_its_worker(drive: Drive) -> None:
+    driver = start(
+        drive,
+        """
+die = ag.remote(num_cpus=0, max_retries=-1)(lambda: os.kill(os.getpid(), signal.SIGKILL)).remote()
+while " times (" not in ag.explain(die):
+    pass
+print("again: and again", flush=True)
+ag.get(die)
+""",
+    )
+    driver.wait_for("again")
+    driver.interrupt()
+    driver.leaves_nothing()
+    assert driver.wait() in {-signal.SIGINT, 130}
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL, signal.SIGABRT])
 @pytest.mark.parametrize("where", ["time.sleep(600)", "ag.get(refs)"], ids=["asleep", "in_get"])
 def test_driver_is_ended_by_a_signal(drive: Drive, number: signal.Signals, where: str) -> None:

@@ -80,6 +80,7 @@ with ag.init(num_cpus=4):
     print(ag.get(first.pid.remote()) > 0)
 """, group)  # fmt: skip
     assert "Actor cannot start: the system allows no further worker" in said
+    assert "there may be 6 in its control group (pids.max)" in said or "its second thread was refused" in said
     assert "and one more is needed. Raise the limit of processes" in said
     assert said.endswith("True\n")
 
@@ -185,6 +186,51 @@ os.execv(sys.executable, [sys.executable, "-m", "actorgrid", "start"])
 """)
     assert driver.wait() == 1
     assert f"RLIMIT_NOFILE=12, the hard limit), and needs at least {DESCRIPTORS} " in driver.err
+    driver.leaves_nothing()
+
+
+STORE_OF_FEW = """
+import resource, sys
+import actorgrid as ag
+import numpy as np
+made = ag.remote(lambda number: np.full(2_500_000, number))
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), int(sys.argv[1])))
+ag.init(num_cpus=1, object_store_memory=50_000_000)
+refs = [made.remote(number) if number % 2 else ag.put(np.full(2_500_000, number)) for number in range(2)]
+told = set()
+for number in range(2, 12):
+    try:
+        refs.append(made.remote(number) if number % 2 else ag.put(np.full(2_500_000, number)))
+        ag.wait(refs[-1:])
+    except Exception as error:
+        told.add((type(error), str(error)))
+for ref in refs:
+    try:
+        ag.get(ref)
+    except Exception as error:
+        told.add((type(error), str(error)))
+kinds = ag.exceptions.ResourceLimitError, ag.exceptions.ObjectStoreFullError
+print("right:", all(issubclass(kind, kinds) and "descriptor" in text for kind, text in told))
+print("told:", told)
+print("lives:", ag.get(ag.remote(lambda: 1).remote()))
+"""
+
+
+@pytest.mark.parametrize("limit", [16, 17])
+def test_store_for_which_there_are_too_few_descriptors_says_so_and_the_grid_lives_on(drive: Drive, limit: int) -> None:
+    driver = drive(STORE_OF_FEW, args=[str(limit)])
+    assert driver.said("right") == "True", driver.said("told")
+    assert driver.said("lives") == "1"
+    driver.succeeds()
+    driver.leaves_nothing()
+
+
+@pytest.mark.parametrize("limit", [17, 20])
+def test_segments_for_which_there_are_too_few_descriptors_end_no_grid(drive: Drive, limit: int) -> None:
+    driver = drive(STORE_OF_FEW.replace("50_000_000", "1_500_000_000").replace("12)", "50)"), args=[str(limit)])
+    assert driver.said("right") == "True", driver.said("told")
+    assert driver.said("lives") == "1"
+    driver.succeeds()
     driver.leaves_nothing()
 
 

@@ -69,6 +69,21 @@ print("pid:", ag.get(Named.remote("one").speak.remote()))
     assert f"(Named pid={driver.said('pid')}) who am I\n" in driver.err
 
 
+def test_title_and_prefix_of_what_is_called_anything_do_nothing_to_a_terminal(drive: Drive) -> None:
+    driver = run(
+        drive,
+        r"""
+def title():
+    print("hello")
+    return open("/proc/self/cmdline").read().rstrip("\0")
+title.__qualname__ = "ti\x1b[31m\ntle"
+print("title:", repr(ag.get(ag.remote(title).remote())))
+""",
+    )
+    assert driver.said("title") == repr(r"actorgrid: worker ti\x1b[31m\ntle")
+    assert re.search(r"\(ti\\x1b\[31m\\ntle pid=\d+\) hello", driver.err)
+
+
 def test_standard_error_of_a_task_has_name_and_pid_before_it(drive: Drive) -> None:
     driver = run(drive, "f = ag.remote(lambda: print('oops', file=sys.stderr))\nag.get(f.remote())")
     assert re.search(r"\(.*pid=\d+\) oops\n", driver.err)

@@ -225,8 +225,8 @@ SENDERS = {
     "runtime/lifetime.py:end_child": "a child of whoever calls it, which is waited for here",
     "runtime/lifetime.py:signal_group": "see GROUPS",
     "runtime/head.py:HeadProcess.flush": "the head ends itself",
-    "runtime/worker.py:Worker._interrupt_main": "a thread of this process",
-    "runtime/worker.py:Worker.press": "as above",
+    "runtime/interruption.py:Interruption.aim": "a thread of this process",
+    "runtime/interruption.py:Interruption.press": "as above",
     "cli/demo.py:kill": "a worker that has just said its number, and waits to be killed",
     "testing/commands.py:Command.interrupt": "the leader of the group is a child that has not been waited for",
     "testing/commands.py:Command.send_signal": "Popen: a child that has not been waited for",
@@ -246,7 +246,7 @@ GROUPS = {
     "runtime/launcher.py:Launcher.bury": "as Launcher.obey",
     "runtime/driver.py:DriverEngine._give_up_start": "the head, a child that has not been waited for, leads it",
     "runtime/driver.py:DriverEngine.sweep": "by number, and only where head and launcher were killed (SECURITY.md)",
-    "runtime/head.py:HeadProcess.stop": "the launcher was killed: its workers are children of the head, not waited for",
+    "runtime/crew.py:Crew.signal": "the launcher was killed: its workers are children of the head, not waited for",
 }
 #: What sends a signal, wherever it is called.
 SENDS = {

@@ -21,7 +21,8 @@ import pytest
 
 from actorgrid.core.messages import Extent
 from actorgrid.runtime import arenas
-from actorgrid.runtime.arenas import ArenaReader, ArenaWriter, SegmentTable, make_segment
+from actorgrid.runtime.arenas import ArenaReader, ArenaWriter, make_segment
+from actorgrid.runtime.segments import SegmentTable
 from actorgrid.wire import layout
 
 MIB = 1 << 20

@@ -125,3 +125,11 @@ def test_store_is_thirty_percent_of_memory_without_a_group(monkeypatch: pytest.M
 def test_store_has_a_least_size_however_little_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cgroups, "memory_left", lambda: 0)
     assert machine.store_budget() == machine.LEAST_STORE
+
+
+def test_processes_of_each_group_that_limits_them_are_counted(groups: Groups) -> None:
+    groups.own.write_text("0::/a/b\n7:pids:/c\n")
+    for group, limit in (("a", "100"), ("a/b", "max"), ("pids/c", "6")):
+        groups.write(f"{group}/pids.max", limit)
+        groups.write(f"{group}/pids.current", "5")
+    assert cgroups.processes(groups.root, groups.own) == [(5, 100), (5, 6)]

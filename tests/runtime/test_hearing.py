@@ -12,8 +12,8 @@ from actorgrid.core import messages as m
 from actorgrid.core.head.check import check
 from actorgrid.core.messages import ToClient, ToHead
 from actorgrid.runtime import hearing
-from actorgrid.runtime.arenas import SegmentTable
 from actorgrid.runtime.links import Link, pair
+from actorgrid.runtime.segments import SegmentTable
 from actorgrid.wire.codec import encode_frame
 from tests.core.world import World
 
@@ -24,10 +24,11 @@ class Wire:
     def __init__(self, ours: Link[Any], theirs: Link[Any]) -> None:
         self.ours, self.theirs = ours, theirs
         self.head = World(cpus=1).head
+        self.segments = SegmentTable()
         (self.worker,) = self.head.workers.table
 
     def take(self, *batch: Any, alone: bool = False) -> str:
-        return hearing.take(self.head, SegmentTable(), self.worker, self.ours, list(batch), alone=alone)
+        return hearing.take(self.head, self.segments, self.worker, self.ours, list(batch), alone=alone)
 
     def leftover(self, body: bytes) -> str:
         return hearing.take_leftover(self.head, self.worker, self.ours, body)
@@ -52,6 +53,17 @@ def test_good_messages_in_front_of_bad_bytes_are_heard_with_what_is_wrong(wire: 
     batch, wrong = hearing.read(wire.ours)
     assert batch == [m.Resumed(1)]
     assert wrong.startswith("sent what is no message (malformed frame: ")
+
+
+def test_segment_whose_descriptor_found_no_place_here_is_one_that_nobody_can_be_shown(wire: Wire) -> None:
+    wire.ours.lost = 1
+    assert not wire.take(m.NewSegment(7, 1 << 21))
+    with pytest.raises(OSError, match="no place"):
+        wire.segments.reader_descriptor(7)
+    with pytest.raises(OSError, match="no place"):
+        wire.segments.punch(m.Extent(7, 0, 1 << 20))
+    wire.segments.drop(7)
+    assert "came without its descriptor" in wire.take(m.NewSegment(8, 1 << 21))
 
 
 def test_descriptors_that_come_with_nothing_are_wrong_when_they_are_too_many(wire: Wire) -> None:

@@ -6,6 +6,7 @@ instruction, until the operation ends before its turn comes. Afterwards the grid
 
 from __future__ import annotations
 
+import dis
 import signal
 import sys
 import threading
@@ -17,7 +18,9 @@ import pytest
 
 import actorgrid as ag
 from actorgrid.engine.current import installed
+from actorgrid.engine.local import CallingEngine
 from actorgrid.testing.waiting import wait_until
+from actorgrid.util import queue
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +36,17 @@ def echo(value: int) -> int:
 
 
 class Injector:
-    """Delivers SIGINT before the ``at``-th instruction executed under it in this thread."""
+    """Delivers SIGINT before the ``at``-th instruction executed under it in this thread, of those ``where`` counts."""
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, at: int, where: Callable[[FrameType], bool]) -> None:
         self.left = at
+        self.where = where
         self.fired = False
 
     def __call__(self, frame: FrameType, event: str, argument: object) -> Any:
         frame.f_trace_opcodes = True
         frame.f_trace_lines = False
-        if event == "opcode" and not self.fired:
+        if event == "opcode" and not self.fired and self.where(frame):
             self.left -= 1
             if self.left < 0:
                 self.fired = True
@@ -50,9 +54,11 @@ class Injector:
         return self
 
 
-def interrupted_at(at: int, operation: Callable[[], object]) -> bool:
+def interrupted_at(
+    at: int, operation: Callable[[], object], where: Callable[[FrameType], bool] = lambda _: True
+) -> bool:
     """Run ``operation`` with an interrupt before its ``at``-th instruction. Returns whether it got that far."""
-    injector = Injector(at)
+    injector = Injector(at, where)
     delivered = threading.Event()
     sys._getframe().f_trace_opcodes = True  # from 3.12 on, settrace() asks whether anybody wants opcodes
     try:
@@ -104,6 +110,44 @@ def close_a_stream() -> None:
     generator = count.remote(2)
     next(generator)
     generator.close()
+
+
+def in_queue(frame: FrameType) -> bool:
+    """Return whether this is code of the queue, before it returns: what it has returned is its caller's."""
+    code = frame.f_code
+    return code.co_filename == queue.__file__ and not dis.opname[code.co_code[frame.f_lasti]].startswith("RETURN")
+
+
+def in_submission(frame: FrameType | None) -> bool:
+    """Return whether a call is being submitted here."""
+    while frame is not None and frame.f_code is not CallingEngine.call.__code__:
+        frame = frame.f_back
+    return frame is not None
+
+
+@pytest.mark.parametrize("call", ["get", "get_nowait"])
+@pytest.mark.parametrize(("where", "step"), [(in_queue, 1), (in_submission, 5)])
+def test_interrupt_at_any_opcode_of_a_get_of_a_queue_costs_no_item(
+    engine: Any, call: str, where: Callable[[FrameType], bool], step: int
+) -> None:
+    del engine
+    items = queue.Queue()
+    taken: list[int] = []
+    puts = at = 0
+
+    def take() -> None:
+        taken.append(getattr(items, call)())
+
+    more = True
+    while more:
+        items.put_nowait_batch([puts, puts + 1, puts + 2])
+        puts += 3
+        more = any(interrupted_at(at, take, where) for _ in range(3))
+        there = wait_until(lambda most=puts: items.size() + len(taken) == most)  # type: ignore[misc]  # no parameter
+        assert there, f"an interrupt at opcode {at} has cost an item"
+        at += step
+    assert at > 15, "the operation was hardly traced"
+    assert sorted([*taken, *items.get_nowait_batch(items.size())]) == list(range(puts))
 
 
 def left_behind(engine: Any) -> tuple[int, int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import threading
 from collections.abc import Iterator
@@ -144,3 +145,19 @@ def test_end_of_the_stream_is_none(link: tuple[Link[Any], Link[Any]]) -> None:
     one, two = link
     one.socket.close()
     assert two.receive() is None
+
+
+def test_descriptor_for_which_there_is_no_place_is_counted_and_its_message_comes(
+    link: tuple[Link[Any], Link[Any]],
+) -> None:
+    one, two = link
+    one.post([m.NewSegment(1, 10)], [os.dup(0)])
+    free = os.dup(0)
+    os.close(free)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))  # the lowest that is free is one too high
+    try:
+        assert two.receive() == [m.NewSegment(1, 10)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (two.lost, list(two.fds)) == (1, [])

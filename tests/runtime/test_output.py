@@ -49,6 +49,12 @@ def test_bytes_that_are_not_text_are_escaped() -> None:
     assert shown((1, b"\xff\n")) == ["(worker pid=1) \\xff"]
 
 
+def test_name_in_the_prefix_does_nothing_to_the_terminal_and_the_text_after_it_what_it_likes() -> None:
+    assert shown((1, mark("red\x1b[31m\ttext\r") + b"\x1b[32mgreen\n")) == [
+        "(red\\x1b[31m\\ttext\\r pid=1) \x1b[32mgreen"
+    ]
+
+
 def test_printing_on_a_closed_stream_is_no_error() -> None:
     stream = io.StringIO()
     stream.close()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import socket
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from actorgrid.core import messages as m
 from actorgrid.core.messages import Extent
 from actorgrid.runtime import spill_link
+from actorgrid.runtime.links import Link
 from actorgrid.runtime.spill_link import SpillLink
 
 
@@ -27,12 +31,27 @@ class FakeHost:
     def __init__(self) -> None:
         self.head = FakeHead()
         self.posted: list[Any] = []
+        self.launcher = None
+        self.segments = self
+        #: The other end of a link that was made.
+        self.given: list[int] = []
+        self.happens: Callable[[], None] = lambda: None
 
     def post(self, link: Any, batch: list[Any], fds: list[int] | None = None) -> None:
-        del link
         self.posted += batch
-        for fd in fds or ():
-            os.close(fd)
+        if link is self.launcher:
+            self.given += fds or ()
+        else:
+            for fd in fds or ():
+                os.close(fd)
+
+    def listen(self, fd: int, handler: Callable[[int], None]) -> None:
+        self.happens = lambda: handler(fd)
+
+    def deafen(self, link: Any) -> None: ...
+
+    def descriptor(self, segment: int) -> int:
+        return 0 if segment else -1
 
 
 def refuse(*_: object) -> Any:
@@ -49,9 +68,21 @@ def test_machine_hears_of_a_process_that_cannot_be_started_at_the_next_turn(monk
     assert link.stillborn
     assert not host.head.heard
     link.turn()
-    assert host.head.heard == [None]
+    (told,) = host.head.heard
+    assert re.search("Too many open files: the head .* may have [0-9]+ descriptors, and all are taken", told.reason)
     assert not link.stillborn
     assert not host.posted
+
+
+def test_machine_hears_that_the_launcher_cannot_start_that_process() -> None:
+    host = FakeHost()
+    link = SpillLink(host)  # type: ignore[arg-type]  # as above
+    link.order(m.SpillOut(1, Extent(1, 0, 1 << 16), 0))
+    with socket.socket(fileno=host.given.pop()) as theirs:
+        Link(theirs, m.ToSpiller).send([m.NoSpiller("no processes")])
+    host.happens()
+    link.turn()
+    assert host.head.heard == [m.NoSpiller("no processes")]
 
 
 def test_nothing_is_started_only_to_free_what_is_on_disk() -> None:

@@ -29,6 +29,15 @@ class Engine:
         raise KeyboardInterrupt
 
 
+def test_segment_that_the_head_cannot_show_is_refused_to_whoever_reads_it() -> None:
+    store = Store(cast("Any", Engine(after=False)), 1 << 20)
+    store.attach(m.Segment(7, 0), cast("Any", None))
+    released: list[int] = []
+    with pytest.raises(OSError, match="the head of the grid has no descriptor left"):
+        store.view(m.Extent(7, 0, 100), lambda: released.append(1))
+    assert released == [1]
+
+
 @pytest.mark.parametrize("after", [False, True])
 def test_lease_that_nobody_waits_for_any_more_is_spare(after: bool) -> None:
     engine = Engine(after=after)

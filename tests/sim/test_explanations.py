@@ -274,7 +274,14 @@ def test_task_that_rests_before_it_is_tried_again() -> None:
     while "the object exists: it is an error" not in seen:
         seen.update(told(call))
         time.sleep(0.001)
-    assert {f"fail has failed {times} times and is tried again in a moment" for times in range(2, 10)} <= seen
+    resting = {
+        re.sub(r"after [\d.]+ s", "after S s", line) for line in seen if line.endswith("is tried again in a moment")
+    }
+    ended = "pid N raised an exception after S s"
+    assert resting == {
+        f"fail has failed {times} times (attempt {times}: {ended}) and is tried again in a moment"
+        for times in range(2, 10)
+    }
 
 
 @simulated

@@ -80,6 +80,7 @@ SHAPES = {
     "Emptied": (121, "job"),
     "Restored": (122, "job"),
     "SpillFailed": (123, "job message"),
+    "NoSpiller": (124, "reason"),
 }  # fmt: skip
 
 

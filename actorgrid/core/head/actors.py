@@ -1,4 +1,4 @@
-"""Actors: their queue, their order, their deaths.
+"""Actors: their queue, their order, their end.
 
 Calls of one caller reach a synchronous actor in the order of submission: a call whose argument does not exist yet
 holds up the later calls of its caller (and of nobody else). Up to ``window`` calls, or 128 KiB, are in flight. Death
@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from actorgrid.core.head import groups
-from actorgrid.core.head.backoff import LONGEST_OF_ACTORS
+from actorgrid.core.head import groups, restarts
 from actorgrid.core.head.journals import Journal
 from actorgrid.core.head.records import Actor, Peer, Task, Worker
 from actorgrid.core.messages import (
@@ -25,7 +24,6 @@ from actorgrid.core.messages import (
     Answer,
     CreateActor,
     Done,
-    Exited,
     KillActor,
     Restarted,
     Status,
@@ -48,8 +46,6 @@ if TYPE_CHECKING:
     from actorgrid.core.head.machine import Head
 
 
-#: An actor is placed on so many workers that die before its constructor begins, then that is a death of its own.
-STRIKES: Final = 3
 #: Bytes of arguments that may be in flight to a synchronous actor; one call always goes.
 MOST_FLYING: Final = 128 << 10
 KILLED: Final = "was killed by kill()"
@@ -299,7 +295,7 @@ class Actors:
         if message.no_restart or not actor.restarts:
             self.die(actor, f"{actor.spec.spec.name} {KILLED}")
         elif worker is None:  # it is charged all the same: nobody can tell whether it had a process yet
-            self._charge(actor)
+            restarts.charge(actor)
         elif worker.killed_with is None:
             self.head.workers.kill(worker, KILLED)
             worker.killed_with = {task.message.task for task in actor.queue}
@@ -387,95 +383,3 @@ class Actors:
         else:
             self.head.workers.kill(worker)
             self.head.workers.step(worker, WorkerInput.LEAVE)
-
-    def worker_died(self, actor: Actor, worker: Worker, assigned: dict[int, Task], message: Exited, how: str) -> None:
-        """The actor's process is gone: restart it or bury it."""
-        self.placed_count -= 1
-        actor.worker = None
-        actor.flying = 0
-        groups.gather(actor)
-        if self._never_began(actor, worker, assigned, message):
-            return
-        name = actor.spec.spec.name
-        running = [t.spec.spec.name for t in assigned.values() if not actor.fifo or t.message.task == message.current]
-        doing = f" while running {', '.join(running[:3])}" if running else ""
-        loop = self._crash_loop(actor)
-        if actor.why or not actor.restarts or loop:
-            text = actor.why or f"the process of {name} (pid {worker.pid}) {how}{doing}{loop}"
-            actor.queue.extendleft(reversed([t for t in assigned.values() if t.spec.kind is A_METHOD]))
-            self.die(actor, text, pid=worker.pid, status=message.status)
-            return
-        self._charge(actor)
-        self.step(actor, ActorInput.RESTART)
-        self._unavailable(actor, worker, assigned, message, f"the process of {name} (pid {worker.pid}) {how}{doing}")
-        if actor.journal is not None:
-            actor.queue.extendleft(reversed(self.head.journals.again(actor)))
-        creation = actor.creation
-        assert creation is not None
-        self.head.dispatch.retry(creation, len(actor.deaths), LONGEST_OF_ACTORS)
-
-    def _charge(self, actor: Actor) -> None:
-        """It is to begin anew."""
-        actor.restarts -= actor.restarts > 0
-        actor.incarnation += 1
-
-    def _never_began(self, actor: Actor, worker: Worker, assigned: dict[int, Task], message: Exited) -> bool:
-        """Return whether the constructor had not begun: then the actor is placed anew, and nothing is charged."""
-        creation = actor.creation
-        if actor.state is ACTOR_ALIVE or creation is None or actor.why or worker.killed_with is not None:
-            return False
-        if message.current == creation.message.task or creation.message.task not in assigned:
-            return False
-        creation.strikes += 1
-        if creation.strikes >= STRIKES:
-            return False
-        self.head.dispatch.requeue(creation, TaskInput.HAND_BACK)
-        return True
-
-    def _crash_loop(self, actor: Actor) -> str:
-        """Note a death. Returns how an error ends if it was one too many, "" if it was not.
-
-        The rule of Erlang's supervisors ("Supervisor Behaviour", OTP Design Principles): more than ``intensity``
-        restarts in ``period`` seconds are a loop. Whoever has served a call in between starts anew.
-        """
-        config, deaths = self.head.config, actor.deaths
-        deaths.append(self.head.now)
-        if len(deaths) <= config.intensity:
-            return ""
-        if deaths.pop(0) < self.head.now - config.period:
-            return ""
-        return (
-            f"; it is not restarted again: {config.intensity + 1} deaths within {config.period:g} s, no call served "
-            f"between them, are more than restart_intensity={config.intensity} allows"
-        )
-
-    def _unavailable(self, actor: Actor, worker: Worker, assigned: dict[int, Task], message: Exited, text: str) -> None:
-        """Answer or re-send the calls of an actor that restarts, in their order."""
-        kept: deque[Task] = deque()
-        waiting, actor.queue = actor.queue, deque()
-        for task in [*assigned.values(), *waiting]:
-            if task.spec.kind is not A_METHOD or task.actor is None:
-                continue
-            sent = task.message.task in assigned
-            if worker.killed_with is not None and not sent and task.message.task not in worker.killed_with:
-                kept.append(task)  # it came after ``kill``: it is for the next incarnation
-                continue
-            started = sent and (not actor.fifo or task.message.task == message.current)
-            if task.replayed is not None:
-                self.head.journals.drop(task, began=started)
-            elif self.head.tasks.is_given_up(task):
-                pass
-            elif task.retries:
-                if started and task.retries > 0:
-                    task.retries -= 1
-                if sent:
-                    self.head.dispatch.take_back(task, TaskInput.RETRY)
-                kept.append(task)
-            else:
-                certainty = "may have been executed" if started else "was not executed"
-                error = self.head.failure(
-                    Failed.ACTOR_UNAVAILABLE, f"{text}; it restarts. This call of {task.spec.spec.name} {certainty}",
-                    task=task, pid=worker.pid, status=message.status, actor=actor.ident,
-                )  # fmt: skip
-                self.head.tasks.fail(task, error)
-        actor.queue = kept

@@ -14,7 +14,7 @@ from actorgrid.core.states import ActorState, TaskState, WorkerState
 
 if TYPE_CHECKING:
     from actorgrid.core.head.machine import Head
-    from actorgrid.core.head.records import Actor, Shape
+    from actorgrid.core.head.records import Actor
 
 
 def check_rest(head: Head) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from actorgrid.core.head import attempts
 from actorgrid.core.head.backoff import LONGEST
 from actorgrid.core.head.idle import Idle
 from actorgrid.core.head.records import Object, SpecRecord, Task, Worker
@@ -233,7 +234,7 @@ class Dispatch:
             task.retries -= 1
         for value in message.values:
             self.head.memory.discard(value)
-        self.head.workers.failed(task, worker, "raised an exception")
+        attempts.failed(self.head, task, worker, "raised an exception")
         self.retry(task, task.failures)
 
     def retry(self, task: Task, failures: int, longest: float = LONGEST) -> None:

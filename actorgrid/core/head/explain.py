@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from actorgrid.core.head import attempts
 from actorgrid.core.head.records import Actor, Object, Task, Worker
 from actorgrid.core.head.waits import is_full
 from actorgrid.core.messages import AWAIT, YIELD, Blocked, Kind, Status
@@ -49,7 +50,7 @@ def explain(head: Head, oid: int) -> list[str]:
     if held.task is None:
         return ["the object will exist when a process has ended"]
     calls = chain(head, oid)
-    told = [f"{task.spec.spec.name} {_about(head, task)}" for task in calls[:DEEPEST]]
+    told = [f"{task.spec.spec.name} {_about(head, task)}{_before(task)}" for task in calls[:DEEPEST]]
     return [*told, "..."] if len(calls) > DEEPEST else told
 
 
@@ -65,8 +66,14 @@ def _about(head: Head, task: Task) -> str:
     if task.state is TaskState.READY:
         return _ready(head, task)
     if task.state is TaskState.RESTING:
-        return f"has failed {task.failures} times and is tried again in a moment"
+        return f"{attempts.told(task)} and is tried again in a moment"
     return _with_worker(head, task)
+
+
+def _before(task: Task) -> str:
+    """Return what has become of earlier attempts."""
+    failed = attempts.told(task)
+    return f"; it {failed}" if failed and task.state is not TaskState.RESTING else ""
 
 
 def _waiting(head: Head, task: Task, waits: Blocked) -> str:

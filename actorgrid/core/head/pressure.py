@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from actorgrid.core.head import attempts
 from actorgrid.core.head.effects import LookAtMemory
 from actorgrid.core.head.records import Task, Worker
 from actorgrid.core.messages import Exited, Kind, Value
@@ -104,7 +105,7 @@ class Pressure:
         if not starved:
             return False
         task.oom += 1
-        self.head.workers.note(task, worker, "was killed because memory ran short")
+        attempts.note(self.head, task, worker, "was killed because memory ran short")
         if task.hopeless or not task.retries or task.oom > RETRIES:
             self.head.tasks.fail(task, self._failure(task, worker, message, how))
         else:

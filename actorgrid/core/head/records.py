@@ -106,7 +106,7 @@ class SpecRecord:
 
     __slots__ = (
         "code", "counted", "forgotten", "kind", "max_retries", "mean_micros", "pending", "reservation", "shape", "spec",
-        "streams", "taught", "timed",
+        "streams", "taught", "timed", "warned",
     )  # fmt: skip
 
     def __init__(self, spec: Spec, code: Code | None, shape: Shape, reservation: Reservation | None = None) -> None:
@@ -129,6 +129,8 @@ class SpecRecord:
         #: Workers that know it.
         self.taught: dict[Worker, None] = {}
         self.forgotten = False
+        #: Somebody was told that a call of it fails again and again.
+        self.warned = False
 
 
 class Held:

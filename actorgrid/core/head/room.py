@@ -108,10 +108,10 @@ class Room:
         for request in [request for request in self.queue.values() if request.client == number]:
             self._leave(request)
 
-    def disk_is_full(self, message: str) -> None:
+    def nothing_leaves(self, message: str, kind: FailureKind) -> None:
         """Nothing can be spilled now: the first in the line goes without."""
         if self.queue:
-            self._refuse(next(iter(self.queue.values())), message, {"kind": FailureKind.OUT_OF_DISK})
+            self._refuse(next(iter(self.queue.values())), message, {"kind": kind})
 
     def _overdue(self, number: int) -> None:
         request = self.queue[number]

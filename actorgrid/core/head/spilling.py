@@ -256,8 +256,8 @@ class Spilling:
 
     def hear(self, message: Any) -> None:
         """Take what the process that copies says; None: it is dead."""
-        if message is None:
-            self._orphaned()
+        if message is None or isinstance(message, m.NoSpiller):
+            self._orphaned("" if message is None else message.reason)
             return
         place = self.jobs[message.job]
         if isinstance(message, m.SpillFailed):
@@ -294,10 +294,17 @@ class Spilling:
             self.used[place.ident] = place
             self._deliver(place)
 
-    def _refused(self, place: Place, message: str) -> None:
+    def _refused(self, place: Place, message: str, kind: FailureKind = FailureKind.OUT_OF_DISK) -> None:
         """The disk takes no more: the object stays, and whoever needed its room goes without."""
         self._over(place, PI.REFUSED)
-        self.head.room.disk_is_full(message)
+        self.head.room.nothing_leaves(message, kind)
+
+    def _stay_on_disk(self, place: Place, message: str) -> None:
+        """It cannot be brought back now: whoever wants it goes without, and may try again."""
+        fetchers, place.fetchers = place.fetchers, []
+        self._over(place, PI.REFUSED)
+        for number, request in fetchers:
+            self._answer(number, request, message, {"kind": FailureKind.RESOURCE_LIMIT})
 
     def _damaged(self, place: Place, message: str) -> None:
         """What is on disk is not what was written there."""
@@ -310,24 +317,30 @@ class Spilling:
         for number, request in fetchers:
             self._answer(number, request, text, {"kind": FailureKind.OBJECT_LOST})
 
-    def _orphaned(self) -> None:
-        """The process that copies is dead: what it had begun is begun anew, what it had not written is in memory."""
+    def _orphaned(self, reason: str) -> None:
+        """The process that copies is dead: what it had begun is begun anew, what it had not written is in memory.
+
+        Or (``reason``) the system has not let it begin.
+        """
         if not self.jobs:
             return
         self._deaths += 1
         # Copies that nobody was told to make yet are not for the next one: what they are about changes here.
         self.head.effects = [effect for effect in self.head.effects if not _is_copy(effect)]
-        many = f"the process that copies objects to and from the disk died {self._deaths} times in a row"
+        kind = FailureKind.RESOURCE_LIMIT if reason else FailureKind.OUT_OF_DISK
+        many = reason or f"the process that copies objects to and from the disk died {self._deaths} times in a row"
         for place in list(self.jobs.values()):
             if place.state is P.ABANDONED:
                 self._over(place, PI.ORPHANED)
             elif place.state is P.SPILLING and self._deaths < MOST_DEATHS:
                 self._over(place, PI.REFUSED)
             elif place.state is P.SPILLING:
-                self._refused(place, many)
+                self._refused(place, many, kind)
             elif place.state is P.EMPTYING:
                 self.head.effects.append(PunchExtent(place.extent))
                 self._over(place, PI.EMPTIED)
+            elif self._deaths >= MOST_DEATHS and reason:
+                self._stay_on_disk(place, reason)
             elif self._deaths >= MOST_DEATHS:
                 self._damaged(place, many)
             else:

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from actorgrid.core.head import attempts, refusals, restarts
+from actorgrid.core.head.attempts import STRIKES
 from actorgrid.core.head.effects import CloseWorker, SignalWorker, SpawnWorker
 from actorgrid.core.head.pressure import BY_SYSTEM
-from actorgrid.core.head.records import Actor, Peer, Task, Worker
+from actorgrid.core.head.records import Peer, Task, Worker
 from actorgrid.core.messages import (
-    AN_ACTOR,
     NO_THREAD,
     YIELD,
     Blocked,
@@ -34,7 +35,6 @@ from actorgrid.core.messages import (
     Spawned,
     SpawnFailed,
     Stopped,
-    Value,
 )
 from actorgrid.core.messages import FailureKind as Failed
 from actorgrid.core.signals import SIGKILL, describe
@@ -54,16 +54,10 @@ if TYPE_CHECKING:
 
 #: Idle workers beyond the number of CPUs leave after this long (seconds).
 KEEP_IDLE: Final = 1.0
-#: A task is given to this many workers that die before they say a word, then it fails.
-STRIKES: Final = 3
-#: When the system refuses a process, so long the pool does not grow (seconds).
-TRY_AGAIN: Final = 1.0
 #: Seconds after which a forced end that came too early for its task is tried again.
 ONCE_MORE: Final = 0.05
 #: A worker that has closed a link and lives on after so long (seconds) is killed: it can neither hear nor answer.
 MUTE_LIMIT: Final = 1.0
-#: So many attempts are listed in the final error of a task: no list grows for ever.
-LISTED: Final = 8
 #: Workers started ahead of any need at once.
 MOST_PRESTARTED: Final = 16
 
@@ -71,7 +65,7 @@ MOST_PRESTARTED: Final = 16
 class Workers:
     """The worker processes."""
 
-    __slots__ = ("_held_back", "head", "keep", "leaving", "limit", "most", "spawned", "stillborn", "table", "wanting")
+    __slots__ = ("head", "held_back", "keep", "leaving", "limit", "most", "spawned", "stillborn", "table", "wanting")
 
     def __init__(self, head: Head, keep: int, limit: int) -> None:
         self.head = head
@@ -79,7 +73,7 @@ class Workers:
         self.keep = keep
         self.limit = self.most = limit
         #: The alarm after which there may be ``most`` again; 0 while there may.
-        self._held_back = 0
+        self.held_back = 0
         self.table: dict[int, Worker] = {}
         self.spawned = 0
         #: A worker left the pool: ``replenish`` has something to do.
@@ -134,50 +128,6 @@ class Workers:
         if worker is not None:
             self.head.effects.append(CloseWorker(worker.number))
             self._gone(worker, Exited(worker.number, 0, 0), "", refused=message.message)
-
-    def _refused(self, actor: Actor | None, assigned: dict[int, Task], reason: str) -> None:
-        if actor is not None:
-            actor.worker = None
-            self.head.actors.placed_count -= 1
-        self._hold_back()
-        for task in reversed(assigned.values()):
-            self._never_started(task, reason)
-
-    def _hold_back(self) -> None:
-        """Be content with the workers that there are; try again in a while."""
-        self.limit = len(self.table)
-        if not self._held_back:
-            self._held_back = self.head.alarms.set(self.head.now + TRY_AGAIN, self._let_grow, 0)
-
-    def _let_grow(self, _: int) -> None:
-        """Try with one more; all at once would take from each other what there is."""
-        self._held_back = 0
-        self.wanting = True
-        self.limit = min(len(self.table) + 1, self.most)
-        if self.limit < self.most and self.head.ready.active:
-            self._held_back = self.head.alarms.set(self.head.now + TRY_AGAIN, self._let_grow, 0)
-        else:
-            self.limit = self.most
-
-    def _never_started(self, task: Task, reason: str) -> None:
-        """A task's worker could not be started: another one runs it, if there are any that run tasks."""
-        others = [worker.state for worker in self.table.values() if worker.actor is None]
-        waits_for_idle = task.spec.kind is AN_ACTOR or WORKER_BUSY not in others
-        if WORKER_IDLE not in others and waits_for_idle:
-            task.strikes += 1
-        if task.strikes < STRIKES:
-            self.head.dispatch.requeue(task, TaskInput.HAND_BACK)
-            return
-        there = sum(worker.pid > 0 for worker in self.table.values())
-        text = (
-            f"{task.spec.spec.name} cannot start: the system allows no further worker ({reason}); there are {there}, "
-            "and one more is needed. Raise the limit of processes, threads or descriptors (ulimit -u, ulimit -n, "
-            "pids.max of the control group), or lower num_cpus"
-        )
-        if task.actor is not None:
-            self.head.actors.die(task.actor, text)
-        else:
-            self.head.tasks.fail(task, self.head.failure(Failed.RESOURCE_LIMIT, text, task=task))
 
     def step(self, worker: Worker, given: WorkerInput) -> None:
         """Move a worker along its table."""
@@ -248,7 +198,7 @@ class Workers:
 
     def _check_room(self) -> None:
         """The pool is full and every worker in it waits: nothing would ever move again."""
-        if self.may_spawn() or not self.head.ready.active or self._held_back:
+        if self.may_spawn() or not self.head.ready.active or self.held_back:
             return
         if any(self._may_go_on(worker) for worker in self.table.values()):
             return
@@ -408,12 +358,12 @@ class Workers:
         worker.specs.clear()
         actor, worker.actor = worker.actor, None
         if refused:
-            self._refused(actor, assigned, refused)
+            refusals.refused(self.head, actor, assigned, refused)
         elif actor is not None:
-            self.head.actors.worker_died(actor, worker, assigned, message, how)
+            restarts.worker_died(self.head, actor, worker, assigned, message, how)
         else:
             for task in reversed(assigned.values()):
-                self._lost(task, worker, message, how)
+                attempts.lost(self.head, task, worker, message, how)
         peer = worker.peer
         peer.alive = False
         del self.head.peers[peer.number]
@@ -424,44 +374,6 @@ class Workers:
         self.head.vigils.over(peer.number)
         self.head.knocks.over(peer.number)
         peer.worker = None
-
-    def _lost(self, task: Task, worker: Worker, message: Exited, how: str) -> None:
-        blamed = message.current == task.message.task
-        if not blamed and not worker.spoke:
-            task.strikes += 1
-            blamed = task.strikes >= STRIKES
-        if self.head.tasks.is_given_up(task) or (blamed and self.head.pressure.ended(task, worker, message, how)):
-            return
-        if not blamed:
-            self.head.dispatch.requeue(task, TaskInput.HAND_BACK if not task.blocked else TaskInput.RETRY)
-        elif task.retries:
-            if task.retries > 0:
-                task.retries -= 1
-            self.failed(task, worker, how)
-            self.head.dispatch.retry(task, task.failures)
-        else:
-            self.failed(task, worker, how)
-            self.head.tasks.fail(task, self.crash(task, worker, message, how))
-
-    def failed(self, task: Task, worker: Worker, how: str) -> None:
-        """Count an attempt that has failed, and note it for the final error."""
-        task.failures += 1
-        self.note(task, worker, how)
-
-    def note(self, task: Task, worker: Worker, how: str) -> None:
-        """Note how an attempt has ended that counts, for the final error."""
-        seconds, number = self.head.now - task.since, task.failures + task.oom
-        told = f"attempt {number}: pid {worker.pid} {how} after {seconds:.2f} s"
-        task.attempts = [*(task.attempts or ())[1 - LISTED :], told]
-
-    def crash(self, task: Task, worker: Worker, message: Exited, how: str) -> Value:
-        """Return the final error of a task whose worker died under it."""
-        text = f"the worker (pid {worker.pid}) {how} while running {task.spec.spec.name}"
-        if task.attempts and len(task.attempts) > 1:
-            count = task.failures + task.oom
-            more = f", of which the last {LISTED}" if count > LISTED else ""
-            text += f"; {count} attempts{more}: " + "; ".join(task.attempts)
-        return self.head.failure(Failed.WORKER_CRASHED, text, task=task, pid=worker.pid, status=message.status)
 
     # -- shrinking back
 

@@ -85,6 +85,7 @@ from actorgrid.core.messages.launcher import (
 from actorgrid.core.messages.script import HEAD, Kill, Script
 from actorgrid.core.messages.spill_file import (
     Emptied,
+    NoSpiller,
     Restored,
     SpillFailed,
     SpillFile,
@@ -130,7 +131,8 @@ __all__ = [
     "Exited", "Exiting", "Export", "Extent", "Failure", "FailureKind", "Fetch", "Forget", "Freed", "FromLauncher",
     "FromSpiller", "GridDied", "Group", "HoldOutput", "Interrupt", "Item", "Kill", "KillActor", "KillProcess",
     "Kind", "Knock", "Learn", "LeaseRequest", "LeaseReturn", "LinkLost", "Made", "Measured", "Metric",
-    "MetricKind", "NewSegment", "Notice", "Output", "Parting", "Placement", "Present", "Put", "Query", "Quit",
+    "MetricKind", "NewSegment", "NoSpiller", "Notice", "Output", "Parting", "Placement", "Present", "Put", "Query",
+    "Quit",
     "Ready", "Recall", "Recalled", "Release", "Reserve", "Restarted", "Restored", "Resumed", "Revoke", "Revoked",
     "Run", "Sample", "Script", "Segment", "Spared", "Spawn", "SpawnFailed", "SpawnSpiller", "Spawned", "Spec",
     "SpillFailed", "SpillFile", "SpillFree", "SpillIn", "SpillOut", "Squeeze", "Status", "Stopped", "Struct",
@@ -156,4 +158,4 @@ ToLauncher = Spawn | KillProcess | Quit | SpawnSpiller
 FromLauncher = Spawned | Exited | SpawnFailed | Stopped | Spared | LinkLost
 #: What travels between the head and the process that owns the spill file.
 ToSpiller = SpillOut | SpillIn | SpillFree | SpillFile
-FromSpiller = Written | Emptied | Restored | SpillFailed | SpillFile
+FromSpiller = Written | Emptied | Restored | SpillFailed | SpillFile | NoSpiller

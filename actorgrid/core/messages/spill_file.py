@@ -59,3 +59,9 @@ class SpillFailed(Struct, tag=123):
 
     job: int
     message: str
+
+
+class NoSpiller(Struct, tag=124):
+    """The system lets nothing be copied: it allows no process for that, or no descriptor. ``reason`` says what."""
+
+    reason: str

@@ -26,7 +26,10 @@ class Answer(Struct, tag=51):
 
 
 class Segment(Struct, tag=52):
-    """A segment that a later message mentions; its descriptor rides on this frame."""
+    """A segment that a later message mentions; its descriptor rides on this frame.
+
+    Size 0: there is none, for the head may have no more, and nobody can read what lies there.
+    """
 
     segment: int
     size: int
