@@ -42,11 +42,13 @@ class Checkpoints:
         if running.spec.kind is not Kind.METHOD or running.spec.readonly:
             return None
         self._calls += 1
+        if running.cancelled:  # looked at once: a cancellation that comes from here on has interrupted nothing
+            running.chance = True
         spec = self._spec
         now = self._engine.clock()
         due = 0 < spec.checkpoint_calls <= self._calls
         late = spec.checkpoint_seconds and now - self._last >= spec.checkpoint_seconds
-        return self._save(now) if due or late or running.cancelled or running.chance else None
+        return self._save(now) if due or late or running.chance else None
 
     def _save(self, now: float) -> ObjectRef[Any] | None:
         self._last = now

@@ -201,6 +201,26 @@ def test_call_that_saw_what_need_not_be_so_again_is_lost_unless_the_state_was_sa
     assert notice.text.endswith("the last 2 calls are lost, because add saw what need not be so again")
 
 
+def test_call_that_was_over_before_it_heard_of_its_cancellation_runs_again() -> None:
+    play = Play()
+    task = play.call()
+    play.say(m.Cancel(task))
+    play.over(task)
+    play.dies()
+    assert [run.again for run in play.given()] == [task]
+
+
+def test_call_that_was_interrupted_and_whose_state_was_not_saved_is_lost() -> None:
+    play = Play()
+    task = play.call()
+    play.say(m.Cancel(task))
+    play.over(task, chance=True)
+    play.dies()
+    assert not play.given()
+    (notice,) = [message for message in play.sent() if isinstance(message, m.Notice)]
+    assert notice.text.endswith("the last call is lost, because add was interrupted")
+
+
 @pytest.mark.parametrize(("first", "then"), [(OK, FULL), (FULL, OK), (FULL, FAILED)])
 def test_result_that_the_store_had_no_room_for_is_no_other_end(first: Any, then: Any) -> None:
     play = Play()

@@ -56,6 +56,7 @@ class Garbled(World):
             worker = self.workers[number]
             worker.outbox.clear()
             worker.client.outbox.clear()
+            worker.sent = []  # nor does the shell look at what it leaves behind
             self.die(worker, -9)
         elif number != ids.DRIVER:
             self.hosts[number].outbox.clear()

@@ -47,10 +47,9 @@ class Entry:
         self.raised = raised(done)
         #: Why it might do something else if it ran again, as the end of a sentence; "": it would do the same.
         self.again = ""
-        if task.cancelled or (task.limits is not None and task.limits.overdue):
-            self.again = "was interrupted"
-        elif done.chance:
-            self.again = "saw what need not be so again"
+        if done.chance:  # its worker says so; that it is cancelled here need not mean that it had heard of it
+            interrupted = task.cancelled or (task.limits is not None and task.limits.overdue)
+            self.again = "was interrupted" if interrupted else "saw what need not be so again"
 
 
 class Journal:

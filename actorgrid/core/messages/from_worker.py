@@ -22,7 +22,8 @@ class Done(Struct, tag=30):
     strayed: str = ""
     #: It was cancelled before it started.
     unstarted: bool = False
-    #: It has learned something that need not be so when it runs again, and its actor's state was not saved since.
+    #: It was interrupted, or has learned something that need not be so when it runs again, and its actor's state was
+    #: not saved since.
     chance: bool = False
 
 
