@@ -30,9 +30,9 @@ ASKED: Final = 95.0
 #: put and read under a store that is too small, of messages that make no sense), then whole programs. Tests that start
 #: processes are none of it: "process" is in the name of those that have a twin there.
 SUITE: Final = [
-    "tests/core/test_programs.py", "tests/core/test_reservation_programs.py", "tests/core/test_spilling.py",
-    "tests/core/test_nonsense.py", "tests/sim", "tests/zoo", "tests/contract", "--ignore=tests/sim/test_realplay.py",
-    "--ignore=tests/sim/test_differential.py", "-k", "not process and not real",
+    "tests/core/test_programs.py", "tests/core/test_drawn_programs.py", "tests/core/test_reservation_programs.py",
+    "tests/core/test_spilling.py", "tests/core/test_nonsense.py", "tests/sim", "tests/zoo", "tests/contract",
+    "--ignore=tests/sim/test_realplay.py", "--ignore=tests/sim/test_differential.py", "-k", "not process and not real",
 ]  # fmt: skip
 #: Not counted, and why.
 EXCLUDED: Final = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from actorgrid.core.head.records import Actor
 from actorgrid.core.messages import Kind, Status, Value
 from actorgrid.core.resources import Demand, demand
 from tests.core.bench import OK, Bench
+from tests.thinning import one_in
 
 #: What bundles hold and calls ask for: all of it fits into the grid, and not all of it into every bundle.
 AMOUNTS = [
@@ -179,6 +181,24 @@ def _gpus(bundle: Demand) -> int:
 @settings(deadline=None, max_examples=150)
 @given(st.lists(OPS, max_size=60))
 def test_books_agree_after_every_event_and_everything_comes_back(ops: list[Op]) -> None:
+    live(ops)
+
+
+@pytest.mark.search
+@pytest.mark.parametrize("block", one_in(5, range(30)))
+def test_books_agree_in_long_histories(block: int) -> None:
+    for seed in range(20 * block, 20 * (block + 1)):
+        rng = random.Random(seed)
+        numbers = range(31)
+        live(
+            [
+                (rng.choice(NAMES), rng.choice(numbers), rng.choice(numbers), rng.choice(numbers))
+                for _ in range(rng.randint(20, 150))
+            ]
+        )
+
+
+def live(ops: list[Op]) -> None:
     history = History()
     for name, a, b, c in ops:
         getattr(history, name)(a, b, c)

@@ -1,0 +1,97 @@
+"""Whole programs drawn from seeds, each of a dozen acts or more, on random schedules with whatever ``Faults`` has.
+
+Hypothesis (``test_machines``) makes what fails small, but draws mostly short programs; here number and length
+count. What fails names its seed: ``drawn(seed)`` is the program.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any, Final
+from unittest import mock
+
+import pytest
+
+import actorgrid as ag
+from actorgrid import sim
+from actorgrid.sim import worker
+from actorgrid.sim.choices import Policy
+from actorgrid.sim.faults import KILL_POINTS
+from actorgrid.sim.policies import Delays, PartialOrder, Priorities, RandomWalk
+from actorgrid.testing.programs import Act, play
+from tests.sim.test_machines import LEVELS, SMALL_STORE, nothing_is_left
+from tests.thinning import one_in
+
+pytestmark = pytest.mark.search
+
+BLOCK: Final = 15
+KINDS: Final = [
+    *["task", "call", "get"] * 3, "put", "gather", "wait", "actor", "drop", "cancel", "kill", "lose", "large", "raise",
+    "coroutines", "named", "find", "many", "limited", "saving", "grouped", "stream", "next", "next", "close",
+]  # fmt: skip
+STARTS: Final = [
+    (),
+    (Act("actor"),),
+    (Act("actor", number=1), Act("actor", flag=True)),
+    (Act("named", number=1), Act("coroutines", number=1)),
+    (Act("saving", number=1), Act("grouped", number=1)),
+]
+POLICIES: Final[list[Callable[[random.Random], Policy]]] = [
+    RandomWalk, PartialOrder, lambda rng: Priorities(rng, 4, 100), lambda rng: Delays(rng, 0.1),
+]  # fmt: skip
+
+
+def acts(rng: random.Random, depth: int, least: int, most: int) -> tuple[Act, ...]:
+    return tuple(
+        Act(
+            rng.choice(KINDS), rng.randrange(4), rng.randrange(3), rng.random() < 0.5,
+            acts(rng, depth - 1, 0, 5) if depth else (),
+        )
+        for _ in range(rng.randint(least, most))
+    )  # fmt: skip
+
+
+def plans(rng: random.Random) -> sim.Faults:
+    if rng.random() < 0.3:
+        return sim.Faults()
+    points = KILL_POINTS if rng.random() < 0.5 else frozenset(rng.sample(sorted(KILL_POINTS), 2))
+    return sim.Faults(
+        kill=rng.choice([0, 1, 2, 4]), actors=rng.random() < 0.5, kill_points=points, clock_jumps=rng.randrange(2),
+        spawn_errors=rng.randrange(2), store_full=rng.randrange(2), spill_errors=rng.randrange(3),
+        low_memory=rng.randrange(3), head=rng.random() < 0.1, driver=rng.random() < 0.1,
+    )  # fmt: skip
+
+
+def drawn(seed: int) -> tuple[tuple[Act, ...], sim.Faults, dict[str, Any]]:
+    """Return a program, what may break, and how the grid is started."""
+    rng = random.Random(seed)
+    program, plan = rng.choice(STARTS) + acts(rng, 2, 4, 20), plans(rng)
+    return program, plan, {"num_cpus": rng.randint(1, 3), "object_store_memory": rng.choice([None, SMALL_STORE])}
+
+
+def run(seed: int, level: sim.Level) -> None:
+    program, plan, options = drawn(seed)
+    rng = random.Random(~seed)
+    policy, starts, ask = rng.choice(POLICIES)(rng), rng.random() < 0.4, rng.random() < 0.5
+    with (
+        mock.patch.object(worker, "MICROS", rng.choice([worker.MICROS, 1])),
+        sim.world(checks=True, faults=plan, max_events=20_000, level=level, starts=starts, policy=policy) as world,
+    ):
+        ag.init(**options)
+        outcome = play(program, ask=ask)
+        sim.settle()
+        assert not outcome.ledger.wrong(plan.low_memory)
+        if world.grid is not None and world.grid.open:
+            nothing_is_left(world)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("block", one_in(10, range(60)))
+def test_drawn_programs_keep_every_promise_and_leave_nothing(block: int, level: sim.Level) -> None:
+    for seed in range(BLOCK * block, BLOCK * (block + 1)):
+        try:
+            run(seed, level)
+        except Exception as error:
+            error.add_note(f"seed {seed}")
+            raise
