@@ -71,6 +71,14 @@ def calls_of_one_group() -> None:
     assert not outcome.ledger.wrong(0)
 
 
+def cancel_what_is_over_already() -> None:
+    """A call of an actor with checkpoints was over before it heard of its cancellation, and lost with the process."""
+    ag.init(num_cpus=2)
+    outcome = play((Act("saving", number=1), Act("call"), Act("cancel"), Act("call")), ask=True)
+    sim.settle()
+    assert not outcome.ledger.wrong(0)
+
+
 FOUND = [
     (two_tasks_make_an_actor_each, "ag1:lK_#D4FQ3rY-M(3Y^7{zZfkP"),
     (hold_after_finding, "ag1:lK_x_"),
@@ -82,6 +90,7 @@ FOUND = [
         "ag1:lK_&E1p<-`0fnS%X>4o(rf_d*Zgg{!tYT$mZ*pZ{a%FIAd8cA*Z)0m^WTk3#ZE$k|rE_p$cWwctY-M(3Y^7{zZfkP",
     ),
     (calls_of_one_group, "ag1:lK_#D0Re%fb8umIZUF"),
+    (cancel_what_is_over_already, "ag1:lK_;G00EK$0g?m(k_iEVq-$wxYyqWcZ){|90s"),
 ]
 
 
