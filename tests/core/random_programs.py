@@ -148,6 +148,9 @@ def _smaller(case: Case) -> Iterator[Case]:
     yield from (replace(case, program=program) for program in _simpler(case.program))
     yield from (replace(case, other=program) for program in _simpler(case.other))
     picks = case.picks
+    if picks and not picks[-1]:
+        used = max((place for place, pick in enumerate(picks, 1) if pick), default=0)
+        yield replace(case, picks=picks[:used])
     length = len(picks)
     while length:  # halves, quarters, ..., single ones
         for start in range(0, len(picks), length):

@@ -53,3 +53,21 @@ def test_client_that_looks_again_and_again_is_told_once() -> None:
     bench.send_all()
     bench.done(awaited)
     assert [message.oid for message in worker.peer.outbox if isinstance(message, m.Ready)] == [awaited]
+
+
+def test_call_behind_one_that_fails_with_a_restart_is_not_lost() -> None:
+    bench = Bench(CPU=2)
+    actor = bench.id()
+    bench.say(m.CreateActor(actor, bench.spec("A", kind=Kind.ACTOR, max_restarts=1)))
+    bench.done(actor, ())
+    method = bench.spec("A.f", kind=Kind.METHOD, demand=())
+    dies = bench.submit(method, actor=actor)
+    fails = bench.submit(method, actor=actor, deps=(dies,), slots=(0,))
+    behind = bench.submit(method, actor=actor)
+    bench.die(bench.worker_of(dies), current=dies)
+    assert fails not in bench.head.tasks.table
+    bench.now += 10
+    bench.head.turn(bench.now)
+    bench.done(actor, ())
+    bench.done(behind)
+    assert [message.oid for message in bench.sent() if isinstance(message, m.Ready)] == [dies, fails, behind]

@@ -121,4 +121,5 @@ def _unavailable(
                 task=task, pid=worker.pid, status=message.status, actor=actor.ident,
             )  # fmt: skip
             head.tasks.fail(task, error)
+    kept += actor.queue  # calls behind those that have failed just now, for the error of another one
     actor.queue = kept
