@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -228,6 +229,30 @@ def test_silent_worker_with_tasks_ahead_is_asked_to_hand_them_back() -> None:
     assert m.Revoke(tuple(tasks[2:])) in worker.peer.outbox
     bench.say(m.Revoked(tuple(tasks[2:])), source=worker.number)
     assert list(worker.assigned) == [tasks[1]]
+
+
+def test_worker_that_hands_nothing_back_is_asked_again_after_ever_longer_times() -> None:
+    bench = Bench(CPU=1)
+    bench.done(bench.submit(bench.spec()), micros=1)
+    tasks = [bench.submit(bench.spec()) for _ in range(4)]
+    bench.done(tasks[0], micros=1)
+    worker = bench.worker_of(tasks[1])
+    bench.say(m.Blocked(tasks[1], "get"), source=worker.number)  # what was on its way to it is not there yet
+    asked = []
+    for _ in range(10_000):
+        bench.now += 0.001
+        bench.send_all()
+        bench.head.turn(bench.now)
+        asked += [bench.now for message in worker.peer.outbox if isinstance(message, m.Revoke)]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(asked)]
+    assert len(asked) > 5
+    assert pauses == sorted(pauses)
+    bench.say(m.Revoked(tuple(tasks[2:])), source=worker.number)
+    for task in tasks[1:]:
+        bench.done(task)
+    bench.now += 10
+    bench.head.turn(bench.now)
+    assert not len(bench.head.alarms)
 
 
 def test_idle_grid_has_no_deadline() -> None:

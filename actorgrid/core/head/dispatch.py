@@ -3,7 +3,8 @@
 A worker has one task that runs and perhaps a few ahead. It gets tasks ahead only if their function has been seen to
 run for less than ``AHEAD_LIMIT`` microseconds on average, only of the shape it runs already (so that its resources
 simply pass on from one to the next), and only while no other shape waits. If a worker with tasks ahead is not heard
-of for ``NUDGE_AFTER`` seconds it is asked to send what it has buffered and to hand back what has not started.
+of for ``NUDGE_AFTER`` seconds it is asked to send what it has buffered and to hand back what has not started; and
+again, ever more seldom: links are not ordered among each other, so that it may not have got that yet.
 
 This file may not know how a worker is born or dies.
 """
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 AHEAD_LIMIT: Final = 1000.0
 MOST_AHEAD: Final = 64
 NUDGE_AFTER: Final = 0.002
+#: A worker that does not hand back what it was given ahead is asked again after as long as it has said nothing, and
+#: after so many seconds at most.
+MOST_PATIENT: Final = 5.0
 #: Weight of the newest run in a function's mean run time.
 NEWEST: Final = 0.2
 
@@ -387,8 +391,23 @@ class Dispatch:
             elif now - worker.heard >= NUDGE_AFTER:
                 worker.nudged = True
                 del self.pipelined[worker]
-                tasks = () if worker.actor is not None else tuple(worker.assigned)[1:]
-                self.head.reply(worker.peer, Revoke(tasks))
+                if worker.actor is None:
+                    self._ask_back(worker)
+                else:
+                    self.head.reply(worker.peer, Revoke(()))
+
+    def _ask_back(self, worker: Worker) -> None:
+        """Have ``worker`` hand back what has not started; again later, for that may have been still on its way."""
+        head = self.head
+        head.reply(worker.peer, Revoke(tuple(worker.assigned)[1:]))
+        if not head.alarms.is_set(worker.asked):
+            silent = min(max(head.now - worker.heard, NUDGE_AFTER), MOST_PATIENT)
+            worker.asked = head.alarms.set(head.now + silent, self._still_there, worker.number)
+
+    def _still_there(self, number: int) -> None:
+        worker = self.head.workers.table.get(number)
+        if worker is not None and worker.nudged and worker.actor is None and len(worker.assigned) > 1:
+            self._ask_back(worker)
 
 
 def ahead(spec: SpecRecord) -> int:

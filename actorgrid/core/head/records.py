@@ -274,7 +274,7 @@ class Worker:
     """A worker process."""
 
     __slots__ = (
-        "actor", "assigned", "born", "codes", "devices", "doomed", "ended_by", "farewell", "heard", "held",
+        "actor", "asked", "assigned", "born", "codes", "devices", "doomed", "ended_by", "farewell", "heard", "held",
         "idle_since", "killed_with", "knocked", "lent", "nudged", "number", "outbox", "parting", "passing", "peer",
         "pid", "pool", "segments", "setup", "shape", "shown", "specs", "spoke", "state", "stopped",
     )  # fmt: skip
@@ -305,6 +305,8 @@ class Worker:
         #: When it last said something, and whether it was asked to since.
         self.heard = 0.0
         self.nudged = False
+        #: The alarm after which it is asked once more for what it was given ahead.
+        self.asked = 0
         self.spoke = False
         #: When it was asked whether it is there; 0 if it has answered.
         self.knocked = 0.0
