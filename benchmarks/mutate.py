@@ -57,7 +57,7 @@ EQUIVALENT = {
     "machine.py: self._last_peer += 1 [1 -> 2]": "numbers that nobody else has",
     "machine.py: self._last_id += 1 [1 -> 2]": "numbers that nobody else has",
     "alarms.py: self._last = number = self._last + 1 [1 -> 2]": "numbers that nobody else has",
-    "workers.py: there = sum(worker.pid > 0 for worker in self.table.values()) [0 -> 1]": "no worker has the pid 1",
+    "refusals.py: there = sum(worker.pid > 0 for worker in head.workers.table.values()) [0 -> 1]": "no such pid",
     "records.py: self.checksum = 0": "set before it is read",
     "spilling.py: self.moves = 0": "two values of it are compared, from wherever it starts",
     "records.py: self.moves = 0": "set before it is read",

@@ -7,6 +7,7 @@ written is copied once, so that writer and readers share nothing but what the re
 from __future__ import annotations
 
 import ctypes
+import gc
 import zlib
 from collections.abc import Callable
 from functools import cached_property
@@ -150,8 +151,15 @@ class Store:
         return extent
 
     def _check(self) -> None:
-        if self._host.world.checks:
+        if not self._host.world.checks:
+            return
+        collects = gc.isenabled()
+        gc.disable()  # a finalizer that stores something would change what is looked at
+        try:
             self._allocator.check()
+        finally:
+            if collects:
+                gc.enable()
 
     def _lease(self, size: int) -> None:
         frees = self._frees

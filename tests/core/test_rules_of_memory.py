@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from actorgrid.core import messages as m
+from actorgrid.core.head.check import check
 from actorgrid.core.messages import Extent, Status, Value
+from actorgrid.exceptions import InternalError
 from tests.core.bench import BUDGET, Bench
 
 #: What a client gets ahead of its need.
@@ -92,3 +96,31 @@ def test_object_outlives_the_process_that_wrote_it_and_its_bytes_are_counted_unt
     assert bench.head.memory.orphaned == 1000
     bench.say(m.Release((task,)))
     assert bench.head.memory.orphaned == bench.head.memory.leased == 0
+
+
+def test_code_that_a_dead_worker_has_exported_is_not_taken_for_another_copy() -> None:
+    bench = Bench(CPU=1)
+    task = bench.submit(bench.spec())
+    worker = bench.worker_of(task)
+    bench.say(m.NewSegment(7, 1 << 20), m.LeaseRequest(1, 1 << 20), source=worker.number)
+    export = m.Export(b"large", "g", Value(Status.OK, b"", Extent(7, 0, 5000)))
+    bench.say(export, source=worker.number)
+    bench.head.handle_leftover(worker.number, [export], bench.now)
+    assert bench.head.memory.segments[7].extents == {0: Extent(7, 0, 5000)}
+
+
+@pytest.mark.parametrize(
+    "extent", [Extent(8, 0, 10), Extent(7, 1 << 20, 1), Extent(7, -1, 5), Extent(7, 0, 10), Extent(6, 0, 10)]
+)
+def test_result_that_lies_where_its_worker_has_nothing_is_refused_whole(extent: Extent) -> None:
+    bench = Bench(CPU=2)
+    tasks = [bench.submit(bench.spec()) for _ in range(2)]
+    worker, other = map(bench.worker_of, tasks)
+    bench.say(m.NewSegment(7, 1 << 20), m.LeaseRequest(1, 1 << 20), source=worker.number)
+    bench.say(m.Put((3 << 40) + 1, Value(Status.OK, b"", Extent(7, 0, 10))), source=worker.number)
+    bench.say(m.NewSegment(6, 1 << 20), m.LeaseRequest(1, 1 << 20), source=other.number)
+    values = (Value(Status.OK, b"", Extent(7, 64, 10)), Value(Status.OK, b"", extent))
+    with pytest.raises(InternalError, match=r"has (nothing|something else) at"):
+        bench.head.handle(worker.number, [m.Done(tasks[0], 0, values)], bench.now)
+    check(bench.head)
+    assert tasks[0] in bench.head.tasks.table

@@ -176,6 +176,7 @@ class Dispatch:
         """A worker ended an attempt. An attempt that is no longer current is dropped."""
         worker = peer.worker
         assert worker is not None
+        self.head.memory.vouch(peer, *message.values)
         task = worker.assigned.get(message.task)
         if task is None or task.attempt != message.attempt:
             for value in message.values:

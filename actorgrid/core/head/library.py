@@ -31,6 +31,7 @@ class Library:
 
     def export(self, peer: Peer, message: Export) -> None:
         """A client exports code for a spec that follows; if the same content is here already, the new copy goes."""
+        self.head.memory.vouch(peer, message.value)
         code = self.codes.get(message.digest)
         if code is not None:
             self.head.memory.discard(message.value)

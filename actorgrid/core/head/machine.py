@@ -246,8 +246,8 @@ class Head:
             return self.streams.known(peer, message)
         if isinstance(message, messages.Done):  # what it left in shared memory may be an object by now
             return peer.worker is None or message.task not in peer.worker.assigned
-        if isinstance(message, messages.Spec):
-            return message.spec in peer.specs
+        if isinstance(message, messages.Spec | messages.Export):  # code may lie in shared memory, too
+            return message.spec in peer.specs if isinstance(message, messages.Spec) else message.digest in peer.exports
         return isinstance(message, messages.Submit | messages.CreateActor) and message.task <= peer.last_id
 
     def turn(self, now: float) -> None:

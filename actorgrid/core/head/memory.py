@@ -15,6 +15,7 @@ from actorgrid.core.extents import reserved
 from actorgrid.core.head.effects import DropSegment, PunchExtent, ShowSegment
 from actorgrid.core.head.records import Peer, SegmentRecord
 from actorgrid.core.messages import Answer, Extent, Freed, LeaseRequest, LeaseReturn, NewSegment, Segment, Value
+from actorgrid.exceptions import InternalError
 
 if TYPE_CHECKING:
     from actorgrid.core.head.machine import Head
@@ -75,6 +76,20 @@ class Memory:
         """``peer`` made a segment (its shell has put the descriptor aside already)."""
         self.segments[message.segment] = SegmentRecord(message.segment, message.size, peer.number)
         peer.segments[message.segment] = None
+
+    def vouch(self, peer: Peer, *values: Value) -> None:
+        """Raise InternalError, before anything is done about them, if one lies where ``peer`` cannot have put it."""
+        for value in values:
+            if value.extent is not None:
+                self._vouch(peer, value.extent)
+
+    def _vouch(self, peer: Peer, extent: Extent) -> None:
+        segment = self.segments.get(extent.segment)
+        whole = segment is not None and 0 <= extent.offset <= extent.offset + extent.size <= segment.size
+        if segment is None or not whole or segment.owner != peer.number:
+            raise InternalError(f"client {peer.number} has nothing at {extent}")
+        if extent.offset in segment.extents or extent.offset in segment.spilled:
+            raise InternalError(f"client {peer.number} has something else at {extent}")
 
     def adopt(self, extent: Extent) -> None:
         """An object lies there now."""

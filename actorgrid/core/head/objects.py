@@ -148,6 +148,7 @@ class Objects:
 
     def put(self, peer: Peer, message: Put) -> None:
         """Store what ``peer`` put."""
+        self.head.memory.vouch(peer, message.value)
         peer.last_id = message.oid
         made = Object(message.oid, None)
         self.grant_first(peer, made)

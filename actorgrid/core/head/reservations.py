@@ -222,6 +222,7 @@ class Reservations:
 
     def await_placed(self, peer: Peer, message: AwaitReserved) -> None:
         """A client wants to know when a group has its resources."""
+        self.head.memory.vouch(peer, message.value)
         peer.last_id = message.oid
         group = self.table.get(message.group)
         made = Object(message.oid, group.task if group is not None else None)

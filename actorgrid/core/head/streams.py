@@ -60,6 +60,7 @@ class Streams:
     def yielded(self, peer: Peer, message: Yield) -> None:
         """A worker has an item. One that is there already, or that nobody will read, is thrown away."""
         assert peer.worker is not None
+        self.head.memory.vouch(peer, message.value)
         task = peer.worker.assigned.get(message.task)
         stream = task.stream if task is not None and task.attempt == message.attempt else None
         if task is None or stream is None:

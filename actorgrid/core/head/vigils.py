@@ -27,6 +27,7 @@ class Vigils:
 
     def keep(self, peer: Peer, message: AwaitEnd) -> None:
         """``peer`` wants to know when a client has ended. One that is not there has."""
+        self.head.memory.vouch(peer, message.value)
         oid = message.oid
         peer.last_id = oid
         made = Object(oid, None)
