@@ -238,7 +238,7 @@ class Player:
             self._hold(number, method.options(max_task_retries=retries).remote(number, act.body, argument))
 
     def _stream(self, act: Act) -> None:
-        number = self._made(act.number)
+        number = _ledger().made(self.run, act.number, "")  # anew in each run: what an earlier one has read is gone
         options: dict[str, Any] = {"_generator_backpressure_num_objects": 1} if act.flag else {}
         items = stream.options(max_retries=act.number, **options).remote(number, act.body, may_call=self.may_call)
         self.streams.append((items, []))
