@@ -800,6 +800,11 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
                 "multiprocessing::test_errors_are_raised_where_the_result_is_asked_for",
                 "multiprocessing::test_callbacks_get_what_comes_of_it",
                 "multiprocessing::test_pool_may_have_more_processes_than_there_are_cpus",
+                "multiprocessing::TestErrorsOfImap::test_error_costs_no_other_value_of_its_chunk",
+                "multiprocessing::TestErrorsOfImap::test_error_says_where_it_was_raised",
+                "multiprocessing::TestErrorsOfImap::test_what_cannot_be_sent_costs_its_chunk_and_no_other",
+                "multiprocessing::TestErrorsOfImap::test_dead_process_is_an_error_for_each_value_of_its_chunk",
+                "multiprocessing::TestErrorsOfImap::test_chunk_is_called_again_where_errors_are_to_be_tried_again",
             ),
         ),
         Difference(
