@@ -49,6 +49,22 @@ class Act:
     body: tuple[Act, ...] = ()
 
 
+_OFTEN: Final = ("task", "call", "get")
+#: What acts of random programs do, each as often as it stands here.
+KINDS: Final = (
+    *_OFTEN, *_OFTEN, *_OFTEN, "put", "gather", "wait", "actor", "drop", "cancel", "kill", "lose", "large", "raise",
+    "coroutines", "named", "find", "many", "limited", "saving", "grouped", "stream", "next", "next", "close",
+)  # fmt: skip
+#: What random programs begin with: actors, or nothing.
+STARTS: Final = (
+    (),
+    (Act("actor"),),
+    (Act("actor", number=1), Act("actor", flag=True)),
+    (Act("named", number=1), Act("coroutines", number=1)),
+    (Act("saving", number=1), Act("grouped", number=1)),
+)
+
+
 @dataclass
 class Outcome:
     """What came of a program: the errors that its own gets raised, by type, in order."""

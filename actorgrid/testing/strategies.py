@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from hypothesis import strategies as st
 
 from actorgrid.sim import Faults, Schedule
 from actorgrid.sim.faults import KILL_POINTS
-from actorgrid.testing.programs import Act
-
-_OFTEN: Final = ("task", "call", "get")
-_KINDS: Final = (
-    *_OFTEN, *_OFTEN, *_OFTEN, "put", "gather", "wait", "actor", "drop", "cancel", "kill", "lose", "large", "raise",
-    "coroutines", "named", "find", "many", "limited", "saving", "grouped", "stream", "next", "next", "close",
-)  # fmt: skip
+from actorgrid.testing.programs import KINDS, STARTS, Act
 
 
 def acts(depth: int = 2) -> st.SearchStrategy[Act]:
     """Return a strategy for single acts; bodies nest to ``depth``."""
     body = programs(depth - 1) if depth > 0 else st.just(())
-    return st.builds(Act, st.sampled_from(_KINDS), st.integers(0, 3), st.integers(0, 2), st.booleans(), body)
+    return st.builds(Act, st.sampled_from(KINDS), st.integers(0, 3), st.integers(0, 2), st.booleans(), body)
 
 
 def programs(depth: int = 2, longest: int = 10, shortest: int = 0) -> st.SearchStrategy[tuple[Act, ...]]:
@@ -28,17 +20,10 @@ def programs(depth: int = 2, longest: int = 10, shortest: int = 0) -> st.SearchS
 
     ``shortest``: and so many at least in that of the program itself. Random programs are short otherwise.
     """
-    first = st.sampled_from(
-        (
-            (),
-            (Act("actor"),),
-            (Act("actor", number=1), Act("actor", flag=True)),
-            (Act("named", number=1), Act("coroutines", number=1)),
-            (Act("saving", number=1), Act("grouped", number=1)),
-        )
-    )
     return st.builds(
-        lambda start, rest: (*start, *rest), first, st.lists(acts(depth), min_size=shortest, max_size=longest)
+        lambda start, rest: (*start, *rest),
+        st.sampled_from(STARTS),
+        st.lists(acts(depth), min_size=shortest, max_size=longest),
     )
 
 

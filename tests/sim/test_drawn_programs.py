@@ -1,42 +1,29 @@
 """Whole programs drawn from seeds, each of a dozen acts or more, on random schedules with whatever ``Faults`` has.
 
 Hypothesis (``test_machines``) makes what fails small, but draws mostly short programs; here number and length
-count. What fails names its seed: ``drawn(seed)`` is the program.
+count. What fails names its seed.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any, Final
-from unittest import mock
+from typing import Final
 
 import pytest
 
-import actorgrid as ag
 from actorgrid import sim
 from actorgrid.sim import worker
 from actorgrid.sim.choices import Policy
 from actorgrid.sim.faults import KILL_POINTS
 from actorgrid.sim.policies import Delays, PartialOrder, Priorities, RandomWalk
-from actorgrid.testing.programs import Act, play
-from tests.sim.test_machines import LEVELS, SMALL_STORE, nothing_is_left
+from actorgrid.testing.programs import KINDS, STARTS, Act
+from tests.sim.test_machines import LEVELS, SMALL_STORE, run_and_look
 from tests.thinning import one_in
 
 pytestmark = pytest.mark.search
 
 BLOCK: Final = 15
-KINDS: Final = [
-    *["task", "call", "get"] * 3, "put", "gather", "wait", "actor", "drop", "cancel", "kill", "lose", "large", "raise",
-    "coroutines", "named", "find", "many", "limited", "saving", "grouped", "stream", "next", "next", "close",
-]  # fmt: skip
-STARTS: Final = [
-    (),
-    (Act("actor"),),
-    (Act("actor", number=1), Act("actor", flag=True)),
-    (Act("named", number=1), Act("coroutines", number=1)),
-    (Act("saving", number=1), Act("grouped", number=1)),
-]
 POLICIES: Final[list[Callable[[random.Random], Policy]]] = [
     RandomWalk, PartialOrder, lambda rng: Priorities(rng, 4, 100), lambda rng: Delays(rng, 0.1),
 ]  # fmt: skip
@@ -63,27 +50,15 @@ def plans(rng: random.Random) -> sim.Faults:
     )  # fmt: skip
 
 
-def drawn(seed: int) -> tuple[tuple[Act, ...], sim.Faults, dict[str, Any]]:
-    """Return a program, what may break, and how the grid is started."""
+def run(seed: int, level: sim.Level) -> None:
+    """Run the program of a seed."""
     rng = random.Random(seed)
     program, plan = rng.choice(STARTS) + acts(rng, 2, 4, 20), plans(rng)
-    return program, plan, {"num_cpus": rng.randint(1, 3), "object_store_memory": rng.choice([None, SMALL_STORE])}
-
-
-def run(seed: int, level: sim.Level) -> None:
-    program, plan, options = drawn(seed)
-    rng = random.Random(~seed)
+    cpus, store = rng.randint(1, 3), rng.choice([None, SMALL_STORE])
+    rng = random.Random(~seed)  # the same program, whatever is drawn for the world
     policy, starts, ask = rng.choice(POLICIES)(rng), rng.random() < 0.4, rng.random() < 0.5
-    with (
-        mock.patch.object(worker, "MICROS", rng.choice([worker.MICROS, 1])),
-        sim.world(checks=True, faults=plan, max_events=20_000, level=level, starts=starts, policy=policy) as world,
-    ):
-        ag.init(**options)
-        outcome = play(program, ask=ask)
-        sim.settle()
-        assert not outcome.ledger.wrong(plan.low_memory)
-        if world.grid is not None and world.grid.open:
-            nothing_is_left(world)
+    micros = rng.choice([worker.MICROS, 1])
+    run_and_look(program, cpus, plan, level, store=store, ask=ask, micros=micros, starts=starts, policy=policy)
 
 
 @pytest.mark.parametrize("level", LEVELS)

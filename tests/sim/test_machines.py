@@ -19,7 +19,7 @@ from actorgrid import sim
 from actorgrid.core.head.machine import HeadConfig
 from actorgrid.core.head.records import Actor
 from actorgrid.sim import grid, worker
-from actorgrid.sim.choices import Forced
+from actorgrid.sim.choices import Forced, Policy
 from actorgrid.testing.programs import LARGE, Act, play
 from actorgrid.testing.strategies import faults, programs, schedules
 
@@ -59,18 +59,18 @@ stores = st.sampled_from([None, SMALL_STORE])
 
 def run_and_look(
     acts: tuple[Act, ...], cpus: int, plan: sim.Faults, level: sim.Level, *, store: int | None = None, ask: bool = True,
-    micros: int = worker.MICROS, proves: bool = False, starts: bool = False,
+    micros: int = worker.MICROS, proves: bool = False, starts: bool = False, policy: Policy | None = None,
 ) -> None:  # fmt: skip
     """Play a program: it ends, every invariant holds after every message, every promise was kept, nothing is left.
 
     ``micros``: how long tasks seem to run. The head sends those that are short ahead: a death takes some along that
     have not begun. ``proves``: the head looks for calls that wait for each other, as it does for real processes.
-    ``starts``: tasks start when it is chosen.
+    ``starts``: tasks start when it is chosen. ``policy``: who chooses; None: the test case.
     """
     with (
         mock.patch.object(worker, "MICROS", micros),
         mock.patch.object(grid, "HeadConfig", proving if proves else HeadConfig),
-        sim.world(checks=True, faults=plan, max_events=20_000, level=level, starts=starts) as world,
+        sim.world(checks=True, faults=plan, max_events=20_000, level=level, starts=starts, policy=policy) as world,
     ):
         ag.init(num_cpus=cpus, object_store_memory=store)
         outcome = play(acts, ask=ask)
