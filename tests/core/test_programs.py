@@ -97,11 +97,13 @@ def failure(body: Body) -> list[FailureKind]:
     return [decode(value.data).kind for value in values if value is not None and value.status is Status.FAILURE]
 
 
-def run(program: Script, choices: list[int], deaths: int, jams: int = 0, nuisances: int = 0) -> tuple[World, Body]:
-    """Run ``program`` on the schedule that ``choices`` makes."""
-    world = World(deaths=deaths, jams=jams, nuisances=nuisances)
+def run(
+    program: Script, choices: list[int], *, other: Script = (), leaves: int | None = None, **options: int
+) -> tuple[World, Body]:
+    """Run ``program`` on the schedule that ``choices`` makes. ``options`` are the world's."""
+    world = World(**options)  # type: ignore[arg-type]  # those that are numbers
     stream = itertools.chain(choices, itertools.repeat(0))
-    main = world.run(program, lambda count: next(stream) % count, len(choices))
+    main = world.run(program, lambda count: next(stream) % count, len(choices), other, leaves)
     return world, main
 
 
@@ -185,7 +187,7 @@ def fifo(world: World) -> None:
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(programs(), schedules, st.integers(0, 3), st.integers(0, 3))
 def test_every_program_ends_and_leaves_nothing(program: Script, choices: list[int], deaths: int, jams: int) -> None:
-    world, main = run(program, choices, deaths, jams)
+    world, main = run(program, choices, deaths=deaths, jams=jams)
     assert_all_is_well(world, main)
     assert_nothing_is_left(world, main)
 
@@ -196,9 +198,7 @@ two_drivers = (programs(), programs(), schedules, st.integers(0, 2))
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(*two_drivers)
 def test_two_drivers_side_by_side_both_end(program: Script, other: Script, choices: list[int], deaths: int) -> None:
-    world = World(deaths=deaths, drivers=2, jams=2)
-    stream = itertools.chain(choices, itertools.repeat(0))
-    main = world.run(program, lambda count: next(stream) % count, len(choices), other)
+    world, main = run(program, choices, deaths=deaths, drivers=2, jams=2, other=other)
     assert_all_is_well(world, main)
     fifo(world)
     world.leave(max(world.hosts))
@@ -210,9 +210,7 @@ def test_two_drivers_side_by_side_both_end(program: Script, other: Script, choic
 def test_a_driver_that_leaves_takes_its_work_with_it_and_nothing_of_the_others(
     program: Script, other: Script, choices: list[int], deaths: int, leaves: int
 ) -> None:
-    world = World(deaths=deaths, drivers=2)
-    stream = itertools.chain(choices, itertools.repeat(0))
-    main = world.run(program, lambda count: next(stream) % count, len(choices), other, leaves)
+    world, main = run(program, choices, deaths=deaths, drivers=2, other=other, leaves=leaves)
     assert_all_is_well(world, main)
     assert {task.job for task in world.head.tasks.table.values()} <= set(world.hosts)
     actors = [held for held in world.head.objects.table.values() if isinstance(held, Actor) and held.death is None]
@@ -225,7 +223,7 @@ def test_a_driver_that_leaves_takes_its_work_with_it_and_nothing_of_the_others(
 def test_every_program_ends_whoever_does_not_start_or_is_stopped_or_closes_its_links(
     program: Script, choices: list[int], deaths: int, nuisances: int
 ) -> None:
-    world, main = run(program, choices, deaths, nuisances=nuisances)
+    world, main = run(program, choices, deaths=deaths, nuisances=nuisances)
     assert_all_is_well(world, main)
     assert_nothing_is_left(world, main)
 
@@ -235,9 +233,7 @@ def test_every_program_ends_whoever_does_not_start_or_is_stopped_or_closes_its_l
 def test_every_program_ends_however_often_memory_is_short(
     program: Script, choices: list[int], deaths: int, famines: int
 ) -> None:
-    world = World(deaths=deaths, famines=famines)
-    stream = itertools.chain(choices, itertools.repeat(0))
-    main = world.run(program, lambda count: next(stream) % count, len(choices))
+    world, main = run(program, choices, deaths=deaths, famines=famines)
     assert_all_is_well(world, main)
     assert all(record.oom <= RETRIES + 1 for record in world.records.values())
     assert_nothing_is_left(world, main)
@@ -249,7 +245,7 @@ def test_every_program_ends_however_often_memory_is_short(
 def test_every_program_ends_and_leaves_nothing_at_length(
     program: Script, choices: list[int], deaths: int, nuisances: int
 ) -> None:
-    world, main = run(program, choices, deaths, nuisances=nuisances)
+    world, main = run(program, choices, deaths=deaths, nuisances=nuisances)
     assert_all_is_well(world, main)
     assert_nothing_is_left(world, main)
 
@@ -273,7 +269,7 @@ streaming = st.lists(
 def test_every_stream_is_read_in_order_or_ends_and_leaves_nothing(
     program: Script, choices: list[int], deaths: int, jams: int
 ) -> None:
-    world, main = run(program, choices, deaths, jams)
+    world, main = run(program, choices, deaths=deaths, jams=jams)
     assert_all_is_well(world, main)
     assert_nothing_is_left(world, main)
 
@@ -284,7 +280,7 @@ def test_calls_of_one_caller_start_in_order(calls: list[Step], data: st.DataObje
     slow = Step("task", 0, 0, (Step("put"),))
     program = (Step("actor"), slow, *calls[:6], slow, *calls[6:])
     choices = data.draw(st.lists(st.integers(0, 30), max_size=80))
-    world, main = run(program, choices, 0)
+    world, main = run(program, choices)
     assert_all_is_well(world, main)
     fifo(world)
 
@@ -299,9 +295,7 @@ def test_calls_of_one_caller_start_in_order(calls: list[Step], data: st.DataObje
 def test_tasks_of_several_setups_all_end_however_few_processes_there_may_be(
     program: Script, choices: list[int], deaths: int, most: int
 ) -> None:
-    world = World(cpus=3, deaths=deaths, most=most)
-    stream = itertools.chain(choices, itertools.repeat(0))
-    main = world.run(program, lambda count: next(stream) % count, len(choices))
+    world, main = run(program, choices, cpus=3, deaths=deaths, most=most)
     assert_all_is_well(world, main)
     assert FailureKind.TOO_MANY_WORKERS not in failure(main)
     assert_nothing_is_left(world, main)
@@ -310,12 +304,12 @@ def test_tasks_of_several_setups_all_end_however_few_processes_there_may_be(
 def test_records_of_the_head_hold_no_cycles() -> None:
     nested = Step("task", 1, 1, (Step("task", 0, 2, (Step("put"), Step("get"))), Step("get"), Step("crash")))
     program = (Step("put"), nested, Step("actor", 2), Step("call", 0, 3), Step("call", 0, 0, (Step("crash"),)), nested)
-    world, main = run(program, [], 0)
+    world, main = run(program, [])
     assert_nothing_is_left(world, main)
     gc.collect()
     gc.disable()
     try:
-        world, main = run(program, [], 0)
+        world, main = run(program, [])
         main.forget()
         world.drain()
         kept = world.head
@@ -343,6 +337,6 @@ def test_same_program_and_schedule_give_the_same_trace() -> None:
     nested = Step("task", 1, 1, (Step("task", 0, 2), Step("get"), Step("crash")))
     program = (Step("put"), nested, Step("actor", 1), Step("call"), nested, Step("get", 1))
     choices = [(7 * number) % 13 for number in range(200)]
-    one, other = (run(program, choices, 2)[0].trace for _ in range(2))
+    one, other = (run(program, choices, deaths=2)[0].trace for _ in range(2))
     assert one == other
     assert len(one) > 30
