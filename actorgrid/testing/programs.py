@@ -36,10 +36,10 @@ class Act:
     "wait", "drop", "cancel" (``flag``: by force), "actor" (``number`` restarts, concurrent if ``flag``), "coroutines"
     (such an actor, asynchronous), "saving" (one with a checkpoint every ``number`` + 1 calls, which restarts as often
     as need be), "grouped" (one with a concurrency group), "named" (an actor of one of two names, or the one that has
-    it), "find" (get it by its name), "call" (run ``body`` in an actor, with ``number`` retries; in its group if
-    ``flag``), "kill" (``flag``: it may restart), "lose" (a handle), "stream" (run ``body`` as a generator that yields
-    after each act, with ``number`` retries; at most one item ahead if ``flag``), "next" (read a stream; to its end if
-    ``flag``), "close" (one), "raise".
+    it), "find" (get it by its name), "call" (run ``body`` in an actor, with ``number`` retries, and with two it
+    gets a reference as its argument; in a list, or in its group, if ``flag``), "kill" (``flag``: it may restart),
+    "lose" (a handle), "stream" (run ``body`` as a generator that yields after each act, with ``number`` retries; at
+    most one item ahead if ``flag``), "next" (read a stream; to its end if ``flag``), "close" (one), "raise".
     """
 
     what: str
@@ -244,13 +244,15 @@ class Player:
         if actor is not None and self.may_call:
             name = _name_of(actor)
             alone = name in _ledger().threaded | _ledger().grouped
-            argument = [self._one(self.refs, act.which)] if act.flag and not alone else None
+            ref = self._one(self.refs, act.which)
+            argument = None if alone else [ref] if act.flag else ref if act.number == 2 else None
+            passed = argument.hex() if isinstance(argument, ag.ObjectRef) else ""
             if name in _ledger().grouped and act.flag:
                 method, name = actor.other, f"{name}: other"
             else:
                 method = actor.do
             retries = -1 if name in _ledger().saving else act.number
-            number = _ledger().made(self.run, retries, "", name)
+            number = _ledger().made(self.run, retries, passed, name)
             self._hold(number, method.options(max_task_retries=retries).remote(number, act.body, argument))
 
     def _stream(self, act: Act) -> None:

@@ -6,6 +6,7 @@ was broken has a test of its own beside the machine; this is how it came to ligh
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -79,6 +80,23 @@ def cancel_what_is_over_already() -> None:
     assert not outcome.ledger.wrong(0)
 
 
+@ag.remote(max_restarts=1)
+class Adder:
+    def add(self, number: int) -> int:
+        return number
+
+
+def call_behind_one_that_fails_with_the_restart() -> None:
+    """Behind a call that failed with its actor's restart, for its argument, the next one was lost."""
+    ag.init(num_cpus=1)
+    adder = Adder.remote()
+    dies = adder.add.remote(1)
+    fails, behind = adder.add.remote(dies), adder.add.remote(2)
+    for ref in (dies, fails, behind):
+        with contextlib.suppress(ag.exceptions.ActorUnavailableError):
+            ag.get(ref)
+
+
 FOUND = [
     (two_tasks_make_an_actor_each, "ag1:lK_#D4FQ3rY-M(3Y^7{zZfkP"),
     (hold_after_finding, "ag1:lK_x_"),
@@ -90,6 +108,7 @@ FOUND = [
         "ag1:lK_&E1p<-`0fnS%X>4o(rf_d*Zgg{!tYT$mZ*pZ{a%FIAd8cA*Z)0m^WTk3#ZE$k|rE_p$cWwctY-M(3Y^7{zZfkP",
     ),
     (calls_of_one_group, "ag1:lK_#D0Re%fb8umIZUF"),
+    (call_behind_one_that_fails_with_the_restart, "ag1:lK_#D00DudYiVq30R"),
     (cancel_what_is_over_already, "ag1:lK_;G00EK$0g?m(k_iEVq-$wxYyqWcZ){|90s"),
 ]
 
