@@ -80,7 +80,6 @@ def cancel_what_is_over_already() -> None:
     assert not outcome.ledger.wrong(0)
 
 
-@ag.remote(max_restarts=1)
 class Adder:
     def add(self, number: int) -> int:
         return number
@@ -89,7 +88,7 @@ class Adder:
 def call_behind_one_that_fails_with_the_restart() -> None:
     """Behind a call that failed with its actor's restart, for its argument, the next one was lost."""
     ag.init(num_cpus=1)
-    adder = Adder.remote()
+    adder = ag.remote(max_restarts=1)(Adder).remote()
     dies = adder.add.remote(1)
     fails, behind = adder.add.remote(dies), adder.add.remote(2)
     for ref in (dies, fails, behind):
