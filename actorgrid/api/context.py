@@ -103,10 +103,6 @@ class RuntimeContext:
         """Return the directory for temporary files. The grid itself makes none."""
         return tempfile.gettempdir()
 
-    def get_dashboard_url(self) -> str:
-        """Empty: there is no dashboard."""
-        return ""
-
     def is_canceled(self) -> bool:
         """Return whether the running task was cancelled. Raises RuntimeError in async actors (see CancelledError)."""
         asyncio = sys.modules.get("asyncio")

@@ -135,7 +135,3 @@ def test_runtime_context_tells_session_and_folder() -> None:
     context = ag.get_runtime_context()
     assert context.get_session_name().startswith("session_")
     assert context.get_temp_dir()
-
-
-def test_runtime_context_has_no_address_of_a_dashboard() -> None:
-    assert not ag.get_runtime_context().get_dashboard_url()
