@@ -54,6 +54,10 @@ def test_pool_may_have_more_processes_than_there_are_cpus() -> None:
         assert pool.map(square, range(20)) == [number * number for number in range(20)]
 
 
+def test_apply_takes_keywords_by_the_name_that_ray_has_for_them(pool: Pool) -> None:
+    assert pool.apply(add, None, kwargs={"one": 1, "more": 3}) == 4
+
+
 def test_apply_async(pool: Pool) -> None:
     result = pool.apply_async(add, (1,))
     assert result.get(DEADLINE) == 1

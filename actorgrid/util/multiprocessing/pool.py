@@ -117,18 +117,27 @@ class Pool:
         if self._state != "RUN":
             raise ValueError("Pool not running")
 
-    def apply(self, func: Callable[..., Any], args: Sequence[Any] = (), kwds: Mapping[str, Any] | None = None) -> Any:
-        """Return ``func(*args, **kwds)``."""
-        return self.apply_async(func, args, kwds).get()
+    def apply(
+        self, func: Callable[..., Any], args: Sequence[Any] | None = (), kwds: Mapping[str, Any] | None = None, *,
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:  # fmt: skip
+        """Return ``func(*args, **kwds)``. ``kwargs``: what Ray calls ``kwds``."""
+        return self.apply_async(func, args, kwds, kwargs=kwargs).get()
 
     def apply_async(
-        self, func: Callable[..., Any], args: Sequence[Any] = (), kwds: Mapping[str, Any] | None = None,
+        self, func: Callable[..., Any], args: Sequence[Any] | None = (), kwds: Mapping[str, Any] | None = None,
         callback: Callable[[Any], object] | None = None,
-        error_callback: Callable[[BaseException], object] | None = None,
+        error_callback: Callable[[BaseException], object] | None = None, *,
+        kwargs: Mapping[str, Any] | None = None,
     ) -> AsyncResult:  # fmt: skip
-        """Start ``func(*args, **kwds)``; one of the callbacks gets what comes of it, in a thread of its own."""
+        """Start ``func(*args, **kwds)``; one of the callbacks gets what comes of it, in a thread of its own.
+
+        ``kwargs``: what Ray calls ``kwds``. Raises TypeError if both are given.
+        """
         self._check()
-        future = self._begin(func, [(tuple(args), dict(kwds or {}))], 2)
+        if kwds and kwargs:
+            raise TypeError("kwds and kwargs are two names of the same: give one of them")
+        future = self._begin(func, [(tuple(args or ()), dict(kwds or kwargs or {}))], 2)
         return AsyncResult([future], callback, error_callback, single=True)
 
     def map(self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int | None = None) -> list[Any]:
