@@ -6,7 +6,9 @@ the run. On real processes each has its own, and the driver's knows what the dri
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from actorgrid.exceptions import ActorUnavailableError, DeadlockError, TaskError, WorkerCrashedError
@@ -29,9 +31,14 @@ class Entry:
     beside: bool = False
     #: What it takes, by reference: an error of that is its own, too.
     argument: str = ""
+    #: The latest run of its body, 0: none; and whether that came to its end.
+    run: int = 0
+    over: bool = False
     #: What ``get`` made of it: "value", or the error.
     end: str = ""
     error: BaseException | None = None
+    #: Whether that says of calls that they wait for each other, and they do not.
+    unfounded: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,8 @@ class Ledger:
     lives: dict[tuple[str, int], int] = field(default_factory=dict)
     #: Items of streams that were not those of their place: (read, is).
     misplaced: list[tuple[int, int]] = field(default_factory=list)
+    #: What each run waits for, now: calls.
+    waiting: dict[int, list[int]] = field(default_factory=dict)
     #: The calls that a body made whose runs are repeated, and those of its latest run.
     _repeated: dict[int, list[int]] = field(default_factory=dict)
     _run: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -105,12 +114,59 @@ class Ledger:
         """The body of a call begins; return the number of this run of it."""
         run = len(self.begun) + 1
         self.begun.append(Begun(run, number, os.getpid()))
+        self.calls[number].run, self.calls[number].over = run, False
         return run
 
-    def ended(self, reference: str, error: BaseException | None) -> None:
-        """Somebody asked for what a reference stands for, and got it or an error."""
+    def over(self, run: int) -> None:
+        """A body came to its end; one whose process died never does: that can excuse a circle, not make one up."""
+        call = self.calls[self.begun[run - 1].call]
+        call.over = call.over or call.run == run
+
+    @contextlib.contextmanager
+    def waits(self, run: int, references: Iterable[str]) -> Iterator[None]:
+        """While this is open, ``run`` waits for what these stand for."""
+        self.waiting[run] = [self.of_reference[name] for name in references if name in self.of_reference]
+        try:
+            yield
+        finally:
+            self.waiting.pop(run, None)
+
+    def circle(self, run: int) -> bool:
+        """Whether calls wait for each other, among them that this run waits for, and those that these wait for."""
+        done: set[int] = set()
+
+        def closes(number: int, chain: tuple[int, ...]) -> bool:
+            if number in chain:
+                return True
+            if number in done:
+                return False
+            done.add(number)
+            return any(closes(other, (*chain, number)) for other in self._ahead(self.calls[number]))
+
+        return any(closes(number, ()) for number in self.waiting.get(run, ()))
+
+    def stuck(self) -> bool:
+        """Whether some calls wait for each other: what they hold is never let go."""
+        return any(self.circle(run) for run in self.waiting)
+
+    def _ahead(self, call: Entry) -> list[int]:
+        """What has to end before a call goes on: what it waits for, or what it takes and what its actor runs now."""
+        if call.run and not call.over:
+            return self.waiting.get(call.run, [])
+        taken = [self.of_reference[call.argument]] if call.argument in self.of_reference else []
+        actor = call.actor.partition(":")[0]
+        busy = [
+            other.number
+            for other in self.calls.values()
+            if actor and other.actor.partition(":")[0] == actor and other.run and not other.over
+        ]
+        return taken + busy
+
+    def ended(self, run: int, reference: str, error: BaseException | None) -> None:
+        """A run asked for what a reference stands for, and got it or an error."""
         call = self.calls.get(self.of_reference.get(reference, 0))
         if call is not None:
+            call.unfounded = isinstance(error, DeadlockError) and not self.circle(run)
             call.end = type(error).__name__ if error is not None else "value"
             # Without its traceback, which would hold the references of whoever got it.
             call.error = error.with_traceback(None) if error is not None else None
@@ -169,7 +225,7 @@ def _wrong_with(call: Entry, runs: list[Begun], starved: int) -> list[str]:
         warned = "may have" in str(error)
         if count > warned or (count < warned and not call.beside):
             found.append(f"{what} began {count} times, and the error says: {error}")
-    if isinstance(error, DeadlockError):
+    if call.unfounded:
         found.append(f"{what} is said to wait for itself: {error}")
     if not runs and (call.end == "value" or isinstance(error, TaskError)):
         found.append(f"{what} has a result and never ran")

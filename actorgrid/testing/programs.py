@@ -2,10 +2,12 @@
 
 A program is a tuple of acts. Acts that refer to something (``which``) mean one of the references or handles that the
 running code holds, counted modulo their number, and do nothing if it holds none: so every tuple of acts is a
-program, and shrinking it leaves one. No program waits for itself: methods of actors call tasks, and neither they
-nor these call actors; what threads of one actor wait for is not their actor's; coroutines do not block their loop.
+program, and shrinking it leaves one. Programs seldom wait for themselves: methods of actors call tasks, and neither
+they nor these call actors; what threads of one actor wait for is not their actor's; coroutines do not block their
+loop. (A method may wait for a task that it was given and that calls the same actor.)
 
-What came of each call is in the ledger (``Outcome.ledger``), which also says what promise was not kept.
+What came of each call is in the ledger (``Outcome.ledger``), which also says what promise was not kept, and whether
+calls that are said to wait for each other do.
 """
 
 from __future__ import annotations
@@ -154,14 +156,18 @@ class Player:
         ref = self._one(self.refs, act.which)
         if ref is None:
             return
-        try:
-            self._got(act, ref, ag.get(ref))
-        except EXPECTED as error:
-            self._failed(ref, error)
+        with self._waits(ref):
+            try:
+                self._got(act, ref, ag.get(ref))
+            except EXPECTED as error:
+                self._failed(ref, error)
+
+    def _waits(self, *refs: Any) -> contextlib.AbstractContextManager[None]:
+        return _ledger().waits(self.run, [ref.hex() for ref in refs])
 
     def _got(self, act: Act, ref: Any, value: Any) -> None:
         self.outcome.values += 1
-        _ledger().ended(ref.hex(), None)
+        _ledger().ended(self.run, ref.hex(), None)
         if isinstance(value, Told):
             _ledger().told(*value.told)
         if act.flag:
@@ -169,30 +175,33 @@ class Player:
 
     def _failed(self, ref: Any, error: BaseException) -> None:
         self.outcome.errors.append(type(error).__name__)
-        _ledger().ended(ref.hex(), error)
+        _ledger().ended(self.run, ref.hex(), error)
 
     async def get_async(self, act: Act) -> None:
         """Get something as a coroutine does."""
         ref = self._one(self.refs, act.which)
         if ref is None:
             return
-        try:
-            self._got(act, ref, await ref)
-        except EXPECTED as error:
-            self._failed(ref, error)
+        with self._waits(ref):
+            try:
+                self._got(act, ref, await ref)
+            except EXPECTED as error:
+                self._failed(ref, error)
 
     def _gather(self, act: Act) -> None:
         start = act.which % max(len(self.refs), 1)
         some = self.refs[start : start + act.number + 2]
-        try:
-            self.outcome.values += len(ag.get(some, timeout=0 if act.flag else None))
-        except EXPECTED as error:
-            self.outcome.errors.append(type(error).__name__)
+        with self._waits(*some):
+            try:
+                self.outcome.values += len(ag.get(some, timeout=0 if act.flag else None))
+            except EXPECTED as error:
+                self.outcome.errors.append(type(error).__name__)
 
     def _wait(self, act: Act) -> None:
         some = list(dict.fromkeys(self.refs))[-3:]
         if some:
-            ag.wait(some, num_returns=1 + act.number % len(some), timeout=0 if act.flag else None)
+            with self._waits(*some):
+                ag.wait(some, num_returns=1 + act.number % len(some), timeout=0 if act.flag else None)
 
     def _drop(self, act: Act) -> None:
         if self.refs:
@@ -301,8 +310,13 @@ def _name_of(actor: Any) -> str:
     return str(actor._actor_id.hex())  # noqa: SLF001  # a name for the ledger
 
 
-def _begin(number: int, argument: Any, *, may_call: bool, again: int = 0) -> Player:
-    return Player(_inside(argument), _ledger().begins(number), may_call=may_call, again=again)
+@contextlib.contextmanager
+def _body(number: int, argument: Any, *, may_call: bool, again: int = 0) -> Iterator[Player]:
+    run = _ledger().begins(number)
+    try:
+        yield Player(_inside(argument), run, may_call=may_call, again=again)
+    finally:
+        _ledger().over(run)
 
 
 def _result_of(player: Player) -> Any:
@@ -323,18 +337,18 @@ class Told(list[Any]):
 @ag.remote
 def task(number: int, acts: tuple[Act, ...], argument: Any = None, *, may_call: bool = True) -> Any:
     """Play ``acts``; return what is held in the end. ``number``: what the ledger calls this call."""
-    player = _begin(number, argument, may_call=may_call)
-    player.play(acts)
-    return _result_of(player)
+    with _body(number, argument, may_call=may_call) as player:
+        player.play(acts)
+        return _result_of(player)
 
 
 @ag.remote
 def stream(number: int, acts: tuple[Act, ...], *, may_call: bool = True) -> Iterator[list[Any]]:
     """Play ``acts`` and yield after each of them its place, and the reference that was held last."""
-    player = _begin(number, None, may_call=may_call)
-    for place, act in enumerate(acts, 1):
-        player.play((act,))
-        yield [place, *player.refs[-1:]]
+    with _body(number, None, may_call=may_call) as player:
+        for place, act in enumerate(acts, 1):
+            player.play((act,))
+            yield [place, *player.refs[-1:]]
 
 
 class _Actor:
@@ -342,9 +356,9 @@ class _Actor:
 
     def do(self, number: int, acts: tuple[Act, ...], argument: Any = None) -> Any:
         """Play ``acts``; return what is held in the end. ``number``: what the ledger calls this call."""
-        player = _begin(number, argument, may_call=False)
-        player.play(acts)
-        return _result_of(player)
+        with _body(number, argument, may_call=False) as player:
+            player.play(acts)
+            return _result_of(player)
 
 
 class _AsyncActor:
@@ -352,13 +366,13 @@ class _AsyncActor:
 
     async def do(self, number: int, acts: tuple[Act, ...], argument: Any = None) -> Any:
         """Play ``acts``; return what is held in the end. ``number``: what the ledger calls this call."""
-        player = _begin(number, argument, may_call=False)
-        for act in acts:
-            if act.what in {"get", "gather", "wait"}:
-                await player.get_async(act)
-            else:
-                player.play((act,))
-        return _result_of(player)
+        with _body(number, argument, may_call=False) as player:
+            for act in acts:
+                if act.what in {"get", "gather", "wait"}:
+                    await player.get_async(act)
+                else:
+                    player.play((act,))
+            return _result_of(player)
 
 
 class _GroupedActor(_Actor):
@@ -385,8 +399,8 @@ class _SavingActor:
     def do(self, number: int, acts: tuple[Act, ...], argument: Any = None) -> Told:
         """Play ``acts``; return what is held in the end."""
         self.life.append(number)
-        player = _begin(number, argument, may_call=False, again=number)
-        player.play(acts)
+        with _body(number, argument, may_call=False, again=number) as player:
+            player.play(acts)
         result = Told(_result_of(player))
         result.told = ag.get_runtime_context().get_actor_id() or "", len(self.life), number
         return result

@@ -76,7 +76,7 @@ def run_and_look(
         outcome = play(acts, ask=ask)
         sim.settle()
         assert not outcome.ledger.wrong(plan.low_memory)
-        if world.grid is not None and world.grid.open:
+        if world.grid is not None and world.grid.open and not outcome.ledger.stuck():
             nothing_is_left(world)
 
 
