@@ -1,10 +1,12 @@
 """Is a schedule the same run everywhere? Every Python, every hash seed, every program of the zoo.
 
     python benchmarks/determinism.py [--seeds N] [--start N] [--jobs N] [--python EXECUTABLE ...] [--hash-seed N ...]
+                                     [--pairs]
 
-Each child process takes one Python and one hash seed. It runs every program once for each seed, under a random walk,
-and again from the schedule that was recorded; the digests of both must be equal. The parent compares the digests of
-the children, in blocks of seeds. Every Python needs actorgrid's dependencies and Hypothesis installed.
+Each child process takes one Python, one hash seed and a block of seeds. It runs every program once for each seed, under
+a random walk, and again from the schedule that was recorded; the digests of both must be equal. The parent compares the
+digests of the children. ``--pairs``: each block is run by two of the pythons and hash seeds only, every two of them in
+turn: a day is enough for ten thousand seeds. Every Python needs actorgrid's dependencies and Hypothesis installed.
 """
 
 from __future__ import annotations
@@ -36,17 +38,22 @@ def child(start: int, seeds: int) -> None:
     from tests.zoo.catalogue import ZOO
 
     with quiet_collector():
-        for first in range(start, start + seeds, BLOCK):
-            for animal in ZOO:
-                program = Program(animal.buggy, animal.args, faults=animal.faults)
-                block, different = hashlib.blake2b(digest_size=16), []
-                for seed in range(first, min(first + BLOCK, start + seeds)):
-                    one = program.run(RandomWalk(random.Random(seed)), seed)
-                    again = program.run(Forced(dict(one.schedule.deviations)), seed)
-                    block.update(str(one.digest).encode())
-                    if one.digest != again.digest:
-                        different.append(seed)
-                print(json.dumps([str(animal), first, block.hexdigest(), different]), flush=True)
+        for animal in ZOO:
+            program = Program(animal.buggy, animal.args, faults=animal.faults)
+            block, different = hashlib.blake2b(digest_size=16), []
+            for seed in range(start, start + seeds):
+                one = program.run(RandomWalk(random.Random(seed)), seed)
+                again = program.run(Forced(dict(one.schedule.deviations)), seed)
+                block.update(str(one.digest).encode())
+                if one.digest != again.digest:
+                    different.append(seed)
+            print(json.dumps([str(animal), start, block.hexdigest(), different]), flush=True)
+
+
+def pair(block: int, many: int) -> set[int]:
+    """Return which two of so many configurations run a block of seeds: every two of them meet, in turn."""
+    first = block % many
+    return {first, (first + 1 + block // many % max(many - 1, 1)) % many}
 
 
 def lines(python: str, hash_seed: str, start: int, seeds: int) -> Iterator[tuple[str, int, str, list[int]]]:
@@ -70,6 +77,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--python", action="append", default=[], help="an executable; several: give it again")
     parser.add_argument("--hash-seed", action="append", default=[], help="as PYTHONHASHSEED; several: give it again")
+    parser.add_argument("--pairs", action="store_true", help="two of the pythons and hash seeds for each block")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.child:
@@ -78,11 +86,19 @@ def main() -> int:
     pythons = asked.python or [sys.executable]
     hash_seeds = asked.hash_seed or ["0", "1", "2"]
     configurations = [(python, hash_seed) for hash_seed in hash_seeds for python in pythons]
+    blocks = range(asked.start, asked.start + asked.seeds, BLOCK)
+    work = [
+        (first, configuration)
+        for first in blocks
+        for place, configuration in enumerate(configurations)
+        if not asked.pairs or place in pair(first // BLOCK, len(configurations))
+    ]
     known: dict[tuple[str, int], str] = {}
     counts = {"compared": 0, "unequal": 0, "replays": 0}
 
-    def follow(configuration: tuple[str, str]) -> None:
-        for name, first, digest, different in lines(*configuration, asked.start, asked.seeds):
+    def follow(start: int, configuration: tuple[str, str]) -> None:
+        seeds = min(BLOCK, asked.start + asked.seeds - start)
+        for name, first, digest, different in lines(*configuration, start, seeds):
             counts["compared"] += 1
             for seed in different:
                 counts["replays"] += 1
@@ -96,7 +112,7 @@ def main() -> int:
 
     began = time.monotonic()
     with ThreadPoolExecutor(asked.jobs) as pool:
-        list(pool.map(follow, configurations))
+        list(pool.map(lambda part: follow(*part), work))
     programs = len({name for name, _ in known})
     print(f"{programs} programs x {asked.seeds} seeds x {len(pythons)} Pythons x {len(hash_seeds)} hash seeds:")
     print(f"{counts['replays']} replays differ from their recording")
