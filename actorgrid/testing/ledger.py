@@ -60,8 +60,6 @@ class Ledger:
     of_reference: dict[str, int] = field(default_factory=dict)
     #: Actors that run their calls one by one.
     in_turn: set[str] = field(default_factory=set)
-    #: Actors that run them in a few threads: if those wait for others of them, nobody may be left to run these.
-    threaded: set[str] = field(default_factory=set)
     #: Actors with a concurrency group.
     grouped: set[str] = field(default_factory=set)
     #: Actors that save their state.

@@ -3,8 +3,8 @@
 A program is a tuple of acts. Acts that refer to something (``which``) mean one of the references or handles that the
 running code holds, counted modulo their number, and do nothing if it holds none: so every tuple of acts is a
 program, and shrinking it leaves one. Programs seldom wait for themselves: methods of actors call tasks, and neither
-they nor these call actors; what threads of one actor wait for is not their actor's; coroutines do not block their
-loop. (A method may wait for a task that it was given and that calls the same actor.)
+they nor these call actors; coroutines do not block their loop. (A method may wait for what it was given: a call of the
+same actor, or a task that calls it.)
 
 What came of each call is in the ledger (``Outcome.ledger``), which also says what promise was not kept, and whether
 calls that are said to wait for each other do.
@@ -217,9 +217,7 @@ class Player:
 
     def _actor(self, act: Act) -> None:
         options = Actor.options(max_restarts=act.number, max_concurrency=3 if act.flag else 1)
-        actor = self._keep(options, in_turn=not act.flag)
-        if act.flag:
-            _ledger().threaded.add(_name_of(actor))
+        self._keep(options, in_turn=not act.flag)
 
     def _coroutines(self, act: Act) -> None:
         self._keep(AsyncActor.options(max_restarts=act.number), in_turn=False)
@@ -252,9 +250,9 @@ class Player:
         actor = self._one(self.actors, act.which)
         if actor is not None and self.may_call:
             name = _name_of(actor)
-            alone = name in _ledger().threaded | _ledger().grouped
             ref = self._one(self.refs, act.which)
-            argument = None if alone else [ref] if act.flag else ref if act.number == 2 else None
+            direct = act.number == 2 and name not in _ledger().grouped  # these do not wait for each other's arguments
+            argument = [ref] if act.flag else ref if direct else None
             passed = argument.hex() if isinstance(argument, ag.ObjectRef) else ""
             if name in _ledger().grouped and act.flag:
                 method, name = actor.other, f"{name}: other"
