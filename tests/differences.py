@@ -582,6 +582,7 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "it starts a grid of its own, unless `ACTORGRID_ADDRESS` says where to join",
             "a program should not behave differently because of what else runs",
             "proc/test_persistent.py::test_address_comes_from_the_environment",
+            fails=("multiprocessing::test_pool_joins_the_grid_that_the_environment_names",),
         ),
         Difference(
             "`breakpoint()` in a task waits for a debugger that is attached from outside",
@@ -749,6 +750,7 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
                 "util::TestAsTheyCome::test_what_makes_no_sense_is_refused_at_the_call",
                 "util::TestQueue::test_what_makes_no_sense_is_refused",
                 "multiprocessing::test_numbers_that_make_no_sense_are_refused",
+                "multiprocessing::test_chunks_of_a_size_that_makes_no_sense_are_refused",
                 "multiprocessing::test_initializer_that_cannot_be_called_is_refused",
                 "multiprocessing::test_address_of_no_grid_is_refused",
                 "serializers::test_bad_serializers_are_a_type_error",
@@ -807,6 +809,27 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "a call that takes long holds up nothing but itself",
             "contract/test_multiprocessing.py::test_call_is_over_when_all_its_chunks_are_even_if_one_has_failed",
             fails=("multiprocessing::test_call_is_over_when_all_its_chunks_are_even_if_one_has_failed",),
+        ),
+        Difference(
+            "`multiprocessing.Pool`: what `imap` has not begun when the pool is closed is lost (`ActorDiedError` as "
+            "results); an iterable that raises is an error before the results of what it gave",
+            "`join` waits until everything is begun and over; the error has its place after these results",
+            "as the standard library does",
+            "contract/test_multiprocessing.py::test_join_takes_the_items_that_imap_has_not_taken",
+            fails=(
+                "multiprocessing::test_join_takes_the_items_that_imap_has_not_taken",
+                "multiprocessing::test_join_waits_for_items_whose_results_nobody_reads",
+                "multiprocessing::test_join_takes_items_as_calls_end",
+                "multiprocessing::test_join_does_not_wait_for_items_of_a_pool_that_was_terminated",
+                "multiprocessing::test_item_that_cannot_be_taken_is_an_error_after_the_results_before_it",
+            ),
+        ),
+        Difference(
+            "`multiprocessing.Pool` cannot be pickled: `AttributeError` about something within",
+            "`NotImplementedError`: pools cannot be passed between processes",
+            "as the standard library does",
+            "contract/test_multiprocessing.py::test_pool_cannot_be_sent_to_a_process",
+            fails=("multiprocessing::test_pool_cannot_be_sent_to_a_process",),
         ),
         Difference(
             "`multiprocessing.Pool`: the processes are actors, at most as many as there are CPUs; one that dies takes "
