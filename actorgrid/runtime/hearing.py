@@ -86,10 +86,11 @@ def _adopt(segments: SegmentTable, link: Link[Any], batch: list[Any]) -> None:
     """Keep the descriptors of new segments, which came along."""
     for message in batch:
         if isinstance(message, m.NewSegment):
-            if link.fds:
-                segments.add(message.segment, message.size, link.fds.popleft())
-            elif link.lost:
-                link.lost -= 1
-                segments.miss(message.segment, message.size)
+            try:
+                claimed = link.claim()
+            except LookupError as error:
+                raise InternalError(f"segment {message.segment} came without its descriptor") from error
+            if claimed:
+                segments.add(message.segment, message.size, claimed[0])
             else:
-                raise InternalError(f"segment {message.segment} came without its descriptor")
+                segments.miss(message.segment, message.size)

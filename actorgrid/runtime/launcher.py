@@ -11,6 +11,7 @@ group and what else descends from it, then it exits. If it is stopped, the kerne
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import mmap
 import os
@@ -132,7 +133,11 @@ class Launcher:
 
     def spawn(self, message: m.Spawn) -> Callable[[], None] | None:
         """Fork a worker with the descriptors that came along."""
-        task_fd, control_fd, output_fd = (self.link.fds.popleft() for _ in range(3))
+        claimed = self.link.claim(3)
+        if not claimed:
+            self.tell(m.SpawnFailed(message.worker, self._refused(OSError(errno.EMFILE, os.strerror(errno.EMFILE)))))
+            return None
+        task_fd, control_fd, output_fd = claimed
         shared = mmap.mmap(-1, SHARED_SIZE)
         threads = lifetime.threads_here()
         if threads != 1:
@@ -163,7 +168,10 @@ class Launcher:
 
     def spawn_spiller(self) -> Callable[[], None] | None:
         """Fork the process that owns the spill file. If that fails, its link says so, and ends."""
-        link = self.link.fds.popleft()
+        claimed = self.link.claim()
+        if not claimed:
+            return None  # its other end was closed with it: that says so
+        link = claimed[0]
         try:
             pid = os.fork()
         except OSError as error:

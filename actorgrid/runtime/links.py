@@ -28,6 +28,8 @@ READ_SIZE: Final = 64 << 10
 PATIENCE: Final = 0.1
 #: Bytes that may wait for a client of the head before results for it wait in the machine instead.
 CONGESTED: Final = 1 << 20
+#: Stands for the descriptors of a frame for which this process had no place: the system has closed them.
+LOST: Final = -1
 _FD_SPACE: Final = socket.CMSG_SPACE(16 * 4)
 
 
@@ -39,16 +41,15 @@ def pair() -> tuple[socket.socket, socket.socket]:
 class Link(Generic[T]):
     """One end of a message stream."""
 
-    __slots__ = ("_pending", "decoder", "fds", "lost", "pending_bytes", "socket")
+    __slots__ = ("_pending", "decoder", "fds", "pending_bytes", "socket")
 
     def __init__(self, end: socket.socket, union: Any) -> None:
         """``union``: the messages that may arrive at this end."""
         self.socket = end
         self.decoder: Decoder[T] = Decoder(union)
-        #: Descriptors that came with what was read, oldest first; whoever handles the message takes them.
+        #: Descriptors that came with what was read, oldest first, or ``LOST``: those of a frame that is still to come
+        #: in full must not be taken for those of the frame before it. Whoever handles the message claims them.
         self.fds: deque[int] = deque()
-        #: How often a descriptor came for which this process had no place: the system has closed it.
-        self.lost = 0
         #: Frames that the socket has not taken yet, with their descriptors.
         self._pending: deque[tuple[memoryview, list[int]]] = deque()
         self.pending_bytes = 0
@@ -72,10 +73,26 @@ class Link(Generic[T]):
                 fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
                 self.fds.extend(fds)
         if found & socket.MSG_CTRUNC:
-            self.lost += 1
+            self.fds.append(LOST)
         if not data:
             return None
         return self.decoder.feed(data)
+
+    def claim(self, count: int = 1) -> list[int]:
+        """Take the descriptors that came with the message at hand; [] if this process had no place for all of them.
+
+        Raises LookupError if fewer came.
+        """
+        claimed: list[int] = []
+        while len(claimed) < count:
+            if not self.fds or self.fds[0] == LOST:
+                _close_all(claimed)
+                if not self.fds:
+                    raise LookupError(f"{count} descriptors should have come, and {len(claimed)} did")
+                self.fds.popleft()
+                return []
+            claimed.append(self.fds.popleft())
+        return claimed
 
     def decode_body(self, body: bytes) -> list[T]:
         """Return the messages of a frame body that did not come over the socket."""
@@ -185,7 +202,7 @@ class Link(Generic[T]):
     def close(self) -> None:
         """Close this end and every descriptor nobody took."""
         self.drop()
-        _close_all(list(self.fds))
+        _close_all([fd for fd in self.fds if fd != LOST])
         self.fds.clear()
         self.socket.close()
 

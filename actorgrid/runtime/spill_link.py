@@ -69,8 +69,8 @@ class SpillLink:
             return
         for message in batch:
             if isinstance(message, m.SpillFile):
-                if link.fds:
-                    self.file = link.fds.popleft(), message.path
+                if claimed := link.claim():
+                    self.file = claimed[0], message.path
             elif isinstance(message, m.NoSpiller):  # the launcher says so in its place
                 self._give_up(message.reason)
             else:

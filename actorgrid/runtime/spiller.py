@@ -144,16 +144,21 @@ class Spiller:
     def obey(self, order: Any) -> None:
         """Do one thing and say so."""
         if isinstance(order, m.SpillFile):
-            self.file = SpillFile(order.path, self.link.fds.popleft())
+            self.file = SpillFile(order.path, self._claim())
         elif isinstance(order, m.SpillFree):
             if self.file is not None:
                 self.file.free(order.offset, order.size)
         else:
-            segment = self.link.fds.popleft()
+            segment = self._claim()
             try:
                 self._copy(order, segment)
             finally:
                 os.close(segment)
+
+    def _claim(self) -> int:
+        if not (claimed := self.link.claim()):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # this process is replaced: the next one has room
+        return claimed[0]
 
     def _copy(self, order: m.SpillOut | m.SpillIn, segment: int) -> None:
         size = order.extent.size

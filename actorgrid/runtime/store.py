@@ -64,9 +64,9 @@ class Store:
         try:
             if not message.size:
                 raise OSError(errno.ENFILE, "the head of the grid has no descriptor left to pass on (ulimit -n)")
-            if not link.fds:
+            if not (claimed := link.claim()):
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # the kernel dropped the descriptor
-            self.reader.attach(message.segment, message.size, link.fds.popleft())
+            self.reader.attach(message.segment, message.size, claimed[0])
         except OSError as error:
             self._refused[message.segment] = error
 

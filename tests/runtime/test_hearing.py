@@ -12,7 +12,7 @@ from actorgrid.core import messages as m
 from actorgrid.core.head.check import check
 from actorgrid.core.messages import ToClient, ToHead
 from actorgrid.runtime import hearing
-from actorgrid.runtime.links import Link, pair
+from actorgrid.runtime.links import LOST, Link, pair
 from actorgrid.runtime.segments import SegmentTable
 from actorgrid.wire.codec import encode_frame
 from tests.core.world import World
@@ -56,7 +56,7 @@ def test_good_messages_in_front_of_bad_bytes_are_heard_with_what_is_wrong(wire: 
 
 
 def test_segment_whose_descriptor_found_no_place_here_is_one_that_nobody_can_be_shown(wire: Wire) -> None:
-    wire.ours.lost = 1
+    wire.ours.fds.append(LOST)
     assert not wire.take(m.NewSegment(7, 1 << 21))
     with pytest.raises(OSError, match="no place"):
         wire.segments.reader_descriptor(7)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import select
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import given
@@ -16,8 +17,11 @@ from hypothesis import strategies as st
 from actorgrid.core import messages as m
 from actorgrid.core.messages import ToClient, ToHead
 from actorgrid.exceptions import InternalError
+from actorgrid.runtime import links
 from actorgrid.runtime.links import Link, pair
 from actorgrid.wire.codec import LENGTH, Decoder, encode_frame
+
+Ends: TypeAlias = tuple[Link[Any], Link[Any]]
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ def test_frame_longer_than_any_real_one_is_refused() -> None:
         decoder.feed(LENGTH.pack(2**31 - 1))
 
 
-def test_descriptor_rides_on_its_frame(link: tuple[Link[Any], Link[Any]]) -> None:
+def test_descriptor_rides_on_its_frame(link: Ends) -> None:
     one, two = link
     read, write = os.pipe()
     one.post([m.NewSegment(1, 10)], [write])  # closes our copy
@@ -74,7 +78,7 @@ def test_descriptor_rides_on_its_frame(link: tuple[Link[Any], Link[Any]]) -> Non
     os.close(read)
 
 
-def test_post_never_blocks_and_loses_nothing(link: tuple[Link[Any], Link[Any]]) -> None:
+def test_post_never_blocks_and_loses_nothing(link: Ends) -> None:
     one, two = link
     sent = 0
     while one.post([m.Put(sent + 1, m.Value(m.Status.OK, b"x" * 10_000))]):
@@ -93,7 +97,7 @@ def test_post_never_blocks_and_loses_nothing(link: tuple[Link[Any], Link[Any]]) 
 
 
 def test_offer_waits_for_a_peer_that_reads_and_goes_on_without_one_that_does_not(
-    link: tuple[Link[Any], Link[Any]],
+    link: Ends,
 ) -> None:
     one, two = link
     large = m.Put(1, m.Value(m.Status.OK, b"x" * 10_000_000))
@@ -115,7 +119,7 @@ def test_offer_waits_for_a_peer_that_reads_and_goes_on_without_one_that_does_not
     assert one.pending_bytes == 0
 
 
-def test_descriptor_that_is_offered_waits_for_its_frame(link: tuple[Link[Any], Link[Any]]) -> None:
+def test_descriptor_that_is_offered_waits_for_its_frame(link: Ends) -> None:
     one, two = link
     assert not one.offer([m.Put(1, m.Value(m.Status.OK, b"x" * 1_000_000))])
     read, write = os.pipe()
@@ -131,7 +135,7 @@ def test_descriptor_that_is_offered_waits_for_its_frame(link: tuple[Link[Any], L
     os.close(read)
 
 
-def test_offer_to_a_peer_that_is_gone_raises_whatever_waits(link: tuple[Link[Any], Link[Any]]) -> None:
+def test_offer_to_a_peer_that_is_gone_raises_whatever_waits(link: Ends) -> None:
     one, two = link
     assert not one.offer([m.Put(1, m.Value(m.Status.OK, b"x" * 1_000_000))])
     two.close()
@@ -141,23 +145,69 @@ def test_offer_to_a_peer_that_is_gone_raises_whatever_waits(link: tuple[Link[Any
         one.push()
 
 
-def test_end_of_the_stream_is_none(link: tuple[Link[Any], Link[Any]]) -> None:
+def test_end_of_the_stream_is_none(link: Ends) -> None:
     one, two = link
     one.socket.close()
     assert two.receive() is None
 
 
-def test_descriptor_for_which_there_is_no_place_is_counted_and_its_message_comes(
-    link: tuple[Link[Any], Link[Any]],
-) -> None:
-    one, two = link
-    one.post([m.NewSegment(1, 10)], [os.dup(0)])
+@contextlib.contextmanager
+def room_for_descriptors(room: int) -> Iterator[None]:
+    """As if all but one (or none) were taken."""
     free = os.dup(0)
     os.close(free)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))  # the lowest that is free is one too high
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + room, hard))  # ``free`` is the lowest that is
     try:
-        assert two.receive() == [m.NewSegment(1, 10)]
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert (two.lost, list(two.fds)) == (1, [])
+
+
+class TestClaims:
+    def test_descriptor_for_which_there_is_no_place_is_missing_and_its_message_comes(self, link: Ends) -> None:
+        one, two = link
+        one.post([m.NewSegment(1, 10)], [os.dup(0)])
+        with room_for_descriptors(0):
+            assert two.receive() == [m.NewSegment(1, 10)]
+        assert two.claim() == []
+
+    def test_next_frame_keeps_its_descriptor_when_that_of_a_frame_in_parts_found_no_place(
+        self, link: Ends, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        one, two = link
+        mine, other = os.memfd_create("mine"), os.memfd_create("other")
+        one.post([m.NewSegment(1, 10)], [mine])
+        one.post([m.NewSegment(2, 10)], [os.dup(other)])
+        with room_for_descriptors(0), monkeypatch.context() as patch:
+            patch.setattr(links, "READ_SIZE", 4)
+            assert two.receive() == []
+        assert two.receive() == [m.NewSegment(1, 10), m.NewSegment(2, 10)]
+        assert two.claim() == []
+        (got,) = two.claim()
+        assert os.path.sameopenfile(got, other)
+        os.close(got)
+        os.close(other)
+
+    def test_descriptors_of_a_frame_are_all_there_or_none(self, link: Ends) -> None:
+        one, two = link
+        for number in (1, 2):
+            one.post([m.Resumed(number)], [os.dup(0), os.dup(0), os.dup(0)])
+        with room_for_descriptors(1):
+            two.receive()
+        (kept,) = [fd for fd in two.fds if fd != links.LOST]
+        two.receive()
+        assert two.claim(3) == []
+        with pytest.raises(OSError):
+            os.fstat(kept)
+        claimed = two.claim(3)
+        assert len(claimed) == 3
+        for fd in claimed:
+            os.close(fd)
+
+    def test_descriptors_that_never_came_cannot_be_claimed(self, link: Ends) -> None:
+        one, two = link
+        one.post([m.NewSegment(1, 10)], [os.dup(0)])
+        two.receive()
+        with pytest.raises(LookupError, match="3 descriptors should have come, and 1 did"):
+            two.claim(3)
