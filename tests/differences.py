@@ -454,7 +454,10 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "it stops where it next yields, unless somebody holds its `completed()`",
             "nobody will ever see what it makes",
             "contract/test_streaming.py::test_a_generator_that_is_dropped_stops",
-            fails=("streaming::test_a_generator_that_is_dropped_stops",),
+            fails=(
+                "streaming::test_a_generator_that_is_dropped_stops",
+                "streaming::test_a_stream_ends_when_its_reader_dies",
+            ),
         ),
         Difference(
             "`close()` raises `NotImplementedError`",
