@@ -15,6 +15,7 @@ import json
 import os
 import re
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,11 +23,14 @@ import time
 from collections import Counter
 from collections.abc import Container
 from pathlib import Path
+from typing import Final
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "benchmarks" / "on_ray"
 #: Whatever takes longer than this for one test hangs where no signal reaches it (seconds).
 LIMIT = 120
+#: How pytest ends: all passed, some failed, there is nothing to run; or it was killed, because a test hung.
+ENDINGS: Final = {0, 1, 5, -signal.SIGKILL}
 #: What a test says that uses a name, or an option, of actorgrid's own.
 USES_MORE = re.compile(
     "NotInRayError|module 'ray' has no attribute"
@@ -59,9 +63,11 @@ def run(file: Path, results: Path, done: set[str]) -> None:
         *(f"--deselect={test}" for test in done if test.startswith(f"{name}::")),
     ]  # fmt: skip
     with tempfile.TemporaryFile("w+") as output:
-        _run(subprocess.Popen(command, cwd=HERE, env=environment, stdout=output), results)
+        running = subprocess.Popen(command, cwd=HERE, env=environment, stdout=output)
+        _run(running, results)
         output.seek(0)
-        if "error" in (last := output.read().rpartition("\n\n")[2]):
+        last = output.read().rpartition("\n\n")[2]
+        if "error" in last or running.returncode not in ENDINGS:
             print(f"{name}: {last}", file=sys.stderr)
 
 
