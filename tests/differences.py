@@ -261,6 +261,7 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
                 "spilling::TestRoom::*",
                 "spilling::TestNoRoom::*",
                 "spilling::TestOptions::*",
+                "spilling::TestResultsThatNobodyGets::*",
                 "streaming::test_what_was_not_read_is_given_back",
                 "streaming::test_items_that_are_not_read_may_go_to_disk",
                 "spilling::test_random_programs_read_what_was_written_and_leave_nothing",
