@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
-from actorgrid.core.client import Awaited, Entry, failed
+from actorgrid.core.client import Entry, failed
 from actorgrid.core.stream import Inflow
 from actorgrid.engine import current
 from actorgrid.engine.calls import PreparedCall
@@ -31,55 +31,15 @@ from actorgrid.sim.homes import Home
 from actorgrid.sim.memory import Store
 from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.places import call_site
+from actorgrid.sim.waiter import SimWaiter
 from actorgrid.wire import custom
 
 if TYPE_CHECKING:
     from actorgrid.core.worker import Running
     from actorgrid.sim.grid import Grid
-    from actorgrid.sim.world import World
 
 #: Names of fibers in which nobody may wait: callbacks run there, as on a real process's reader thread.
 READER: Final = "reader"
-
-
-class SimWaiter:
-    """What a fiber waits on until ``need`` of its objects exist, or (``eager``) one of them is an error."""
-
-    __slots__ = ("eager", "error", "fiber", "left", "need", "open", "why", "world")
-
-    def __init__(self, world: World, need: int, *, eager: bool, why: str) -> None:
-        self.world = world
-        self.need = self.left = need
-        self.eager = eager
-        self.open = False
-        self.error: BaseException | None = None
-        self.why = why
-        self.fiber: Fiber | None = None
-
-    def arrived(self, entry: Awaited) -> None:
-        """One of the objects exists now."""
-        self.left -= 1
-        if not self.open and (self.left <= 0 or (self.eager and entry.value is not None and failed(entry.value))):
-            self.release()
-
-    def release(self) -> None:
-        """Let the fiber go on."""
-        self.open = True
-        if self.fiber is None:
-            return
-        if self.eager:
-            self.world.fibers.wake(self.fiber)
-        else:
-            self.world.notice(self.fiber, self.need)
-
-    def wait(self, timeout: float | None) -> bool:
-        """Park until released or until ``timeout`` virtual seconds have passed. Returns whether it was released."""
-        world = self.world
-        if not self.open:
-            self.fiber = world.fibers.current
-            world.waits.wait(self.why, timeout, lambda: self.open)
-            self.fiber = None
-        return self.open
 
 
 class _NoLock:
