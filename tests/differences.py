@@ -798,6 +798,18 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             fails=("util::TestQueue::test_without_patience_it_takes_what_is_there_and_puts_where_room_is",),
         ),
         Difference(
+            "a `get` of a `Queue` that is given up (Ctrl-C, `wait_for`) takes an item all the same, and loses it",
+            "it takes none: what was on its way to nobody is put back in front",
+            "no item is lost",
+            "contract/test_util.py::TestQueue::test_what_was_given_up_takes_and_puts_nothing",
+            fails=(
+                "util::TestQueue::test_what_was_given_up_takes_and_puts_nothing",
+                "util::TestQueue::test_ctrl_c_in_a_get_costs_no_item",
+                "util::TestQueue::test_an_answer_that_nobody_wants_is_put_back_in_front",
+                "util::TestQueue::test_get_that_is_given_up_while_it_takes_an_item_costs_no_item",
+            ),
+        ),
+        Difference(
             "a thousand that wait for a `Queue` stop it: nobody's call gets through any more",
             "any number may wait",
             "a queue of tasks that wait for work is what it is for",
