@@ -171,6 +171,7 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             fails=(
                 "init::test_unknown_argument_of_init_is_a_runtime_error_that_names_it",
                 "init::test_impossible_capacity_is_a_value_error",
+                "logging::test_other_things_are_no_configuration",
                 "arguments_checks::test_option_out_of_range_is_a_value_error",
                 "streaming::test_a_bound_is_positive_or_minus_one",
                 "streaming::test_an_item_that_cannot_be_pickled_ends_the_stream",
@@ -582,6 +583,17 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "proc/test_persistent.py::test_folder_that_others_may_enter_is_refused_on_both_sides",
         ),
         Difference(
+            "what `logging_config` adds to the root logger stays after `shutdown`, and with the next `init` each line "
+            "is said twice",
+            "`shutdown` puts level and handlers back",
+            "nothing is left behind",
+            "contract/test_logging.py::test_driver_logs_like_its_workers_until_the_grid_ends",
+            fails=(
+                "logging::test_driver_logs_like_its_workers_until_the_grid_ends",
+                "logging::test_environment_variable_stands_in_for_the_argument",
+            ),
+        ),
+        Difference(
             "`init()` joins a cluster that runs, if there is one",
             "it starts a grid of its own, unless `ACTORGRID_ADDRESS` says where to join",
             "a program should not behave differently because of what else runs",
@@ -801,7 +813,7 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "a `get` of a `Queue` that is given up (Ctrl-C, `wait_for`) takes an item all the same, and loses it",
             "it takes none: what was on its way to nobody is put back in front",
             "no item is lost",
-            "contract/test_util.py::TestQueue::test_what_was_given_up_takes_and_puts_nothing",
+            "contract/test_util.py::test_what_was_given_up_takes_and_puts_nothing",
             fails=(
                 "util::TestQueue::test_what_was_given_up_takes_and_puts_nothing",
                 "util::TestQueue::test_ctrl_c_in_a_get_costs_no_item",
@@ -1088,6 +1100,8 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
                 "compiled_dag::TestEnds::test_an_actor_that_restarts_has_died_for_its_graph",
                 "compiled_dag::TestEnds::test_after_teardown_nothing_comes",
                 "compiled_dag::TestResults::test_parts_of_the_input",
+                "compiled_dag::TestResults::test_arguments_that_no_step_takes_are_refused",
+                "compiled_dag::TestResults::test_argument_by_position_of_a_graph_that_takes_names_is_refused",
                 "compiled_dag::TestReferences::test_of_a_list_all_come_or_none",
                 "compiled_dag::TestReferences::test_they_cannot_be_sent_or_mixed",
                 "compiled_dag::TestReferences::test_waiting_for_what_nobody_wants_ends_in_time",
@@ -1229,6 +1243,13 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "one program, one meaning",
             "contract/test_compiled_dag.py::test_first_item_of_the_only_argument",
             fails=("compiled_dag::TestResults::test_first_item_of_the_only_argument",),
+        ),
+        Difference(
+            "`value[-1]` of a compiled graph's input counts for no argument: each execution with one is refused",
+            "it is the last of any number of them",
+            "it is so in a graph that is not compiled",
+            "contract/test_compiled_dag.py::test_of_a_graph_that_takes_the_last_argument_any_number_is_taken",
+            fails=("compiled_dag::TestResults::test_of_a_graph_that_takes_the_last_argument_any_number_is_taken",),
         ),
     ],
 }
