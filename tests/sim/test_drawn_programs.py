@@ -57,8 +57,11 @@ def run(seed: int, level: sim.Level) -> None:
     cpus, store = rng.randint(1, 3), rng.choice([None, SMALL_STORE])
     rng = random.Random(~seed)  # the same program, whatever is drawn for the world
     policy, starts, ask = rng.choice(POLICIES)(rng), rng.random() < 0.4, rng.random() < 0.5
-    micros = rng.choice([worker.MICROS, 1])
-    run_and_look(program, cpus, plan, level, store=store, ask=ask, micros=micros, starts=starts, policy=policy)
+    micros, proves = rng.choice([worker.MICROS, 1]), rng.random() < 0.3
+    run_and_look(
+        program, cpus, plan, level,
+        store=store, ask=ask, micros=micros, proves=proves, starts=starts, policy=policy,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("level", LEVELS)
