@@ -14,7 +14,7 @@ from actorgrid.core.head.explain import explain
 from actorgrid.core.head.ready import PATIENCE
 from actorgrid.core.head.reservations import Reservation
 from actorgrid.core.ids import COUNTER_BITS, DRIVER
-from actorgrid.core.messages import FailureKind, Kind, Status, Value
+from actorgrid.core.messages import Extent, FailureKind, Kind, Status, Value
 from actorgrid.core.resources import Demand, demand
 from actorgrid.core.states import ReservationState, TaskState, WorkerState
 from tests.core.bench import Bench
@@ -189,6 +189,18 @@ def test_cancelling_what_tells_of_a_group_does_not_touch_the_group() -> None:
 
 
 # -- running in one
+
+
+def test_answer_that_lay_in_shared_memory_goes_with_the_group() -> None:
+    bench = Bench(CPU=1)
+    bench.submit(bench.spec())
+    group = reserve(bench, cpus())
+    bench.say(m.NewSegment(99, 1 << 20), m.LeaseRequest(1, 64 << 10))
+    extent = Extent(99, 0, 64 << 10)
+    bench.say(m.AwaitReserved(bench.id(), group, Value(Status.OK, b"", extent)))
+    bench.sent()
+    bench.say(m.Unreserve(group))
+    assert [message.extents for message in bench.sent() if isinstance(message, m.Freed)] == [(extent,)]
 
 
 def test_tasks_of_a_group_take_from_it_alone() -> None:

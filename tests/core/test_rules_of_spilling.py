@@ -294,6 +294,13 @@ def test_leases_that_are_not_used_are_asked_for() -> None:
     assert [answer.request for answer in bench.heard(m.Answer)] == [request]
 
 
+def test_nobody_is_asked_for_leases_who_has_used_what_he_leased() -> None:
+    bench = SpillBench()
+    bench.fill()
+    bench.lease()
+    assert not bench.heard(m.Squeeze)
+
+
 def test_request_that_waited_too_long_is_refused_and_told_who_reads_what() -> None:
     bench = SpillBench()
     oids = bench.fill()
