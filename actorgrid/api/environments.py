@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, ClassVar, Final, Self
 
 from actorgrid.engine.hints import did_you_mean
-from actorgrid.engine.setups import HOOK, name_of
+from actorgrid.engine.setups import HOOK, OWNER, Owner, name_of
 
 _INSTALL: Final = (
     "workers use the interpreter of the program and its packages: install there what they need, before the program "
@@ -56,6 +56,8 @@ def check_runtime_env(name: str, value: Any) -> dict[str, Any]:
         if key in _CHECKS:
             if given is not None:
                 found[key] = _CHECKS[key](given)
+        elif key == OWNER and isinstance(given, Owner):
+            found[key] = given
         elif key not in _REFUSED:
             hint = did_you_mean(str(key), _CHECKS)
             raise ValueError(f"{name!r} has no key {key!r}.{hint} Valid ones are {', '.join(sorted(_CHECKS))}.")

@@ -19,6 +19,7 @@ from actorgrid.exceptions import ActorDiedError, WorkerCrashedError
 from actorgrid.experimental import get_object_locations
 from actorgrid.testing.waiting import wait_until
 from actorgrid.util import state
+from actorgrid.util.multiprocessing import Pool
 from actorgrid.util.state.common import StateSchema
 from tests.contract.tools import DEADLINE, Gate, hold
 
@@ -502,6 +503,22 @@ def test_without_a_grid_there_is_nothing_to_ask(no_grid: None) -> None:
     del no_grid
     with pytest.raises(RuntimeError, match="has not been started"):
         state.list_tasks()
+
+
+@pytest.mark.parametrize("end", ["terminate", "close"])
+def test_processes_of_a_pool_with_an_initializer_end_with_it(end: str) -> None:
+    pool = Pool(1, int, ray_remote_args={"num_cpus": 0})
+    process = pool.apply(lambda: ag.get_runtime_context().get_worker_id())
+    assert shown_worker(process).is_alive
+    getattr(pool, end)()
+    pool.join()
+    wait_until(lambda: not shown_worker(process).is_alive)
+
+
+def shown_worker(process: str) -> Any:
+    found = state.get_worker(process)
+    assert found is not None
+    return found
 
 
 def test_placement_groups_are_listed_until_they_are_removed_and_are_no_tasks() -> None:
