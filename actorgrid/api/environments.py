@@ -243,11 +243,22 @@ class RuntimeEnv(dict[str, Any]):
 
     def working_dir(self) -> str | None:
         """Return the folder in which it runs, None if it names none."""
-        return self.get("working_dir")
+        found: str | None = self.get("working_dir")
+        return found
+
+    def has_working_dir(self) -> bool:
+        """Return whether it names a folder."""
+        return self.get("working_dir") is not None
 
     def py_modules(self) -> list[Any]:
         """Return what can be imported besides."""
         return list(self.get("py_modules") or ())
+
+    def get(self, name: str, default: Any = None, data_class: Callable[..., Any] | None = None) -> Any:
+        """Return one key, or ``default``; ``data_class``: made into one of these, its items by name."""
+        if name not in self or data_class is None:
+            return super().get(name, default)
+        return data_class(**self[name])
 
 
 def _shown(value: Any) -> str:

@@ -356,8 +356,8 @@ class Actor(Held):
     """An actor, through all its incarnations."""
 
     __slots__ = (
-        "calls", "concurrency", "creation", "death", "deaths", "detached", "fifo", "flying", "groups", "handle",
-        "incarnation", "job", "journal", "key", "lines", "queue", "restarts", "shown", "spec", "state", "why",
+        "calls", "concurrency", "creation", "creator", "death", "deaths", "detached", "fifo", "flying", "groups",
+        "handle", "incarnation", "job", "journal", "key", "lines", "queue", "restarts", "shown", "spec", "state", "why",
         "window", "worker",
     )  # fmt: skip
 
@@ -373,6 +373,8 @@ class Actor(Held):
         self.deaths: list[float] = []
         #: The driver with which it ends, and all that it submits; 0 if it is detached.
         self.job = 0
+        #: The driver for which it was created, even so (for people).
+        self.creator = 0
         self.restarts = spec.spec.max_restarts
         #: Calls that are not over, wherever they wait.
         self.calls = 0
