@@ -63,6 +63,8 @@ class Engine(Protocol):
     name: str
     #: After how many seconds a call that still waits says for what; None: never.
     stall_warning: float | None
+    #: What modules keep of this process, each under a name of its own: a simulated program has many processes.
+    belongings: dict[str, Any]
 
     # -- calls
 

@@ -68,6 +68,7 @@ class FakeEngine:
         self.log: list[tuple[Any, ...]] = []
         self.here = Context(namespace="ns", session=SESSION)
         self.closed = 0
+        self.belongings: dict[str, Any] = {}
         global _engine  # noqa: PLW0603
         _engine = self
 

@@ -12,17 +12,15 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from types import CellType, FunctionType, MethodType
 from typing import Any, Final, NamedTuple
-from weakref import WeakKeyDictionary
 
 from actorgrid.api.basics import get, put
 from actorgrid.api.environments import check_runtime_env
 from actorgrid.engine.current import current
-from actorgrid.engine.protocol import Engine
 from actorgrid.engine.refs import ObjectRef
 from actorgrid.engine.setups import OWNER, Owner
 
-#: What the initializer has left in the global names of a process; there is one pool at most in each.
-_left: Final[WeakKeyDictionary[Engine, dict[str, Any]]] = WeakKeyDictionary()
+#: Under this name a process keeps the global names of its initializer; there is one pool at most in each.
+_LEFT: Final = "what an initializer has left"
 
 
 class Initial(NamedTuple):
@@ -53,12 +51,12 @@ def set_up(initial: Initial | None, function: object) -> None:
     if initial is None:
         return
     engine = current()
-    left = _left.get(engine)
+    left: dict[str, Any] | None = engine.belongings.get(_LEFT)
     if left is None:
         initializer, initargs = get(initial.made)
         initializer(*initargs)
         engine.keep_changes()
-        left = _left[engine] = next(_namespaces(initializer), {})
+        left = engine.belongings[_LEFT] = next(_namespaces(initializer), {})
     for names in _namespaces(function):
         if names.get("__name__") == left.get("__name__"):
             names.update({name: value for name, value in left.items() if not name.startswith("__")})
