@@ -169,7 +169,7 @@ def wait(  # a list of checks
     return _engine_of_references().wait(ray_waitables, num_returns, timeout)
 
 
-def cancel(ref_or_generator: Waitable, *, force: bool = False, recursive: bool = True) -> None:
+def cancel(ray_waitable: Waitable, *, force: bool = False, recursive: bool = True) -> None:
     """Cancel the task that makes the object; its ``get`` raises TaskCancelledError unless it had finished.
 
     A running task sees a KeyboardInterrupt; with ``force`` its worker is killed instead. ``recursive``: also the tasks
@@ -177,11 +177,11 @@ def cancel(ref_or_generator: Waitable, *, force: bool = False, recursive: bool =
     still be read, then comes the error. Nothing happens to finished tasks and to objects of ``put``. Raises TypeError
     for anything but a reference or generator, ValueError for ``force`` on a call of an actor.
     """
-    if _is_generator(ref_or_generator):
-        ref_or_generator = ref_or_generator.completed()
-    if not _is_ref(ref_or_generator):
-        raise TypeError(f"cancel() only supports ObjectRefs. Got: {type(ref_or_generator)}.")
-    _engine_of_references().cancel(ref_or_generator, force=bool(force), recursive=bool(recursive))
+    if _is_generator(ray_waitable):
+        ray_waitable = ray_waitable.completed()
+    if not _is_ref(ray_waitable):
+        raise TypeError(f"cancel() only supports ObjectRefs. Got: {type(ray_waitable)}.")
+    _engine_of_references().cancel(ray_waitable, force=bool(force), recursive=bool(recursive))
 
 
 def explain(object_ref: Waitable) -> str:

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, ClassVar, Final, Self
 
 from actorgrid.engine.hints import did_you_mean
-from actorgrid.engine.setups import HOOK, name_of
+from actorgrid.engine.setups import HOOK, OWNER, Owner, name_of
 
 _INSTALL: Final = (
     "workers use the interpreter of the program and its packages: install there what they need, before the program "
@@ -56,6 +56,8 @@ def check_runtime_env(name: str, value: Any) -> dict[str, Any]:
         if key in _CHECKS:
             if given is not None:
                 found[key] = _CHECKS[key](given)
+        elif key == OWNER and isinstance(given, Owner):
+            found[key] = given
         elif key not in _REFUSED:
             hint = did_you_mean(str(key), _CHECKS)
             raise ValueError(f"{name!r} has no key {key!r}.{hint} Valid ones are {', '.join(sorted(_CHECKS))}.")
@@ -241,11 +243,22 @@ class RuntimeEnv(dict[str, Any]):
 
     def working_dir(self) -> str | None:
         """Return the folder in which it runs, None if it names none."""
-        return self.get("working_dir")
+        found: str | None = self.get("working_dir")
+        return found
+
+    def has_working_dir(self) -> bool:
+        """Return whether it names a folder."""
+        return self.get("working_dir") is not None
 
     def py_modules(self) -> list[Any]:
         """Return what can be imported besides."""
         return list(self.get("py_modules") or ())
+
+    def get(self, name: str, default: Any = None, data_class: Callable[..., Any] | None = None) -> Any:
+        """Return one key, or ``default``; ``data_class``: made into one of these, its items by name."""
+        if name not in self or data_class is None:
+            return super().get(name, default)
+        return data_class(**self[name])
 
 
 def _shown(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from actorgrid.api.environments import check_runtime_env
 from actorgrid.api.logs import LoggingConfig
@@ -20,9 +20,14 @@ class JobConfig:
 
     def __init__(
         self, jvm_options: Sequence[str] | None = None, code_search_path: Sequence[str] | None = None,
-        runtime_env: Mapping[str, Any] | None = None, *, metadata: Mapping[str, str] | None = None,
-        ray_namespace: str | None = None, default_actor_lifetime: str = "non_detached",
+        runtime_env: Mapping[str, Any] | None = None, _client_job: bool = False,
+        metadata: Mapping[str, str] | None = None, ray_namespace: str | None = None,
+        default_actor_lifetime: str = "non_detached", _disable_job_level_lineage_reconstruction: bool = False,
+        _py_driver_sys_path: Sequence[str] | None = None,
     ) -> None:  # fmt: skip
+        del _client_job, _disable_job_level_lineage_reconstruction  # no object is lost with the process that made it
+        if _py_driver_sys_path:
+            raise ValueError("'_py_driver_sys_path' cannot be set: workers have the sys.path of the program")
         if jvm_options or code_search_path:
             raise ValueError(
                 "'jvm_options' and 'code_search_path' are about other languages, and all workers run Python"
@@ -34,6 +39,16 @@ class JobConfig:
         if ray_namespace is not None:
             self.set_ray_namespace(ray_namespace)
         self.set_default_actor_lifetime(default_actor_lifetime)
+
+    @classmethod
+    def from_json(cls, job_config_json: Mapping[str, Any]) -> Self:
+        """Return what such a dictionary asks for; what it does not name is as it is by default.
+
+        Raises what the constructor raises.
+        """
+        named = ("jvm_options", "code_search_path", "runtime_env", "metadata", "ray_namespace")
+        arguments: dict[str, Any] = {name: job_config_json.get(name) for name in named}
+        return cls(**arguments, _py_driver_sys_path=job_config_json.get("py_driver_sys_path"))
 
     def set_metadata(self, key: str, value: str) -> None:
         """Note something."""

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 class DAGNode(Node):
     """A step of a graph. Steps are made by ``bind``, ``InputNode`` and ``MultiOutputNode``, and cannot be sent."""
 
-    def execute(self, *args: Any, **kwargs: Any) -> Any:
+    def execute(self, *args: Any, _ray_cache_refs: bool = False, **kwargs: Any) -> Any:
         """Make every call that this step needs, then its own; return what that call returns: a reference.
 
         The arguments are what the graph's InputNode stands for. Executing an ``Actor.bind()`` gives a handle, a
-        MultiOutputNode a list. Raises TypeError for arguments of a graph without input, and the other way round; and
-        what ``remote`` raises.
+        MultiOutputNode a list. Raises TypeError for arguments of a graph without input, and the other way round;
+        ValueError for ``_ray_cache_refs``; and what ``remote`` raises.
         """
+        if _ray_cache_refs:
+            raise ValueError("'_ray_cache_refs' keeps references with their steps: let the graph return what you need")
         order = ordered(self)
         given = GraphInput(args, kwargs, wanted=input_of(order) is not None)
         results: dict[Node, Any] = {}

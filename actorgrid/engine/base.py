@@ -56,6 +56,8 @@ class EngineBase:
         self.setup = self.plain = Setup()
         self.measures = Measures(self.client)
         self.lock = self.new_lock()
+        #: What modules keep of this process, each under a name of its own.
+        self.belongings: dict[str, Any] = {}
         #: Labels of this machine that ``init`` was given.
         self.labels: dict[str, str] = {}
         #: How many calls the program itself has submitted.

@@ -175,6 +175,19 @@ class LocalEngine(ReservingEngine):
             raise RuntimeError(f"query {what!r}: {answer.error}")
         return answer.body
 
+    # ------------------------------------------------------------------------------------ processes
+
+    def keep_changes(self) -> None:
+        """See ``Engine``. A driver's process is its own."""
+
+    @protected
+    def unneeded(self, setup: bytes) -> None:
+        """See ``Engine``."""
+        with self.lock:
+            if self.client.dead is None:
+                self.client.outbox.append(m.Unneeded(setup))
+                self.send(force=True)
+
     # ------------------------------------------------------------------------------------ the grid
 
     def cluster_resources(self) -> dict[str, float]:

@@ -41,6 +41,8 @@ class Setup(msgspec.Struct, frozen=True):
     py_modules: tuple[str, ...] = ()
     #: A function that is called first, or its name, pickled; b"": none.
     hook: bytes = b""
+    #: Whose processes these are: they run no other calls, nor those that their own calls make. "": anybody's.
+    owner: str = ""
     #: In a persistent grid: the driver whose calls these are, where it looks for names, and what it had around it; how
     #: its processes log, and how many unfinished tasks each may have (see ``StartConfig``).
     job: int = 0

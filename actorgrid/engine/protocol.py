@@ -63,6 +63,8 @@ class Engine(Protocol):
     name: str
     #: After how many seconds a call that still waits says for what; None: never.
     stall_warning: float | None
+    #: What modules keep of this process, each under a name of its own: a simulated program has many processes.
+    belongings: dict[str, Any]
 
     # -- calls
 
@@ -163,6 +165,17 @@ class Engine(Protocol):
 
     def current_actor(self) -> Handle:
         """Return a weak reference to the actor the calling code runs in. Raises RuntimeError outside an actor."""
+
+    # -- processes
+
+    def setup_for(self, own: Mapping[str, Any]) -> bytes:
+        """Return what the process of a call that is made here has to be set up with. Raises ValueError."""
+
+    def unneeded(self, setup: bytes) -> None:
+        """No more calls with this setup will come: let its processes go. Says nothing to a grid that is gone."""
+
+    def keep_changes(self) -> None:
+        """What the running task has done to its process so far is to stay when it is over."""
 
     # -- placement groups
 

@@ -23,10 +23,18 @@ from actorgrid.engine.serialize import INLINE_LIMIT, dumps, loads
 
 #: Ray's name of what is called before anything else.
 HOOK: Final = "worker_process_setup_hook"
+#: Whose the processes are that are set up like this: they run no other calls. Users have no such key.
+OWNER: Final = "_owner"
 _VARIABLE: Final = re.compile(r"\$\{(\w+)\}")
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode: Final = msgspec.msgpack.Decoder(Setup).decode
+
+
+class Owner(str):
+    """Who has processes of its own."""
+
+    __slots__ = ()
 
 
 class SetupFailed(BaseException):  # not caught by what retries any Exception: it would fail again
@@ -48,6 +56,7 @@ def merge(parent: Setup, own: Mapping[str, Any]) -> Setup:
         working_dir=_folder(directory) if directory else parent.working_dir,
         py_modules=tuple(_module(path) for path in modules) if modules else parent.py_modules,
         hook=_pickled(hook) if hook else parent.hook,
+        owner=str(own.get(OWNER, "")),
     )
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from inspect import iscoroutinefunction
 from typing import Any, Final
 
+import msgspec
+
 from actorgrid.core import messages as m
 from actorgrid.core.messages import A_METHOD, A_TASK, AN_ACTOR
 from actorgrid.core.resources import CPU, UNIT, amounts, of
@@ -232,7 +234,7 @@ class WorkerSide(YieldingEngine):
         if not spec.setup:
             return
         self.machine.spoiled = self.sets_up = True
-        self.setup = setups.decode(spec.setup)
+        self.setup = msgspec.structs.replace(setups.decode(spec.setup), owner="")  # what it calls runs elsewhere
         self.namespace = self.setup.namespace or self.namespace
         try:
             self.settle_in(self.setup)
@@ -242,6 +244,10 @@ class WorkerSide(YieldingEngine):
         finally:
             self.sets_up = False
         self.machine.spoiled = False
+        self.settled()
+
+    def keep_changes(self) -> None:
+        """See ``Engine``."""
         self.settled()
 
     def settled(self) -> None:

@@ -20,7 +20,7 @@ class tqdm(Generic[T]):  # noqa: N801  # its name everywhere
     """Counts what is done; iterates over ``iterable`` if there is one. The parameters are Ray's."""
 
     def __init__(
-        self, iterable: Iterable[T] | None = None, desc: str = "", total: int | None = None, unit: str = "it", *,
+        self, iterable: Iterable[T] | None = None, desc: str = "", total: int | None = None, unit: str = "it",
         position: int | None = None, flush_interval_s: float = 5.0,
     ) -> None:  # fmt: skip
         """``total``: how many there are (default: the length of ``iterable``, if it has one).

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Coroutine
 from contextvars import copy_context
 from time import perf_counter  # by name: user code may replace that of the module
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -111,7 +112,7 @@ class AsyncActor(ConcurrentActor):
         try:
             result = self.worker.engine.perform(running)
             running.given = None  # what a coroutine lets go of is gone
-            if asyncio.iscoroutine(result) or asyncio.isfuture(result):  # a reference is a result
+            if isinstance(result, Coroutine) or asyncio.isfuture(result):  # a reference is a result, so is a generator
                 result = await result
         except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
             error = raised

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import asyncio.base_events
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from actorgrid.engine.worker_side import running_now
@@ -174,7 +174,7 @@ class AsyncActor:
             with watch.step(world.fibers.current) if watch is not None else contextlib.nullcontext():
                 result = self.worker.engine.perform(running)
                 running.given = None  # see the real one
-            if asyncio.iscoroutine(result) or asyncio.isfuture(result):  # a reference is a result
+            if isinstance(result, Coroutine) or asyncio.isfuture(result):  # a reference is a result, so is a generator
                 result = await (self._watched(result, watch) if watch is not None else result)
         except WorldOver:
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from actorgrid.core.messages import Metric
@@ -68,6 +68,7 @@ class FakeEngine:
         self.log: list[tuple[Any, ...]] = []
         self.here = Context(namespace="ns", session=SESSION)
         self.closed = 0
+        self.belongings: dict[str, Any] = {}
         global _engine  # noqa: PLW0603
         _engine = self
 
@@ -127,6 +128,15 @@ class FakeEngine:
         entry = self.entry()
         entry.value = value
         return ObjectRef(entry)
+
+    def setup_for(self, own: Mapping[str, Any]) -> bytes:
+        return repr(own).encode()
+
+    def unneeded(self, setup: bytes) -> None:
+        self.log.append(("unneeded", setup))
+
+    def keep_changes(self) -> None:
+        self.log.append(("keep_changes",))
 
     def explain(self, ref: ObjectRef[Any]) -> list[str]:
         self.log.append(("explain", ref))

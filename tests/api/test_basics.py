@@ -103,7 +103,7 @@ def test_cancel(engine: FakeEngine) -> None:
     ref = ag.put(1)
     ag.cancel(ref, force=True)
     assert engine.log[-1] == ("cancel", ref, True, True)
-    ag.cancel(ref, recursive=False)
+    ag.cancel(ray_waitable=ref, recursive=False)
     assert engine.log[-1] == ("cancel", ref, False, False)
     for wrong in (3, [ref]):
         with pytest.raises(TypeError):

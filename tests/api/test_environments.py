@@ -159,6 +159,19 @@ def test_runtime_env_is_a_dictionary_of_what_was_given(tmp_path: Path) -> None:
     assert type(env.to_dict()) is dict
 
 
+def test_runtime_env_tells_what_it_has() -> None:
+    env = RuntimeEnv(config={"setup_timeout_seconds": 7}, working_dir=".")
+    made = env.get("config", None, RuntimeEnvConfig)
+    assert (type(made), made["setup_timeout_seconds"]) == (RuntimeEnvConfig, 7)
+    assert env.get("config") == {"setup_timeout_seconds": 7}
+    assert (env.get("env_vars", 3, dict), env.has_working_dir(), RuntimeEnv().has_working_dir()) == (3, True, False)
+
+
+def test_processes_of_one_owner_are_not_for_users() -> None:
+    with pytest.raises(ValueError, match="has no key '_owner'"):
+        RuntimeEnv(_owner="me")
+
+
 def test_runtime_env_checks_itself() -> None:
     with pytest.raises(ValueError, match="'pip'"):
         RuntimeEnv(pip=["x"])

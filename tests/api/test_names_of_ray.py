@@ -70,7 +70,7 @@ def test_bar_says_how_far_it_is_once_in_a_while_and_at_the_end(capsys: pytest.Ca
     assert list(tqdm(range(4), desc="rows", flush_interval_s=1000)) == [0, 1, 2, 3]
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("rows: 100 % of 4 it, ")
-    bar: tqdm[int] = tqdm(desc="steps", unit="step", flush_interval_s=0)
+    bar: tqdm[int] = tqdm(None, "steps", None, "step", 0, 0)
     bar.update(2)
     bar.set_description("more steps")
     bar.update(3)

@@ -167,6 +167,16 @@ def test_simulated_machine_has_the_same_cpus_whatever_the_environment_says(
         assert ag.cluster_resources()["CPU"] == CPUS
 
 
+def test_configuration_of_a_job_has_the_arguments_that_ray_has_and_comes_from_a_dictionary() -> None:
+    job = JobConfig(None, None, {}, False, {"who": "me"}, "ours", "non_detached")
+    assert (job.metadata, job.ray_namespace) == ({"who": "me"}, "ours")
+    told = {"runtime_env": {"env_vars": {"A": "1"}}, "ray_namespace": "ours", "client_job": False}
+    job = JobConfig.from_json(told)
+    assert (job.runtime_env, job.ray_namespace, job.metadata) == (told["runtime_env"], "ours", {})
+    with pytest.raises(ValueError, match="_py_driver_sys_path"):
+        JobConfig.from_json({"py_driver_sys_path": ["/elsewhere"]})
+
+
 def test_configuration_of_a_job_stands_for_arguments(started: list[StartConfig]) -> None:
     job = JobConfig(runtime_env={"env_vars": {"A": "1"}}, ray_namespace="ours", metadata={"who": "me"})
     job.set_metadata("why", "a test")

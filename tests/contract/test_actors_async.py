@@ -167,6 +167,34 @@ def test_reference_that_a_plain_method_of_an_async_actor_returns_is_its_result()
     assert ag.get(started, timeout=DEADLINE) == 5
 
 
+class Yields:
+    """Its plain methods give their values one by one."""
+
+    async def nothing(self) -> None: ...
+
+    @ag.method(num_returns=2)
+    def two(self) -> Any:
+        yield 1
+        yield 2
+
+    @ag.method(num_returns=2)
+    def made(self) -> Any:
+        return (each for each in (3, 4))
+
+    @ag.method(num_returns=2, concurrency_group="apart")
+    def apart(self) -> Any:
+        yield 5
+        yield 6
+
+
+@pytest.mark.parametrize(("method", "values"), [("two", [1, 2]), ("made", [3, 4]), ("apart", [5, 6])])
+def test_generator_that_a_plain_method_of_an_async_actor_returns_gives_its_values(
+    method: str, values: list[int]
+) -> None:
+    actor = ag.remote(concurrency_groups={"apart": 1})(Yields).remote()
+    assert ag.get(getattr(actor, method).remote()) == values
+
+
 def test_coroutine_that_a_plain_method_of_an_async_actor_returns_is_awaited() -> None:
     def logged(method: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any) -> Any:

@@ -65,7 +65,11 @@ class TestFunctions:
         assert isinstance(node, ClassMethodNode)
         assert get(counter.get.remote()) == 0
         assert get(node.execute()) == 1
-        assert get(node.execute()) == 2
+        assert get(node.execute(_ray_cache_refs=False)) == 2
+
+    def test_references_are_not_kept_with_steps(self) -> None:
+        with pytest.raises(ValueError, match="'_ray_cache_refs' keeps references"):
+            Counter.remote().get.bind().execute(_ray_cache_refs=True)
 
     def test_steps_are_given_the_results_of_others(self) -> None:
         graph = add.bind(add.bind(1, 2), b=add.bind(3, 4))

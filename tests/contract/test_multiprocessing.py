@@ -8,9 +8,11 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import operator
+import os
 import pickle
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +232,114 @@ def test_initializer_runs_once_in_each_process_before_its_first_call(tmp_path: P
         used = set(pool.map(lambda _: ag.get_runtime_context().get_worker_id(), range(12), chunksize=1))
     assert {path.name for path in tmp_path.iterdir()} == {f"in{process}" for process in used}
     assert all(runs(path) == 1 for path in tmp_path.iterdir())
+
+
+VARIABLE = "AG_TEST_OF_A_POOL"
+
+
+def set_variable(value: str) -> None:
+    os.environ[VARIABLE] = value
+
+
+def variable(_: object = None) -> str | None:
+    return os.environ.get(VARIABLE)
+
+
+#: A module that workers cannot import: its functions go by value, as those of ``__main__`` do.
+MODULE = """
+shared = None
+names = []
+
+def prepare(value):
+    global shared
+    shared = value
+    names.append(value)
+
+def look(number):
+    return shared[number], len(names)
+
+class Looks:
+    def __call__(self, number):
+        return look(number)
+"""
+
+
+def by_value() -> dict[str, Any]:
+    names: dict[str, Any] = {"__name__": "module_that_no_worker_has"}
+    exec(MODULE, names)
+    return names
+
+
+class TestWhatAnInitializerDoes:
+    """It stays in the processes of its pool, and is nowhere else."""
+
+    def test_stays_for_all_chunks(self) -> None:
+        with Pool(1, set_variable, ("here",), ray_remote_args=FREE) as pool:
+            assert [pool.apply(variable) for _ in range(3)] == ["here"] * 3
+            assert pool.map(variable, range(4), chunksize=1) == ["here"] * 4
+
+    @pytest.mark.processes("simulated processes share one working directory")
+    def test_folder_stays(self, tmp_path: Path) -> None:
+        with Pool(1, os.chdir, (tmp_path,), ray_remote_args=FREE) as pool:
+            assert [pool.apply(os.getcwd) for _ in range(2)] == [str(tmp_path)] * 2
+
+    def test_what_a_chunk_does_is_undone_and_no_more_than_that(self) -> None:
+        with Pool(1, set_variable, ("first",), ray_remote_args=FREE) as pool:
+            pool.apply(set_variable, ("second",))
+            assert pool.apply(variable) == "first"
+
+    def test_no_other_pool_and_no_task_sees_it(self) -> None:
+        look = ag.remote(num_cpus=0)(variable)
+        with Pool(1, set_variable, ("a",), ray_remote_args=FREE) as one:
+            assert one.apply(variable) == "a"
+            with Pool(1, set_variable, ("b",), ray_remote_args=FREE) as other, Pool(1, ray_remote_args=FREE) as plain:
+                assert (other.apply(variable), plain.apply(variable)) == ("b", None)
+            assert ag.get(look.remote()) is None
+            assert one.apply(variable) == "a"
+
+    def test_no_task_that_the_pool_starts_sees_it(self) -> None:
+        look = ag.remote(num_cpus=0)(variable)
+        with Pool(1, set_variable, ("a",), ray_remote_args=FREE) as pool:
+            assert pool.apply(lambda: ag.get(look.remote())) is None
+
+    def test_is_beside_what_the_options_ask_for(self) -> None:
+        options = {**FREE, "runtime_env": {"env_vars": {"AG_TEST_BESIDE": "there"}}}
+        with Pool(1, set_variable, ("here",), ray_remote_args=options) as pool:
+            assert pool.apply(lambda: (os.environ["AG_TEST_BESIDE"], variable())) == ("there", "here")
+
+    def test_global_names_are_those_of_functions_that_go_by_value(self) -> None:
+        names = by_value()
+        with Pool(1, names["prepare"], ("abc",), ray_remote_args=FREE) as pool:
+            expected = [("a", 1), ("b", 1), ("c", 1)]
+            assert pool.map(names["look"], range(3), chunksize=1) == expected
+            assert list(pool.imap(names["Looks"](), range(3), chunksize=2)) == expected
+            assert (
+                pool.map(partial(lambda look, number: look(number), names["look"]), range(3), chunksize=1) == expected
+            )
+        assert names["shared"] is None
+
+    def test_error_is_that_of_each_call_until_it_succeeds(self, tmp_path: Path) -> None:
+        def fail_first() -> None:
+            set_variable("wrong" if count_run(tmp_path / "runs") == 1 else "right")
+            if variable() == "wrong":
+                raise LookupError("not yet")
+
+        with Pool(1, fail_first, ray_remote_args=FREE) as pool:
+            with pytest.raises(LookupError, match="not yet"):
+                pool.apply(variable)
+            assert [pool.apply(variable) for _ in range(2)] == ["right"] * 2
+        assert runs(tmp_path / "runs") == 2
+
+    def test_what_it_is_given_may_be_large_and_may_be_references(self) -> None:
+        def prepare(data: bytes, ref: Any) -> None:
+            set_variable(f"{len(data)} {ag.get(ref)}")
+
+        with Pool(1, prepare, (bytes(1 << 20), ag.put("put")), ray_remote_args=FREE) as pool:
+            assert pool.apply(variable) == f"{1 << 20} put"
+
+    def test_what_cannot_be_sent_is_refused_when_the_pool_is_made(self) -> None:
+        with pytest.raises(TypeError, match="lock"):
+            Pool(1, set_variable, (threading.Lock(),))
 
 
 def test_process_is_replaced_after_so_many_chunks() -> None:

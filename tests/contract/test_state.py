@@ -19,6 +19,7 @@ from actorgrid.exceptions import ActorDiedError, WorkerCrashedError
 from actorgrid.experimental import get_object_locations
 from actorgrid.testing.waiting import wait_until
 from actorgrid.util import state
+from actorgrid.util.multiprocessing import Pool
 from actorgrid.util.state.common import StateSchema
 from tests.contract.tools import DEADLINE, Gate, hold
 
@@ -243,6 +244,67 @@ def test_parents_and_ids_are_those_of_the_runtime_context() -> None:
     told = state.get_task(parent)
     assert told is not None
     assert (told.name, told.parent_task_id, told.job_id) == ("outer", None, ag.get_runtime_context().get_job_id())
+
+
+def test_task_is_told_by_the_reference_that_it_makes() -> None:
+    @ag.remote(num_returns=2)
+    def pair() -> tuple[int, int]:
+        return 1, 2
+
+    @ag.remote
+    def items() -> Iterator[int]:
+        yield 1
+
+    first, _ = pair.remote()
+    generator = items.remote()
+    ag.get([first, next(generator)], timeout=DEADLINE)
+    told = [state.get_task(each) for each in (identity.remote(1), first, generator)]
+    assert [each and each.func_or_class_name.rpartition(".")[2] for each in told] == ["identity", "pair", "items"]
+    assert state.get_task(ag.put(1)) is None
+
+
+@pytest.mark.parametrize("get", [state.get_task, state.get_actor, state.get_worker, state.get_placement_group])
+def test_what_is_no_id_is_refused(get: Callable[..., Any]) -> None:
+    with pytest.raises(TypeError, match="hex digits, not int"):
+        get(3, _explain=True)
+
+
+def test_detached_actor_belongs_to_the_driver_that_made_it() -> None:
+    job = ag.get_runtime_context().get_job_id()
+    actor = Counter.options(lifetime="detached", name="detached").remote()
+    ident = ag.get(actor.where.remote(), timeout=DEADLINE)[0]
+
+    def jobs() -> list[str]:
+        mine = ("actor_id", "=", ident)
+        constructor = state.list_tasks(filters=[mine, ("type", "=", "ACTOR_CREATION_TASK")])
+        return [row.job_id for row in [*state.list_actors(filters=[mine]), *constructor]]
+
+    assert jobs() == [job, job]
+    ag.kill(actor)
+    with pytest.raises(ActorDiedError):
+        ag.get(actor.increase.remote(), timeout=DEADLINE)
+    assert jobs() == [job, job]
+    assert state.list_actors(filters=[("job_id", "=", job), ("actor_id", "=", ident)])
+
+
+def test_placement_group_is_told_and_filtered_by() -> None:
+    group = util.placement_group([{"CPU": 1}])
+    where = util.scheduling_strategies.PlacementGroupSchedulingStrategy(group)
+    actor = Counter.options(scheduling_strategy=where, num_cpus=0).remote()
+    inside = identity.options(scheduling_strategy=where).remote(ag.get(actor.increase.remote()))
+    outside = identity.remote(2)
+    ag.get([inside, outside], timeout=DEADLINE)
+    only = [("placement_group_id", "=", group.id.hex())]
+    tasks = state.list_tasks(filters=[*only, ("type", "=", "NORMAL_TASK")])
+    assert [row.task_id for row in tasks] == [task_of(inside).task_id]
+    assert [row.actor_id for row in state.list_actors(filters=only)] == [actor._actor_id.hex()]
+    assert (task_of(inside).placement_group_id, task_of(outside).placement_group_id) == (group.id.hex(), None)
+    assert state.list_tasks(filters=[("is_debugger_paused", "=", "true")]) == []
+    assert state.list_objects(filters=[("call_site", "=", "elsewhere")]) == []
+    assert state.list_objects(filters=[("call_site", "=", "disabled")])
+    del inside, outside
+    ag.kill(actor)
+    util.remove_placement_group(group)
 
 
 def test_actor_is_listed_from_creation_to_death_and_after() -> None:
@@ -502,6 +564,22 @@ def test_without_a_grid_there_is_nothing_to_ask(no_grid: None) -> None:
     del no_grid
     with pytest.raises(RuntimeError, match="has not been started"):
         state.list_tasks()
+
+
+@pytest.mark.parametrize("end", ["terminate", "close"])
+def test_processes_of_a_pool_with_an_initializer_end_with_it(end: str) -> None:
+    pool = Pool(1, int, ray_remote_args={"num_cpus": 0})
+    process = pool.apply(lambda: ag.get_runtime_context().get_worker_id())
+    assert shown_worker(process).is_alive
+    getattr(pool, end)()
+    pool.join()
+    wait_until(lambda: not shown_worker(process).is_alive)
+
+
+def shown_worker(process: str) -> Any:
+    found = state.get_worker(process)
+    assert found is not None
+    return found
 
 
 def test_placement_groups_are_listed_until_they_are_removed_and_are_no_tasks() -> None:

@@ -181,6 +181,16 @@ def test_one_item_of_a_generator_may_be_its_result() -> None:
             ag.get(some.remote(number))
 
 
+def test_generator_that_a_plain_function_makes_is_read_where_it_runs() -> None:
+    @ag.remote
+    def made(number: int) -> Iterator[int]:
+        return (7 + each for each in range(number))
+
+    assert ag.get(made.remote(1)) == 7
+    with pytest.raises(ValueError, match="returned 3 objects, but num_returns=1"):
+        ag.get(made.remote(3))
+
+
 def test_of_n_items_those_that_lack_are_the_error() -> None:
     assert values(fails_at.options(num_returns=3).remote(1)) == [0, ValueError, ValueError]
     assert values(count.options(num_returns=3).remote(2)) == [0, 1, ValueError]

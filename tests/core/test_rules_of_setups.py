@@ -203,6 +203,28 @@ def test_shapes_of_environments_that_nobody_uses_any_more_are_forgotten(bench: B
     assert [setup for _, setup in bench.head.ready.shapes] in ([b""], [b"", b"19"])  # the last may be still at hand
 
 
+def test_workers_whose_setup_is_needed_no_more_leave_and_no_others(bench: Bench) -> None:
+    other, idle = ran(bench, b"b"), ran(bench, b"a")
+    bench.say(m.Unneeded(b"a"))
+    assert (idle.state, other.state) == (WorkerState.LEAVING, WorkerState.IDLE)
+
+
+def test_worker_whose_setup_is_needed_no_more_ends_its_task_before_it_leaves(bench: Bench) -> None:
+    task = bench.submit(bench.spec(setup=b"a"))
+    worker = bench.worker_of(task)
+    bench.say(m.Unneeded(b"a"))
+    assert list(worker.assigned) == [task]
+    bench.done(task)
+    assert worker.state is WorkerState.LEAVING
+    assert ran(bench, b"a") is not worker
+
+
+def test_workers_that_anybody_may_use_are_always_needed(bench: Bench) -> None:
+    worker = ran(bench, b"")
+    bench.say(m.Unneeded(b""))
+    assert worker.state is WorkerState.IDLE
+
+
 @pytest.mark.parametrize("setup", [b"", b"a"])
 def test_worker_that_dies_while_idle_is_forgotten_by_its_setup(bench: Bench, setup: bytes) -> None:
     worker = ran(bench, setup)

@@ -136,3 +136,9 @@ print(f"alive: {{thread.is_alive()}}", flush=True)
 """)
     assert driver.wait() == 0
     assert "alive: False" in driver.out
+
+
+def test_pool_with_an_initializer_may_be_ended_after_its_grid(drive: Drive) -> None:
+    calls = "pool.apply(abs, (1,))\nag.shutdown()\npool.terminate()\npool.join()"
+    driver = drive(f"{SLOW}\n{POOL.replace('Pool(1)', 'Pool(1, int)')}\n{calls}")
+    assert (driver.wait(), driver.err) == (0, "")

@@ -37,6 +37,7 @@ SHAPES = {
     "Fetch": (24, "request oid"),
     "Recalled": (25, "oid number seen used"),
     "Unpinned": (26, "oid"),
+    "Unneeded": (43, "setup"),
     "Done": (30, "task attempt values micros retry leaving"),
     "Revoked": (31, "tasks"),
     "ActorReady": (32, "actor attempt"),

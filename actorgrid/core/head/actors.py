@@ -94,6 +94,7 @@ class Actors:
         submit = Submit(m.task, m.spec, m.args, m.deps, m.slots, m.refs, 0, m.parent, m.nth)
         task = self.head.tasks.admit(peer, submit, spec)
         task.actor = actor
+        actor.creator = task.job
         if actor.detached:
             task.job = 0
         actor.job = task.job

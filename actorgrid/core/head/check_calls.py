@@ -158,6 +158,7 @@ def _check_worker(head: Head, worker: Worker) -> None:
     if state is WorkerState.IDLE:
         idle = not worker.assigned and not worker.held and worker in head.dispatch.idle
         require(head, idle, number, "idle, but not free")
+        require(head, not worker.unneeded, number, "idle, and nobody will need it")
     if state in (WorkerState.BUSY, WorkerState.BLOCKED):
         require(head, bool(worker.assigned), number, f"{state} with nothing to do")
         same = all(task.spec.shape is worker.shape for task in worker.assigned.values())

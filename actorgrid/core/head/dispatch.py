@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from actorgrid.core.head import attempts
 from actorgrid.core.head.backoff import LONGEST
 from actorgrid.core.head.idle import Idle
-from actorgrid.core.head.records import Object, SpecRecord, Task, Worker
+from actorgrid.core.head.records import NEEDED_NO_MORE, Object, SpecRecord, Task, Worker
 from actorgrid.core.messages import A_TASK, AN_ACTOR, OK, Devices, Done, Revoke, Revoked, Run, Status, Value
 from actorgrid.core.messages import FailureKind as Failed
 from actorgrid.core.resources import GPU, Demand, Source, of
@@ -290,6 +290,8 @@ class Dispatch:
             worker.state = WORKER_IDLE
             worker.idle_since = self.head.now
             self.idle.add(worker)
+            if worker.unneeded:
+                self.head.workers.leave(worker, NEEDED_NO_MORE)
 
     def _refill(self, worker: Worker) -> None:
         """Hand ``worker`` tasks ahead, as many as their run times and the others' share allow."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorgrid.core.head.past import Over, name_of
 from actorgrid.core.head.records import Actor, Object, Task, Worker
 from actorgrid.core.ids import client_of
-from actorgrid.core.messages import YIELD, FailureKind, Kind, Status, failure_kind
+from actorgrid.core.messages import YIELD, FailureKind, Kind, Spec, Status, failure_kind
 from actorgrid.core.resources import amounts
 from actorgrid.core.states import ActorState, ReservationState, TaskState
 
@@ -85,6 +85,21 @@ def _actor_of(ident: int, kind: Kind, actor: int) -> int:
     return ident if kind is Kind.ACTOR else actor
 
 
+def _creator(head: Head, ident: int, kind: Kind) -> int:
+    """Return for which driver a detached actor was created, of its constructor; 0 if it is forgotten."""
+    if kind is not Kind.ACTOR:
+        return 0
+    actor = head.actors.alive.get(ident)
+    if actor is not None:
+        return actor.creator
+    return next((over.job for over in reversed(head.past.actors) if over.ident == ident), 0)
+
+
+def _group_of(spec: Spec) -> int:
+    """Return the placement group that was asked for, 0 if none was."""
+    return spec.placement.group if spec.placement is not None else 0
+
+
 def _pid(head: Head, number: int) -> int | None:
     """Return the process id of a worker, dead or alive; None if it is forgotten."""
     worker = head.workers.table.get(number)
@@ -126,7 +141,7 @@ TASKS: Final[Columns] = {
     "attempt_number": lambda head, task: task.attempt,
     "name": lambda head, task: name_of(task.spec.spec),
     "state": task_state,
-    "job_id": lambda head, task: task.job,
+    "job_id": lambda head, task: task.job or _creator(head, task.message.task, task.spec.kind),
     "actor_id": lambda head, task: _actor_of(task.message.task, task.spec.kind, task.message.actor),
     "type": lambda head, task: TYPES[task.spec.kind],
     "func_or_class_name": lambda head, task: task.spec.spec.function or name_of(task.spec.spec),
@@ -136,6 +151,7 @@ TASKS: Final[Columns] = {
     "error_type": lambda head, task: None,
     "error": lambda head, task: None,
     "required_resources": lambda head, task: amounts(task.spec.spec.demand),
+    "placement_group_id": lambda head, task: _group_of(task.spec.spec),
     "creation_time_ms": lambda head, task: task.born,
     "start_time_ms": lambda head, task: task.since if _worker_of(task) is not None else None,
     "end_time_ms": lambda head, task: None,
@@ -145,7 +161,7 @@ OVER_TASKS: Final[Columns] = {
     "attempt_number": lambda head, over: over.attempt,
     "name": lambda head, over: name_of(over.spec),
     "state": lambda head, over: _over_state(over),
-    "job_id": lambda head, over: over.job,
+    "job_id": lambda head, over: over.job or _creator(head, over.task, over.spec.kind),
     "actor_id": lambda head, over: _actor_of(over.task, over.spec.kind, over.actor),
     "type": lambda head, over: TYPES[over.spec.kind],
     "func_or_class_name": lambda head, over: over.spec.function or name_of(over.spec),
@@ -155,6 +171,7 @@ OVER_TASKS: Final[Columns] = {
     "error_type": _error_type,
     "error": lambda head, over: _error(head, over.task),
     "required_resources": lambda head, over: amounts(over.spec.demand),
+    "placement_group_id": lambda head, over: _group_of(over.spec),
     "creation_time_ms": lambda head, over: over.born,
     "start_time_ms": lambda head, over: _started(over),
     "end_time_ms": lambda head, over: over.ended,
@@ -178,12 +195,13 @@ ACTORS: Final[Columns] = {
     "actor_id": lambda head, actor: actor.ident,
     "class_name": lambda head, actor: actor.spec.spec.name,
     "state": actor_state,
-    "job_id": lambda head, actor: actor.job,
+    "job_id": lambda head, actor: actor.creator,
     "name": lambda head, actor: actor.key[1] if actor.key else "",
     "pid": lambda head, actor: actor.worker.pid if actor.worker is not None else 0,
     "worker_id": lambda head, actor: actor.worker.number if actor.worker is not None else 0,
     "ray_namespace": lambda head, actor: actor.key[0] if actor.key else None,
     "required_resources": lambda head, actor: amounts(actor.spec.spec.lifetime_demand),
+    "placement_group_id": lambda head, actor: _group_of(actor.spec.spec),
     "why": lambda head, actor: None,
     "is_detached": lambda head, actor: actor.detached,
     "num_restarts": lambda head, actor: actor.incarnation,
@@ -199,6 +217,7 @@ OVER_ACTORS: Final[Columns] = {
     "worker_id": lambda head, over: over.worker,
     "ray_namespace": lambda head, over: over.key[0] if over.key else None,
     "required_resources": lambda head, over: amounts(over.spec.lifetime_demand),
+    "placement_group_id": lambda head, over: _group_of(over.spec),
     "why": lambda head, over: over.why,
     "is_detached": lambda head, over: over.spec.detached,
     "num_restarts": lambda head, over: over.incarnation,

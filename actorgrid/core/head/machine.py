@@ -187,6 +187,7 @@ class Head:
             m.Revoked: self.dispatch.revoked,
             m.Exiting: self.workers.exiting,
             m.Parting: self.workers.parting,
+            m.Unneeded: self.workers.unneeded,
             m.ActorReady: self.actors.constructed,
             m.Present: self.knocks.present,
         }

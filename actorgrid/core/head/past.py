@@ -144,7 +144,7 @@ class Past:
         """An actor has died; ``worker`` is its process if it still has one, else ``pid`` was that of its last one."""
         pid, number = (worker.pid, worker.number) if worker is not None else (pid, 0)
         a = actor
-        self.actors.append(OverActor(a.ident, a.spec.spec, a.job, a.key, pid, a.incarnation, why, number, a.shown))
+        self.actors.append(OverActor(a.ident, a.spec.spec, a.creator, a.key, pid, a.incarnation, why, number, a.shown))
 
 
 def name_of(spec: Spec) -> str:

@@ -7,7 +7,7 @@ counting alone frees everything: the head runs with the garbage collector off.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actorgrid.core.messages import Blocked, Extent, Kind, Made, Spec, Submit, Value
 from actorgrid.core.resources import GPU, NOWHERE, Demand, Parts, Pool, Source, cpus_of, of
@@ -17,6 +17,9 @@ from actorgrid.core.stream import streams
 if TYPE_CHECKING:
     from actorgrid.core.head.journals import Entry, Journal
     from actorgrid.core.head.reservations import Reservation
+
+#: Why a worker leaves whose setup nobody needs any more.
+NEEDED_NO_MORE: Final = "no calls with its runtime environment will come any more"
 
 
 class Peer:
@@ -277,6 +280,7 @@ class Worker:
         "actor", "asked", "assigned", "born", "codes", "devices", "doomed", "ended_by", "farewell", "heard", "held",
         "idle_since", "killed_with", "knocked", "lent", "nudged", "number", "outbox", "parting", "passing", "peer",
         "pid", "pool", "segments", "setup", "shape", "shown", "specs", "spoke", "state", "stopped",
+        "unneeded",
     )  # fmt: skip
 
     def __init__(self, peer: Peer, born: float = 0.0) -> None:
@@ -328,6 +332,8 @@ class Worker:
         self.passing = False
         #: What it is set up with, for good: what its first task needs. None: it has had none.
         self.setup: bytes | None = None
+        #: It goes when it has nothing to do: no more calls with this setup will come.
+        self.unneeded = False
         #: The shape of the tasks it has. Invariant: all(t.spec.shape is self.shape for t in self.assigned.values())
         self.shape: Shape | None = None
 
@@ -350,8 +356,8 @@ class Actor(Held):
     """An actor, through all its incarnations."""
 
     __slots__ = (
-        "calls", "concurrency", "creation", "death", "deaths", "detached", "fifo", "flying", "groups", "handle",
-        "incarnation", "job", "journal", "key", "lines", "queue", "restarts", "shown", "spec", "state", "why",
+        "calls", "concurrency", "creation", "creator", "death", "deaths", "detached", "fifo", "flying", "groups",
+        "handle", "incarnation", "job", "journal", "key", "lines", "queue", "restarts", "shown", "spec", "state", "why",
         "window", "worker",
     )  # fmt: skip
 
@@ -367,6 +373,8 @@ class Actor(Held):
         self.deaths: list[float] = []
         #: The driver with which it ends, and all that it submits; 0 if it is detached.
         self.job = 0
+        #: The driver for which it was created, even so (for people).
+        self.creator = 0
         self.restarts = spec.spec.max_restarts
         #: Calls that are not over, wherever they wait.
         self.calls = 0

@@ -16,7 +16,7 @@ from actorgrid.core.head import attempts, refusals, restarts
 from actorgrid.core.head.attempts import STRIKES
 from actorgrid.core.head.effects import CloseWorker, SignalWorker, SpawnWorker
 from actorgrid.core.head.pressure import BY_SYSTEM
-from actorgrid.core.head.records import Peer, Task, Worker
+from actorgrid.core.head.records import NEEDED_NO_MORE, Peer, Task, Worker
 from actorgrid.core.messages import (
     NO_THREAD,
     YIELD,
@@ -35,6 +35,7 @@ from actorgrid.core.messages import (
     Spawned,
     SpawnFailed,
     Stopped,
+    Unneeded,
 )
 from actorgrid.core.messages import FailureKind as Failed
 from actorgrid.core.signals import SIGKILL, describe
@@ -281,6 +282,14 @@ class Workers:
         """A driver is gone: what is set up for its calls alone is of no more use."""
         for worker in [each for each in self.head.dispatch.idle if each.peer.job == job and each.setup]:
             self.leave(worker, "its driver is gone")
+
+    def unneeded(self, peer: Peer, message: Unneeded) -> None:
+        """Nobody will need what is set up like this: who is idle goes, who has something to do goes after that."""
+        del peer
+        for worker in [each for each in self.table.values() if each.setup and each.setup == message.setup]:
+            worker.unneeded = True
+            if worker in self.head.dispatch.idle:
+                self.leave(worker, NEEDED_NO_MORE)
 
     def _said_enough(self, number: int) -> None:
         worker = self.table.get(number)

@@ -66,6 +66,7 @@ from actorgrid.core.messages.from_client import (
     Submit,
     Subscribe,
     Taken,
+    Unneeded,
     Unpinned,
     Unreserve,
 )
@@ -137,15 +138,15 @@ __all__ = [
     "Run", "Sample", "Script", "Segment", "Spared", "Spawn", "SpawnFailed", "SpawnSpiller", "Spawned", "Spec",
     "SpillFailed", "SpillFile", "SpillFree", "SpillIn", "SpillOut", "Squeeze", "Status", "Stopped", "Struct",
     "Submit", "Subscribe", "Taken", "ToClient", "ToHead", "ToLauncher", "ToSpiller", "ToWorker", "Unlearn",
-    "Unpinned", "Unread", "Unreserve", "Value", "Written", "Yield", "failure_kind",
+    "Unneeded", "Unpinned", "Unread", "Unreserve", "Value", "Written", "Yield", "failure_kind",
 ]  # fmt: skip
 
 #: What arrives at the head from a client or a worker's task link.
 ToHead = (
     Export | Spec | Submit | CreateActor | Put | Release | Subscribe | Blocked | Resumed | Cancel | KillActor |
     Query | NewSegment | LeaseRequest | LeaseReturn | Forget | Environment | Bye | HoldOutput | Fetch | Recalled |
-    Unpinned | AwaitEnd | Taken | Dismiss | Measured | Reserve | Unreserve | AwaitReserved | Done | Revoked |
-    ActorReady | Exiting | Yield | Present | Parting
+    Unpinned | AwaitEnd | Taken | Dismiss | Measured | Reserve | Unreserve | AwaitReserved | Unneeded | Done |
+    Revoked | ActorReady | Exiting | Yield | Present | Parting
 )  # fmt: skip
 #: What arrives at a client.
 ToClient = (

@@ -370,6 +370,12 @@ class Unreserve(Struct, tag=41):
     group: int
 
 
+class Unneeded(Struct, tag=43):
+    """No more calls with this setup will come: workers that have it go when they have nothing to do."""
+
+    setup: bytes
+
+
 class AwaitReserved(Struct, tag=42):
     """Object ``oid`` is to come to exist, with this value, when the resources of a placement group are its own."""
 

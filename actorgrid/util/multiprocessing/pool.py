@@ -2,7 +2,7 @@
 
 What runs here are tasks: they may use the grid themselves, a process that dies costs the chunk that it ran, which is
 tried again, and nothing hangs. Where a program depends on which process does what, it will see a difference: any
-worker of the grid may do anything, and ``initializer`` runs in each before its first chunk.
+worker of the grid may do anything. A pool with an ``initializer`` has processes of its own (``initializing``).
 """
 
 from __future__ import annotations
@@ -10,39 +10,26 @@ from __future__ import annotations
 import multiprocessing
 import operator
 import os
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import islice
 from multiprocessing import TimeoutError  # noqa: A004  # it is what programs catch
 from types import TracebackType
-from typing import Any, Final, NamedTuple, NoReturn, Self, SupportsIndex
+from typing import Any, NoReturn, Self, SupportsIndex
 
 from actorgrid.api.session import cluster_resources, init, is_initialized
-from actorgrid.engine.current import current
 from actorgrid.util.executor import BackgroundExecutor
+from actorgrid.util.multiprocessing.initializing import Initial, Owned, set_up
 from actorgrid.util.multiprocessing.results import AsyncResult, IMapIterator, Raised
 from actorgrid.wire.errors import pack_exception
 
 __all__ = ["AsyncResult", "Pool", "TimeoutError"]
 
 
-class _Setup(NamedTuple):
-    """What a process runs before its first chunk."""
-
-    token: str
-    initializer: Callable[..., Any] | None
-    initargs: tuple[Any, ...]
-
-
-#: (process, pool) pairs whose initializer has run.
-_set_up: Final[set[tuple[int, str]]] = set()
-
-
-def _run(setup: _Setup, function: Callable[..., Any], chunk: list[Any], star: int) -> list[Any]:
+def _run(initial: Initial | None, function: Callable[..., Any], chunk: list[Any], star: int) -> list[Any]:
     """Call ``function`` for each item of a chunk; ``star``: 0 with it, 1 with what it holds, 2 as (args, kwargs)."""
-    _set_this_process_up(setup)
+    set_up(initial, function)
     if star == 0:
         return [function(item) for item in chunk]
     if star == 1:
@@ -50,9 +37,9 @@ def _run(setup: _Setup, function: Callable[..., Any], chunk: list[Any], star: in
     return [function(*args, **kwargs) for args, kwargs in chunk]
 
 
-def _run_each(setup: _Setup, function: Callable[..., Any], chunk: list[Any]) -> list[Any]:
+def _run_each(initial: Initial | None, function: Callable[..., Any], chunk: list[Any]) -> list[Any]:
     """Call ``function`` with each item of a chunk; an error takes the place of one value, and costs no other."""
-    _set_this_process_up(setup)
+    set_up(initial, function)
     return [_result(function, item) for item in chunk]
 
 
@@ -61,15 +48,6 @@ def _result(function: Callable[..., Any], item: Any) -> Any:
         return function(item)
     except Exception as error:  # noqa: BLE001  # whatever user code raises
         return Raised(pack_exception(error, getattr(function, "__qualname__", repr(function)), os.getpid()))
-
-
-def _set_this_process_up(setup: _Setup) -> None:
-    if setup.initializer is None:
-        return
-    key = current().process(), setup.token
-    if key not in _set_up:
-        setup.initializer(*setup.initargs)
-        _set_up.add(key)
 
 
 class Pool:
@@ -82,10 +60,11 @@ class Pool:
     ) -> None:  # fmt: skip
         """``processes``: how many chunks run at once (None: as many as the grid has CPUs).
 
-        ``initializer(*initargs)`` runs in each process before its first chunk. After ``maxtasksperchild`` chunks a
-        process is replaced. ``ray_remote_args`` are options of the tasks. ``context`` has no meaning here. Starts a
-        grid with as many CPUs as ``processes`` if there is none, or joins the one at ``ray_address`` (see ``init``).
-        Raises ValueError, TypeError, ConnectionError.
+        ``initializer(*initargs)`` runs in each process before its first chunk, and what it does there stays: these
+        processes are the pool's own, and functions of ``__main__`` find the global names that it has set. After
+        ``maxtasksperchild`` chunks a process is replaced. ``ray_remote_args`` are options of the tasks. ``context`` has
+        no meaning here. Starts a grid with as many CPUs as ``processes`` if there is none, or joins the one at
+        ``ray_address`` (see ``init``). Raises ValueError, TypeError, ConnectionError.
         """
         del context
         if processes is not None:
@@ -102,7 +81,8 @@ class Pool:
         #: A chunk with an error in it is called again, as a whole.
         self._retries = bool(options.get("retry_exceptions"))
         self._processes = processes or max(1, int(cluster_resources().get("CPU", 1)))
-        self._setup = _Setup(uuid.uuid4().hex, initializer, tuple(initargs or ()))
+        self._owned = Owned(initializer, tuple(initargs or ()), options) if initializer is not None else None
+        self._initial = self._owned.initial if self._owned is not None else None
         self._executor = BackgroundExecutor(self._processes, **options)
         self._state = "RUN"
         #: Those that have items left to take: ``join`` waits for these, too.
@@ -111,7 +91,7 @@ class Pool:
     # -- calls
 
     def _begin(self, function: Callable[..., Any], chunk: list[Any], star: int) -> Future[list[Any]]:
-        return self._executor.submit(_run, self._setup, function, chunk, star)
+        return self._executor.submit(_run, self._initial, function, chunk, star)
 
     def _check(self) -> None:
         if self._state != "RUN":
@@ -203,7 +183,7 @@ class Pool:
     def _begin_each(self, function: Callable[..., Any], chunk: list[Any]) -> Future[list[Any]]:
         if len(chunk) == 1 or self._retries:
             return self._begin(function, chunk, 0)
-        return self._executor.submit(_run_each, self._setup, function, chunk)
+        return self._executor.submit(_run_each, self._initial, function, chunk)
 
     def _until_terminated(self, chunks: Iterator[list[Any]]) -> Iterator[list[Any]]:
         for chunk in chunks:
@@ -219,10 +199,11 @@ class Pool:
             self._state = "CLOSE"
 
     def terminate(self) -> None:
-        """Stop everything that is not over. The workers stay: they are the grid's."""
+        """Stop everything that is not over. Workers stay: they are the grid's, unless there is an ``initializer``."""
         self._state = "TERMINATE"
         self._taking.clear()
         self._executor.terminate_workers()
+        self._release()
 
     def join(self) -> None:
         """Wait until all calls are over. Raises ValueError before ``close`` or ``terminate``.
@@ -235,6 +216,11 @@ class Pool:
         for each in list(self._taking):
             each.finish()
         self._executor.shutdown(wait=True)
+        self._release()
+
+    def _release(self) -> None:
+        if self._owned is not None:
+            self._owned.release()
 
     def __reduce__(self) -> NoReturn:
         raise NotImplementedError("pool objects cannot be passed between processes or pickled")

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorgrid.api.absent import Absent, stand_in
 from actorgrid.api.context import get_runtime_context
+from actorgrid.engine.generators import ObjectRefGenerator
+from actorgrid.engine.protocol import Waitable
+from actorgrid.engine.refs import ObjectRef
 from actorgrid.util.state.asking import (
     MOST,
     TIMEOUT,
@@ -22,6 +25,7 @@ from actorgrid.util.state.asking import (
     nodes,
 )
 from actorgrid.util.state.common import (
+    TASK_DIGITS,
     ActorState,
     JobState,
     NodeState,
@@ -165,47 +169,74 @@ def list_nodes(
 # ------------------------------------------------------------------------------------------------------------- one
 
 
-def _one(cls: type[S], column: str, ident: str, address: str | None, timeout: float) -> S | None:
+def _one(cls: type[S], column: str, ident: Any, address: str | None, timeout: float) -> S | None:
+    if not isinstance(ident, str):
+        raise TypeError(f"an id is a text of hex digits, not {type(ident).__name__}: {ident!r:.100}")
     found = _listed(cls, [(column, "=", ident)], 1, timeout, detail=True, address=address)
     return found[0] if found else None
 
 
-def get_task(id: str, address: str | None = None, timeout: float = TIMEOUT) -> TaskState | None:  # noqa: A002  # Ray's name
-    """Return the task with this id, with all details; None if there is none, or the head has forgotten it."""
-    return _one(TaskState, "task_id", id, address, timeout)
+def get_task(
+    id: str | Waitable, address: str | None = None, timeout: float = TIMEOUT, _explain: bool = False,  # noqa: A002  # Ray's name
+) -> TaskState | None:  # fmt: skip
+    """Return the task with this id, with all details; None if there is none, or the head has forgotten it.
+
+    A reference does as well: that to the only result of a call, to the first of several, or a generator.
+    """
+    del _explain
+    if isinstance(id, ObjectRefGenerator):
+        id = id.completed()  # noqa: A001  # Ray's name
+    ident = id.hex()[:TASK_DIGITS] if isinstance(id, ObjectRef) else id
+    return _one(TaskState, "task_id", ident, address, timeout)
 
 
-def get_actor(id: str, address: str | None = None, timeout: float = TIMEOUT) -> ActorState | None:  # noqa: A002  # Ray's name
+def get_actor(
+    id: str, address: str | None = None, timeout: float = TIMEOUT, _explain: bool = False,  # noqa: A002  # Ray's name
+) -> ActorState | None:  # fmt: skip
     """Return the actor with this id, with all details; None if there is none, or the head has forgotten it."""
+    del _explain
     return _one(ActorState, "actor_id", id, address, timeout)
 
 
-def get_worker(id: str, address: str | None = None, timeout: float = TIMEOUT) -> WorkerState | None:  # noqa: A002  # Ray's name
+def get_worker(
+    id: str, address: str | None = None, timeout: float = TIMEOUT, _explain: bool = False,  # noqa: A002  # Ray's name
+) -> WorkerState | None:  # fmt: skip
     """Return the worker with this id, with all details; None if there is none, or the head has forgotten it."""
+    del _explain
     return _one(WorkerState, "worker_id", id, address, timeout)
 
 
-def get_job(id: str, address: str | None = None, timeout: float = TIMEOUT) -> JobState | None:  # noqa: A002  # Ray's name
+def get_job(
+    id: str, address: str | None = None, timeout: float = TIMEOUT, _explain: bool = False,  # noqa: A002  # Ray's name
+) -> JobState | None:  # fmt: skip
     """Return the driver with this job id, with all details; None if there is none."""
+    del _explain
     found = list_jobs(address, [("job_id", "=", id)], timeout=timeout, detail=True)
     return found[0] if found else None
 
 
 def get_placement_group(
-    id: str, address: str | None = None, timeout: float = TIMEOUT,  # noqa: A002  # Ray's name
+    id: str, address: str | None = None, timeout: float = TIMEOUT, _explain: bool = False,  # noqa: A002  # Ray's name
 ) -> PlacementGroupState | None:  # fmt: skip
     """Return a placement group, None if there is none with this id."""
+    del _explain
     return _one(PlacementGroupState, "placement_group_id", id, address, timeout)
 
 
-def get_node(id: str, address: str | None = None, timeout: float = TIMEOUT) -> NodeState | None:  # noqa: A002  # Ray's name
+def get_node(
+    id: str, address: str | None = None, timeout: float = TIMEOUT, _explain: bool = False,  # noqa: A002  # Ray's name
+) -> NodeState | None:  # fmt: skip
     """Return this machine if that is its id, else None."""
+    del _explain
     found = list_nodes(address, [("node_id", "=", id)], timeout=timeout)
     return found[0] if found else None
 
 
-def get_objects(id: str, address: str | None = None, timeout: float = TIMEOUT) -> list[ObjectState]:  # noqa: A002  # Ray's name
+def get_objects(
+    id: str, address: str | None = None, timeout: float = TIMEOUT, _explain: bool = False,  # noqa: A002  # Ray's name
+) -> list[ObjectState]:  # fmt: skip
     """Return the references to the object with this id: one row for each process that has any."""
+    del _explain
     return _listed(ObjectState, [("object_id", "=", id)], MOST, timeout, detail=True, address=address)
 
 

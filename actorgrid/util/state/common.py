@@ -105,7 +105,7 @@ class TaskState(StateSchema):
     language: str | None = column(detail=True, local="PYTHON")
     required_resources: dict[str, float] | None = column(detail=True, filterable=False)
     runtime_env_info: dict[str, Any] | None = column(detail=True, filterable=False, local={})
-    placement_group_id: str | None = column(detail=True, filterable=False, local="")
+    placement_group_id: str | None = column(detail=True, digits=GROUP_DIGITS)
     events: list[dict[str, Any]] | None = column(detail=True, filterable=False, wire="creation_time_ms")
     profiling_data: dict[str, Any] | None = column(detail=True, filterable=False, local={})
     creation_time_ms: int | None = column(detail=True, filterable=False)
@@ -113,7 +113,7 @@ class TaskState(StateSchema):
     end_time_ms: int | None = column(detail=True, filterable=False)
     task_log_info: dict[str, Any] | None = column(detail=True, filterable=False, local={})
     error_message: str | None = column(detail=True, filterable=False, wire="error")
-    is_debugger_paused: bool | None = column(detail=True, filterable=False, local=False)
+    is_debugger_paused: bool | None = column(detail=True, local=False)
 
 
 @dataclass
@@ -132,7 +132,7 @@ class ActorState(StateSchema):
     required_resources: dict[str, float] | None = column(detail=True, filterable=False)
     death_cause: dict[str, Any] | None = column(detail=True, filterable=False, wire="why")
     is_detached: bool | None = column(detail=True)
-    placement_group_id: str | None = column(detail=True, filterable=False, local="")
+    placement_group_id: str | None = column(detail=True, digits=GROUP_DIGITS)
     repr_name: str | None = column(detail=True)
     num_restarts: int = column(detail=True)
 
@@ -145,7 +145,7 @@ class ObjectState(StateSchema):
     object_size: int = column()
     task_status: str = column()
     reference_type: str = column()
-    call_site: str = column(local="disabled", filterable=False)
+    call_site: str = column(local="disabled")
     type: str = column()
     pid: int = column()
     ip: str = column(local="127.0.0.1")
