@@ -324,10 +324,16 @@ def check_actor_options(given: Mapping[str, Any], *, at_use: bool) -> dict[str, 
 
 #: Checked, and of no consequence here.
 _UNUSED: Final = frozenset({"enable_task_events", "lifetime"})
+#: For all others None is the same as not being there. This one keeps out of the caller's placement group (Ray's rule).
+_NONE_SAYS_SOMETHING: Final = frozenset({"placement_group"})
 
 
 def _present(values: Mapping[str, Any]) -> dict[str, Any]:
-    given = {name: value for name, value in values.items() if value is not None and name not in _UNUSED}
+    given = {
+        name: value
+        for name, value in values.items()
+        if (value is not None or name in _NONE_SAYS_SOMETHING) and name not in _UNUSED
+    }
     return {_RENAMED.get(name, name): value for name, value in given.items()}
 
 
