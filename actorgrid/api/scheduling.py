@@ -239,7 +239,7 @@ def _in_group(chosen: PlacementGroupSchedulingStrategy) -> Where:
 
 
 def _older(present: dict[str, Any], chosen: Any) -> Any:
-    """Return the strategy that Ray's older spelling stands for, if it is used: None there is a group, that of nobody."""
+    """Return the strategy that Ray's older spelling stands for, if it is used. None there is a group: nobody's."""
     group = present.pop("placement_group", "default")
     index = present.pop("placement_group_bundle_index", -1)
     capture = present.pop("placement_group_capture_child_tasks", None)

@@ -111,7 +111,7 @@ def unpack_exception(data: bytes, not_run: tuple[str, ...] = ()) -> BaseExceptio
         cause.__cause__ = error
     if not isinstance(cause, BaseException):
         cause = UnserializableException(packed.traceback_str)
-    return TaskError(packed.function_name, told, cause, packed.pid).as_instanceof_cause()
+    return TaskError(packed.function_name, told, cause, pid=packed.pid).as_instanceof_cause()
 
 
 def describe_packed(data: bytes, not_run: tuple[str, ...] = ()) -> str:
