@@ -741,8 +741,8 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "`init` has a dashboard, control groups, a logger of its own, and settings for clusters",
             "accepted without effect if of the right type: `dashboard_host`, `configure_logging`, `logging_level`, "
             "`logging_format`, `cgroup_path`, `system_reserved_cpu`, `system_reserved_memory`, `proxy_server_url`, "
-            "`_system_config`, `_temp_dir` and the others with an underscore; with a warning: "
-            "`include_dashboard=True`, `dashboard_port`, `enable_resource_isolation=True`",
+            "`_system_config`, `_temp_dir` and others with an underscore, not `_memory` and `_node_name`; with a "
+            "warning: `include_dashboard=True`, `dashboard_port`, `enable_resource_isolation=True`",
             "they are about how Ray is built, and no result depends on them",
             "api/test_session.py::test_what_would_be_missed_is_said",
         ),

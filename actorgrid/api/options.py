@@ -114,7 +114,8 @@ def _checkpoint(name: str, value: Any) -> int | dt.timedelta:
     return int(whole(1)(name, value))
 
 
-def _flag(name: str, value: Any) -> bool:
+def flag(name: str, value: Any) -> bool:
+    """Check a yes or no. Raises TypeError."""
     if not isinstance(value, bool):
         raise _a("a bool", name, value)
     return value
@@ -232,7 +233,7 @@ _COMMON: Final[dict[str, Check]] = {
     "resources": resources,
     "memory": _memory,
     "priority": whole(-_INT_LIMIT),
-    "enable_task_events": _flag,
+    "enable_task_events": flag,
     "_labels": _ignored,
     "_metadata": _ignored,
     "accelerator_type": not_empty,
@@ -242,7 +243,7 @@ _COMMON: Final[dict[str, Check]] = {
     "runtime_env": check_runtime_env,
     "placement_group": _older_group,
     "placement_group_bundle_index": scheduling.bundle_index,
-    "placement_group_capture_child_tasks": _flag,
+    "placement_group_capture_child_tasks": flag,
 }
 
 TASK: Final[dict[str, Check]] = _COMMON | {
@@ -264,9 +265,9 @@ ACTOR: Final[dict[str, Check]] = _COMMON | {
     "max_pending_calls": _no_limit_if_zero,
     "name": not_empty,
     "namespace": not_empty,
-    "get_if_exists": _flag,
+    "get_if_exists": flag,
     "lifetime": _lifetime,
-    "allow_out_of_order_execution": _flag,
+    "allow_out_of_order_execution": flag,
     "checkpoint": _checkpoint,
     "concurrency_groups": _groups,
     "object_store_memory": _without("init(object_store_memory=) limits what all have together", 0),
@@ -279,12 +280,12 @@ ACTOR: Final[dict[str, Check]] = _COMMON | {
 }
 
 METHOD: Final[dict[str, Check]] = {
-    "readonly": _flag,
+    "readonly": flag,
     "name": text,
     "num_returns": _num_returns,
     "max_task_retries": whole(-1),
     "retry_exceptions": _retry_exceptions,
-    "enable_task_events": _flag,
+    "enable_task_events": flag,
     "_labels": _ignored,
     "concurrency_group": not_empty,
     "tensor_transport": _without(_TRANSPORT),
@@ -301,7 +302,7 @@ def checked(table: Mapping[str, Check], given: Mapping[str, Any], what: str) -> 
     for name, value in given.items():
         check = table.get(name)
         if check is None:
-            valid = ", ".join(sorted(known for known in table if not known.startswith("_")))
+            valid = ", ".join(sorted(table, key=lambda known: (known.startswith("_"), known)))
             hint = did_you_mean(name, table)
             raise ValueError(f"Invalid option keyword {name!r} for {what}.{hint} Valid ones are {valid}.")
         result[name] = None if value is None else check(name, value)

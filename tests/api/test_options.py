@@ -158,6 +158,13 @@ def test_bad_actor_options(given: dict[str, Any], error: type[Exception]) -> Non
         actor(**given)
 
 
+def test_list_of_valid_options_has_those_with_an_underscore_too() -> None:
+    with pytest.raises(
+        ValueError, match=r"Valid ones are concurrency_group.*, _generator_backpressure_num_objects, _la"
+    ):
+        o.checked(o.METHOD, {"foo": 1}, "an actor method")
+
+
 def test_what_belongs_to_the_decorator() -> None:
     with pytest.raises(ValueError, match="max_calls"):
         o.check_task_options({"max_calls": 1}, at_use=True)
