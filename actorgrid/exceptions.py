@@ -398,7 +398,7 @@ class PendingCallsLimitExceeded(ActorGridError):
 class RuntimeEnvSetupError(ActorGridError):
     """The environment of a task could not be set up. Attribute: ``error_message``."""
 
-    def __init__(self, error_message: str | None = None) -> None:
+    def __init__(self, error_message: str = "") -> None:
         super().__init__(error_message)
         self.error_message = error_message
 

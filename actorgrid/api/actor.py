@@ -5,7 +5,19 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, NoReturn, ParamSpec, TypeVar, Union, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Final,
+    Generic,
+    NamedTuple,
+    NoReturn,
+    ParamSpec,
+    TypeVar,
+    Union,
+    overload,
+)
 
 from actorgrid.api.handle import SPECIAL, ActorHandle, ActorMethod, Methods
 from actorgrid.api.options import (
@@ -56,6 +68,13 @@ class ActorClassInheritanceException(TypeError):  # noqa: N818  # Ray's name
     """A class inherits from an actor class. Inherit from the plain class, then decorate."""
 
 
+class ActorClassMetadata(NamedTuple, Generic[T]):
+    """What an actor class was made of."""
+
+    class_name: str
+    modified_class: type[T]
+
+
 class ActorClass(Generic[T]):
     """What ``@remote`` makes of a class. Attributes of the class itself can be read through it.
 
@@ -80,6 +99,11 @@ class ActorClass(Generic[T]):
         self._options = checked_options
         for name in ("__module__", "__name__", "__qualname__", "__doc__"):
             setattr(self, name, getattr(cls, name, None))
+
+    @property
+    def __ray_metadata__(self) -> ActorClassMetadata[T]:
+        """The way back to the plain class: its ``modified_class`` (Ray's name; nothing is modified here)."""
+        return ActorClassMetadata(self._definition.name, self._definition.cls)
 
     def remote(self, *args: Any, **kwargs: Any) -> ActorHandle[T]:
         """Start an actor in a process of its own and return its handle at once; the arguments go to its constructor.

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from actorgrid.api import scheduling
+from actorgrid.api.deprecation import RayDeprecationWarning
 from actorgrid.api.environments import check_runtime_env
 from actorgrid.api.texts import not_empty, text
 from actorgrid.engine.definitions import DYNAMIC, STREAMING, ActorOptions, MethodOptions, TaskOptions
@@ -152,7 +153,7 @@ def check_generator(given: Mapping[str, Any], function: Any, name: str) -> None:
         )
     if wanted == "dynamic":
         text = "num_returns='dynamic' is deprecated, as in Ray: use num_returns='streaming'"
-        warnings.warn(text, DeprecationWarning, stacklevel=_depth())
+        warnings.warn(text, RayDeprecationWarning, stacklevel=_depth())
 
 
 def _depth() -> int:
