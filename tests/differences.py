@@ -1212,6 +1212,12 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "contract/test_state.py::test_what_an_actor_is_shown_as_does_nothing_to_a_terminal",
         ),
         Difference(
+            "`_actor_generator_backpressure_num_objects` is shared by all generators that run in an actor",
+            "it is a bound for each; `ValueError` for actors that run several calls at a time",
+            "several generators have no count together",
+            "api/test_options.py::test_bound_of_an_actor_is_for_one_call_at_a_time",
+        ),
+        Difference(
             "`object_store_memory=` of an actor, `_num_objects_per_yield=`, `tensor_transport=`",
             "`ValueError`, with what to use instead",
             "an option without its effect is a trap",

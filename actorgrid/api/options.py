@@ -25,6 +25,10 @@ from actorgrid.engine.hints import did_you_mean
 
 Check = Callable[[str, Any], Any]
 
+#: How many items may be unread of a generator, and of all that run in an actor at a time.
+BOUND: Final = "_generator_backpressure_num_objects"
+BOUND_OF_ACTOR: Final = "_actor_generator_backpressure_num_objects"
+
 #: Resources are counted in steps of this.
 STEP: Final = 0.0001
 _INT_LIMIT: Final = 1 << 31
@@ -255,7 +259,7 @@ TASK: Final[dict[str, Check]] = _COMMON | {
     "name": text,
     "timeout": seconds,
     "run_timeout": seconds,
-    "_generator_backpressure_num_objects": _backpressure,
+    BOUND: _backpressure,
     "_num_objects_per_yield": _without(_ONE_EACH, 1),
 }
 
@@ -275,9 +279,7 @@ ACTOR: Final[dict[str, Check]] = _COMMON | {
     "enable_tensor_transport": _without(_TRANSPORT, False),  # a value, not a flag
     "timeout": _of_calls,
     "run_timeout": _of_calls,
-    "_actor_generator_backpressure_num_objects": _without(
-        "give _generator_backpressure_num_objects to its methods, with @method or options()", -1
-    ),
+    BOUND_OF_ACTOR: _backpressure,
 }
 
 METHOD: Final[dict[str, Check]] = {
@@ -292,7 +294,7 @@ METHOD: Final[dict[str, Check]] = {
     "tensor_transport": _without(_TRANSPORT),
     "timeout": seconds,
     "run_timeout": seconds,
-    "_generator_backpressure_num_objects": _backpressure,
+    BOUND: _backpressure,
     "_num_objects_per_yield": _without(_ONE_EACH, 1),
 }
 
@@ -324,8 +326,8 @@ def check_actor_options(given: Mapping[str, Any], *, at_use: bool) -> dict[str, 
     return checked(ACTOR, given, "an actor class")
 
 
-#: Checked, and of no consequence here.
-_UNUSED: Final = frozenset({"enable_task_events", "lifetime"})
+#: Checked, and of no consequence here; or (the bound of an actor) part of what its methods are.
+_UNUSED: Final = frozenset({"enable_task_events", "lifetime", BOUND_OF_ACTOR})
 #: For all others None is the same as not being there. This one keeps out of the caller's placement group (Ray's rule).
 _NONE_SAYS_SOMETHING: Final = frozenset({"placement_group"})
 
@@ -340,7 +342,7 @@ def _present(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 #: Ray's name of an option, and the engine's.
-_RENAMED: Final = {"_generator_backpressure_num_objects": "backpressure"}
+_RENAMED: Final = {BOUND: "backpressure"}
 
 
 def _count(present: dict[str, Any]) -> None:
@@ -383,6 +385,11 @@ def actor_options(values: Mapping[str, Any], *, is_async: bool) -> ActorOptions:
     concurrent = _is_concurrent(present, is_async=is_async)
     if values.get("allow_out_of_order_execution") is False and concurrent:
         raise ValueError("option 'allow_out_of_order_execution' cannot be False: this actor runs calls concurrently")
+    if concurrent and (values.get(BOUND_OF_ACTOR) or -1) > 0:
+        raise ValueError(
+            f"option {BOUND_OF_ACTOR!r} is for actors that run one call at a time: there is no bound for several "
+            f"generators together. Give {BOUND} to the methods of this one, with @method or options()"
+        )
     scheduling.settle(present)
     if "num_gpus" in present or present.get("resources"):
         present.setdefault("num_cpus", 1.0)  # Ray's rule: who asks for any resource holds a CPU, too
