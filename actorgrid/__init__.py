@@ -15,6 +15,7 @@ The map of the house; each line may use the lines below it::
     wire/           how bytes look: frames, payloads, exceptions
     core/           what happens: pure state machines of head, client and worker
     exceptions.py   every exception; the tree is drawn at its top
+    anatomy.py      what exceptions of any class are made of
 
 Names are imported when they are first used: ``import actorgrid`` alone costs next to nothing.
 """

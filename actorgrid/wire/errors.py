@@ -16,15 +16,13 @@ from typing import Any, Final
 
 import msgspec
 
+from actorgrid.anatomy import allocate, get_state, set_state
 from actorgrid.exceptions import (
     ActorGridError,
     TaskCancelledError,
     TaskError,
     UnserializableException,
-    allocate,
-    get_state,
     is_a,
-    set_state,
 )
 from actorgrid.wire import by_value, custom
 from actorgrid.wire.text import MEMBER_LIMIT, name_of, safe_repr, shorten

@@ -201,13 +201,17 @@ def test_environment_variable_says_how_often_tasks_are_tried_again(monkeypatch: 
 
 def test_bound_of_an_actor_is_for_one_call_at_a_time() -> None:
     bound = "_actor_generator_backpressure_num_objects"
-    assert actor(**{bound: 3}) == actor(**{bound: -1}) == actor(**{bound: None}) == actor()
-    for given in ({"max_concurrency": 2}, {"concurrency_groups": {"io": 2}}, {"is_async": True}):
+    few: dict[str, Any] = {bound: 3}
+    no: dict[str, Any] = {bound: -1}
+    assert actor(**few) == actor(**no) == actor()
+    several: list[dict[str, Any]] = [{"max_concurrency": 2}, {"concurrency_groups": {"io": 2}}, {"is_async": True}]
+    for given in several:
         with pytest.raises(ValueError, match=f"{bound}' is for actors that run one call at a time"):
-            actor(**{bound: 3}, **given)  # type: ignore[arg-type]  # options of any kind
-        actor(**{bound: -1}, **given)  # type: ignore[arg-type]  # as above
+            actor(**few, **given)
+        actor(**no, **given)
+    nothing: dict[str, Any] = {bound: 0}
     with pytest.raises(ValueError, match=f"{bound}' must be positive"):
-        actor(**{bound: 0})
+        actor(**nothing)
 
 
 def test_option_that_there_is_not_says_what_there_is_instead() -> None:
