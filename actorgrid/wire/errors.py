@@ -194,15 +194,13 @@ def _portable(error: BaseException) -> Any:
         return error
     arguments: tuple[Any, ...]
     said: list[str] = []
+    of_group: tuple[str, ...] = ()
     if isinstance(error, BaseExceptionGroup):
+        of_group = ("message", "exceptions")  # which its arguments are
         arguments = (error.message, [_portable(inner) for inner in error.exceptions])
     else:
         arguments = tuple(_member(value, f"args[{index}]", said) for index, value in enumerate(error.args))
-    state = {
-        name: _member(value, name, said)
-        for name, value in get_state(error).items()
-        if name not in {"message", "exceptions"}
-    }
+    state = {name: _member(value, name, said) for name, value in get_state(error).items() if name not in of_group}
     notes = [*(_member(note) for note in getattr(error, "__notes__", ())), *said]
     parts = _Parts(type(error), arguments, state, notes)
     if type(_round_trip(parts)) is type(error):
