@@ -216,8 +216,8 @@ def check_address(address: Any, own: Mapping[str, Any]) -> str:
     given = [name for name, value in own.items() if value is not None]
     if given:
         raise ValueError(
-            f"{', '.join(given)} must not be given to join a grid that runs already: it is what it was started as, "
-            "with `actorgrid start`"
+            f"{', '.join(given)} must not be given to join a grid that runs already: `actorgrid start` has "
+            "settled what it is"
         )
     return resolve_address(address)
 
