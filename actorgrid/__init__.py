@@ -4,7 +4,7 @@ The map of the house; each line may use the lines below it::
 
     cli/            the ``actorgrid`` command
     actor.py        the names of ``ray.actor``
-    runtime_env.py  the names of ``ray.runtime_env``; so do types, cloudpickle and experimental
+    runtime_env.py  the names of ``ray.runtime_env``; types, cloudpickle and others are alike
     util/           the names of ``ray.util``, and interfaces of other libraries
     api/            what users call: remote functions, actors, get, put, wait, init
     dag/            graphs of calls, and pipelines of actors over shared memory
@@ -15,6 +15,7 @@ The map of the house; each line may use the lines below it::
     wire/           how bytes look: frames, payloads, exceptions
     core/           what happens: pure state machines of head, client and worker
     exceptions.py   every exception; the tree is drawn at its top
+    anatomy.py      what exceptions of any class are made of
 
 Names are imported when they are first used: ``import actorgrid`` alone costs next to nothing.
 """
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from actorgrid import actor, dag, exceptions, runtime_env, sim, util
+    from actorgrid import cloudpickle as cloudpickle
+    from actorgrid import experimental as experimental
+    from actorgrid import job_config as job_config
+    from actorgrid import remote_function as remote_function
+    from actorgrid import runtime_context as runtime_context
+    from actorgrid import types as types
     from actorgrid.api.actor import method
     from actorgrid.api.basics import cancel, explain, get, get_actor, get_gpu_ids, kill, put, wait
     from actorgrid.api.context import RuntimeContext, get_runtime_context
@@ -102,7 +109,7 @@ _HOMES = {
 }  # fmt: skip
 _SUBMODULES = ("actor", "dag", "exceptions", "runtime_env", "sim", "util")
 #: Modules that are there and that ``import *`` does not bring: their names are others', too.
-_BESIDE = ("cloudpickle", "experimental", "job_config", "types")
+_BESIDE = ("cloudpickle", "experimental", "job_config", "remote_function", "runtime_context", "types")
 
 
 if not TYPE_CHECKING:  # else type checkers would take any name for a public one

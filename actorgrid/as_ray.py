@@ -26,23 +26,39 @@ _LIBRARIES: Final = frozenset(
 
 #: Packages and modules that have Ray's names.
 _PUBLIC: Final = frozenset(
-    {"", "actor", "cloudpickle", "dag", "exceptions", "experimental", "job_config", "runtime_env", "types", "util"}
-)
+    {
+        "", "actor", "cloudpickle", "dag", "exceptions", "experimental", "job_config", "remote_function",
+        "runtime_context", "runtime_env", "types", "util",
+    }
+)  # fmt: skip
 
 
 #: Modules of Ray's whose public names are defined elsewhere here: name -> what they are made of.
 _ELSEWHERE: Final[dict[str, tuple[tuple[str, str], ...]]] = {
-    "_raylet": (("", "DynamicObjectRefGenerator"), ("", "ObjectRef"), ("", "ObjectRefGenerator")),
+    "_raylet": tuple(
+        ("", name)
+        for name in (
+            "DynamicObjectRefGenerator", "ObjectRef", "ObjectRefGenerator", "ObjectID", "ActorClassID", "ActorID",
+            "FunctionID", "JobID", "NodeID", "PlacementGroupID", "TaskID", "UniqueID", "WorkerID",
+        )
+    ),
     "dag.class_node": (("dag", "ClassMethodNode"), ("dag", "ClassNode")),
     "dag.compiled_dag_node": (("dag", "CompiledDAG"),),
     "dag.dag_node": (("dag", "DAGNode"),),
     "dag.function_node": (("dag", "FunctionNode"),),
     "dag.input_node": (("dag", "DAGInputData"), ("dag", "InputAttributeNode"), ("dag", "InputNode")),
     "dag.output_node": (("dag", "MultiOutputNode"),),
-    "remote_function": (("", "RemoteFunction"),),
-    "runtime_context": (("", "RuntimeContext"), ("", "get_runtime_context")),
-    "util.check_serialize": (("util", "inspect_serializability"),),
-}
+    "experimental.compiled_dag_ref": (("dag", "CompiledDAGFuture"), ("dag", "CompiledDAGRef")),
+    "experimental.locations": (
+        ("experimental", "get_local_object_locations"), ("experimental", "get_object_locations"),
+    ),
+    "runtime_env.runtime_env": (("runtime_env", "RuntimeEnv"), ("runtime_env", "RuntimeEnvConfig")),
+    "util.actor_group": (("util", "ActorGroup"),),
+    "util.check_serialize": (("util.serialization", "FailureTuple"), ("util", "inspect_serializability")),
+    "util.helpers": (("util", "as_completed"), ("util", "map_unordered")),
+}  # fmt: skip
+#: Modules of Ray's that have the names of the packages that they are in.
+_AGAIN: Final = frozenset({"util.accelerators.accelerators", "util.collective.collective", "util.state.api"})
 
 
 class _Collection(Loader):
@@ -87,7 +103,7 @@ class _Finder(MetaPathFinder):
             return None
         if rest in _ELSEWHERE:
             return ModuleSpec(fullname, _Collection(_ELSEWHERE[rest]))
-        ours = _ours(rest)
+        ours = _ours(rest.rpartition(".")[0] if rest in _AGAIN else rest)
         if not _is_public(rest) or importlib.util.find_spec(ours) is None:
             raise ModuleNotFoundError(_missing(fullname, rest), name=fullname)
         return ModuleSpec(fullname, _Alias(importlib.import_module(ours)), is_package=True)

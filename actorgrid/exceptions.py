@@ -50,7 +50,7 @@
           PlasmaObjectNotAvailable, OufOfBandObjectRefSerializationException
                                       names that mean something only on Ray: never raised here
 
-All of them can be pickled: those with a constructor of their own keep its arguments in ``args``.
+All of them can be pickled, and made by whoever imitates the grid: their parameters are Ray's, with defaults for all.
 """
 
 # ruff: noqa: N818  # most of these names are Ray's
@@ -60,6 +60,8 @@ from __future__ import annotations
 import types
 import weakref
 from typing import Any, TypeGuard, TypeVar
+
+from actorgrid.anatomy import allocate, get_state, set_state
 
 
 class ActorGridError(Exception):
@@ -76,16 +78,21 @@ class TaskError(ActorGridError):
     ``except ValueError`` works. ``str()`` of it names the function and the process and holds the remote traceback.
 
     Attributes: ``function_name``, ``traceback_str`` (the remote traceback), ``pid``, and ``cause``, the innermost
-    exception of user code, however many tasks it has passed through.
+    exception of user code, however many tasks it has passed through. The grid itself gives no ``proctitle``, ``ip``,
+    ``actor_repr`` and ``actor_id``: they are parameters of Ray's, kept as attributes as long as there is no dual class.
     """
 
     function_name: str
     traceback_str: str
     pid: int
 
-    def __init__(self, function_name: str, traceback_str: str, cause: BaseException, pid: int = 0) -> None:
-        super().__init__(function_name, traceback_str, cause, pid)
-        self._remember(function_name, traceback_str, cause, pid)
+    def __init__(
+        self, function_name: str, traceback_str: str, cause: BaseException, proctitle: str | None = None,
+        pid: int | None = None, ip: str | None = None, actor_repr: str | None = None, actor_id: str | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(function_name, traceback_str, cause, proctitle, pid, ip)
+        self._remember(function_name, traceback_str, cause, pid or 0)
+        vars(self).update(proctitle=proctitle, ip=ip, actor_repr=actor_repr, _actor_id=actor_id)
 
     def _remember(self, function_name: str, traceback_str: str, cause: BaseException, pid: int) -> None:
         # Into the dictionary, past whatever descriptors or ``__setattr__`` the class of the cause may bring along.
@@ -119,7 +126,7 @@ class TaskError(ActorGridError):
 
     def __str__(self) -> str:
         function_name, traceback_str, _, pid = vars(self)["_told"]
-        return f"{function_name}() failed in process {pid}\n{traceback_str}"
+        return f"{function_name}() failed{f' in process {pid}' if pid else ''}\n{traceback_str}"
 
     def __repr__(self) -> str:
         try:
@@ -129,7 +136,11 @@ class TaskError(ActorGridError):
         return f"{type(self).__name__}({shown})" if isinstance(self, _Dual) else f"TaskError({shown})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (*vars(self)["_told"], isinstance(self, _Dual))
+        if isinstance(self, _Dual):
+            return _rebuild, vars(self)["_told"]
+        state = vars(self)
+        told = (*state["_told"][:3], state["proctitle"], self.pid, state["ip"], state["actor_repr"], state["_actor_id"])
+        return TaskError, told
 
     def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
         return self.__reduce__()
@@ -177,58 +188,30 @@ def is_a(error: BaseException, cls: type[E]) -> TypeGuard[E]:
     return issubclass(type(error), cls)
 
 
-def allocate(cls: type[E], arguments: tuple[Any, ...] = ()) -> E:
-    """Return a new instance of an exception class without running any constructor of user code.
-
-    ``arguments`` are for classes whose builtin ``__new__`` needs some (exception groups). Raises TypeError.
-    """
-    for base in cls.__mro__:
-        # Only the ``__new__`` of the builtin class that lays the instance out is safe; the others raise TypeError.
-        if base.__module__ == "builtins" and "__new__" in vars(base) and base is not object:
-            try:
-                return vars(base)["__new__"](cls, *arguments)  # type: ignore[no-any-return]
-            except TypeError:
-                continue
-    raise TypeError(f"cannot make an instance of {cls.__name__}")
+def _rebuild(function_name: str, traceback_str: str, cause: BaseException, pid: int) -> TaskError:
+    return TaskError(function_name, traceback_str, cause, pid=pid).as_instanceof_cause()
 
 
-_SLOTS = (types.MemberDescriptorType, types.GetSetDescriptorType)
+class _Told(Exception):  # only ever a base
+    """Keeps what it is told as ``message``."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return str(self.message or "")
 
 
-def get_state(error: BaseException) -> dict[str, Any]:
-    """Return the attributes of ``error``: its dictionary, its slots, and builtin fields such as ``errno``."""
-    state: dict[str, Any] = {}
-    for base in type(error).__mro__:
-        for name, member in vars(base).items():
-            if isinstance(member, _SLOTS) and _is_state(name):
-                try:
-                    state[name] = member.__get__(error, type(error))
-                except AttributeError:
-                    pass  # not set
-    state.update((name, value) for name, value in vars(error).items() if _is_state(name))
-    return state
+class _Unschedulable(Exception):  # only ever a base
+    """Keeps what it is told as ``error_message``."""
 
+    def __init__(self, error_message: str = "") -> None:
+        super().__init__(error_message)
+        self.error_message = error_message
 
-def set_state(error: BaseException, state: dict[str, Any]) -> None:
-    """Give ``error`` the attributes that ``get_state`` took from another, past any ``__setattr__`` of user code."""
-    for name, value in state.items():
-        member = next((vars(base)[name] for base in type(error).__mro__ if name in vars(base)), None)
-        if isinstance(member, _SLOTS):
-            try:
-                member.__set__(error, value)
-            except (AttributeError, TypeError, ValueError):
-                pass  # read-only: ``__new__`` has seen to it
-        else:
-            vars(error)[name] = value
-
-
-def _is_state(name: str) -> bool:
-    return name not in {"args", "_told"} and not name.startswith("__")
-
-
-def _rebuild(function_name: str, traceback_str: str, cause: BaseException, pid: int, dual: bool) -> TaskError:
-    error = TaskError(function_name, traceback_str, cause, pid)
-    return error.as_instanceof_cause() if dual else error
+    def __str__(self) -> str:
+        return str(self.error_message or "")
 
 
 class UserCodeException(ActorGridError):
@@ -303,7 +286,7 @@ def _ending(status: int | None) -> str:
     return f"exited with code {status}" if status >= 0 else f"was killed by signal {-status}"
 
 
-class OutOfMemoryError(ActorGridError):
+class OutOfMemoryError(_Told, ActorGridError):
     """The worker was killed because memory ran out: by the grid, in time, or by the system. The message has figures."""
 
 
@@ -372,12 +355,15 @@ class RuntimeEnvSetupError(ActorGridError):
         super().__init__(error_message)
         self.error_message = error_message
 
+    def __str__(self) -> str:
+        return str(self.error_message or "the environment of the task could not be set up")
 
-class TaskUnschedulableError(ActorGridError):
+
+class TaskUnschedulableError(_Unschedulable, ActorGridError):
     """This machine is not where the task may run: its node id or its labels are not those that were asked for."""
 
 
-class ActorUnschedulableError(ActorGridError):
+class ActorUnschedulableError(_Unschedulable, ActorGridError):
     """This machine is not where the actor may run: its node id or its labels are not those that were asked for."""
 
 
@@ -396,13 +382,9 @@ class ActorError(ActorGridError):
     """
 
     def __init__(
-        self,
-        actor_id: str | None = None,
-        error_msg: str = "the actor failed before it could answer this call",
-        actor_init_failed: bool = False,
-        preempted: bool = False,
-        cause: BaseException | None = None,
-    ) -> None:
+        self, actor_id: str | None = None, error_msg: str = "the actor failed before it could answer this call",
+        actor_init_failed: bool = False, preempted: bool = False, cause: BaseException | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(actor_id, error_msg, actor_init_failed, preempted, cause)
         self.actor_id = actor_id
         self.error_msg = error_msg
@@ -411,11 +393,25 @@ class ActorError(ActorGridError):
         self.cause = cause
 
     def __str__(self) -> str:
-        return self.error_msg
+        return str(self.error_msg or type(self).__name__)
 
 
 class ActorDiedError(ActorError):
-    """The actor is dead for good, or its constructor raised (then ``actor_init_failed`` is True)."""
+    """The actor is dead for good, or its constructor raised (then ``actor_init_failed`` is True).
+
+    ``cause`` is the exception of its constructor, or a text that says why it died; ``error_msg`` says all of it.
+    """
+
+    def __init__(
+        self, cause: BaseException | str | None = None, *, actor_id: str | None = None, error_msg: str | None = None,
+        actor_init_failed: bool | None = None,
+    ) -> None:  # fmt: skip
+        error = cause if isinstance(cause, BaseException) else None
+        told = "the actor has died" if not cause else cause if error is None else f"its constructor raised: {cause}"
+        text = str(told) if error_msg is None else error_msg
+        failed = isinstance(error, TaskError) if actor_init_failed is None else actor_init_failed
+        super().__init__(getattr(error, "_actor_id", actor_id) or actor_id, text, failed, False, error)
+        self.args = (text if error is None else error,)  # the rest of it travels as attributes
 
 
 class ActorPlacementGroupRemoved(ActorDiedError):
@@ -423,7 +419,19 @@ class ActorPlacementGroupRemoved(ActorDiedError):
 
 
 class ActorUnavailableError(ActorError):
-    """The actor restarts. The call may or may not have been executed; later calls may succeed."""
+    """The actor restarts. The call may or may not have been executed; later calls may succeed.
+
+    ``error_message`` says why; ``actor_id`` is text or bytes; ``error_msg`` says all of it.
+    """
+
+    def __init__(
+        self, error_message: str = "it restarts", actor_id: str | bytes | None = None, *, error_msg: str | None = None
+    ) -> None:
+        ident = actor_id.hex() if isinstance(actor_id, bytes) else actor_id
+        who = f"actor {ident}" if ident else "the actor"
+        text = f"{who} is unavailable: {error_message}. The call may or may not have been executed"
+        super().__init__(ident, text if error_msg is None else error_msg)
+        self.args = (error_message, ident)
 
 
 class ActorAlreadyExistsError(ActorGridError, ValueError):
@@ -468,9 +476,10 @@ class ObjectLostError(ActorGridError):
         self.object_ref_hex = object_ref_hex
         self.owner_address = owner_address
         self.call_site = call_site
+        self._message = message
 
     def __str__(self) -> str:
-        return self.args[3] or f"object {self.object_ref_hex} is lost"
+        return str(self._message or f"object {self.object_ref_hex} is lost")
 
 
 class ObjectFetchTimedOutError(ObjectLostError):
@@ -491,6 +500,15 @@ class ReferenceCountingAssertionError(ObjectLostError, AssertionError):
 
 class ObjectReconstructionFailedError(ObjectLostError):
     """Ray: the object could not be made again. Never raised here: nothing is made again."""
+
+    def __init__(
+        self, object_ref_hex: str = "", reason: object = None, reason_message: str | None = None,
+        owner_address: object = None, call_site: str = "",
+    ) -> None:  # fmt: skip
+        super().__init__(object_ref_hex, owner_address, call_site, reason_message or "")
+        self.args = (object_ref_hex, reason, reason_message, owner_address, call_site)
+        self.reason = reason
+        self.reason_message = reason_message
 
 
 class ObjectRefStreamEndOfStreamError(ActorGridError):
@@ -548,7 +566,7 @@ class RayDirectTransportError(GridSystemError):
     """Ray: a tensor could not be moved between devices."""
 
 
-class NodeDiedError(ActorGridError):
+class NodeDiedError(_Told, ActorGridError):
     """Ray: a machine died."""
 
 
@@ -560,12 +578,17 @@ class CrossLanguageError(ActorGridError):
     """Ray: code in another language failed."""
 
 
-class AuthenticationError(ActorGridError):
+class AuthenticationError(_Told, ActorGridError):
     """Ray: the token was refused."""
 
 
-class RpcError(ActorGridError):
-    """Ray: a remote procedure call failed."""
+class RpcError(_Told, ActorGridError):
+    """Ray: a remote procedure call failed. Attributes: ``message``, ``rpc_code``."""
+
+    def __init__(self, message: str = "", rpc_code: int | None = None) -> None:
+        super().__init__(message)
+        self.args = (message, rpc_code)
+        self.rpc_code = rpc_code
 
 
 RayError = ActorGridError

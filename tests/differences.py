@@ -742,8 +742,8 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "`init` has a dashboard, control groups, a logger of its own, and settings for clusters",
             "accepted without effect if of the right type: `dashboard_host`, `configure_logging`, `logging_level`, "
             "`logging_format`, `cgroup_path`, `system_reserved_cpu`, `system_reserved_memory`, `proxy_server_url`, "
-            "`_system_config`, `_temp_dir` and the others with an underscore; with a warning: "
-            "`include_dashboard=True`, `dashboard_port`, `enable_resource_isolation=True`",
+            "`_system_config`, `_temp_dir` and others with an underscore, not `_memory` and `_node_name`; with a "
+            "warning: `include_dashboard=True`, `dashboard_port`, `enable_resource_isolation=True`",
             "they are about how Ray is built, and no result depends on them",
             "api/test_session.py::test_what_would_be_missed_is_said",
         ),
@@ -1230,6 +1230,12 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "they are spelled out (`\\x1b`)",
             "as above; what tasks print is theirs, and shown as it is",
             "contract/test_state.py::test_what_an_actor_is_shown_as_does_nothing_to_a_terminal",
+        ),
+        Difference(
+            "`_actor_generator_backpressure_num_objects` is shared by all generators that run in an actor",
+            "it is a bound for each; `ValueError` for actors that run several calls at a time",
+            "several generators have no count together",
+            "api/test_options.py::test_bound_of_an_actor_is_for_one_call_at_a_time",
         ),
         Difference(
             "`object_store_memory=` of an actor, `_num_objects_per_yield=`, `tensor_transport=`",

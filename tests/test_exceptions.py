@@ -59,7 +59,7 @@ class HasPid(Exception):  # noqa: N818
 
 
 def dual(cause: BaseException) -> TaskError:
-    return TaskError("f", "Traceback: …", cause, 7).as_instanceof_cause()
+    return TaskError("f", "Traceback: …", cause, pid=7).as_instanceof_cause()
 
 
 def test_dual_is_both_and_has_rays_order_of_bases() -> None:
@@ -238,5 +238,76 @@ def test_texts() -> None:
     assert "ab12" in str(TaskCancelledError("ab12"))
     assert str(TaskCancelledError(None, "why")).endswith("why")
     assert "ab" in str(ObjectLostError("ab"))
-    assert str(ActorDiedError("a", "gone", True)) == "gone"
-    assert ActorDiedError("a", "gone", True).actor_init_failed
+    assert str(exceptions.ActorError("a", "gone", True)) == "gone"
+    assert exceptions.ActorError("a", "gone", True).actor_init_failed
+    assert str(ActorDiedError("gone")) == "gone"
+    assert str(exceptions.RuntimeEnvSetupError()).endswith("could not be set up")
+
+
+#: Class -> arguments under Ray's names, as whoever imitates a grid gives them, in Ray's order.
+RAYS: dict[type[ActorGridError], dict[str, Any]] = {
+    TaskCancelledError: {"task_id": "ab", "error_message": "why"},
+    exceptions.ActorError: {"actor_id": "ab", "error_msg": "why", "actor_init_failed": True, "preempted": False},
+    exceptions.GridSystemError: {"client_exc": ValueError("why"), "traceback_str": "lines"},
+    exceptions.OutOfMemoryError: {"message": "why"},
+    exceptions.NodeDiedError: {"message": "why"},
+    exceptions.AuthenticationError: {"message": "why"},
+    exceptions.RpcError: {"message": "why", "rpc_code": 14},
+    ObjectLostError: {"object_ref_hex": "ab", "owner_address": None, "call_site": "here"},
+    exceptions.OwnerDiedError: {"object_ref_hex": "ab", "owner_address": None, "call_site": "here"},
+    exceptions.ObjectReconstructionFailedError: {
+        "object_ref_hex": "ab", "reason": 3, "reason_message": "why", "owner_address": None, "call_site": "here",
+    },
+    exceptions.RuntimeEnvSetupError: {"error_message": "why"},
+    exceptions.TaskUnschedulableError: {"error_message": "why"},
+    exceptions.ActorUnschedulableError: {"error_message": "why"},
+    exceptions.UnserializableException: {"original_stack_trace": "why"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cls", RAYS, ids=lambda cls: cls.__name__)
+def test_whoever_imitates_the_grid_makes_them_as_ray_does(cls: Any) -> None:
+    given = RAYS[cls]
+    for error in (cls(**given), cls(*given.values())):
+        again = pickle.loads(pickle.dumps(error))
+        for each in (error, again):
+            assert {name: repr(getattr(each, name)) for name in given} == {n: repr(v) for n, v in given.items()}
+            assert "why" in str(each) or "ab" in str(each)
+
+
+def test_actor_that_is_unavailable_is_told_of_as_ray_does() -> None:
+    for error in (
+        exceptions.ActorUnavailableError("busy", None),
+        exceptions.ActorUnavailableError(error_message="busy", actor_id=b"\xab"),
+        pickle.loads(pickle.dumps(exceptions.ActorUnavailableError("busy", "ab"))),
+    ):
+        assert "is unavailable: busy. The call may or may not have been executed" in str(error)
+        assert error.actor_id in {None, "ab"}
+        assert not error.actor_init_failed
+
+
+def test_actor_that_died_is_told_of_by_its_cause() -> None:
+    cause = TaskError("A.__init__", "Traceback: …", ValueError("boom"), actor_id="ab")
+    error = ActorDiedError(cause)
+    for each in (error, pickle.loads(pickle.dumps(error))):
+        assert each.actor_init_failed
+        assert each.actor_id == "ab"
+        assert "Traceback: …" in str(each)
+        assert isinstance(each.cause, TaskError)
+    unknown = ActorDiedError(None)
+    assert (str(unknown), unknown.actor_init_failed, unknown.actor_id) == ("the actor has died", False, None)
+
+
+def test_all_parameters_of_a_task_error_are_kept() -> None:
+    error = TaskError("f", "lines", ValueError(1), "title", 7, "10.0.0.1", "<me>", "ab")
+    named = TaskError(
+        "f", "lines", ValueError(1), proctitle="title", pid=7, ip="10.0.0.1", actor_repr="<me>", actor_id="ab"
+    )
+    for each in (error, named, pickle.loads(pickle.dumps(error))):
+        kept = [getattr(each, name) for name in ("proctitle", "pid", "ip", "actor_repr", "_actor_id")]
+        assert kept == ["title", 7, "10.0.0.1", "<me>", "ab"]
+
+
+@pytest.mark.parametrize("cls", classes())
+def test_text_is_a_text_whatever_the_message_is(cls: type[ActorGridError]) -> None:
+    assert isinstance(str(cls(None)), str)

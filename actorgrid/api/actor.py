@@ -5,10 +5,24 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, NoReturn, ParamSpec, TypeVar, Union, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Final,
+    Generic,
+    NamedTuple,
+    NoReturn,
+    ParamSpec,
+    TypeVar,
+    Union,
+    overload,
+)
 
 from actorgrid.api.handle import SPECIAL, ActorHandle, ActorMethod, Methods
 from actorgrid.api.options import (
+    BOUND,
+    BOUND_OF_ACTOR,
     METHOD,
     actor_options,
     check_actor_options,
@@ -56,6 +70,13 @@ class ActorClassInheritanceException(TypeError):  # noqa: N818  # Ray's name
     """A class inherits from an actor class. Inherit from the plain class, then decorate."""
 
 
+class ActorClassMetadata(NamedTuple, Generic[T]):
+    """What an actor class was made of."""
+
+    class_name: str
+    modified_class: type[T]
+
+
 class ActorClass(Generic[T]):
     """What ``@remote`` makes of a class. Attributes of the class itself can be read through it.
 
@@ -78,8 +99,14 @@ class ActorClass(Generic[T]):
         self._methods = Methods(cls.__name__, defaults, groups, cls)
         self._checks: Signature = of_callable(cls)
         self._options = checked_options
+        self._bounded: dict[int, tuple[ActorDefinition, Methods]] = {}
         for name in ("__module__", "__name__", "__qualname__", "__doc__"):
             setattr(self, name, getattr(cls, name, None))
+
+    @property
+    def __ray_metadata__(self) -> ActorClassMetadata[T]:
+        """The way back to the plain class: its ``modified_class`` (Ray's name; nothing is modified here)."""
+        return ActorClassMetadata(self._definition.name, self._definition.cls)
 
     def remote(self, *args: Any, **kwargs: Any) -> ActorHandle[T]:
         """Start an actor in a process of its own and return its handle at once; the arguments go to its constructor.
@@ -118,8 +145,25 @@ class ActorClass(Generic[T]):
         checks = self._checks
         if kwargs or not checks.low <= len(args) <= checks.high:
             checks.check(args, kwargs, self._definition.name)
-        ref, _ = current().create_actor(self._definition, final, args, kwargs)
-        return ActorHandle(ref, self._methods)
+        definition, methods = self._definition, self._methods
+        if (bound := options.get(BOUND_OF_ACTOR) or -1) > 0:
+            definition, methods = self._within(bound)
+        ref, _ = current().create_actor(definition, final, args, kwargs)
+        return ActorHandle(ref, methods)
+
+    def _within(self, bound: int) -> tuple[ActorDefinition, Methods]:
+        """Return what the actor is if none of its generators may be further ahead of its reader than ``bound``."""
+        known = self._bounded.get(bound)
+        if known is None:
+            plain = self._definition
+            marks = {name: getattr(function, _MARK, {}).get(BOUND) or -1 for name, function in _functions(plain.cls)}
+            tighter = {
+                name: each._replace(backpressure=min(bound, marks[name]) if marks.get(name, -1) > 0 else bound)
+                for name, each in plain.methods.items()
+            }
+            definition = ActorDefinition(plain.cls, plain.name, plain.is_async, tighter, plain.groups)
+            known = self._bounded[bound] = definition, Methods(plain.name, tighter, plain.groups, plain.cls)
+        return known
 
     def _check_savable(self) -> None:
         missing = [name for name in (SAVE, RESTORE) if not callable(getattr(self._definition.cls, name, None))]

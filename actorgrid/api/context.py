@@ -7,6 +7,7 @@ import tempfile
 import warnings
 from typing import Any
 
+from actorgrid.api.deprecation import RayDeprecationWarning
 from actorgrid.api.environments import RuntimeEnv
 from actorgrid.api.handle import ActorHandle, rebuild
 from actorgrid.api.placement import GROUP_DIGITS
@@ -28,7 +29,7 @@ def _older(old: str, name: str) -> property:
 
 
 def _warn_of(old: str, new: str) -> None:
-    warnings.warn(f"{old} is deprecated, as in Ray: use {new}()", DeprecationWarning, stacklevel=3)
+    warnings.warn(f"{old} is deprecated, as in Ray: use {new}()", RayDeprecationWarning, stacklevel=3)
 
 
 class RuntimeContext:

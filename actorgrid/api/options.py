@@ -17,12 +17,17 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from actorgrid.api import scheduling
+from actorgrid.api.deprecation import RayDeprecationWarning
 from actorgrid.api.environments import check_runtime_env
 from actorgrid.api.texts import not_empty, text
 from actorgrid.engine.definitions import DYNAMIC, STREAMING, ActorOptions, MethodOptions, TaskOptions
 from actorgrid.engine.hints import did_you_mean
 
 Check = Callable[[str, Any], Any]
+
+#: How many items may be unread of a generator, and of all that run in an actor at a time.
+BOUND: Final = "_generator_backpressure_num_objects"
+BOUND_OF_ACTOR: Final = "_actor_generator_backpressure_num_objects"
 
 #: Resources are counted in steps of this.
 STEP: Final = 0.0001
@@ -114,7 +119,8 @@ def _checkpoint(name: str, value: Any) -> int | dt.timedelta:
     return int(whole(1)(name, value))
 
 
-def _flag(name: str, value: Any) -> bool:
+def flag(name: str, value: Any) -> bool:
+    """Check a yes or no. Raises TypeError."""
     if not isinstance(value, bool):
         raise _a("a bool", name, value)
     return value
@@ -151,7 +157,7 @@ def check_generator(given: Mapping[str, Any], function: Any, name: str) -> None:
         )
     if wanted == "dynamic":
         text = "num_returns='dynamic' is deprecated, as in Ray: use num_returns='streaming'"
-        warnings.warn(text, DeprecationWarning, stacklevel=_depth())
+        warnings.warn(text, RayDeprecationWarning, stacklevel=_depth())
 
 
 def _depth() -> int:
@@ -232,7 +238,7 @@ _COMMON: Final[dict[str, Check]] = {
     "resources": resources,
     "memory": _memory,
     "priority": whole(-_INT_LIMIT),
-    "enable_task_events": _flag,
+    "enable_task_events": flag,
     "_labels": _ignored,
     "_metadata": _ignored,
     "accelerator_type": not_empty,
@@ -242,7 +248,7 @@ _COMMON: Final[dict[str, Check]] = {
     "runtime_env": check_runtime_env,
     "placement_group": _older_group,
     "placement_group_bundle_index": scheduling.bundle_index,
-    "placement_group_capture_child_tasks": _flag,
+    "placement_group_capture_child_tasks": flag,
 }
 
 TASK: Final[dict[str, Check]] = _COMMON | {
@@ -253,7 +259,7 @@ TASK: Final[dict[str, Check]] = _COMMON | {
     "name": text,
     "timeout": seconds,
     "run_timeout": seconds,
-    "_generator_backpressure_num_objects": _backpressure,
+    BOUND: _backpressure,
     "_num_objects_per_yield": _without(_ONE_EACH, 1),
 }
 
@@ -264,33 +270,31 @@ ACTOR: Final[dict[str, Check]] = _COMMON | {
     "max_pending_calls": _no_limit_if_zero,
     "name": not_empty,
     "namespace": not_empty,
-    "get_if_exists": _flag,
+    "get_if_exists": flag,
     "lifetime": _lifetime,
-    "allow_out_of_order_execution": _flag,
+    "allow_out_of_order_execution": flag,
     "checkpoint": _checkpoint,
     "concurrency_groups": _groups,
     "object_store_memory": _without("init(object_store_memory=) limits what all have together", 0),
     "enable_tensor_transport": _without(_TRANSPORT, False),  # a value, not a flag
     "timeout": _of_calls,
     "run_timeout": _of_calls,
-    "_actor_generator_backpressure_num_objects": _without(
-        "give _generator_backpressure_num_objects to its methods, with @method or options()", -1
-    ),
+    BOUND_OF_ACTOR: _backpressure,
 }
 
 METHOD: Final[dict[str, Check]] = {
-    "readonly": _flag,
+    "readonly": flag,
     "name": text,
     "num_returns": _num_returns,
     "max_task_retries": whole(-1),
     "retry_exceptions": _retry_exceptions,
-    "enable_task_events": _flag,
+    "enable_task_events": flag,
     "_labels": _ignored,
     "concurrency_group": not_empty,
     "tensor_transport": _without(_TRANSPORT),
     "timeout": seconds,
     "run_timeout": seconds,
-    "_generator_backpressure_num_objects": _backpressure,
+    BOUND: _backpressure,
     "_num_objects_per_yield": _without(_ONE_EACH, 1),
 }
 
@@ -301,7 +305,7 @@ def checked(table: Mapping[str, Check], given: Mapping[str, Any], what: str) -> 
     for name, value in given.items():
         check = table.get(name)
         if check is None:
-            valid = ", ".join(sorted(known for known in table if not known.startswith("_")))
+            valid = ", ".join(sorted(table, key=lambda known: (known.startswith("_"), known)))
             hint = did_you_mean(name, table)
             raise ValueError(f"Invalid option keyword {name!r} for {what}.{hint} Valid ones are {valid}.")
         result[name] = None if value is None else check(name, value)
@@ -322,17 +326,23 @@ def check_actor_options(given: Mapping[str, Any], *, at_use: bool) -> dict[str, 
     return checked(ACTOR, given, "an actor class")
 
 
-#: Checked, and of no consequence here.
-_UNUSED: Final = frozenset({"enable_task_events", "lifetime"})
+#: Checked, and of no consequence here; or (the bound of an actor) part of what its methods are.
+_UNUSED: Final = frozenset({"enable_task_events", "lifetime", BOUND_OF_ACTOR})
+#: For all others None is the same as not being there. This one keeps out of the caller's placement group (Ray's rule).
+_NONE_SAYS_SOMETHING: Final = frozenset({"placement_group"})
 
 
 def _present(values: Mapping[str, Any]) -> dict[str, Any]:
-    given = {name: value for name, value in values.items() if value is not None and name not in _UNUSED}
+    given = {
+        name: value
+        for name, value in values.items()
+        if (value is not None or name in _NONE_SAYS_SOMETHING) and name not in _UNUSED
+    }
     return {_RENAMED.get(name, name): value for name, value in given.items()}
 
 
 #: Ray's name of an option, and the engine's.
-_RENAMED: Final = {"_generator_backpressure_num_objects": "backpressure"}
+_RENAMED: Final = {BOUND: "backpressure"}
 
 
 def _count(present: dict[str, Any]) -> None:
@@ -375,6 +385,11 @@ def actor_options(values: Mapping[str, Any], *, is_async: bool) -> ActorOptions:
     concurrent = _is_concurrent(present, is_async=is_async)
     if values.get("allow_out_of_order_execution") is False and concurrent:
         raise ValueError("option 'allow_out_of_order_execution' cannot be False: this actor runs calls concurrently")
+    if concurrent and (values.get(BOUND_OF_ACTOR) or -1) > 0:
+        raise ValueError(
+            f"option {BOUND_OF_ACTOR!r} is for actors that run one call at a time: there is no bound for several "
+            f"generators together. Give {BOUND} to the methods of this one, with @method or options()"
+        )
     scheduling.settle(present)
     if "num_gpus" in present or present.get("resources"):
         present.setdefault("num_cpus", 1.0)  # Ray's rule: who asks for any resource holds a CPU, too

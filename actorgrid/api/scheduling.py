@@ -239,14 +239,14 @@ def _in_group(chosen: PlacementGroupSchedulingStrategy) -> Where:
 
 
 def _older(present: dict[str, Any], chosen: Any) -> Any:
-    """Return the strategy that Ray's older spelling stands for, if it is used."""
+    """Return the strategy that Ray's older spelling stands for, if it is used. None there is a group: nobody's."""
     group = present.pop("placement_group", "default")
     index = present.pop("placement_group_bundle_index", -1)
     capture = present.pop("placement_group_capture_child_tasks", None)
     if not isinstance(group, PlacementGroup):
         if index != -1:
             raise ValueError("option 'placement_group_bundle_index' needs a 'placement_group'")
-        return chosen
+        return PlacementGroupSchedulingStrategy(None) if group is None and chosen is None else chosen
     if chosen is not None:
         raise ValueError("options 'placement_group' and 'scheduling_strategy' exclude each other")
     return PlacementGroupSchedulingStrategy(group, index, capture)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.api.grid_context import GridContext
-from actorgrid.api.options import quantity, seconds, whole
+from actorgrid.api.options import flag, quantity, seconds, whole
 from actorgrid.api.options import resources as check_resources
 from actorgrid.api.starting import (
     check_address,
@@ -23,6 +23,7 @@ from actorgrid.api.starting import (
     check_preload,
     check_unsupported,
     default_logging,
+    devices,
     job_setup,
     logging_settings,
     one_of,
@@ -74,18 +75,22 @@ def init(  # Ray's signature
     max_worker_memory: int | None = None,
     engine: str | None = None,
     seed: int | None = None,
+    _memory: int | None = None,
+    _node_name: str | None = None,
     **kwargs: Any,
 ) -> GridContext:
     """Start a grid for this process. The first call that needs one does so with defaults.
 
     ``address`` joins a persistent grid instead (``actorgrid start``): the path of its socket, or "auto" for
     ``ACTORGRID_ADDRESS`` or the default one. That variable alone does so too; "local" does not. What follows up to
-    ``object_store_memory``, ``preload`` and the limits on processes and memory are for grids of one's own.
+    ``object_store_memory``, ``preload``, the limits on processes and memory, and what begins with an underscore are
+    for grids of one's own.
 
     ``num_cpus`` and ``num_gpus`` (default: what this process may use, and no more CPUs than ``ACTORGRID_NUM_CPUS``
     says) and ``resources`` are what tasks are counted against; ``labels`` are those of this machine, for
-    ``label_selector``; ``object_store_memory`` is a limit in bytes, beyond which the least recently used objects go
-    to a file in ``object_spilling_directory`` (default: ``ACTORGRID_SPILL_DIRECTORY``, else the temporary directory;
+    ``label_selector``, and ``_node_name`` is its name in ``nodes()``; ``_memory`` is what tasks that ask for memory are
+    counted against, in bytes; ``object_store_memory`` is a limit in bytes, beyond which the least recently used objects
+    go to a file in ``object_spilling_directory`` (default: ``ACTORGRID_SPILL_DIRECTORY``, else the temporary directory;
     an empty text: they stay, and what does not fit is refused); ``preload`` names modules that workers have imported
     before they are needed; ``max_workers`` is a limit on processes. An actor that dies more than
     ``restart_intensity`` times within ``restart_period`` seconds without serving a call in between is in a loop and
@@ -107,24 +112,27 @@ def init(  # Ray's signature
     user's; ValueError and TypeError for bad values.
     """
     check_unsupported(local_mode, kwargs, init)
+    or_none(not_empty, "namespace", namespace)
     if job_config is not None:
         from actorgrid.api.job_config import completed  # few programs have one
 
         namespace, runtime_env, logging_config = completed(job_config, namespace, runtime_env, logging_config)
     engine = check_engine(engine, seed)
     own = {
-        "num_cpus": num_cpus, "num_gpus": num_gpus, "resources": resources, "object_store_memory": object_store_memory,
+        "num_cpus": num_cpus, "num_gpus": num_gpus, "resources": resources, "labels": labels,
+        "object_store_memory": object_store_memory,
         "preload": preload or None, "max_workers": max_workers, "memory_usage_threshold": memory_usage_threshold,
         "max_worker_memory": max_worker_memory, "object_spilling_directory": object_spilling_directory,
+        "_memory": _memory, "_node_name": _node_name, "_system_config": kwargs.get("_system_config") or None,
     }  # fmt: skip
     config = StartConfig(
         num_cpus=or_none(whole(0), "num_cpus", num_cpus),
-        num_gpus=or_none(quantity, "num_gpus", num_gpus),
+        num_gpus=or_none(devices, "num_gpus", num_gpus),
         resources=check_resources("resources", resources or {}),
         object_store_memory=or_none(whole_bytes, "object_store_memory", object_store_memory),
         namespace=or_none(not_empty, "namespace", namespace or os.environ.get("ACTORGRID_NAMESPACE")),
         preload=check_preload(preload),
-        log_to_driver=default_logging() if log_to_driver is None else bool(log_to_driver),
+        log_to_driver=default_logging() if log_to_driver is None else flag("log_to_driver", log_to_driver),
         setup=job_setup(runtime_env),
         max_workers=or_none(whole(1), "max_workers", max_workers),
         restart_intensity=whole(0)("restart_intensity", restart_intensity),
@@ -137,6 +145,8 @@ def init(  # Ray's signature
         address=check_address(address, own),
         logging=logging_settings(logging_config),
         labels=check_labels(labels or {}),
+        memory=None if _memory is None else int(quantity("_memory", _memory)),
+        node_name=or_none(not_empty, "_node_name", _node_name) or "",
     )
     config = with_environment(config, engine)
     with _lock:
@@ -202,11 +212,11 @@ def _processes(config: StartConfig) -> Engine:
         from actorgrid.runtime.joined import JoinedEngine
 
         return JoinedEngine(config)
-    from actorgrid.runtime import devices
+    from actorgrid.runtime.devices import check
     from actorgrid.runtime.spawn import Spawned
 
     check_limits()
-    devices.check(config.num_gpus)
+    check(config.num_gpus)
     try:
         head = Spawned(config)  # first: its interpreter starts while this one imports the rest
     except OSError as error:

@@ -39,12 +39,12 @@ _WITHOUT_EFFECT: Final[dict[str, tuple[type, ...]]] = {
     **dict.fromkeys(
         (
             "dashboard_host", "logging_format", "cgroup_path", "proxy_server_url", "_node_ip_address",
-            "_redis_username", "_redis_password", "_node_name",
+            "_redis_username", "_redis_password",
         ),
         (str,),
     ),
     **dict.fromkeys(("dashboard_port", "_driver_object_store_memory", "_metrics_export_port"), (int,)),
-    **dict.fromkeys(("system_reserved_cpu", "system_reserved_memory", "_memory"), (int, float)),
+    **dict.fromkeys(("system_reserved_cpu", "system_reserved_memory"), (int, float)),
     **dict.fromkeys(("_plasma_directory", "_temp_dir"), (str, os.PathLike)),
     "logging_level": (int, str),
     "_system_config": (dict,),
@@ -143,18 +143,21 @@ def resolve_address(address: str) -> str:
 
 
 def check_resources_of_grid(
-    address: str, num_cpus: Any, num_gpus: Any, resources: Any, object_store_memory: Any, max_workers: Any
-) -> StartConfig:
+    address: str, num_cpus: Any, num_gpus: Any, resources: Any, object_store_memory: Any, max_workers: Any, *,
+    labels: Any, preload: Any,
+) -> StartConfig:  # fmt: skip
     """Return what a persistent grid is started with. Raises ValueError, TypeError."""
     config = StartConfig(
         num_cpus=or_none(whole(0), "num_cpus", num_cpus),
-        num_gpus=or_none(quantity, "num_gpus", num_gpus),
+        num_gpus=or_none(devices, "num_gpus", num_gpus),
         resources=check_resources("resources", resources),
         object_store_memory=or_none(whole_bytes, "object_store_memory", object_store_memory),
         max_workers=or_none(whole(1), "max_workers", max_workers),
         memory_threshold=threshold(None),
         object_spilling_directory=spill_directory(None),
         address=address,
+        labels=check_labels(labels),
+        preload=check_preload(preload),
     )
     return with_environment(config, "process")
 
@@ -213,7 +216,8 @@ def check_address(address: Any, own: Mapping[str, Any]) -> str:
     given = [name for name, value in own.items() if value is not None]
     if given:
         raise ValueError(
-            f"{', '.join(given)} must not be given to join a grid that runs already: say it to `actorgrid start`"
+            f"{', '.join(given)} must not be given to join a grid that runs already: `actorgrid start` has "
+            "settled what it is"
         )
     return resolve_address(address)
 
@@ -257,6 +261,14 @@ def one_of(name: str, value: Any, *known: str) -> str:
     if value not in known:
         raise ValueError(f"{name!r} must be {' or '.join(map(repr, known))}: {value!r:.100}")
     return str(value)
+
+
+def devices(name: str, value: Any) -> float:
+    """Check how many devices a machine has: no parts of them. Raises TypeError, ValueError."""
+    amount = quantity(name, value)
+    if not amount.is_integer():
+        raise ValueError(f"{name!r} must be a whole number: {value}")
+    return amount
 
 
 def whole_bytes(name: str, value: Any) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import Any
 
 import actorgrid as ag
 from actorgrid.api.starting import check_limits, check_resources_of_grid, resolve_address
@@ -34,19 +35,33 @@ def run_command(asked: argparse.Namespace) -> int:
 def _start(asked: argparse.Namespace, address: str) -> int:
     from actorgrid.runtime import persistent
 
-    try:
-        resources = json.loads(asked.resources or "{}")
-    except ValueError as error:
-        raise ValueError(f"--resources must be JSON such as '{{\"disk\": 2}}': {error}") from error
     config = check_resources_of_grid(
-        address, asked.num_cpus, asked.num_gpus, resources, asked.object_store_memory, asked.max_workers
-    )
+        address, asked.num_cpus, asked.num_gpus, _json("resources", asked.resources, '{"disk": 2}'),
+        asked.object_store_memory, asked.max_workers, labels=_labels(asked.labels), preload=asked.preload,
+    )  # fmt: skip
     check_limits(here=False)
     pid = persistent.start(config)
     print(f"a grid runs at {address} (pid {pid})")
     shown = "auto" if address == resolve_address("auto") else address
     print(f"join it: actorgrid.init(address={shown!r}); end it: actorgrid stop{_option(asked)}")
     return 0
+
+
+def _json(option: str, text: str | None, example: str) -> Any:
+    try:
+        return json.loads(text or "{}")
+    except ValueError as error:
+        raise ValueError(f"--{option} must be JSON such as '{example}': {error}") from error
+
+
+def _labels(text: str | None) -> Any:
+    """Return labels, written as JSON or as Ray has them on the command line: ``zone=a,disk=ssd``. Raises ValueError."""
+    if text is None or text.lstrip().startswith("{"):
+        return _json("labels", text, '{"zone": "a"}')
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    if not all(sign for _, sign, _ in pairs):
+        raise ValueError(f"--labels must be such as 'zone=a,disk=ssd': {text!r:.100}")
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _option(asked: argparse.Namespace) -> str:
@@ -63,7 +78,7 @@ def _stop(asked: argparse.Namespace, address: str) -> int:
 
 def _status(asked: argparse.Namespace, address: str) -> int:
     del asked
-    with ag.init(address=address, namespace="", log_to_driver=False):
+    with ag.init(address=address, log_to_driver=False):
         free, have = ag.available_resources(), ag.cluster_resources()
         print(f"a grid runs at {address}")
         for name, amount in sorted(have.items()):
@@ -98,6 +113,11 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     start.add_argument("--resources", metavar="JSON", help="... and others: '{\"disk\": 2}'")
     start.add_argument("--object-store-memory", type=int, metavar="BYTES", help="how much large objects may take")
     start.add_argument("--max-workers", type=int, help="the most processes")
+    start.add_argument("--labels", metavar="LABELS", help="labels of this machine: 'zone=a,disk=ssd'")
+    start.add_argument(
+        "--preload", action="append", default=[], metavar="MODULE",
+        help="a module that workers have imported before they need it; may be given several times",
+    )  # fmt: skip
     for parser in (
         start,
         commands.add_parser("stop", help="end such a grid"),

@@ -303,7 +303,7 @@ class CompiledDAG:
         told = str(error) if isinstance(error, ActorError) else f"it has left its part of the graph ({cause!r})"
         ident = actor._actor_id.hex()  # noqa: SLF001  # our own class
         text = f"{actor!r} does not work for its compiled graph any more: {told}. Call teardown()"
-        self._failure = lambda: ActorDiedError(ident, text)
+        self._failure = lambda: ActorDiedError(actor_id=ident, error_msg=text)
 
     def teardown(self, kill_actors: bool = False) -> None:
         """End it: the actors are free for other calls when this returns, or dead with ``kill_actors``.

@@ -60,6 +60,8 @@ class EngineBase:
         self.belongings: dict[str, Any] = {}
         #: Labels of this machine that ``init`` was given.
         self.labels: dict[str, str] = {}
+        #: What ``init`` was told to call it; "": nothing.
+        self.node_name = ""
         #: How many calls the program itself has submitted.
         self._children = 0
         #: Seconds after which a call that still waits says for what; None: never.

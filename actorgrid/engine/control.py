@@ -212,7 +212,7 @@ class LocalEngine(ReservingEngine):
             "NodeID": self.node_id, "Alive": True, "NodeManagerAddress": "127.0.0.1",
             "NodeManagerHostname": host, "NodeManagerPort": 0, "ObjectManagerPort": 0, "ObjectStoreSocketName": "",
             "RayletSocketName": "", "MetricsExportPort": 0, "MetricsAgentPort": 0, "DashboardAgentListenPort": 0,
-            "RuntimeEnvAgentPort": 0, "NodeName": host, "DeathReason": 0, "DeathReasonMessage": "", "alive": True,
-            "Resources": dict(self.capacity), "Labels": self.node_labels(),
+            "RuntimeEnvAgentPort": 0, "NodeName": self.node_name or host, "DeathReason": 0, "DeathReasonMessage": "",
+            "alive": True, "Resources": dict(self.capacity), "Labels": self.node_labels(),
         }  # fmt: skip
         return [node]

@@ -244,3 +244,7 @@ class StartConfig(msgspec.Struct, frozen=True):
     logging: LogSettings | None = None
     #: Labels of this machine, besides those that it has by itself.
     labels: Mapping[str, str] = msgspec.field(default_factory=dict)
+    #: What this machine is called; "": as the system calls it.
+    node_name: str = ""
+    #: Bytes that tasks which ask for memory are counted against.
+    memory: int | None = None

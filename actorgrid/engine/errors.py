@@ -22,14 +22,6 @@ _PLAIN: dict[FailureKind, type[e.ActorGridError]] = {
 }
 
 
-#: The kinds whose exception is about an actor.
-_ACTOR: dict[FailureKind, type[e.ActorError]] = {
-    FailureKind.ACTOR_DIED: e.ActorDiedError,
-    FailureKind.ACTOR_GROUP_REMOVED: e.ActorPlacementGroupRemoved,
-    FailureKind.ACTOR_UNAVAILABLE: e.ActorUnavailableError,
-}
-
-
 def failure_to_exception(failure: Failure, render: Callable[[int, int], str]) -> e.ActorGridError:
     """Return the exception for ``failure``; ``render(id, digits)`` shows an id as text.
 
@@ -49,9 +41,13 @@ def failure_to_exception(failure: Failure, render: Callable[[int, int], str]) ->
         failed = e.RuntimeEnvSetupError(message)
         failed.__cause__ = cause
         return failed
-    cls = _ACTOR[kind]
     actor = render(failure.actor, 32) if failure.actor else None
     told = f"{message}\n{cause}" if cause is not None else message
-    error = cls(actor, told, failure.init_failed, False, cause)  # Ray's signature
+    error: e.ActorError
+    if kind is FailureKind.ACTOR_UNAVAILABLE:
+        error = e.ActorUnavailableError(message, actor, error_msg=told)
+    else:
+        cls = e.ActorPlacementGroupRemoved if kind is FailureKind.ACTOR_GROUP_REMOVED else e.ActorDiedError
+        error = cls(cause, actor_id=actor, error_msg=told, actor_init_failed=failure.init_failed)
     error.__cause__ = cause
     return error

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from actorgrid.api.absent import Absent, stand_in
+from actorgrid.api.absent import stand_in
 from actorgrid.api.session import nodes
 from actorgrid.engine.refs import ObjectRef
 from actorgrid.util.state import get_objects
@@ -15,7 +16,9 @@ __all__ = ["get_local_object_locations", "get_object_locations"]
 
 if not TYPE_CHECKING:  # else type checkers would take any name for one that there is
 
-    def __getattr__(name: str) -> Absent:
+    def __getattr__(name: str) -> Any:
+        if name == "tqdm_ray":  # ``import ray`` brings it along there
+            return import_module(f"{__name__}.{name}")
         return stand_in(__name__, name)
 
 

@@ -59,8 +59,9 @@ class BootConfig(msgspec.Struct):
     #: Of a persistent grid: the path of its socket, and the inode that it has there; "": one driver, from the start.
     door: str = ""
     door_inode: int = 0
-    #: Labels of this machine.
+    #: Labels of this machine, and what it is called ("": as the system calls it).
     labels: dict[str, str] = {}  # msgspec copies mutable defaults per instance
+    node_name: str = ""
     #: What its GPUs are called, by number, and the environment variables that say which of them a process may use.
     device_names: list[str] = []
     device_variables: list[str] = []
@@ -83,7 +84,7 @@ class BootConfig(msgspec.Struct):
             max_pending_tasks=start.max_pending_tasks, refuse_pending_tasks=start.refuse_pending_tasks,
             memory_interval=start.memory_interval, memory_threshold=start.memory_threshold,
             max_worker_memory=start.max_worker_memory, farewell=start.farewell, task_events=start.task_events,
-            logging=start.logging, labels=dict(start.labels),
+            logging=start.logging, labels=dict(start.labels), node_name=start.node_name,
             device_names=devices.names(gpus), device_variables=devices.variables(gpus),
         )  # fmt: skip
 

@@ -54,6 +54,7 @@ class Welcome(msgspec.Struct):
     session: str = ""
     capacity: dict[str, float] = {}
     labels: dict[str, str] = {}
+    node_name: str = ""
 
 
 def default_address() -> str:

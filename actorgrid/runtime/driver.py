@@ -58,7 +58,7 @@ class DriverEngine(ProcessEngine):
         self._version = 0
         #: ``sys.path`` as the workers have it.
         self._path = list(sys.path)
-        self.labels = dict(start.labels)
+        self.labels, self.node_name = dict(start.labels), start.node_name
         self.limit_pending(start.max_pending_tasks, refuses=start.refuse_pending_tasks)
         self.head_pid = head_pid
         self.printer = Printer(hold=lambda hold: self.tell_quietly(m.HoldOutput(hold)))

@@ -73,7 +73,9 @@ class Drivers:
         else:
             peer = self.shell.head.add_driver(pid, time.monotonic())
             config = self.shell.config
-            welcome = door.Welcome("", peer.number, os.getpid(), config.session, config.capacity, config.labels)
+            welcome = door.Welcome(
+                "", peer.number, os.getpid(), config.session, config.capacity, config.labels, config.node_name
+            )
             watch = lifetime.watch_process(pid) if pid > 0 else None
             with contextlib.suppress(OSError):  # it has gone again: the end of its link says so
                 end.sendall(door.pack(welcome))

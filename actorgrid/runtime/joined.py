@@ -29,7 +29,7 @@ class JoinedEngine(DriverEngine):
         namespace = start.namespace if start.namespace is not None else os.urandom(8).hex()
         self._become(start, welcome.number, welcome.session, welcome.capacity, namespace, link, welcome.head_pid)
         around = surroundings.encode(self._surroundings)
-        self.labels = welcome.labels
+        self.labels, self.node_name = welcome.labels, welcome.node_name
         self._head_watch = lifetime.watch_process(welcome.head_pid)
         self.plain = Setup()
         self.setup = msgspec.structs.replace(

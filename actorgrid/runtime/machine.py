@@ -51,7 +51,7 @@ def capacity(start: StartConfig) -> dict[str, float]:
     store = start.object_store_memory if start.object_store_memory is not None else store_budget()
     have = {
         "CPU": cpus,
-        "memory": float(max(total_memory() - store, 0)),
+        "memory": float(max(total_memory() - store, 0) if start.memory is None else start.memory),
         "object_store_memory": float(store),
         "node:127.0.0.1": 1.0,
         "node:__internal_head__": 1.0,

@@ -67,7 +67,7 @@ class WorkerEngine(WorkerSide, ProcessEngine):
         self.worker = worker
         self.machine = worker.machine
         self.setup = self.plain = Setup(config.env_vars)
-        self.labels = config.labels
+        self.labels, self.node_name = config.labels, config.node_name
         self.device_names, self.device_variables = config.device_names, config.device_variables
         self.see_devices(())
         self.stalled = {}

@@ -70,7 +70,8 @@ class Grid:
         self.world = world
         cpus = float(CPUS if start.num_cpus is None else start.num_cpus)
         have: dict[str, float] = {
-            "CPU": cpus, "GPU": start.num_gpus or 0.0, "memory": MEMORY,
+            "CPU": cpus, "GPU": start.num_gpus or 0.0,
+            "memory": MEMORY if start.memory is None else float(start.memory),
             "object_store_memory": float(STORE if start.object_store_memory is None else start.object_store_memory),
             "node:127.0.0.1": 1.0, "node:__internal_head__": 1.0, **start.resources,
         }  # fmt: skip
@@ -78,7 +79,7 @@ class Grid:
         self.session = f"{world.tag}{world.grids:08x}".zfill(32)
         self.namespace = start.namespace if start.namespace is not None else self.session[-16:]
         self.setup, self.plain = start.setup, Setup(start.setup.env_vars)
-        self.labels = dict(start.labels)
+        self.labels, self.node_name = dict(start.labels), start.node_name
         self.device_names = [str(number) for number in range(ceil(start.num_gpus or 0))]
         #: Unfinished tasks that a process may have, and whether one more is an error.
         self.pending_limit = start.max_pending_tasks, start.refuse_pending_tasks

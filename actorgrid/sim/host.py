@@ -76,7 +76,7 @@ class SimHost(LocalEngine):
         #: Objects whose existence this process has observed.
         self.noticed: set[Any] = set()
         self._unread = UnreadErrors()
-        self.labels = grid.labels
+        self.labels, self.node_name = grid.labels, grid.node_name
         self.limit_pending(grid.pending_limit[0], refuses=grid.pending_limit[1])
         self.plain = grid.plain
         #: Its folder and modules, if it has any of its own.

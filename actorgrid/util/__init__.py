@@ -73,15 +73,21 @@ _HOMES = {
     "unordered": ("as_completed", "map_unordered"),
 }  # fmt: skip
 _SUBMODULES = ("accelerators", "collective", "metrics", "queue", "scheduling_strategies", "state")
+#: Modules that are there and that ``import *`` does not bring, and where they are.
+_BESIDE = {
+    "actor_pool": "actor_pool", "annotations": "annotations", "check_serialize": "serialization", "debug": "debug",
+    "helpers": "unordered",
+}  # fmt: skip
 
 
 if not TYPE_CHECKING:  # else type checkers would take any name for a public one
+    del annotations  # of __future__: there is a module of this name
 
     def __getattr__(name: str) -> Any:
         from importlib import import_module
 
-        if name in _SUBMODULES:
-            return import_module(f"{__name__}.{name}")
+        if name in _SUBMODULES or name in _BESIDE:
+            return import_module(f"{__name__}.{_BESIDE.get(name, name)}")
         for home, names in _HOMES.items():
             if name in names:
                 module = import_module(f"{__name__}.{home}")

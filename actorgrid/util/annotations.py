@@ -7,7 +7,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-__all__ = ["Deprecated", "DeveloperAPI", "PublicAPI"]
+from actorgrid.api.deprecation import RayDeprecationWarning
+
+__all__ = ["Deprecated", "DeveloperAPI", "PublicAPI", "RayDeprecationWarning"]
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -41,7 +43,7 @@ def Deprecated(obj: T, /) -> T: ...
 @overload
 def Deprecated(*, message: str = ..., warning: bool = ...) -> Callable[[T], T]: ...
 def Deprecated(obj: Any = None, /, *, message: str = "", warning: bool = False) -> Any:  # noqa: N802  # its name
-    """Mark a class or function as one that will go; with ``warning`` each use of it gives a DeprecationWarning."""
+    """Mark a class or function as one that will go; with ``warning`` each use of it gives a RayDeprecationWarning."""
 
     def mark(marked: Any) -> Any:
         return _warning(marked, message) if warning else marked
@@ -63,7 +65,7 @@ def _warning(marked: Any, message: str, name: str = "") -> Any:
 
     @functools.wraps(called)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        warnings.warn(text, RayDeprecationWarning, stacklevel=2)
         return called(*args, **kwargs)
 
     if is_class:  # it stays the same class

@@ -8,9 +8,10 @@ from __future__ import annotations
 import sys
 import types
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 from actorgrid.api.placement import (
+    STRATEGIES,
     PlacementGroup,
     get_current_placement_group,
     get_placement_group,
@@ -20,6 +21,7 @@ from actorgrid.api.placement import (
 )
 
 __all__ = [
+    "VALID_PLACEMENT_GROUP_STRATEGIES",
     "PlacementGroup",
     "get_current_placement_group",
     "get_placement_group",
@@ -27,6 +29,9 @@ __all__ = [
     "placement_group_table",
     "remove_placement_group",
 ]
+
+#: What ``strategy`` may be.
+VALID_PLACEMENT_GROUP_STRATEGIES: Final = frozenset(STRATEGIES)
 
 
 class _Callable(types.ModuleType):

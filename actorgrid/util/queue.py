@@ -185,7 +185,7 @@ class Queue:
     def _there(self) -> Any:
         """The actor. Raises ActorDiedError if ``shutdown`` was called here."""
         if self.actor is None:
-            raise ActorDiedError(error_msg="the queue was shut down")
+            raise ActorDiedError("the queue was shut down")
         return self.actor
 
     def __len__(self) -> int:

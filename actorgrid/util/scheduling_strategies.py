@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from actorgrid.api.scheduling import (
     DoesNotExist,
     Exists,
@@ -20,4 +22,10 @@ __all__ = [
     "NodeLabelSchedulingStrategy",
     "NotIn",
     "PlacementGroupSchedulingStrategy",
+    "SchedulingStrategyT",
 ]
+
+#: What the option ``scheduling_strategy`` takes; as text "DEFAULT" and "SPREAD".
+SchedulingStrategyT: TypeAlias = (
+    str | PlacementGroupSchedulingStrategy | NodeAffinitySchedulingStrategy | NodeLabelSchedulingStrategy | None
+)

@@ -16,15 +16,13 @@ from typing import Any, Final
 
 import msgspec
 
+from actorgrid.anatomy import allocate, get_state, set_state
 from actorgrid.exceptions import (
     ActorGridError,
     TaskCancelledError,
     TaskError,
     UnserializableException,
-    allocate,
-    get_state,
     is_a,
-    set_state,
 )
 from actorgrid.wire import by_value, custom
 from actorgrid.wire.text import MEMBER_LIMIT, name_of, safe_repr, shorten
@@ -111,7 +109,7 @@ def unpack_exception(data: bytes, not_run: tuple[str, ...] = ()) -> BaseExceptio
         cause.__cause__ = error
     if not isinstance(cause, BaseException):
         cause = UnserializableException(packed.traceback_str)
-    return TaskError(packed.function_name, told, cause, packed.pid).as_instanceof_cause()
+    return TaskError(packed.function_name, told, cause, pid=packed.pid).as_instanceof_cause()
 
 
 def describe_packed(data: bytes, not_run: tuple[str, ...] = ()) -> str:
@@ -196,15 +194,13 @@ def _portable(error: BaseException) -> Any:
         return error
     arguments: tuple[Any, ...]
     said: list[str] = []
+    of_group: tuple[str, ...] = ()
     if isinstance(error, BaseExceptionGroup):
+        of_group = ("message", "exceptions")  # which its arguments are
         arguments = (error.message, [_portable(inner) for inner in error.exceptions])
     else:
         arguments = tuple(_member(value, f"args[{index}]", said) for index, value in enumerate(error.args))
-    state = {
-        name: _member(value, name, said)
-        for name, value in get_state(error).items()
-        if name not in {"message", "exceptions"}
-    }
+    state = {name: _member(value, name, said) for name, value in get_state(error).items() if name not in of_group}
     notes = [*(_member(note) for note in getattr(error, "__notes__", ())), *said]
     parts = _Parts(type(error), arguments, state, notes)
     if type(_round_trip(parts)) is type(error):

@@ -90,7 +90,7 @@ class FakeEngine:
                 entry.value = value
         except Exception as error:  # noqa: BLE001
             for entry in entries:
-                entry.error = TaskError(name, "…", error, 1).as_instanceof_cause()
+                entry.error = TaskError(name, "…", error, pid=1).as_instanceof_cause()
         refs = [ObjectRef[Any](entry) for entry in entries]
         return None if num_returns == 0 else refs[0] if num_returns == 1 else refs
 

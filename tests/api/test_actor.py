@@ -67,6 +67,14 @@ class Async:
 Counter = ag.remote(Plain)
 
 
+def test_way_back_to_the_plain_class() -> None:
+    class Plain:
+        pass
+
+    metadata = ag.remote(Plain).__ray_metadata__
+    assert (metadata.class_name, metadata.modified_class) == ("Plain", Plain)
+
+
 def test_methods(engine: FakeEngine) -> None:
     handle = Counter.remote(5)
     assert ag.get(handle.add.remote()) == 6

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from actorgrid.util.annotations import Deprecated, DeveloperAPI, PublicAPI
+from actorgrid.util.annotations import Deprecated, DeveloperAPI, PublicAPI, RayDeprecationWarning
 
 
 def test_marked_things_stay_what_they_are() -> None:
@@ -24,7 +24,7 @@ def test_deprecated_function_warns_when_it_is_called() -> None:
     def function(value: int) -> int:
         return value
 
-    with pytest.warns(DeprecationWarning, match="function is deprecated. Use another."):
+    with pytest.warns(RayDeprecationWarning, match="function is deprecated. Use another."):
         assert function(3) == 3
 
 
@@ -38,7 +38,7 @@ def test_deprecated_class_warns_when_it_is_made() -> None:
         def double(self) -> int:
             return 2 * self.value
 
-    with pytest.warns(DeprecationWarning, match="Old is deprecated"):
+    with pytest.warns(RayDeprecationWarning, match="Old is deprecated"):
         made = Old(3)
 
     @Deprecated(warning=True)
@@ -46,7 +46,7 @@ def test_deprecated_class_warns_when_it_is_made() -> None:
         first: int
         second: int
 
-    with pytest.warns(DeprecationWarning, match="Pair is deprecated"):
+    with pytest.warns(RayDeprecationWarning, match="Pair is deprecated"):
         assert Pair(1, second=2) == (1, 2)
     assert isinstance(made, Old)
     assert made.double() == 6

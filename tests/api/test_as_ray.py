@@ -62,6 +62,46 @@ print("well")
     assert said(code, tmp_path) == "well\n"
 
 
+def test_names_are_in_the_modules_that_define_them_on_ray(tmp_path: Path) -> None:
+    code = """
+import actorgrid.as_ray
+import ray
+from ray._raylet import ActorID, JobID, ObjectID, TaskID
+from ray.experimental.compiled_dag_ref import CompiledDAGRef
+from ray.experimental.locations import get_object_locations
+from ray.runtime_env.runtime_env import RuntimeEnv
+from ray.util.accelerators.accelerators import NVIDIA_H100
+from ray.util.actor_group import ActorGroup
+from ray.util.annotations import RayDeprecationWarning
+from ray.util.check_serialize import FailureTuple
+from ray.util.collective.collective import allreduce
+from ray.util.collective.types import Backend
+from ray.util.helpers import as_completed, map_unordered
+from ray.util.placement_group import VALID_PLACEMENT_GROUP_STRATEGIES
+from ray.util.scheduling_strategies import SchedulingStrategyT
+from ray.util.state.api import list_tasks
+assert ActorID is ray.ActorID and ObjectID is ray.ObjectID and RuntimeEnv is ray.runtime_env.RuntimeEnv
+assert list_tasks is ray.util.state.list_tasks and allreduce is ray.util.collective.allreduce
+assert ray.util.state.__spec__.name == "actorgrid.util.state"
+assert (Backend.NCCL, Backend.UNRECOGNIZED, "nccl" in list(Backend)) == ("NCCL", "unrecognized", False)
+print("well")
+"""
+    assert said(code, tmp_path) == "well\n"
+
+
+def test_modules_are_there_that_import_ray_brings_along_on_ray(tmp_path: Path) -> None:
+    code = """
+import actorgrid as ray
+assert ray.runtime_context.get_runtime_context is ray.get_runtime_context
+assert ray.remote_function.RemoteFunction is ray.RemoteFunction
+assert ray.util.actor_pool.ActorPool is ray.util.ActorPool and ray.util.helpers.as_completed is ray.util.as_completed
+assert ray.util.debug.log_once is ray.util.log_once and ray.experimental.tqdm_ray.tqdm
+assert ray.util.annotations.PublicAPI and ray.util.check_serialize.inspect_serializability
+print("well")
+"""
+    assert said(code, tmp_path) == "well\n"
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [

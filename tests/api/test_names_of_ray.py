@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from operator import attrgetter
+from typing import get_args
 
 import pytest
 
@@ -12,6 +13,8 @@ from actorgrid import cloudpickle, types
 from actorgrid.api.absent import ABSENT
 from actorgrid.experimental.tqdm_ray import safe_print, tqdm
 from actorgrid.util import debug
+from actorgrid.util.annotations import RayDeprecationWarning
+from actorgrid.util.placement_group import PlacementGroup
 from actorgrid.util.state import common
 
 
@@ -23,6 +26,31 @@ def test_name_that_means_nothing_here_can_be_imported_and_says_so(name: str) -> 
     with pytest.raises(AttributeError, match=f"actorgrid has no {name}.anything: "):
         _ = absent.anything
     assert "does not have" in repr(absent)
+
+
+def test_types_of_identifiers_can_stand_in_annotations_and_in_isinstance() -> None:
+    @ag.remote
+    class A:
+        pass
+
+    context = ag.get_runtime_context()
+    kinds = [getattr(ag, f"{kind}ID") for kind in ("Job", "Node", "Task", "Actor", "PlacementGroup", "Unique")]
+    with pytest.warns(RayDeprecationWarning):
+        job, node = context.job_id, context.node_id
+    things = [
+        job,
+        node,
+        A.remote()._actor_id,  # type: ignore[attr-defined]  # mypy does not see the decorator
+        PlacementGroup.empty().id,
+        context.get_job_id(),
+        None,
+    ]
+    found = [[kind.__name__ for kind in kinds if isinstance(thing, kind)] for thing in things]
+    assert found == [["JobID"], ["NodeID"], ["ActorID"], ["PlacementGroupID"], [], []]
+    assert pickle.loads(pickle.dumps(kinds)) == kinds
+    assert get_args(kinds[0] | None) == (kinds[0], type(None))
+    with pytest.raises(AttributeError, match=r"actorgrid has no JobID.nil: identifiers are strings"):
+        kinds[0].nil()
 
 
 def test_something_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,6 +158,13 @@ def test_bad_actor_options(given: dict[str, Any], error: type[Exception]) -> Non
         actor(**given)
 
 
+def test_list_of_valid_options_has_those_with_an_underscore_too() -> None:
+    with pytest.raises(
+        ValueError, match=r"Valid ones are concurrency_group.*, _generator_backpressure_num_objects, _la"
+    ):
+        o.checked(o.METHOD, {"foo": 1}, "an actor method")
+
+
 def test_what_belongs_to_the_decorator() -> None:
     with pytest.raises(ValueError, match="max_calls"):
         o.check_task_options({"max_calls": 1}, at_use=True)
@@ -190,6 +197,21 @@ def test_environment_variable_says_how_often_tasks_are_tried_again(monkeypatch: 
     monkeypatch.setenv("ACTORGRID_TASK_MAX_RETRIES", "-2")
     with pytest.raises(ValueError, match="ACTORGRID_TASK_MAX_RETRIES is no number of retries: '-2'"):
         task()
+
+
+def test_bound_of_an_actor_is_for_one_call_at_a_time() -> None:
+    bound = "_actor_generator_backpressure_num_objects"
+    few: dict[str, Any] = {bound: 3}
+    no: dict[str, Any] = {bound: -1}
+    assert actor(**few) == actor(**no) == actor()
+    several: list[dict[str, Any]] = [{"max_concurrency": 2}, {"concurrency_groups": {"io": 2}}, {"is_async": True}]
+    for given in several:
+        with pytest.raises(ValueError, match=f"{bound}' is for actors that run one call at a time"):
+            actor(**few, **given)
+        actor(**no, **given)
+    nothing: dict[str, Any] = {bound: 0}
+    with pytest.raises(ValueError, match=f"{bound}' must be positive"):
+        actor(**nothing)
 
 
 def test_option_that_there_is_not_says_what_there_is_instead() -> None:

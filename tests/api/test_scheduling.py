@@ -58,6 +58,14 @@ def test_strategy_that_asks_for_nothing_still_keeps_a_task_out_of_its_callers_gr
     assert where(scheduling_strategy=strategy) == Where(said=True)
 
 
+def test_no_group_in_the_older_spelling_does_so_too() -> None:
+    assert where(placement_group=None) == Where(said=True)
+    assert where(placement_group=None, scheduling_strategy=None) == Where(said=True)
+    assert where(placement_group="default") == Where()
+    in_group = PlacementGroupSchedulingStrategy(GROUP, 1)
+    assert where(placement_group=None, scheduling_strategy=in_group) == where(scheduling_strategy=in_group)
+
+
 def test_strategy_names_group_bundle_and_whether_it_captures() -> None:
     strategy = PlacementGroupSchedulingStrategy(GROUP, 1, placement_group_capture_child_tasks=True)
     assert where(scheduling_strategy=strategy) == Where(True, REF, 1, True)

@@ -217,7 +217,7 @@ def test_what_nobody_misses_is_accepted(started: list[StartConfig]) -> None:
     ag.init(
         include_dashboard=False, dashboard_host="0.0.0.0", dashboard_port=None, configure_logging=True,
         logging_level=10, logging_format="%(message)s", cgroup_path=None, _system_config={"a": 1}, _temp_dir="/tmp",
-        _memory=1e9, _tracing_startup_hook=None,
+        _tracing_startup_hook=None,
     )  # fmt: skip
     assert started == [StartConfig()]
 
@@ -253,6 +253,12 @@ def test_variables_of_ray_are_those_of_ray(started: list[StartConfig], monkeypat
         ({"_system_config": "{}"}, TypeError),
         ({"_temp_dir": 3}, TypeError),
         ({"cgroup_path": 3}, TypeError),
+        ({"namespace": ""}, ValueError),
+        ({"namespace": "", "job_config": JobConfig(ray_namespace="jobs")}, ValueError),
+        ({"num_gpus": 1.5}, ValueError),
+        ({"log_to_driver": "x"}, TypeError),
+        ({"_memory": -1}, ValueError),
+        ({"_node_name": ""}, ValueError),
     ],
 )
 def test_init_refuses(kwargs: Any, error: type[Exception], started: list[StartConfig]) -> None:

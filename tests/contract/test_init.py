@@ -29,6 +29,11 @@ def variable(name: str) -> str | None:
 
 
 @ag.remote
+def node_name() -> Any:
+    return ag.nodes()[0]["NodeName"]
+
+
+@ag.remote
 class Counter:
     def __init__(self) -> None:
         self.value = 0
@@ -108,10 +113,18 @@ def test_local_mode_is_a_runtime_error() -> None:
     assert not ag.is_initialized()
 
 
-@pytest.mark.parametrize("bad", [{"num_cpus": -1}, {"num_gpus": -1}, {"resources": {"CPU": 1}}], ids=str)
+@pytest.mark.parametrize(
+    "bad", [{"num_cpus": -1}, {"num_gpus": -1}, {"num_gpus": 1.5}, {"resources": {"CPU": 1}}], ids=str
+)
 def test_impossible_capacity_is_a_value_error(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         ag.init(**bad)
+    assert not ag.is_initialized()
+
+
+def test_empty_namespace_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="namespace"):
+        ag.init(namespace="")
     assert not ag.is_initialized()
 
 
@@ -226,6 +239,18 @@ def test_preload_of_a_missing_module_does_not_end_the_grid(fresh_grid: Callable[
 def test_object_store_memory_is_listed(fresh_grid: Callable[..., Any]) -> None:
     fresh_grid(num_cpus=1, object_store_memory=100 << 20)
     assert ag.cluster_resources()["object_store_memory"] == 100 << 20
+
+
+def test_memory_that_tasks_may_ask_for_is_what_init_was_told(fresh_grid: Callable[..., Any]) -> None:
+    fresh_grid(num_cpus=1, _memory=10**9)
+    assert ag.cluster_resources()["memory"] == 10**9
+    assert ag.get(one.options(memory=10**9).remote(), timeout=DEADLINE) == 1
+
+
+def test_name_of_the_machine_is_what_init_was_told(fresh_grid: Callable[..., Any]) -> None:
+    fresh_grid(num_cpus=1, _node_name="box")
+    assert ag.nodes()[0]["NodeName"] == "box"
+    assert ag.get(node_name.remote(), timeout=DEADLINE) == "box"
 
 
 def test_nodes_has_one_row_with_rays_keys(fresh_grid: Callable[..., Any]) -> None:

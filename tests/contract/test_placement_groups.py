@@ -359,14 +359,28 @@ def test_grandchildren_are_captured_too(pair: PlacementGroup) -> None:
     assert ag.get(nested.options(**within(pair)).remote(2), timeout=DEADLINE) == (None, False)
 
 
-@pytest.mark.parametrize("way_out", ["DEFAULT", "SPREAD", PlacementGroupSchedulingStrategy(None)])
-def test_child_that_says_otherwise_is_not_captured(pair: PlacementGroup, way_out: Any) -> None:
+@pytest.mark.parametrize(
+    "way_out",
+    [
+        {"scheduling_strategy": "DEFAULT"},
+        {"scheduling_strategy": "SPREAD"},
+        {"scheduling_strategy": PlacementGroupSchedulingStrategy(None)},
+        pytest.param({"placement_group": None}, marks=pytest.mark.filterwarnings("ignore::DeprecationWarning")),
+    ],
+)
+def test_child_that_says_otherwise_is_not_captured(pair: PlacementGroup, way_out: dict[str, Any]) -> None:
     @ag.remote(num_cpus=0)
-    def parent() -> str | None:
-        return ag.get(where.options(num_cpus=0, scheduling_strategy=way_out).remote())
+    def parent() -> list[str | None]:
+        home = Home.options(num_cpus=0, **way_out).remote()
+        return ag.get([where.options(num_cpus=0, **way_out).remote(), home.where.remote()])
 
     captured = parent.options(**within(pair, placement_group_capture_child_tasks=True))
-    assert ag.get(captured.remote(), timeout=DEADLINE) is None
+    assert ag.get(captured.remote(), timeout=DEADLINE) == [None, None]
+
+
+def test_strategy_counts_if_the_older_option_says_that_there_is_no_group(pair: PlacementGroup) -> None:
+    older = where.options(num_cpus=0, placement_group=None, **within(pair))
+    assert ag.get(older.remote(), timeout=DEADLINE) == pair.id.hex()
 
 
 def test_child_of_another_group_captures_as_its_caller_does() -> None:

@@ -361,6 +361,11 @@ def test_a_generator_is_no_further_ahead_than_its_bound(tmp_path: Path) -> None:
         next(generator)
 
 
+def count_for_ever(path: Path) -> Iterator[int]:
+    while True:
+        yield count_run(path)
+
+
 def told(generator: Any) -> str:
     """Return what the grid says of a generator once it waits for its reader."""
     assert wait_until(lambda: "unread" in ag.explain(generator))
@@ -398,6 +403,31 @@ def test_methods_have_bounds_too(tmp_path: Path) -> None:
     generator = noter.note.remote()
     assert "3 unread" in told(generator)
     assert runs(tmp_path / "items") == 3
+
+
+def test_actor_has_a_bound_for_its_methods_and_the_tighter_one_counts(tmp_path: Path) -> None:
+    @ag.remote(num_cpus=0, _actor_generator_backpressure_num_objects=2)
+    class Noter:
+        @ag.method(**{BOUND: 1})
+        def own(self) -> Iterator[int]:
+            yield from count_for_ever(tmp_path / "own")
+
+        @ag.method(**{BOUND: 5})
+        def wider(self) -> Iterator[int]:
+            yield from count_for_ever(tmp_path / "wider")
+
+        def plain(self) -> Iterator[int]:
+            yield from count_for_ever(tmp_path / "plain")
+
+    for method, bound in [("own", 1), ("wider", 2), ("plain", 2)]:
+        name = f"{method} of an actor with a bound"
+        there = Noter.options(name=name).remote()
+        generator = getattr(ag.get_actor(name), method).remote()
+        assert f"{bound} unread" in told(generator)
+        assert runs(tmp_path / method) == bound
+        ag.kill(there)
+    free = Noter.options(_actor_generator_backpressure_num_objects=-1).remote()
+    assert "5 unread" in told(free.wider.remote())
 
 
 def test_waiting_for_the_end_lifts_the_bound() -> None:

@@ -24,10 +24,10 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 class Grid:
     """A persistent grid with two CPUs, and programs that join it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
         self.address = str(folder / "door" / "grid.sock")
-        done = command("start", "--num-cpus", "2", "--address", self.address)
+        done = command("start", "--num-cpus", "2", "--address", self.address, *options)
         assert (done.returncode, done.stderr) == (0, "")
         self.head = psutil.Process(int(done.stdout.split("(pid ")[1].split(")")[0]))
         self.processes = [self.head, *self.head.children(recursive=True)]

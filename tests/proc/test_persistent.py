@@ -398,11 +398,47 @@ def test_path_that_is_too_long_for_a_socket_is_refused() -> None:
         ag.init(address=f"/tmp/{'x' * 120}")
 
 
-@pytest.mark.parametrize("option", [{"num_cpus": 2}, {"object_store_memory": 1 << 20}, {"preload": ["json"]}])
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"num_cpus": 2},
+        {"object_store_memory": 1 << 20},
+        {"preload": ["json"]},
+        {"labels": {"zone": "a"}},
+        {"_memory": 1 << 30},
+        {"_node_name": "box"},
+        {"_system_config": {"a": 1}},
+    ],
+    ids=str,
+)
 def test_what_a_grid_has_is_said_to_start_and_not_to_join(grid: Grid, option: dict[str, Any]) -> None:
     name = next(iter(option))
     with pytest.raises(ValueError, match=f"{name} must not be given to join a grid that runs already"):
         grid.join(**option)
+
+
+@pytest.mark.parametrize("labels", ["zone=a, disk=ssd", '{"zone": "a", "disk": "ssd"}'])
+def test_labels_and_modules_are_what_start_was_told(tmp_path: Path, labels: str) -> None:
+    grid = Grid(tmp_path, "--labels", labels, "--preload", "colorsys", "--preload", "wave")
+    try:
+        grid.join()
+        assert ag.nodes()[0]["Labels"].items() >= {"zone": "a", "disk": "ssd"}.items()
+        there = ag.remote(lambda: {"colorsys", "wave"} <= set(sys.modules))
+        assert ag.get(there.options(label_selector={"zone": "a"}).remote(), timeout=LIMIT)
+        ag.shutdown()
+    finally:
+        assert command("stop", "--address", grid.address).returncode == 0
+    assert wait_until(grid.is_gone)
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [("zone", "--labels must be such as 'zone=a,disk=ssd': 'zone'"), ("{", "--labels must be JSON"), ("=a", "a label")],
+)
+def test_labels_that_are_none_are_refused(tmp_path: Path, labels: str, told: str) -> None:
+    done = command("start", "--labels", labels, "--address", str(tmp_path / "door" / "grid.sock"))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"actorgrid: {told}")
 
 
 def test_folder_that_others_may_enter_is_refused_on_both_sides(tmp_path: Path) -> None:

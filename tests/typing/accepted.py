@@ -9,6 +9,7 @@ from typing import Any, assert_type
 import actorgrid as ag
 from actorgrid.actor import ActorProxy
 from actorgrid.dag import ClassNode, CompiledDAG, FunctionNode, InputNode, MultiOutputNode
+from actorgrid.job_config import JobConfig
 from actorgrid.util import get_current_placement_group, placement_group
 from actorgrid.util.placement_group import PlacementGroup
 from actorgrid.util.scheduling_strategies import PlacementGroupSchedulingStrategy
@@ -177,6 +178,17 @@ def placing() -> None:
     assert_type(get_current_placement_group(), PlacementGroup | None)
     inside = add.options(scheduling_strategy=PlacementGroupSchedulingStrategy(group, 0), label_selector={"a": "b"})
     assert_type(inside.remote(1), ag.ObjectRef[float])
+
+
+def modules() -> None:
+    def f(ref: ag.types.ObjectRef[int]) -> None: ...
+
+    f(ag.put(int("1")))
+    ag.cloudpickle.loads(ag.cloudpickle.dumps(f))
+    assert_type(ag.job_config.JobConfig(), JobConfig)
+    assert_type(ag.experimental.get_object_locations([]), dict[ag.ObjectRef[Any], dict[str, Any]])
+    assert_type(ag.runtime_context.get_runtime_context(), ag.RuntimeContext)
+    isinstance(add, ag.remote_function.RemoteFunction)
 
 
 async def reading() -> None:

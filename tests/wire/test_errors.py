@@ -54,6 +54,12 @@ class KeywordOnly(OSError):  # noqa: N818
         self.code = code
 
 
+class Worded(Exception):  # noqa: N818
+    def __init__(self, *, message: str) -> None:
+        super().__init__("nothing that the constructor could take")
+        self.message = message
+
+
 class Holder(Exception):  # noqa: N818
     def __init__(self, value: Any) -> None:
         super().__init__("holds", value)
@@ -91,6 +97,9 @@ def test_constructors_with_other_parameters() -> None:
     assert isinstance(error, TwoArguments)
     assert (error.a, error.b, str(error.cause)) == (1, 2, "1 and 2")
     assert str(trip(Defaulted(3)).cause) == "code 3, hint none"
+    worded = trip(Worded(message="what went wrong"))
+    assert isinstance(worded, Worded)
+    assert worded.message == "what went wrong"
     other = trip(KeywordOnly(code=9))
     assert isinstance(other, KeywordOnly)
     assert (other.code, other.errno, other.strerror) == (9, 5, "Input/output error")

@@ -66,7 +66,7 @@ class Group:
             return rest
         again = "Every member that is left must call destroy_collective_group() before the group can be made again."
         if how == rooms.DIED:
-            raise ActorDiedError(error_msg=f"rank {rest} of the collective group {self.name!r} has died. {again}")
+            raise ActorDiedError(f"rank {rest} of the collective group {self.name!r} has died. {again}")
         if how == rooms.LEFT:
             raise RuntimeError(f"rank {rest} has destroyed the collective group {self.name!r}. {again}")
         if how == rooms.LATE:

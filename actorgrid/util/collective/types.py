@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum, StrEnum
+from enum import Enum, StrEnum, nonmember
 
 __all__ = ["Backend", "ReduceOp"]
 
@@ -22,6 +22,9 @@ class Backend(StrEnum):
     SHM = "shm"
     GLOO = "gloo"
     TORCH_GLOO = "torch_gloo"
+    #: Names of Ray's that are no backend here: whoever asks for one is refused.
+    NCCL = nonmember("NCCL")
+    UNRECOGNIZED = nonmember("unrecognized")
 
     @classmethod
     def _missing_(cls, value: object) -> Backend | None:
