@@ -25,18 +25,27 @@ class Row(NamedTuple):
 _ROWS: Final = (
     Row("time.time, monotonic, perf_counter, clock_gettime, their _ns forms, time.sleep", "simulated", "virtual time"),
     Row(
-        "the same names in your modules, from before the run: imported by name, in default arguments, classes, "
-        "instances, dicts and lists",
+        "the same names in your modules, from before the run: imported by name, in default arguments, closures, "
+        "partials, fields of dataclasses, classes, instances, dicts (also default_factory) and lists",
         "simulated",
         "while a run lasts, three levels deep",
     ),
-    Row("the same names deeper in your modules, or in closures", "real", "look them up when you call them"),
+    Row("the same names deeper in your modules, or in objects of other classes", "real", "look them up when called"),
     Row("the same names taken by installed packages", "real", "if imported before the first run; else simulated"),
-    Row("datetime.datetime.now, utcnow, today; datetime.date.today", "simulated", "virtual time"),
+    Row(
+        "datetime.datetime.now, utcnow, today; datetime.date.today; of classes derived from these, too",
+        "simulated",
+        "virtual time, also for installed packages; not for a now that a package has kept as a function",
+    ),
+    Row("sched.scheduler, timeit", "simulated", "virtual time"),
     Row("time.localtime, gmtime, strftime, ctime, asctime without an argument", "simulated", "virtual time"),
     Row("time.process_time, thread_time, os.times", "simulated", "virtual time: computing takes none"),
-    Row("select.select", "simulated", "looks, waits its timeout in virtual time, and looks again; refused without one"),
-    Row("select.poll, select.epoll, selectors", "refused", "they would wait in real time"),
+    Row(
+        "select.select, selectors.SelectSelector",
+        "simulated",
+        "looks, waits its timeout in virtual time, and looks again; refused without one",
+    ),
+    Row("select.poll, select.epoll, selectors that use them", "refused", "they would wait in real time"),
     Row("asyncio timers, loops and asyncio.run", "simulated", "virtual time; CPython's own order of callbacks"),
     Row("threading: Thread, Lock, RLock, Condition, Event, Semaphore, Barrier, Timer", "simulated", "fibers"),
     Row(
@@ -49,10 +58,17 @@ _ROWS: Final = (
         "simulated",
         "as these, but one for all simulated processes: real ones have one each",
     ),
-    Row("locks in closures or installed packages", "real", "a simulated thread that waits for one stops everything"),
+    Row("locks in installed packages", "real", "a simulated thread that waits for one stops everything"),
     Row("queue.Queue, queue.SimpleQueue, concurrent.futures.ThreadPoolExecutor", "simulated", "fibers"),
     Row("a ThreadPoolExecutor made before the run", "real", "its threads are real: make it where you use it"),
     Row("threading.local", "real", "shared by all simulated threads of all processes"),
+    Row("threading.get_ident, get_native_id of a thread that simulated code has started", "simulated", "a number"),
+    Row("threading.get_native_id of a process's main thread", "simulated", "the process id, as on Linux"),
+    Row(
+        "threading.get_ident of a process's main thread, LogRecord.thread, Thread.native_id",
+        "real",
+        "those of the one real thread: the same in all simulated processes, and another in the next program run",
+    ),
     Row("random.*, random.Random()", "simulated", "follows the seed, for each process apart"),
     Row("os.urandom, os.getrandom, secrets, uuid.uuid4, random.SystemRandom", "simulated", "follows the seed"),
     Row("names of temporary files", "simulated", "follow the seed; the files are real"),
@@ -60,6 +76,11 @@ _ROWS: Final = (
     Row("numpy.random: its functions, default_rng()", "simulated", "follow the seed, for each process apart"),
     Row("functions of numpy.random that are kept elsewhere", "simulated", "follow the seed, one generator for all"),
     Row("os.getpid, os.getppid", "simulated", "every process has the parent 1"),
+    Row("os.getpgid, os.getpgrp, os.getsid", "simulated", "all processes are of the program's group"),
+    Row("os.setpgid, os.setpgrp, os.setsid", "refused", "all processes are of one group"),
+    Row("os.getloadavg", "simulated", "zeros"),
+    Row("sys.setswitchinterval", "simulated", "accepted and without effect"),
+    Row("os.nice, setpriority, sched_setaffinity, sched_setscheduler, sched_setparam", "refused", "of one process"),
     Row("os.kill, os._exit, sys.exit, signal.raise_signal of a simulated process", "simulated"),
     Row("os.kill, signal.raise_signal of the main program; os.abort, os.killpg", "refused"),
     Row("os.wait, os.waitpid, ...", "simulated", "a simulated process has no children"),
@@ -90,12 +111,28 @@ _ROWS: Final = (
         "working directory, sys.path and sys.modules change with the process that runs; a module that the program has "
         "loaded from there is everybody's",
     ),
-    Row("os.uname, os.cpu_count, os.getlogin, resource", "real", "those of the machine"),
     Row(
-        "module globals, class attributes, default arguments, variables of closures",
+        "os.uname, cpu_count, getlogin, getpriority, sysconf, statvfs, shutil.disk_usage, resource",
+        "real",
+        "those of the machine and of the one real process",
+    ),
+    Row("locale.setlocale", "real", "one for all simulated processes, and it stays after the run"),
+    Row(
+        "sys.getallocatedblocks, sys.getrefcount, gc.get_count, gc.get_stats, tracemalloc, sys._current_frames",
+        "real",
+        "those of the one interpreter",
+    ),
+    Row(
+        "module globals, also those that the run adds; class attributes; default arguments and attributes of "
+        "functions, also of remote ones and of remote classes' methods; variables of closures",
         "checked",
         "SharedStateLeak if a process runs code that refers to what another one has changed: plain data, containers of "
         "it and instances of your classes, in your modules, three levels deep",
+    ),
+    Row(
+        "globals whose names are made up when the program runs, or that are added to another module",
+        "real",
+        "shared: code does not show which they are",
     ),
     Row(
         "what simulated workers did to these",
@@ -121,12 +158,17 @@ _ROWS: Final = (
     Row("the garbage collector", "simulated", "off while a schedule runs, and run between two"),
     Row("warnings shown once, import side effects, lru_cache", "real", "once per interpreter, not per process"),
     Row("sys.argv, sys.path, logging handlers, atexit", "real", "one interpreter"),
+    Row(
+        "LogRecord.relativeCreated",
+        "real",
+        "counts from the real time at which logging was imported, which virtual time may precede: use created",
+    ),
     Row("standard output and error", "real", "not prefixed with the process"),
     Row("descriptors 0, 1 and 2", "refused", "closing them would close them for all"),
     Row("C extensions that wait or use threads", "real", "nothing else runs meanwhile"),
     Row(
-        "clocks and randomness that C code asks for: numpy.datetime64('now'), ssl.RAND_bytes, random() and "
-        "datetime('now') of SQLite, _random.Random() without a seed, ctypes",
+        "clocks and randomness that C code asks for: numpy.datetime64('now') and ('today'), ssl.RAND_bytes, random() "
+        "and datetime('now') of SQLite, _random.Random() without a seed, ctypes",
         "real",
         "time.time(), secrets and random are the simulated ones",
     ),

@@ -1,22 +1,27 @@
 """Where the program's modules hold a clock or a lock under a name of their own, from before the run.
 
-``from time import sleep`` is one way; a default argument, an attribute of a class or of an object that lies in a
-module, a table of functions are others. What is found there is replaced while a world is open. Deeper nobody looks.
+``from time import sleep`` is one way; a default argument, a variable of a closure, an attribute of a class or of an
+object that lies in a module, a partial, a field of a dataclass, a table of functions are others. What is found there is
+replaced while a world is open. Deeper nobody looks.
 """
 
 from __future__ import annotations
 
 import _queue
 import _thread
+import dataclasses
+import functools
 import sys
 import sysconfig
 import threading
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import BuiltinMethodType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.sim.locks import SimLock, SimpleQueue, SimRLock
+from actorgrid.sim.standins import ClassMethod
 
 if TYPE_CHECKING:
     from actorgrid.sim.world import World
@@ -29,6 +34,10 @@ MOST: Final = 200
 _LOCKS: Final[Mapping[type, Callable[..., Any]]] = {
     _thread.LockType: SimLock, type(_thread.RLock()): SimRLock, _queue.SimpleQueue: SimpleQueue,
 }  # fmt: skip
+#: Modules of Python's that keep a clock under a name of their own.
+_KEEPERS: Final = ("sched", "timeit")
+#: Special names of classes under which a clock may lie.
+_SPECIAL: Final = ("__init__", "__dataclass_fields__")
 #: What the standard library builds on locks.
 _BUILT: Final = ("threading", "queue")
 _seen: list[Any] = [0, []]
@@ -62,7 +71,7 @@ def user_modules() -> list[ModuleType]:
 def _is_users(module: Any) -> bool:
     file = getattr(module, "__file__", None)
     name = getattr(module, "__name__", "")
-    if name == "__main__":
+    if name == "__main__" or name in _KEEPERS:
         return True
     return isinstance(file, str) and name.partition(".")[0] != "actorgrid" and not file.startswith(_LIBRARY)
 
@@ -73,7 +82,7 @@ def _is(value: Any, kinds: Any) -> bool:
 
 
 class Place:
-    """Something that holds a value: an item of a dictionary or list, an attribute of a class, a default argument."""
+    """Something that holds a value: here an item of a dictionary."""
 
     __slots__ = ("holder", "name")
 
@@ -83,27 +92,76 @@ class Place:
 
     def get(self) -> Any:
         """Return what it holds, None if that is gone."""
-        holder = self.holder
-        if _is(holder, FunctionType):
-            defaults = holder.__defaults__ or ()
-            return defaults[self.name] if self.name < len(defaults) else None
-        if _is(holder, type):
-            return vars(holder).get(self.name)
-        if _is(holder, list):
-            return holder[self.name] if self.name < len(holder) else None
-        return holder.get(self.name)
+        return self.holder.get(self.name)
 
     def put(self, value: Any) -> None:
         """Have it hold something else."""
-        holder = self.holder
-        if _is(holder, FunctionType):
-            defaults = list(holder.__defaults__ or ())
-            defaults[self.name] = value
-            holder.__defaults__ = tuple(defaults)
-        elif _is(holder, type):
-            setattr(holder, self.name, value)
-        else:
-            holder[self.name] = value
+        self.holder[self.name] = value
+
+
+class _InList(Place):
+    __slots__ = ()
+
+    def get(self) -> Any:
+        return self.holder[self.name] if self.name < len(self.holder) else None
+
+
+class _InClass(Place):
+    """An attribute of a class."""
+
+    __slots__ = ()
+
+    def get(self) -> Any:
+        return vars(self.holder).get(self.name)
+
+    def put(self, value: Any) -> None:
+        setattr(self.holder, self.name, value)
+
+
+class _Slot(Place):
+    """An attribute of an object that has its attributes elsewhere than in a dictionary."""
+
+    __slots__ = ()
+
+    def get(self) -> Any:
+        try:
+            return getattr(self.holder, self.name, None)
+        except ValueError:  # a variable of a closure that has no value
+            return None
+
+    def put(self, value: Any) -> None:
+        setattr(self.holder, self.name, value)
+
+
+class _Default(Place):
+    """A default argument of a function."""
+
+    __slots__ = ()
+
+    def get(self) -> Any:
+        defaults = self.holder.__defaults__ or ()
+        return defaults[self.name] if self.name < len(defaults) else None
+
+    def put(self, value: Any) -> None:
+        defaults = list(self.holder.__defaults__ or ())
+        defaults[self.name] = value
+        self.holder.__defaults__ = tuple(defaults)
+
+
+class _InPartial(Place):
+    """The function of a partial (number 0), or one of its arguments."""
+
+    __slots__ = ()
+
+    def get(self) -> Any:
+        parts = (self.holder.func, *self.holder.args)
+        return parts[self.name] if self.name < len(parts) else None
+
+    def put(self, value: Any) -> None:
+        partial = self.holder
+        parts = [partial.func, *partial.args]
+        parts[self.name] = value
+        partial.__setstate__((parts[0], tuple(parts[1:]), partial.keywords, vars(partial)))
 
 
 class Replacements:
@@ -147,14 +205,14 @@ class Replacements:
         if _is(value, BuiltinMethodType) and type(value.__self__) in _LOCKS:  # as Condition keeps
             lock = self._lock(value.__self__)
             return getattr(lock, value.__name__) if lock is not None else None
-        return self._stand_ins.get(id(value))
+        return _class_method(value) or self._stand_ins.get(id(value))
 
     def _may_be_replaced(self, value: Any) -> bool:
         if _is(value, staticmethod):
             value = value.__func__
         if _is(value, BuiltinMethodType) and type(value.__self__) in _LOCKS:
             return True
-        return type(value) in _LOCKS or id(value) in self._stand_ins
+        return type(value) in _LOCKS or id(value) in self._stand_ins or _class_method(value) is not None
 
     def _lock(self, real: Any) -> Any:
         """Return what stands for a lock or queue, None if it is in use: real code waits for it then."""
@@ -169,7 +227,7 @@ class Replacements:
         for module in user_modules():
             namespace = vars(module)
             for name, value in list(namespace.items()):
-                if id(value) in self._stand_ins or type(value) in _LOCKS:
+                if id(value) in self._stand_ins or type(value) in _LOCKS or _class_method(value) is not None:
                     yield Place(namespace, name)
 
     def _search_inside(self) -> Iterator[Place]:
@@ -182,36 +240,56 @@ class Replacements:
         if not depth or id(value) in seen or _is(value, str | bytes | int | float | ModuleType):
             return
         seen.add(id(value))
-        for holder, names in _holders_in(value):
-            for name in names:
-                place = Place(holder, name)
-                held = place.get()
-                if self._may_be_replaced(held):
-                    yield place
-                else:
-                    yield from self._search(held, depth - 1, seen)
+        for place in _places_in(value):
+            held = place.get()
+            if self._may_be_replaced(held):
+                yield place
+            else:
+                yield from self._search(held, depth - 1, seen)
 
 
-def _holders_in(value: Any) -> Iterator[tuple[Any, list[Any]]]:
-    """Yield what ``value`` consists of that can hold something: the holder, and its names or indices."""
+def _class_method(value: Any) -> ClassMethod | None:
+    """Return what stands for ``datetime.now``, if this is that, of whatever class: each look makes a new object."""
+    if not _is(value, BuiltinMethodType) or not _is(value.__self__, type):
+        return None
+    found = getattr(value.__self__, value.__name__, None)
+    return found if type(found) is ClassMethod else None
+
+
+def _places_in(value: Any) -> Iterator[Place]:
+    """Yield where ``value`` can hold something."""
+    kind = type(value)
     if _is(value, FunctionType):
-        if value.__defaults__:
-            yield value, list(range(len(value.__defaults__)))
-        if value.__kwdefaults__:
-            yield value.__kwdefaults__, list(value.__kwdefaults__)
+        yield from (_Default(value, index) for index in range(len(value.__defaults__ or ())))
+        yield from (Place(value.__kwdefaults__, name) for name in value.__kwdefaults__ or ())
+        yield from (_Slot(cell, "cell_contents") for cell in value.__closure__ or ())
     elif _is(value, type):
         if _is_users(sys.modules.get(value.__module__)):
-            yield value, [name for name in vars(value) if not name.startswith("__") or name == "__init__"]
-    elif type(value) is dict:
-        yield value, list(value)[:MOST]
-    elif type(value) is list:
-        yield value, list(range(min(len(value), MOST)))
-    elif _is(value, threading.Thread):
+            yield from (
+                _InClass(value, name) for name in list(vars(value)) if not name.startswith("__") or name in _SPECIAL
+            )
+    elif kind in (dict, defaultdict, OrderedDict):
+        if kind is defaultdict:
+            yield _Slot(value, "default_factory")
+        yield from (Place(value, name) for name in list(value)[:MOST])
+    elif kind is list:
+        yield from (_InList(value, index) for index in range(min(len(value), MOST)))
+    elif kind is functools.partial:
+        yield from (_InPartial(value, index) for index in range(1 + len(value.args)))
+        yield from (Place(value.keywords, name) for name in value.keywords)
+    elif kind is dataclasses.Field:
+        yield from (_Slot(value, name) for name in ("default", "default_factory"))
+    else:
+        yield from _places_in_object(value)
+
+
+def _places_in_object(value: Any) -> Iterator[Place]:
+    if _is(value, threading.Thread):
         return  # its locks are the interpreter's
-    elif type(value).__module__ in _BUILT or _is_users(sys.modules.get(type(value).__module__)):
+    if type(value).__module__ in _BUILT or _is_users(sys.modules.get(type(value).__module__)):
         inside = getattr(value, "__dict__", None)
         if type(inside) is dict:
-            yield inside, list(inside)
+            yield from (Place(inside, name) for name in list(inside))
 
 
 def _is_free(real: Any) -> bool:

@@ -6,7 +6,8 @@ what the program's code refers to is compared with what it was, and a change is 
 process then runs code that refers to it, the two worlds part, and SharedStateLeak says so.
 
 What is looked at: see ``reach``. It is plain data, containers of it, and instances of the program's classes: in module
-globals, class attributes, default arguments, and variables that functions of a module share.
+globals, also those that are not there as yet, class attributes, default arguments and attributes of functions, and
+variables that functions of a module share.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from types import FunctionType, MethodType
 from typing import Any, Final
 
 from actorgrid.exceptions import SharedStateLeak
-from actorgrid.sim.reach import CONTAINERS, PLAIN, Place, Reach, has_state
+from actorgrid.sim.reach import ATTRIBUTES, CONTAINERS, PLAIN, Place, Reach, has_state
 from actorgrid.sim.snapshots import fresh, snapshot
 
 #: How deep into containers and instances, and how many elements of one, are compared.
@@ -83,6 +84,12 @@ class Isolation:
 
     def __init__(self) -> None:
         self._watches: dict[Any, Watch] = {}
+        #: Those that are compared; and attributes of functions that have none but decorators' marks. As few functions
+        #: have any, these are only counted, all at once, as long as none are added.
+        self._compared: list[Watch] = []
+        self._bare: list[Watch] = []
+        self._attributes: list[dict[str, Any]] = []
+        self._count = 0
         #: What code refers to, by its identity; the code is kept, or another one might get its identity.
         self._known: dict[int, tuple[Any, list[Watch]]] = {}
         #: What each process runs, in words, and what that refers to.
@@ -112,7 +119,10 @@ class Isolation:
         return None
 
     def _note_changes(self, writer: Any) -> None:
-        for watch in self._watches.values():
+        if sum(map(len, self._attributes)) != self._count:
+            self._compared += self._bare
+            self._bare, self._attributes, self._count = [], [], 0
+        for watch in self._compared:
             if watch.has_changed():
                 watch.changed_by(writer)
 
@@ -174,8 +184,17 @@ class Isolation:
                 watch = self._watches.get(place.key)
                 if watch is None:
                     watch = self._watches[place.key] = Watch(place)
+                    self._compare(watch)
                 found.append(watch)
         return found
+
+    def _compare(self, watch: Watch) -> None:
+        if watch.place.kind == ATTRIBUTES and all(name.startswith("__") for name in watch.value):
+            self._bare.append(watch)
+            self._attributes.append(watch.value)
+            self._count += len(watch.value)
+        else:
+            self._compared.append(watch)
 
     def _is_leak(self, process: Any, watches: list[Watch], what: str) -> bool:
         for watch in watches:

@@ -11,6 +11,7 @@ import asyncio
 import concurrent.futures
 import datetime as dt
 import os
+import posix
 import queue
 import random
 import sys
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from actorgrid.exceptions import SimulationError
 from actorgrid.sim import replaced
 from actorgrid.sim.boundary import gate
-from actorgrid.sim.calendar import stand_in_for_date, stand_in_for_datetime
+from actorgrid.sim.calendar import now_of, utcnow_of
 from actorgrid.sim.holders import Replacements
 from actorgrid.sim.late import Late
 from actorgrid.sim.locks import SimLock, SimpleQueue, SimRLock
@@ -43,17 +44,6 @@ WALL_CLOCKS: Final = (time.CLOCK_REALTIME, getattr(time, "CLOCK_TAI", time.CLOCK
 
 def _simulated() -> bool:
     return simulating() is not None
-
-
-def _wall() -> float:
-    world = simulating()
-    assert world is not None
-    return world.clock.wall()
-
-
-#: As every stand-in, these stay the same from world to world.
-_datetime: Final = stand_in_for_datetime(_simulated, _wall)
-_date: Final = stand_in_for_date(_simulated, _wall)
 
 
 class Patches:
@@ -156,8 +146,8 @@ class Patches:
             time, "strftime", lambda form, when=None: strftime(form, localtime(clock.wall()) if when is None else when)
         )
         self._gated(time, "asctime", lambda when=None: asctime(localtime(clock.wall()) if when is None else when))
-        replaced.replace(dt, "datetime", _datetime)
-        replaced.replace(dt, "date", _date)
+        self._gated(dt.datetime, "now", now_of(clock.wall))
+        self._gated(dt.datetime, "utcnow", utcnow_of(clock.wall))
 
     def _clock(self, clock_id: int) -> Callable[[], float]:
         clock = self.world.clock
@@ -176,6 +166,7 @@ class Patches:
                 self._gated(random, name, randomness.function(name))
         self._replace_seed(randomness)
         self._gated(random, "_urandom", randomness.urandom)
+        self._gated(posix, "urandom", randomness.urandom)
         self._gated(os, "urandom", randomness.urandom)
         self._gated(os, "getrandom", lambda size, _flags=0: randomness.urandom(size))
         self._gated(tempfile, "_get_candidate_names", randomness.names)
@@ -212,6 +203,7 @@ class Patches:
         self._gated(queue, "time", world.clock.monotonic)
         self._gated(queue, "SimpleQueue", lambda: SimpleQueue(world))
         self._gated(threading, "get_ident", threads.ident)
+        self._gated(threading, "get_native_id", lambda: threads.native_ident() or self.system.getpid())
         real_join, real_alive = (replaced.real(threading.Thread, name) for name in ("join", "is_alive"))
         self._gated(threading.Thread, "start", threads.start)
         self._gated(threading.Thread, "join", lambda thread, timeout=None: threads.join(thread, timeout, real_join))

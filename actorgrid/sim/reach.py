@@ -11,18 +11,21 @@ import functools
 import itertools
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import EnumType
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
 from actorgrid.engine.definitions import ActorDefinition, FunctionDefinition
+from actorgrid.sim.mentions import names_in, variables_in
 from actorgrid.sim.places import NOT_THEIRS
 
 PLAIN: Final = (int, float, str, bytes, bool, complex, type(None))
 CONTAINERS: Final = (dict, list, tuple, set, frozenset, deque, bytearray)
-#: What code refers to, for ever: the code does not change.
-_mentioned: dict[CodeType, frozenset[str]] = {}
+#: A kind of place: what a function keeps as its attributes.
+ATTRIBUTES: Final = "attributes of the function"
+#: What is read where there is no variable of that name.
+_MISSING: Final = "<no such variable>"
 _theirs: dict[str, bool] = {}
 
 
@@ -119,8 +122,11 @@ class Reach:
                     self._place(base, "class attribute", base.__module__, named, read, write)
 
     def _function(self, function: FunctionType, code: CodeType, *, is_private: bool) -> None:
+        # A class that goes by value may have methods that do not: its handle, which has its name, shows them.
+        is_private = is_private and not _is_importable(function)
         names = names_in(code)
         self._names(function.__globals__, names, names)
+        self._names_to_come(function.__globals__, code)
         named, module = function.__qualname__, function.__module__
         for variable, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             held = _content(cell)
@@ -132,12 +138,22 @@ class Reach:
             for default in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
                 if isinstance(default, CONTAINERS) and not isinstance(default, tuple | frozenset):
                     self._place(default, "default argument", module, named, functools.partial(_same, default), _same)
+            self._place(vars(function), ATTRIBUTES, module, named, functools.partial(vars, function), _same)
+
+    def _names_to_come(self, namespace: dict[str, Any], code: CodeType) -> None:
+        """See which variables of a module code means that are not there, as yet."""
+        if _is_of_module(namespace):
+            for name in sorted(variables_in(code) - namespace.keys()):
+                read = functools.partial(namespace.get, name, _MISSING)
+                self._place(
+                    namespace, "global", namespace["__name__"], name, read, functools.partial(_assign, namespace, name)
+                )
 
     def _names(self, namespace: dict[str, Any], names: frozenset[str], all_names: frozenset[str]) -> None:
         """See where some names in the dictionary of a module, or of a private copy of it, lead."""
         module = str(namespace.get("__name__"))
         # What was pickled by value, as a task's own function is, has globals of its own in every process.
-        is_shared = module in sys.modules and vars(sys.modules[module]) is namespace
+        is_shared = _is_of_module(namespace)
         for name in sorted(names):
             if name not in namespace:
                 if name in sys.modules:  # the function imports it itself
@@ -186,29 +202,25 @@ def _parts_of(value: Any) -> list[Any]:
             return [part for part in held if isinstance(part, type | FunctionType | MethodType) or has_state(part)]
 
 
-def names_in(code: CodeType) -> frozenset[str]:
-    """Return every name that code mentions, but its own variables."""
-    known = _mentioned.get(code)
-    if known is None:
-        inner = [names_in(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
-        dotted = [part for name in code.co_names for part in _parts(name)]
-        known = _mentioned[code] = frozenset(dotted).union(*inner)
-    return known
+def _is_of_module(namespace: dict[str, Any]) -> bool:
+    """Return whether a dictionary is that of a module, and not a private copy of it."""
+    module = sys.modules.get(str(namespace.get("__name__")))
+    return module is not None and getattr(module, "__dict__", None) is namespace
 
 
-def _parts(name: str) -> Iterator[str]:
-    """Yield ``a.b.c`` and its parts: how ``import a.b.c`` in a function is mentioned."""
-    yield name
-    if "." in name:
-        yield from name.split(".")
-
-
-def _is_importable(cls: type) -> bool:
-    """Return whether all processes find this very class in its module."""
-    found: Any = sys.modules.get(cls.__module__)
-    for part in cls.__qualname__.split("."):
+def _is_importable(thing: Any) -> bool:
+    """Return whether all processes find this very class or function in its module."""
+    found: Any = sys.modules.get(thing.__module__)
+    for part in thing.__qualname__.split("."):
         found = getattr(found, part, None)
-    return found is cls
+    return found is thing
+
+
+def _assign(namespace: dict[str, Any], name: str, value: Any) -> None:
+    if value is _MISSING:
+        namespace.pop(name, None)
+    else:
+        namespace[name] = value
 
 
 def _content(cell: Any) -> Any:

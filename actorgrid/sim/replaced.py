@@ -9,6 +9,8 @@ This file may not know what stands for what, nor what a world is.
 from __future__ import annotations
 
 import _thread
+import ctypes
+import gc
 import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,14 +45,14 @@ class _Names:
             self.places[owner, name] = real, installed
             self._columns = None
             self.stand_ins[id(lies)] = installed
-            setattr(owner, name, installed)
+            _lay(owner, name, installed)
 
     def mend(self) -> None:
         """Undo what somebody has done to the names."""
         if not self._are_whole():
             for (owner, name), (_, installed) in self.places.items():
                 if vars(owner).get(name) is not installed:
-                    setattr(owner, name, installed)
+                    _lay(owner, name, installed)
 
     def _are_whole(self) -> bool:
         """Return whether everything lies where it was put: asked after every run, so no loop of ours looks."""
@@ -68,11 +70,25 @@ class _Names:
         """Put back what is real, but where somebody else has put something between two runs."""
         for (owner, name), (real, installed) in reversed(self.places.items()):
             if vars(owner).get(name) is installed:
-                setattr(owner, name, real)
+                _lay(owner, name, real)
         self.places.clear()
         self._columns = None
         self.gates.clear()
         self.stand_ins.clear()
+
+
+def _lay(owner: Any, name: str, value: Any) -> None:
+    """Set a name of a module or class, even of a class written in C, which does not let Python code do that.
+
+    Such a class could only be replaced as a whole; but then its instances are no longer of the class that has its name,
+    so they cannot be pickled, and whoever has imported the class before has another one.
+    """
+    try:
+        setattr(owner, name, value)
+    except TypeError:
+        (names,) = gc.get_referents(vars(owner))  # the dictionary behind the read-only view of it
+        names[name] = value
+        ctypes.pythonapi.PyType_Modified(ctypes.py_object(owner))  # the interpreter remembers what it has looked up
 
 
 _names: Final = _Names()

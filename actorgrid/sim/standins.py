@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import _thread
 from collections.abc import Callable
-from types import ModuleType
+from types import ClassMethodDescriptorType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -63,13 +63,51 @@ class StandIn:
 
     def installed(self, owner: Any) -> Any:
         """Return what is put in the place of the real one: where that becomes a method, something that does so, too."""
-        if isinstance(owner, ModuleType):
+        if isinstance(owner, ModuleType) or not hasattr(type(self.real), "__get__"):
             return self
+        if isinstance(self.real, ClassMethodDescriptorType):
+            return _OfClass(self)
 
         def method(*args: Any, **kwargs: Any) -> Any:
             return self(*args, **kwargs)
 
         return method
+
+
+class ClassMethod:
+    """What ``datetime.now`` is while it is replaced: a method of a class, bound to that or to one derived from it."""
+
+    def __init__(self, stand_in: StandIn, owner: type) -> None:
+        self._stand_in = stand_in
+        self.__self__ = owner
+        self.__name__ = stand_in.__name__
+        self.__qualname__ = f"{owner.__qualname__}.{stand_in.__name__}"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the one or the other."""
+        return self._stand_in(self.__self__, *args, **kwargs)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is ClassMethod and (self._stand_in, self.__self__) == (other._stand_in, other.__self__)
+
+    def __hash__(self) -> int:
+        return hash((self._stand_in, self.__self__))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (self.__self__, self.__name__)
+
+    def __repr__(self) -> str:
+        return repr(self._stand_in)
+
+
+class _OfClass:
+    """Lies under the name of a method of a class that is written in C."""
+
+    def __init__(self, stand_in: StandIn) -> None:
+        self._stand_in = stand_in
+
+    def __get__(self, instance: Any, owner: type | None = None) -> ClassMethod:
+        return ClassMethod(self._stand_in, type(instance) if owner is None else owner)
 
 
 #: (module or class, name) -> what stands for it, and what is put in its place.

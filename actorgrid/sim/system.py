@@ -6,6 +6,7 @@ import _posixsubprocess
 import _thread
 import errno
 import os
+import posix
 import select
 import selectors
 import signal
@@ -41,7 +42,14 @@ class System:
 
     def install(self, gate: Gate, refuse: Refusal) -> None:
         """Put everything in place with these two."""
-        self._processes(gate, refuse)
+
+        def gate_both(module: Any, name: str, virtual: Callable[..., Any]) -> None:
+            if module is os and hasattr(posix, name):
+                gate(posix, name, virtual)
+            gate(module, name, virtual)
+
+        self._processes(gate_both, refuse)
+        self._groups(gate_both, refuse)
         self._signals(gate, refuse)
         self._waiting(gate, refuse)
 
@@ -68,6 +76,24 @@ class System:
             if hasattr(module, name):
                 refuse(module, name, "use threading.Thread")
 
+    def _groups(self, gate: Gate, refuse: Refusal) -> None:
+        """All simulated processes are of one group, that of the main program; how fast they run is nobody's choice."""
+        gate(os, "getpgrp", lambda: MAIN)
+        for name in ("getpgid", "getsid"):
+            gate(os, name, self._group_of)
+        gate(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
+        gate(sys, "setswitchinterval", lambda _seconds: None)
+        for name in ("setpgid", "setpgrp", "setsid", "killpg"):
+            refuse(os, name, "all simulated processes are of one group")
+        for name in ("nice", "setpriority", "sched_setaffinity", "sched_setscheduler", "sched_setparam"):
+            if hasattr(os, name):
+                refuse(os, name, "it would change the one real process, and no simulated one runs faster for it")
+
+    def _group_of(self, pid: int) -> int:
+        if pid not in (0, MAIN) and self._target(pid) is None:
+            raise ProcessLookupError(errno.ESRCH, "no simulated process has this id", pid)
+        return MAIN
+
     def _signals(self, gate: Gate, refuse: Refusal) -> None:
         gate(signal, "signal", lambda number, _handler: signal.getsignal(number))
         gate(signal, "raise_signal", lambda number: self.kill(self.getpid(), number))
@@ -76,7 +102,6 @@ class System:
             "set_wakeup_fd", "siginterrupt", "pidfd_send_signal",
         ):  # fmt: skip
             refuse(signal, name, "signals belong to the one real process")
-        refuse(os, "killpg", "simulated processes have no groups")
 
     def _waiting(self, gate: Gate, refuse: Refusal) -> None:
         why = "it would wait in real time; use select.select with a timeout, or asyncio"
@@ -85,8 +110,8 @@ class System:
         refuse(selectors.PollSelector, "_selector_cls", why)
         refuse(selectors.EpollSelector, "_selector_cls", why)
         waits = self._select(replaced.real(select, "select"))
-        gate(select, "select", waits)
         gate(selectors.SelectSelector, "_select", waits)
+        gate(select, "select", waits)
 
     def _select(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def wait(readable: Any, writable: Any, others: Any, timeout: float | None = None) -> Any:

@@ -38,6 +38,11 @@ class Threads:
         fiber = self.world.fibers.current
         return self._real_ident if fiber is None or not fiber.ident else fiber.ident
 
+    def native_ident(self) -> int:
+        """Return what ``threading.get_native_id`` says; 0 for a process's main thread, whose identifier is its own."""
+        fiber = self.world.fibers.current
+        return 0 if fiber is None else fiber.ident
+
     def future(self, future: Any, real: Callable[..., None]) -> None:
         """See ``concurrent.futures.Future.__init__``."""
         real(future)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import os
 from collections.abc import Callable
@@ -50,6 +51,12 @@ def test_keyword_arguments() -> None:
 
 def test_default_argument() -> None:
     assert ag.get(add.remote(1)) == 11
+
+
+def test_date_and_its_class_can_be_sent() -> None:
+    there = ag.get(echo.remote([dt.datetime(2020, 1, 2, tzinfo=dt.UTC), dt.date(2020, 1, 2), dt.datetime, dt.date]))
+    assert there == [dt.datetime(2020, 1, 2, tzinfo=dt.UTC), dt.date(2020, 1, 2), dt.datetime, dt.date]
+    assert [type(each) for each in there[:2]] == there[2:]
 
 
 def test_variable_arguments() -> None:

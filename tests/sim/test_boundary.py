@@ -244,7 +244,12 @@ class Guarded:
         self.mine = threading.Lock()
 
 
+def guarding(lock: Any) -> Callable[[], Any]:
+    return lambda: lock
+
+
 GUARDED = Guarded()
+CLOSED = guarding(threading.Lock())
 LOCKS: dict[str, Callable[[], Any]] = {
     "Lock": lambda: LOCK,
     "RLock": lambda: RLOCK,
@@ -252,6 +257,7 @@ LOCKS: dict[str, Callable[[], Any]] = {
     "Semaphore": lambda: SEMAPHORE,
     "of a class": lambda: Guarded.lock,
     "of an instance": lambda: GUARDED.mine,
+    "of a closure": lambda: CLOSED(),  # noqa: PLW0108  # looked up when it is called
 }
 
 

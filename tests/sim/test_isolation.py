@@ -197,6 +197,14 @@ STYLES: dict[str, tuple[Callable[[], int], str]] = {
     "table of functions": (lambda: leaky.table["note"](1), "global tests.sim.leaky.seen"),
     "decorated function": (lambda: leaky.wrapped(1), "global tests.sim.leaky.seen"),
     "import in a function": (import_and_note, "global tests.sim.leaky.seen"),
+    "attribute of a function": (lambda: leaky.attributed(), "attributes of the function tests.sim.leaky.attributed"),  # noqa: PLW0108  # see above
+    "attribute, deeper": (lambda: leaky.hit_attribute(), "attributes of the function tests.sim.leaky.attributed"),  # noqa: PLW0108  # see above
+    "new global, by name": (lambda: leaky.add_by_name(), "global tests.sim.leaky.added"),  # noqa: PLW0108  # see above
+    "new global, setattr": (lambda: leaky.add_by_setattr(), "global tests.sim.leaky.added"),  # noqa: PLW0108  # see above
+    "new global, statement": (lambda: leaky.add_by_statement(), "global tests.sim.leaky.added"),  # noqa: PLW0108  # see above
+    "default argument of the task": (leaky.remember_itself, "default argument tests.sim.leaky.remember_itself"),
+    "attribute of the task": (leaky.attributed, "attributes of the function tests.sim.leaky.attributed"),
+    "new global of the task": (leaky.add_by_name, "global tests.sim.leaky.added"),
 }
 
 
@@ -271,3 +279,53 @@ def test_code_that_is_a_keyword_argument_counts_too() -> None:
         ag.get([perform.remote(code=leaky.number), perform.remote(code=leaky.number)])
 
     assert isinstance(sim.run(program).error, SharedStateLeak)
+
+
+def test_default_argument_of_a_method_of_a_remote_class_counts() -> None:
+    def program() -> Any:
+        actors = [leaky.Remembering.remote() for _ in range(2)]
+        return ag.get([actor.note.remote(1) for actor in actors])
+
+    error = sim.run(program).error
+    assert isinstance(error, SharedStateLeak)
+    assert "refers to the default argument tests.sim.leaky.Remembering.note," in str(error)
+
+
+def test_actor_may_keep_something_in_its_methods_default_arguments() -> None:
+    def program() -> Any:
+        actor = leaky.Remembering.remote()
+        return ag.get([actor.note.remote(1) for _ in range(2)])
+
+    for _ in range(2):
+        assert sim.run(program).value == [1, 2], "the next run begins as the first one did"
+
+
+ADDING = [leaky.add_by_name, leaky.add_by_setattr, leaky.add_by_statement, leaky.attributed]
+
+
+@pytest.mark.parametrize("add", [ag.remote(code) for code in ADDING], ids=[code.__name__ for code in ADDING])
+def test_name_that_a_process_has_added_is_gone_after_the_run(add: Any) -> None:
+    def program() -> Any:
+        return ag.get(add.remote())
+
+    assert [sim.run(program).value for _ in range(2)] == [1, 1]
+
+
+def test_code_that_only_reads_a_name_that_another_process_has_added_counts() -> None:
+    add, read = ag.remote(leaky.add_by_statement), ag.remote(leaky.read_what_is_added)
+
+    def program() -> Any:
+        return ag.get([add.remote(), read.remote()])  # two processes
+
+    error = sim.run(program).error
+    assert isinstance(error, SharedStateLeak)
+    assert "refers to the global tests.sim.leaky.added," in str(error)
+
+
+def test_new_name_that_code_does_not_refer_to_is_no_leak() -> None:
+    add, hit = ag.remote(leaky.add_by_statement), ag.remote(leaky.hit_attribute)
+
+    def program() -> Any:
+        return ag.get([add.remote(), hit.remote()])
+
+    assert sim.run(program).value == [1, 1]
