@@ -22,9 +22,9 @@ from actorgrid.sim.choices import Choice, Choices, Policy, Schedule
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled
 from actorgrid.sim.holders import steady
-from actorgrid.sim.host import SimHost
 from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.patches import Patches
+from actorgrid.sim.standins import simulating
 from actorgrid.sim.story import Step
 from actorgrid.sim.world import World
 
@@ -197,11 +197,17 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[st
 
 @contextmanager
 def staged(world: World, seed: int) -> Iterator[None]:
-    """Make the calling code the main program of ``world``; clean up after it."""
+    """Make the calling code the main program of ``world``; clean up after it.
+
+    Raises SimulationError if that code is simulated already.
+    """
+    if simulating() is not None:
+        raise SimulationError(
+            "a simulated program cannot start a simulation of its own: whoever searches its schedules sees none of "
+            "that one's. Call the function itself, or simulate it from outside"
+        )
     patches = Patches(world, seed)
     outer, outer_host = current.installed(), current.host()
-    if isinstance(outer, SimHost) and outer.world.fibers.current is not None:
-        raise SimulationError("a simulated program cannot start a simulation of its own")
     current.set_host(world.start)
     real_environment = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
     os.environ._data = world.surroundings.environment = dict(real_environment)  # type: ignore[attr-defined]  # noqa: SLF001  # see above

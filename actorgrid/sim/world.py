@@ -365,16 +365,23 @@ class World(Parts):
     # -- properties
 
     def settle(self) -> None:
-        """Let everything come to rest, without further faults. Raises AssertionError for a promise that is not kept."""
+        """Let everything come to rest; nothing breaks after that. Raises AssertionError for a promise that is not kept.
+
+        What has been submitted just now has yet to run: until the first rest things may break as before. A run in
+        which they do not is one of those.
+        """
         fiber = self.fibers.current
         assert fiber is not None
-        self.choices.calm = True
         if self.grid is not None:
             self.grid.collect()
         self._settling = fiber
         self.promises.settling(self.clock.now)
-        self.fibers.park("settle()")
-        self.promises.settling(None)
+        try:
+            self.fibers.park("settle()")
+        finally:
+            self._settling = None
+            self.choices.calm = True
+            self.promises.settling(None)
         self.at_end()
 
     def at_end(self) -> None:
