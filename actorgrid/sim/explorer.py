@@ -154,7 +154,7 @@ def explore(
             state.saw(one)
             for name, reached in one.reached.items():
                 result.reached[name] = result.reached.get(name, False) or reached
-            if check_every and result.runs % check_every == 1:
+            if check_every and (result.runs - 1) % check_every == 0:
                 must_be_equal(program, one)
             if one.failed and one.identity not in identities:
                 identities.add(one.identity)

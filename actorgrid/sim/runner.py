@@ -53,8 +53,12 @@ class Run:
     seconds: float = 0.0
     #: Equal for runs in which the same things happened in the same order.
     digest: str = ""
+    #: ... and, in one process, this for runs in which processes passed each other the same values (see ``payloads``).
+    checksum: int = 0
     record: list[Choice] = field(default_factory=list, repr=False)
     story: list[Step] = field(default_factory=list, repr=False)
+    #: What was passed, in words, and the checksum with it; only with details.
+    passed: list[tuple[str, int]] = field(default_factory=list, repr=False)
     #: Step of the story -> the decision that led to it.
     decided: dict[int, int] = field(default_factory=dict, repr=False)
     #: How many calls each chain made.
@@ -154,9 +158,11 @@ class Program:
         run.events, run.decisions, run.seconds = world.events, choices.count, world.clock.now
         choices.observe(f"{run.identity[0]} {run.identity[1].rpartition('/')[2]} {world.clock.now:.9f}")
         run.digest = choices.digest()
+        run.checksum = world.payloads.checksum
         run.record = choices.record or []
         if world.story is not None:
             run.story, run.decided = world.story.steps, world.story.decided
+            run.passed = world.payloads.record or []
         run.drew = world.drew
         run.waits = world.last_waits
         run.lengths = world.course.lengths

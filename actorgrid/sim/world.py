@@ -25,6 +25,7 @@ from actorgrid.sim.harm import Harm
 from actorgrid.sim.isolation import Isolation
 from actorgrid.sim.onlookers import Holds, Onlookers
 from actorgrid.sim.parts import Parts
+from actorgrid.sim.payloads import Payloads
 from actorgrid.sim.places import call_site
 from actorgrid.sim.promises import Promises
 from actorgrid.sim.story import Story
@@ -86,6 +87,7 @@ class World(Parts):
         self.surroundings = Surroundings()
         self.isolation = Isolation()
         self.promises = Promises()
+        self.payloads = Payloads()
         self.harm = Harm(self, faults or Faults())
         self.onlookers = Onlookers(self, holds if level == "calls" else Holds.NOTHING)
         self.clock = Clock(self.onlookers.glance)
@@ -289,6 +291,7 @@ class World(Parts):
     def tell_story(self) -> None:
         """Have what happens from now on told in ``story``."""
         self.story = Story(self.clock, self.choices)
+        self.payloads.record = []
 
     def happened(self, kind: str, label: str) -> None:
         """Something broke just now because the last decision was that it should."""
