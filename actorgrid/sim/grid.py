@@ -153,6 +153,7 @@ class Grid:
             if world.checks:
                 check(self.head)
         world.payloads.say(batch, self.calls)
+        world.files.say(batch, self.calls)
         self.turn()
 
     def _path(self, message: m.Submit | m.CreateActor) -> str:

@@ -45,6 +45,12 @@ def _simulated() -> bool:
     return simulating() is not None
 
 
+def _touched(event: str, args: tuple[Any, ...]) -> None:
+    world = simulating()
+    if world is not None:
+        world.files.touched(event, args)
+
+
 def _wall() -> float:
     world = simulating()
     assert world is not None
@@ -95,7 +101,7 @@ class Patches:
         except BaseException:
             self._put_back()
             raise
-        gate.open(_simulated)
+        gate.open(_simulated, _touched)
 
     def _replace_all(self) -> None:
         self._patch_time()

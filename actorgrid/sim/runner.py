@@ -67,6 +67,8 @@ class Run:
     orders: dict[str, list[str]] = field(default_factory=dict, repr=False)
     #: Deaths of processes, in order, with how far everybody was.
     deaths: list[Kill] = field(default_factory=list, repr=False)
+    #: A file at which processes met, "" if they met at none: not every order of that was a choice (see ``files``).
+    met: str = ""
     #: What ``sometimes`` was told.
     reached: dict[str, bool] = field(default_factory=dict)
     #: Who was waiting for what when a deadlock was found.
@@ -170,6 +172,7 @@ class Program:
         run.deaths = world.harm.deaths
         run.reached = world.promises.reached
         run.needs = world.onlookers.needs
+        run.met = world.files.met
 
     def settings(self) -> dict[str, Any]:
         """Return what a schedule must remember of the program's world."""

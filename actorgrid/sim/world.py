@@ -20,6 +20,7 @@ from actorgrid.sim.clock import Clock
 from actorgrid.sim.course import Course
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled, Fiber, Fibers, WorldOver
+from actorgrid.sim.files import Files
 from actorgrid.sim.footprint import ALL, Footprint, touch
 from actorgrid.sim.harm import Harm
 from actorgrid.sim.isolation import Isolation
@@ -88,6 +89,7 @@ class World(Parts):
         self.isolation = Isolation()
         self.promises = Promises()
         self.payloads = Payloads()
+        self.files = Files(self)
         self.harm = Harm(self, faults or Faults())
         self.onlookers = Onlookers(self, holds if level == "calls" else Holds.NOTHING)
         self.clock = Clock(self.onlookers.glance)
