@@ -4,8 +4,9 @@
                                      [--pairs]
 
 Each child process takes one Python, one hash seed and a block of seeds. It runs every program once for each seed, under
-a random walk, and again from the schedule that was recorded; the digests of both must be equal. The parent compares the
-digests of the children. ``--pairs``: each block is run by two of the pythons and hash seeds only, every two of them in
+a random walk, and again from the schedule that was recorded; both must have the same digest, and the same checksum of
+what processes passed to each other (which is another one in another Python). The parent compares the digests of the
+children. ``--pairs``: each block is run by two of the pythons and hash seeds only, every two of them in
 turn: a day is enough for ten thousand seeds. Every Python needs actorgrid's dependencies and Hypothesis installed.
 """
 
@@ -45,7 +46,7 @@ def child(start: int, seeds: int) -> None:
                 one = program.run(RandomWalk(random.Random(seed)), seed)
                 again = program.run(Forced(dict(one.schedule.deviations)), seed)
                 block.update(str(one.digest).encode())
-                if one.digest != again.digest:
+                if (one.digest, one.checksum) != (again.digest, again.checksum):
                     different.append(seed)
             print(json.dumps([str(animal), start, block.hexdigest(), different]), flush=True)
 

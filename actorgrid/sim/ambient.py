@@ -24,7 +24,10 @@ def _world() -> World:
 
 
 def settle() -> None:
-    """Wait until everything has come to rest; nothing breaks any more from here on.
+    """Wait until everything has come to rest, whatever breaks on the way; once it has, nothing breaks any more.
+
+    That holds for ``Faults`` and for ``buggify``. What was submitted just before has yet to run, and does not run in a
+    world that is safer than the one that it was written for.
 
     Raises AssertionError for an ``eventually`` that does not hold then.
     """
@@ -51,8 +54,8 @@ def always(name: str, holds: Callable[[], Any]) -> None:
 def eventually(name: str, holds: Callable[[], Any], within: float | None = None) -> None:
     """``holds()`` must be true once everything has come to rest: after ``settle()``, or at the end of the program.
 
-    ``within``: already so many virtual seconds after ``settle()`` began, if rest takes longer than that. ``holds`` may
-    ``peek``, and not wait.
+    ``within``: already so many virtual seconds after ``settle()`` began, or after the last thing broke if that was
+    later, if rest takes longer than that. ``holds`` may ``peek``, and not wait.
     """
     _world().promises.eventually.append((name, holds, within))
 

@@ -2,7 +2,8 @@
 
 ``boundary()`` is the list, one line for each thing that a program may touch. What is refused raises SimulationError in
 the user's code, at the call. What cannot be seen from within Python is said to be "real": whoever uses it makes a run
-depend on it, and ``explore`` finds that out by running schedules twice.
+depend on it, and ``explore`` finds that out by running schedules twice, if what comes of it is passed to another
+process or decides what happens.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
 from actorgrid.exceptions import SimulationError
+from actorgrid.sim.files import EVENTS, Told
 
 
 class Row(NamedTuple):
@@ -98,6 +100,16 @@ _ROWS: Final = (
         "signals belong to the one real process",
     ),
     Row("files and folders", "real", "all processes see the same ones, as on real processes"),
+    Row(
+        "two processes that open, rename, remove, list or look at one file or folder, and one of them changes it",
+        "checked",
+        "unless one had to wait for the other, who comes first is a choice: before each such call others may go on",
+    ),
+    Row(
+        "... and what they read and write through what is open already, or through C code",
+        "real",
+        "nobody sees that: a search of a program whose processes meet at a file is not called exhaustive",
+    ),
     Row("os.listdir, os.scandir", "real", "their order is the file system's"),
     Row("pipes, socketpairs", "real", "a simulated thread that waits for one stops everything"),
     Row(
@@ -147,7 +159,11 @@ _ROWS: Final = (
         "real",
         "goes by PYTHONHASHSEED: a schedule remembers it, the command line sets it to 0; actorgrid_hash_seed of pytest",
     ),
-    Row("id(), default hash(), sets of plain objects", "real", "addresses differ; schedules that are run twice tell"),
+    Row(
+        "id(), default hash(), sets of plain objects",
+        "real",
+        "addresses differ; schedules that are run twice tell, but for those in texts: 0x7f..., as in the default repr",
+    ),
     Row("hash(None) before Python 3.12, hash of a NaN", "real", "an address: it differs from process to process"),
     Row(
         "asyncio.Future() made by hand, asyncio.gather() in a set",
@@ -204,31 +220,45 @@ class _Gate:
 
     def __init__(self) -> None:
         self._simulated: list[Callable[[], bool]] = []
+        #: One at the most, and the same for all worlds.
+        self._touched: list[Told] = []
         self._installed = False
-        self._hook = _hook(self._simulated)
+        self._hook = _hook(self._simulated, self._touched)
 
-    def open(self, simulated: Callable[[], bool]) -> None:
-        """A world begins; ``simulated()`` says whether code of it runs now."""
+    def open(self, simulated: Callable[[], bool], touched: Told) -> None:
+        """A world begins; ``simulated()`` says whether code of it runs now, ``touched`` is told of files."""
         if not self._installed:
             self._installed = True
             sys.addaudithook(self._hook)
         self._simulated.append(simulated)
+        self._touched[:] = [touched]
 
     def close(self, simulated: Callable[[], bool]) -> None:
         """A world ends."""
         self._simulated.remove(simulated)
+        if not self._simulated:
+            self._touched.clear()
 
 
-def _hook(worlds: list[Callable[[], bool]]) -> Callable[[str, tuple[Any, ...]], None]:
+def _hook(worlds: list[Callable[[], bool]], touched: list[Told]) -> Callable[[str, tuple[Any, ...]], None]:
     """Return the audit hook, for as long as the interpreter lives; ``worlds``: whose code is refused things.
+
+    ``touched``: who is told of files.
 
     A function: of a bound method the interpreter asks at every event whether it is to be traced, which raises each
     time. Even ``id()`` is an event.
     """
 
-    def hook(event: str, args: tuple[Any, ...], refused: frozenset[str] = _REFUSED) -> None:
-        # ``refused``: at the interpreter's end the module has lost its globals, and hooks are called on.
-        if event in refused and any(simulated() for simulated in worlds):
+    def hook(
+        event: str, args: tuple[Any, ...], known: frozenset[str] = _REFUSED | EVENTS, files: frozenset[str] = EVENTS
+    ) -> None:
+        # ``known``: at the interpreter's end the module has lost its globals, and hooks are called on.
+        if event not in known:
+            return
+        if event in files:
+            for tell in touched:
+                tell(event, args)
+        elif any(simulated() for simulated in worlds):
             shown = f"{args[0]!r:.60}" if args else ""
             raise SimulationError(
                 f"the simulator cannot run {event}({shown}): other processes and machines are outside of the "

@@ -231,7 +231,7 @@ class Choices:
     #: Every decision, if asked for.
     record: list[Choice] | None = None
     count: int = 0
-    #: No more faults: the run is to come to rest.
+    #: Nothing breaks any more. (Which of several results somebody sees first is no fault, and left open.)
     calm: bool = False
 
     def __post_init__(self) -> None:
@@ -251,7 +251,7 @@ class Choices:
 
     def draw(self, kind: str, bound: int, label: str = "") -> int:
         """Return a number below ``bound``."""
-        if bound < 2 or self.calm:
+        if bound < 2 or (self.calm and kind != "ready"):
             return 0
         value = self.policy.draw(kind, bound)
         self._note(value, bound, kind, label)

@@ -18,6 +18,7 @@ from typing import Any
 
 from actorgrid.exceptions import NondeterminismError
 from actorgrid.sim.choices import Event, Policy
+from actorgrid.sim.files import why_not
 from actorgrid.sim.footprint import OPEN, WRITTEN, Footprint, conflict, widen
 from actorgrid.sim.races import Order, Step
 from actorgrid.sim.runner import Program, Run
@@ -283,13 +284,15 @@ class Proof:
     failures: list[Run] = field(default_factory=list)
     #: How many of the classes failed.
     failing: int = 0
+    #: A file at which processes met, "" if they met at none: then there are orders that nobody can try.
+    met: str = ""
     #: The dull run: what all others are compared with.
     first: Run | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         how = "every schedule" if self.complete else "not every schedule"
         verdict = f"{self.failing} of them fail" if self.failing else "none fails"
-        return f"{how}: {self.classes} classes, {verdict} ({self.blocked} runs were cut short)"
+        return f"{how}: {self.classes} classes, {verdict} ({self.blocked} runs were cut short){why_not(self.met)}"
 
 
 def explore_all(

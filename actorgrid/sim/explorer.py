@@ -16,6 +16,7 @@ from actorgrid.exceptions import SimulationFailed
 from actorgrid.sim.choices import Dull, Forced, Policy, Schedule
 from actorgrid.sim.exhaustive import Blocked, Proof, prove_program
 from actorgrid.sim.faults import Faults, Level
+from actorgrid.sim.files import why_not
 from actorgrid.sim.hashing import warn_of_others
 from actorgrid.sim.nondeterminism import REPLAYS, must_be_equal
 from actorgrid.sim.onlookers import Holds
@@ -72,6 +73,8 @@ class Exploration:
     reached: dict[str, bool] = field(default_factory=dict)
     #: Every schedule there is was tried.
     exhaustive: bool = False
+    #: A file at which processes met, "" if they met at none: then there are orders that nobody can try.
+    met: str = ""
     #: Pairs of calls that some actor has started one right after the other, in any run.
     pairs: int = 0
     seconds: float = 0.0
@@ -92,7 +95,7 @@ class Exploration:
         verdict = f"{len(self.failures)} ways to fail" if self.failures else "no failure"
         scope = "exhaustive" if self.exhaustive else f"{self.distinct} distinct"
         never = f", never: {', '.join(self.never)}" if self.never else ""
-        return f"{self.runs} schedules ({scope}), {verdict}, {rate:.0f} schedules/s{never}"
+        return f"{self.runs} schedules ({scope}), {verdict}, {rate:.0f} schedules/s{never}{why_not(self.met)}"
 
 
 def run(
@@ -154,7 +157,7 @@ def explore(
             state.saw(one)
             for name, reached in one.reached.items():
                 result.reached[name] = result.reached.get(name, False) or reached
-            if check_every and result.runs % check_every == 1:
+            if check_every and (result.runs - 1) % check_every == 0:
                 must_be_equal(program, one)
             if one.failed and one.identity not in identities:
                 identities.add(one.identity)
@@ -170,8 +173,9 @@ def explore(
             if more is not None:
                 program, search = more, search_named(policy, seed)
         else:
-            result.exhaustive = result.runs < runs
+            result.exhaustive = result.runs < runs and not state.met
     result.distinct, result.pairs, result.seconds = state.distinct, state.pairs, state.seconds
+    result.met = state.met
     return result
 
 
@@ -223,6 +227,8 @@ def prove(
         proof = prove_program(program, seed=seed, reduction=reduction, most=max_schedules, keep=MOST_FAILURES)
         if proof.first is not None:
             must_be_equal(_as_in(program, proof.first), proof.first)
+    proof.met = state.met
+    proof.complete = proof.complete and not proof.met
     return proof
 
 

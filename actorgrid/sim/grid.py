@@ -35,6 +35,7 @@ from actorgrid.sim.footprint import ALL
 from actorgrid.sim.host import SimHost
 from actorgrid.sim.memory import DIES, Memory
 from actorgrid.sim.onlookers import Holds
+from actorgrid.sim.payloads import plain
 from actorgrid.sim.words import note_words, parts_of
 from actorgrid.sim.worker import MICROS, Worker
 from actorgrid.wire.codec import Decoder, encode_message
@@ -152,6 +153,8 @@ class Grid:
             self.head.handle(number, part, world.clock.now)
             if world.checks:
                 check(self.head)
+        world.payloads.say(batch, self.calls)
+        world.files.say(batch, self.calls)
         self.turn()
 
     def _path(self, message: m.Submit | m.CreateActor) -> str:
@@ -177,7 +180,7 @@ class Grid:
             self.world.choices.policy.born(("start", path, path), readonly=False)
         if self.world.story is not None:
             call.site = self.world.story.sites.get((number, message.parent, message.nth), "")
-            call.given = blake2b(message.args, digest_size=4).hexdigest()
+            call.given = blake2b(plain(message.args), digest_size=4).hexdigest()
             self.by_path[path] = call
 
     def repeats(self, run: m.Run, actor: m.Restarted | None) -> None:

@@ -69,13 +69,17 @@ class Harm:
             return 0
         way = self.world.draw(kind, len(ways) + 1, " or ".join(ways))
         if way:
-            self._happened[kind] += 1
+            self._broke(kind)
             self.world.happened(kind, ways[way - 1])
         return way
 
+    def _broke(self, kind: str) -> None:
+        self._happened[kind] += 1
+        self.world.promises.broke(self.world.clock.now)
+
     def killed(self, label: str, victim: Worker, point: str = "blocked", call: str = "") -> None:
         """The process of a task or actor is being killed."""
-        self._happened["kill"] += 1
+        self._broke("kill")
         assert self.world.grid is not None
         calls, count = self.world.grid.calls, self.world.grid.said
         said = {calls[task].path: count[task] for task in victim.machine.running if count[task]}
@@ -96,13 +100,13 @@ class Harm:
 
     def _kill_driver(self) -> None:
         """The program's process dies: nothing of it happens any more, and the head ends what was its."""
-        self._happened["driver"] += 1
+        self._broke("driver")
         assert self.world.grid is not None
         self.world.grid.close()
         self.world.end_driver()
 
     def _jump(self, by: int) -> None:
-        self._happened["jump"] += 1
+        self._broke("jump")
         self.world.clock.jump += by
 
     def _kills(self, grid: Grid) -> list[Event]:
@@ -128,7 +132,7 @@ class Harm:
         return events
 
     def _starve(self, worker: Worker | None) -> None:
-        self._happened["memory"] += 1
+        self._broke("memory")
         grid = self.world.grid
         assert grid is not None
         if worker is None:

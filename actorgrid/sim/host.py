@@ -113,6 +113,10 @@ class SimHost(LocalEngine):
         """Return the call that the calling code belongs to."""
         return None
 
+    def made(self) -> int:
+        """Return how many calls the program has made, for what no task does."""
+        return self._children
+
     def is_shared(self) -> bool:
         """Return whether more than one line of execution of this process may run."""
         return self.world.shared
@@ -226,11 +230,17 @@ class SimHost(LocalEngine):
         if timeout is not None or self.is_shared():
             world.onlookers.need(Holds.TASKS)
         try:
-            return self._get(refs, timeout) if world.footprint is not None else super().get(refs, timeout)
+            values = self._get(refs, timeout) if world.footprint is not None else super().get(refs, timeout)
+            if world.files.touches:
+                running = self.running()
+                call = self.grid.calls[running.run.task] if running is not None else None
+                world.files.gets(call, [ref._entry.oid for ref in refs])  # noqa: SLF001  # our own
         except Exception as error:
             if len(refs) > 1:
                 world.onlookers.first_error(error)
             raise
+        else:
+            return values
 
     def _get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         """Get, and note what was touched."""

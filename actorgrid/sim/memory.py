@@ -137,6 +137,7 @@ class Store:
         payload = bytearray(pickled.size)
         layout.write(memoryview(payload), pickled.data, pickled.buffers)
         self._memory.store(extent, payload)
+        self._host.world.payloads.store(payload)
         return extent
 
     def _place(self, size: int) -> m.Extent:

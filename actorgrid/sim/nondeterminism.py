@@ -7,6 +7,7 @@ from typing import Final
 
 from actorgrid.exceptions import NondeterminismError
 from actorgrid.sim.choices import Forced, Schedule
+from actorgrid.sim.payloads import different
 from actorgrid.sim.runner import Program, Run
 from actorgrid.sim.story import Step
 
@@ -46,12 +47,12 @@ def error_of(found: str, *, ends: str = "") -> NondeterminismError:
 def must_be_equal(program: Program, one: Run, *, replays: int = 1) -> Run:
     """Run the schedule of ``one`` again, ``replays`` times, and return the last run, with all details.
 
-    Raises NondeterminismError, which names the first event that differs, if any of these runs is another one.
+    Raises NondeterminismError, which names the first event or value that differs, if any of these runs is another one.
     """
     again = one
     for _ in range(replays):
         again = _again(program, one.schedule)
-        if again.digest != one.digest:
+        if (again.digest, again.checksum) != (one.digest, one.checksum):
             raise _searched(program, one, again)
     return again
 
@@ -62,9 +63,11 @@ def _again(program: Program, schedule: Schedule) -> Run:
 
 def _searched(program: Program, one: Run, again: Run) -> NondeterminismError:
     ends = f"one ends with {_end(one)}, the other with {_end(again)}"
+    if again.digest == one.digest:
+        ends = "other values are passed between processes, as arguments or results"
     for _ in range(MOST_RUNS):  # the story of the first was not told
         other = _again(program, one.schedule)
-        found = difference(again.story, other.story)
+        found = difference(again.story, other.story) or different(again.passed, other.passed)
         if found:
             return error_of(found)
     return error_of("", ends=ends)

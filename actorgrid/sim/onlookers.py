@@ -39,6 +39,8 @@ class Holds(IntEnum):
     TASKS = 1
     #: Constructors, too; whoever does something that others can tell the time of may be slow; kills may come late.
     ALL = 2
+    #: Whoever is about to touch a file, too (see ``files``).
+    FILES = 3
 
 
 #: Words to the head of which others can notice what comes of them.
@@ -116,6 +118,12 @@ class Onlookers:
             self.need(self._glances)
         if may_be_slow:
             self.step_aside("looks at the clock")
+
+    def touches_a_file(self, label: str) -> None:
+        """The calling code is about to touch a file: let others go first, or not."""
+        fiber = self._world.fibers.current
+        if self.holds >= Holds.FILES and fiber is not None and (fiber.home is None or not fiber.home.is_reader()):
+            self.step_aside(label)
 
     def name(self) -> None:
         """An actor gets a name: whoever comes second hears that it is taken."""

@@ -46,6 +46,12 @@ def _simulated() -> bool:
     return simulating() is not None
 
 
+def _touched(event: str, args: tuple[Any, ...]) -> None:
+    world = simulating()
+    if world is not None:
+        world.files.touched(event, args)
+
+
 class Patches:
     """The replacements of one world."""
 
@@ -85,7 +91,7 @@ class Patches:
         except BaseException:
             self._put_back()
             raise
-        gate.open(_simulated)
+        gate.open(_simulated, _touched)
 
     def _replace_all(self) -> None:
         self._patch_time()

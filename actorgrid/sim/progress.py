@@ -19,6 +19,8 @@ class Progress:
     #: Ways to fail that a search has found; runs of a proof that failed.
     failures: int = 0
     seconds: float = 0.0
+    #: A file at which processes met in some run.
+    met: str = ""
     _digests: set[str] = field(default_factory=set, repr=False)
     _pairs: set[tuple[str, str, str]] = field(default_factory=set, repr=False)
     _began: float = field(default_factory=time.perf_counter, repr=False)
@@ -41,6 +43,7 @@ class Progress:
     def saw(self, run: Run) -> None:
         """One more schedule was run."""
         self.runs += 1
+        self.met = self.met or run.met
         self._digests.add(run.digest)
         for where, order in run.orders.items():
             self._pairs.update((where, first, second) for first, second in pairwise(order))

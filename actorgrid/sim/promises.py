@@ -17,7 +17,7 @@ class Promises:
     def __init__(self) -> None:
         #: What must hold after every event.
         self.always: list[tuple[str, Holds]] = []
-        #: What must hold at rest, or already so many virtual seconds after ``settle`` began.
+        #: What must hold at rest, or already so many virtual seconds after ``settle`` began and the last thing broke.
         self.eventually: list[tuple[str, Holds, float | None]] = []
         #: What was said to be true at times, and whether it was.
         self.reached: dict[str, bool] = {}
@@ -33,6 +33,11 @@ class Promises:
     def settling(self, since: float | None) -> None:
         """``settle`` began at that time, or (None) is over."""
         self._settling_since = since
+
+    def broke(self, now: float) -> None:
+        """Something breaks: what must be true so many seconds later has that long from now on."""
+        if self._settling_since is not None:
+            self._settling_since = now
 
     def time_passes(self, until: float) -> None:
         """Nothing happens before the time ``until``. Raises AssertionError for what had to be true before it."""

@@ -195,7 +195,7 @@ def world(
     else:
         _remembered.ended(made, None)
     finally:
-        if level == "calls" and made.onlookers.needs > holds and isinstance(policy, Drawn):
+        if level == "calls" and (made.onlookers.needs > holds or made.files.met) and isinstance(policy, Drawn):
             Drawn.partial += 1
         if collects:
             gc.enable()

@@ -22,9 +22,9 @@ from actorgrid.sim.choices import Choice, Choices, Policy, Schedule
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled
 from actorgrid.sim.holders import steady
-from actorgrid.sim.host import SimHost
 from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.patches import Patches
+from actorgrid.sim.standins import simulating
 from actorgrid.sim.story import Step
 from actorgrid.sim.world import World
 
@@ -53,8 +53,12 @@ class Run:
     seconds: float = 0.0
     #: Equal for runs in which the same things happened in the same order.
     digest: str = ""
+    #: ... and, in one process, this for runs in which processes passed each other the same values (see ``payloads``).
+    checksum: int = 0
     record: list[Choice] = field(default_factory=list, repr=False)
     story: list[Step] = field(default_factory=list, repr=False)
+    #: What was passed, in words, and the checksum with it; only with details.
+    passed: list[tuple[str, int]] = field(default_factory=list, repr=False)
     #: Step of the story -> the decision that led to it.
     decided: dict[int, int] = field(default_factory=dict, repr=False)
     #: How many calls each chain made.
@@ -63,6 +67,8 @@ class Run:
     orders: dict[str, list[str]] = field(default_factory=dict, repr=False)
     #: Deaths of processes, in order, with how far everybody was.
     deaths: list[Kill] = field(default_factory=list, repr=False)
+    #: A file at which processes met, "" if they met at none: not every order of that was a choice (see ``files``).
+    met: str = ""
     #: What ``sometimes`` was told.
     reached: dict[str, bool] = field(default_factory=dict)
     #: Who was waiting for what when a deadlock was found.
@@ -154,9 +160,11 @@ class Program:
         run.events, run.decisions, run.seconds = world.events, choices.count, world.clock.now
         choices.observe(f"{run.identity[0]} {run.identity[1].rpartition('/')[2]} {world.clock.now:.9f}")
         run.digest = choices.digest()
+        run.checksum = world.payloads.checksum
         run.record = choices.record or []
         if world.story is not None:
             run.story, run.decided = world.story.steps, world.story.decided
+            run.passed = world.payloads.record or []
         run.drew = world.drew
         run.waits = world.last_waits
         run.lengths = world.course.lengths
@@ -164,6 +172,7 @@ class Program:
         run.deaths = world.harm.deaths
         run.reached = world.promises.reached
         run.needs = world.onlookers.needs
+        run.met = world.files.met
 
     def settings(self) -> dict[str, Any]:
         """Return what a schedule must remember of the program's world."""
@@ -197,11 +206,17 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[st
 
 @contextmanager
 def staged(world: World, seed: int) -> Iterator[None]:
-    """Make the calling code the main program of ``world``; clean up after it."""
+    """Make the calling code the main program of ``world``; clean up after it.
+
+    Raises SimulationError if that code is simulated already.
+    """
+    if simulating() is not None:
+        raise SimulationError(
+            "a simulated program cannot start a simulation of its own: whoever searches its schedules sees none of "
+            "that one's. Call the function itself, or simulate it from outside"
+        )
     patches = Patches(world, seed)
     outer, outer_host = current.installed(), current.host()
-    if isinstance(outer, SimHost) and outer.world.fibers.current is not None:
-        raise SimulationError("a simulated program cannot start a simulation of its own")
     current.set_host(world.start)
     real_environment = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
     os.environ._data = world.surroundings.environment = dict(real_environment)  # type: ignore[attr-defined]  # noqa: SLF001  # see above

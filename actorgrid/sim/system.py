@@ -52,6 +52,12 @@ class System:
         self._groups(gate_both, refuse)
         self._signals(gate, refuse)
         self._waiting(gate, refuse)
+        for name in ("stat", "access"):
+            real = replaced.real(os, name)
+            gate(os, name, partial(self.world.files.looks, real))
+            for able in (os.supports_dir_fd, os.supports_effective_ids, os.supports_fd, os.supports_follow_symlinks):
+                if real in able:
+                    able.add(getattr(os, name))  # who asks whether it can do something means this
 
     def _processes(self, gate: Gate, refuse: Refusal) -> None:
         gate(os, "getpid", self.getpid)

@@ -178,6 +178,7 @@ class Worker:
             self.loop.call(running)
             return
         call = self.grid.call_of(running.run.task)
+        self.world.files.starts(running, call)
         fiber = self.world.fibers.spawn(
             self.engine, f"{running.spec.name} {call.path}", call.chain, lambda: self._perform(fiber, running)
         )

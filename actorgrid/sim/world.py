@@ -20,11 +20,13 @@ from actorgrid.sim.clock import Clock
 from actorgrid.sim.course import Course
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled, Fiber, Fibers, WorldOver
+from actorgrid.sim.files import Files
 from actorgrid.sim.footprint import ALL, Footprint, touch
 from actorgrid.sim.harm import Harm
 from actorgrid.sim.isolation import Isolation
 from actorgrid.sim.onlookers import Holds, Onlookers
 from actorgrid.sim.parts import Parts
+from actorgrid.sim.payloads import Payloads
 from actorgrid.sim.places import call_site
 from actorgrid.sim.promises import Promises
 from actorgrid.sim.story import Story
@@ -86,6 +88,8 @@ class World(Parts):
         self.surroundings = Surroundings()
         self.isolation = Isolation()
         self.promises = Promises()
+        self.payloads = Payloads()
+        self.files = Files(self)
         self.harm = Harm(self, faults or Faults())
         self.onlookers = Onlookers(self, holds if level == "calls" else Holds.NOTHING)
         self.clock = Clock(self.onlookers.glance)
@@ -289,6 +293,7 @@ class World(Parts):
     def tell_story(self) -> None:
         """Have what happens from now on told in ``story``."""
         self.story = Story(self.clock, self.choices)
+        self.payloads.record = []
 
     def happened(self, kind: str, label: str) -> None:
         """Something broke just now because the last decision was that it should."""
@@ -365,16 +370,23 @@ class World(Parts):
     # -- properties
 
     def settle(self) -> None:
-        """Let everything come to rest, without further faults. Raises AssertionError for a promise that is not kept."""
+        """Let everything come to rest; nothing breaks after that. Raises AssertionError for a promise that is not kept.
+
+        What has been submitted just now has yet to run: until the first rest things may break as before. A run in
+        which they do not is one of those.
+        """
         fiber = self.fibers.current
         assert fiber is not None
-        self.choices.calm = True
         if self.grid is not None:
             self.grid.collect()
         self._settling = fiber
         self.promises.settling(self.clock.now)
-        self.fibers.park("settle()")
-        self.promises.settling(None)
+        try:
+            self.fibers.park("settle()")
+        finally:
+            self._settling = None
+            self.choices.calm = True
+            self.promises.settling(None)
         self.at_end()
 
     def at_end(self) -> None:

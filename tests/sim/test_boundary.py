@@ -565,10 +565,18 @@ def test_class_defined_in_a_function_is_another_class_in_each_process() -> None:
     assert simulated(program) == [1, 1, 0]
 
 
-def test_simulation_inside_of_a_simulation_is_refused() -> None:
+def in_a_world() -> None:
+    with sim.world():
+        pass
+
+
+@pytest.mark.parametrize("inner", [lambda: sim.run(int), lambda: sim.explore(int), lambda: sim.prove(int), in_a_world])
+@pytest.mark.parametrize("grid_runs", [False, True])
+def test_simulation_inside_of_a_simulation_is_refused(inner: Callable[[], Any], grid_runs: bool) -> None:
     def program() -> None:
-        ag.get(run_there.remote(lambda: 1))
-        sim.run(lambda: None)
+        if grid_runs:
+            ag.get(run_there.remote(lambda: 1))
+        inner()
 
     with pytest.raises(SimulationError, match="simulation of its own"):
         simulated(program)

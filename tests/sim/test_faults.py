@@ -56,6 +56,88 @@ def outcomes(program: Any, faults: sim.Faults) -> set[Any]:
     return seen
 
 
+@ag.remote
+class Jobs:
+    """Hands out jobs, for ever: no lease is ever over."""
+
+    def __init__(self, count: int) -> None:
+        self.items = list(range(count))
+        self.done: list[int] = []
+
+    def take(self) -> int | None:
+        return self.items.pop() if self.items else None
+
+    def ack(self, job: int) -> None:
+        self.done.append(job)
+
+
+@ag.remote(max_retries=3)
+def drain(jobs: Any) -> None:
+    while (job := ag.get(jobs.take.remote())) is not None:
+        ag.get(jobs.ack.remote(job))
+
+
+KILL_A_TASK = sim.Faults(kill=1, actors=False)
+
+
+def all_jobs_are_done() -> None:
+    jobs = Jobs.remote(2)
+    sim.eventually("drained", lambda: len(sim.peek(jobs).done) == 2)
+    for _ in range(2):
+        drain.remote(jobs)
+    sim.settle()
+
+
+def test_what_was_submitted_just_before_settle_may_still_break() -> None:
+    failure = sim.explore(all_jobs_are_done, faults=KILL_A_TASK, runs=100).failures[0]
+    assert "eventually: 'drained' does not hold" in str(failure.run.error)
+    assert len(failure.run.deaths) == 1
+
+
+def test_nothing_breaks_once_settle_has_returned() -> None:
+    def program() -> tuple[int, bool, int]:
+        jobs = Jobs.remote(1)
+        sim.settle()  # nothing breaks before it: nothing happens but the constructor
+        began = time.time()
+        drain.remote(jobs)
+        odd = sim.buggify("an odd thing")
+        sim.settle()
+        return len(sim.peek(jobs).done), odd, round(time.time() - began)
+
+    faults = sim.Faults(kill=1, actors=False, clock_jumps=1, head=True)
+    assert outcomes(program, faults) == {(1, False, 0)}
+
+
+def test_what_somebody_sees_first_is_left_open_after_settle_too() -> None:
+    def program() -> Any:
+        jobs = Jobs.remote(2)
+        refs = [jobs.take.remote(), jobs.take.remote()]
+        sim.settle()
+        ready, _ = ag.wait(refs)
+        return ag.get(ready[0])
+
+    assert outcomes(program, sim.Faults()) == {0, 1}
+
+
+@ag.remote(max_retries=3)
+def takes_five_seconds(jobs: Any) -> None:
+    time.sleep(5)
+    ag.get(jobs.ack.remote(1))
+
+
+@pytest.mark.parametrize(("within", "holds"), [(5.0, True), (4.0, False)])
+def test_what_must_hold_in_time_has_that_long_after_the_last_fault(within: float, holds: bool) -> None:
+    def program() -> None:
+        jobs = Jobs.remote(0)
+        sim.eventually("acknowledged", lambda: sim.peek(jobs).done, within=within)
+        kept = takes_five_seconds.remote(jobs)
+        sim.settle()
+        del kept
+
+    found = sim.explore(program, faults=KILL_A_TASK, runs=200)
+    assert (not found.failures) is holds
+
+
 def test_process_may_die_between_two_sends() -> None:
     faults = sim.Faults(kill=1, actors=False, kill_points=frozenset({"send"}))
     assert outcomes(two_sends, faults) == {(1, 1), (2, 1)}

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from traceback import format_exception
 from typing import Any
 
@@ -98,6 +99,71 @@ def puts(order: Unsteady) -> None:
 def test_counterexample_that_does_not_fail_again_is_told_as_what_it_is() -> None:
     with pytest.raises(NondeterminismError, match=r"differ at step 0: Cell\.set .* not given the same arguments"):
         sim.explore(puts, Unsteady(3), runs=50, check_every=0)
+
+
+def from_outside() -> str:
+    return Path("/proc/sys/kernel/random/uuid").read_text(encoding="ascii")  # what no simulator sees
+
+
+@ag.remote
+def gives() -> str:
+    return from_outside()
+
+
+@ag.remote
+def gives_back(_: str) -> None: ...
+
+
+@ag.remote
+def gives_much() -> str:
+    return from_outside() * 100_000
+
+
+@ag.remote(num_returns="streaming")
+def yields() -> Iterator[str]:
+    yield from_outside()
+
+
+def takes_an_argument() -> None:
+    finish([put.remote(Cell.remote(), from_outside())])
+
+
+LEAKS: dict[str, Callable[[], Any]] = {
+    r"the result of gives": lambda: ag.get(gives.remote()),
+    r"the result of gives_much": lambda: ag.get(gives_much.remote()),
+    r"an item of yields": lambda: list(yields.remote()),
+    r"what is given to put\(\)": lambda: finish([gives_back.remote(ag.put(from_outside()))]),
+    r"not given the same arguments": takes_an_argument,
+    r"an argument of gives_back": lambda: finish([gives_back.remote(from_outside())]),
+}
+
+
+@pytest.mark.parametrize("what", LEAKS)
+@pytest.mark.parametrize("check", [lambda leak: sim.explore(leak, runs=5, check_every=1), sim.prove])
+def test_value_that_differs_from_run_to_run_is_found_out_and_named(what: str, check: Callable[[Any], Any]) -> None:
+    with pytest.raises(NondeterminismError, match=what):
+        check(LEAKS[what])
+
+
+class Anything:
+    """Says no more of itself than where it lies."""
+
+
+kept_elsewhere: list[Any] = []
+
+
+@ag.remote
+def fails_at_an_address() -> None:
+    kept_elsewhere.append([object() for _ in range(37)])
+    raise ValueError(f"no such {Anything()!r}")
+
+
+def test_address_in_a_message_is_no_other_value() -> None:
+    def program() -> None:
+        with pytest.raises(ValueError, match="no such"):
+            ag.get(fails_at_an_address.remote())
+
+    assert sim.explore(program, runs=20, check_every=1).exhaustive
 
 
 def test_nondeterminism_is_named_although_hypothesis_finds_it_first() -> None:
