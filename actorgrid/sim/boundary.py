@@ -77,6 +77,13 @@ _ROWS: Final = (
         "signals belong to the one real process",
     ),
     Row("files and folders", "real", "all processes see the same ones, as on real processes"),
+    Row(
+        "fcntl.flock, fcntl.lockf",
+        "simulated",
+        "between simulated processes; the locks of a dead one are free; lockf through two descriptors of one process "
+        "on one file is refused",
+    ),
+    Row("fcntl.fcntl(F_SETLK, F_SETLKW, F_GETLK and their F_OFD_ forms), os.lockf", "refused", "use fcntl.lockf"),
     Row("os.listdir, os.scandir", "real", "their order is the file system's"),
     Row("pipes, socketpairs", "real", "a simulated thread that waits for one stops everything"),
     Row(

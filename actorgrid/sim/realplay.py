@@ -44,6 +44,7 @@ _UNENFORCED: Final = {
     "start": "a task starts when a process is free for it",
     "aside": "a process is as slow as the machine makes it",
     "late": "a kill or a cancellation arrives when it arrives",
+    "lock": "which process gets the lock on a file is up to the system",
     "link": "a message of the runtime overtook another; each actor's calls keep their order all the same",
     "buggify": "buggify() says yes in simulations only",
     "spawn": "the system starts a process whenever it can",

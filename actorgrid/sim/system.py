@@ -5,6 +5,7 @@ from __future__ import annotations
 import _posixsubprocess
 import _thread
 import errno
+import fcntl
 import os
 import select
 import selectors
@@ -44,6 +45,7 @@ class System:
         self._processes(gate, refuse)
         self._signals(gate, refuse)
         self._waiting(gate, refuse)
+        self._file_locks(gate, refuse)
 
     def _processes(self, gate: Gate, refuse: Refusal) -> None:
         gate(os, "getpid", self.getpid)
@@ -87,6 +89,12 @@ class System:
         waits = self._select(replaced.real(select, "select"))
         gate(select, "select", waits)
         gate(selectors.SelectSelector, "_select", waits)
+
+    def _file_locks(self, gate: Gate, refuse: Refusal) -> None:
+        locks = self.world.file_locks
+        for name in ("flock", "lockf", "fcntl"):
+            gate(fcntl, name, getattr(locks, name))
+        refuse(os, "lockf", "use fcntl.lockf")
 
     def _select(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def wait(readable: Any, writable: Any, others: Any, timeout: float | None = None) -> Any:
