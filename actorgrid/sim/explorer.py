@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NoReturn, TypeVar, overload
 
 from actorgrid.exceptions import SimulationFailed
-from actorgrid.sim.choices import Dull, Forced, Policy, Schedule
+from actorgrid.sim.choices import Dull, Forced, Policy, Schedule, Source
 from actorgrid.sim.exhaustive import Blocked, Proof, prove_program
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.hashing import warn_of_others
@@ -29,8 +29,6 @@ from actorgrid.sim.shrink import Shrinker
 from actorgrid.sim.subject import name_of, program_of, set_body, told
 
 F = TypeVar("F", bound=Callable[..., Any])
-#: A schedule, its line of text, or a file with that line in it.
-Source = Schedule | str | os.PathLike[str]
 #: Failures that are shrunk and kept, one per identity.
 MOST_FAILURES: Final = 10
 
