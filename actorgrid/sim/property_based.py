@@ -222,6 +222,7 @@ def world(
     if plan is not None:
         seed, policy, faults = plan.seed, Forced(dict(plan.deviations)), Faults.of(plan.settings)
         level, holds = plan.settings.get("level", "calls"), Holds(plan.settings.get("holds", 0))
+        max_events = plan.settings.get("events", max_events)
     elif isinstance(policy, str):
         policy = policy_named(policy, seed)
     elif policy is None:
