@@ -32,7 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("actorgrid", "simulated tests")
     group.addoption("--actorgrid-seed", type=int, metavar="N", help="the seed of random schedules and numbers")
     group.addoption("--actorgrid-runs", type=int, metavar="N", help="how many schedules each test tries")
-    group.addoption("--actorgrid-replay", metavar="ag1:...", help="run each test with this schedule and no other")
+    group.addoption(
+        "--actorgrid-replay", metavar="ag1:...", help="run each test, and each world() in one, with this schedule"
+    )
     parser.addini("actorgrid_leaks", "check that no test leaves anything behind", type="bool", default=False)
     parser.addini("actorgrid_hash_seed", "start pytest again with this PYTHONHASHSEED, if none is set", default="")
     parser.addini("actorgrid_patience", "how long what is about to end may take (seconds)", default="5")

@@ -7,15 +7,23 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status: 0 done, 1 something went wrong, 2 bad arguments."""
     parser = _parser()
-    asked = parser.parse_args(argv)
+    asked, rest = parser.parse_known_args(argv)
+    if rest and getattr(asked, "how", None) == "replay" and asked.schedule is None and not rest[0].startswith("-"):
+        asked.schedule = rest.pop(0)  # argparse looks for it before the options only
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if asked.command is None:
         parser.print_help()
         return 0
+    if asked.command == "sim" and (wrong := _check_sim(asked)):
+        print(f"actorgrid sim: {wrong}", file=sys.stderr)
+        return 2
     try:
         if asked.command == "sim" and argv is None:  # a process of its own
             from actorgrid.cli.sim import hash_as_found
@@ -102,6 +110,29 @@ def _add_sim(sim: argparse.ArgumentParser) -> None:
         "--html", metavar="FILE", help="explore: write the story of the first failure as a page with lanes"
     )
     sim.add_argument("--real", action="store_true", help="replay: on real processes")
+
+
+#: Options of ``actorgrid sim`` that one command takes only. ``replay`` takes no others: all else is in the schedule.
+_ONLY: Final = {
+    "runs": "explore", "seconds": "explore", "policy": "explore", "html": "explore", "reduction": "prove",
+    "schedule": "replay", "real": "replay",
+}  # fmt: skip
+
+
+def _check_sim(asked: argparse.Namespace) -> str:
+    """Return what is wrong with the options of ``actorgrid sim``, "" if nothing is."""
+    plain = argparse.ArgumentParser()
+    _add_sim(plain)
+    for name, value in vars(asked).items():
+        if name in {"command", "how", "program"} or value == plain.get_default(name):
+            continue
+        only = _ONLY.get(name)
+        option = "a schedule" if name == "schedule" else f"--{name.replace('_', '-')}"
+        if only not in {None, asked.how}:
+            return f"{asked.how} does not take {option}: {only} does"
+        if only is None and asked.how == "replay":
+            return f"replay does not take {option}: the schedule says what it was found with"
+    return ""
 
 
 def _count(text: str) -> int:

@@ -29,6 +29,7 @@ The map of the house; each line may use the lines below it::
     worker, async_actor, host, memory
                  a simulated process
     faults       what may break
+    filelocks    locks on files between simulated processes
     readonly     whether a readonly method leaves its actor as it was
     races, footprint
                  which steps commute

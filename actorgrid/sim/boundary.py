@@ -110,6 +110,12 @@ _ROWS: Final = (
         "real",
         "nobody sees that: a search of a program whose processes meet at a file is not called exhaustive",
     ),
+        "fcntl.flock, fcntl.lockf",
+        "simulated",
+        "between simulated processes; the locks of a dead one are free; lockf through two descriptors of one process "
+        "on one file is refused",
+    ),
+    Row("fcntl.fcntl(F_SETLK, F_SETLKW, F_GETLK and their F_OFD_ forms), os.lockf", "refused", "use fcntl.lockf"),
     Row("os.listdir, os.scandir", "real", "their order is the file system's"),
     Row("pipes, socketpairs", "real", "a simulated thread that waits for one stops everything"),
     Row(

@@ -203,6 +203,10 @@ class Dull(Policy):
         return 0
 
 
+#: A schedule, its line of text, or a file with that line in it.
+Source = Schedule | str | os.PathLike[str]
+
+
 class Forced(Policy):
     """Replays deviations; what they do not mention is dull. Values that are out of range mean the last possibility."""
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from actorgrid.exceptions import NondeterminismError
+from actorgrid.exceptions import LivelockError, NondeterminismError
 from actorgrid.sim.choices import Event, Policy
 from actorgrid.sim.files import why_not
 from actorgrid.sim.footprint import OPEN, WRITTEN, Footprint, conflict, widen
@@ -315,7 +315,7 @@ def explore_all(
                 proof.failing += 1
                 if len(proof.failures) < keep:
                     proof.failures.append(result)
-        if enough(result):
+        if enough(result) or isinstance(result.error, LivelockError):  # there is no end of endless schedules
             return proof
         if not policy.advance():
             proof.complete = True

@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn, TypeVar, overload
 
-from actorgrid.exceptions import SimulationFailed
-from actorgrid.sim.choices import Dull, Forced, Policy, Schedule
+from actorgrid.exceptions import LivelockError, SimulationFailed
+from actorgrid.sim.choices import Dull, Forced, Policy, Schedule, Source
 from actorgrid.sim.exhaustive import Blocked, Proof, prove_program
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.files import why_not
 from actorgrid.sim.hashing import warn_of_others
 from actorgrid.sim.nondeterminism import REPLAYS, must_be_equal
 from actorgrid.sim.onlookers import Holds
+from actorgrid.sim.patience import Patience
 from actorgrid.sim.picture import picture
 from actorgrid.sim.progress import Progress
 from actorgrid.sim.realplay import RealRun, play_for_real
@@ -30,8 +31,6 @@ from actorgrid.sim.shrink import Shrinker
 from actorgrid.sim.subject import name_of, program_of, set_body, told
 
 F = TypeVar("F", bound=Callable[..., Any])
-#: A schedule, its line of text, or a file with that line in it.
-Source = Schedule | str | os.PathLike[str]
 #: Failures that are shrunk and kept, one per identity.
 MOST_FAILURES: Final = 10
 
@@ -121,6 +120,7 @@ def run(
         plan = schedule if isinstance(schedule, Schedule) else Schedule.loads(schedule)
         seed, policy, faults = plan.seed, Forced(dict(plan.deviations)), Faults.of(plan.settings)
         level, holds = plan.settings.get("level", "calls"), Holds(plan.settings.get("holds", 0))
+        max_events = plan.settings.get("events", max_events)
     program = Program(fn, args, kwargs, faults or Faults(), max_events, checks, level, holds)
     with quiet_collector():
         result = program.run(policy or Dull(), seed, details=True)
@@ -132,7 +132,7 @@ def run(
 def explore(
     fn: Callable[..., Any], *args: Any, runs: int = 1000, seconds: float | None = None, policy: str = "portfolio",
     seed: int = 0, faults: Faults | None = None, shrink: bool = True, check_every: int = 50, stop_at_first: bool = True,
-    max_events: int = 100_000, checks: bool = False, progress: Callable[[Progress], None] | None = None,
+    max_events: int | None = None, checks: bool = False, progress: Callable[[Progress], None] | None = None,
     level: Level = "calls", **kwargs: Any,
 ) -> Exploration:  # fmt: skip
     """Run ``fn`` under up to ``runs`` schedules (or for ``seconds``) and shrink what fails.
@@ -140,9 +140,13 @@ def explore(
     One schedule in ``check_every`` is run twice, and what fails is replayed. NondeterminismError is raised if two runs
     differ: then something that the simulator does not control had a say. ``policy`` is a name (see ``search_named``);
     ``level``: see ``run``. Raises TypeError if ``fn`` does not take these arguments.
+
+    A run fails with LivelockError if it has not ended after ``max_events`` events. Without that number: if it is 50
+    times as long as each that has ended, and then goes on dully, which is fair, and has not ended after 50,000.
     """
+    patience = Patience(max_events)
     program = Program(
-        program_of(fn, args, kwargs, explore), args, kwargs, faults or Faults(), max_events, checks, level
+        program_of(fn, args, kwargs, explore), args, kwargs, faults or Faults(), patience.events, checks, level
     )
     result = Exploration()
     state = Progress()
@@ -153,6 +157,9 @@ def explore(
             chosen, learn = following
             one = program.run(chosen, seed)
             learn(one)
+            if one.failed and one.identity not in identities:
+                program, one = patience.judged(program, one)
+            patience.saw(one)
             result.runs += 1
             state.saw(one)
             for name, reached in one.reached.items():
@@ -172,6 +179,7 @@ def explore(
             more = program.holding(one)
             if more is not None:
                 program, search = more, search_named(policy, seed)
+            program = patience.given(program)
         else:
             result.exhaustive = result.runs < runs and not state.met
     result.distinct, result.pairs, result.seconds = state.distinct, state.pairs, state.seconds
@@ -210,6 +218,7 @@ def prove(
     ``reduction``: "dpor" and "sleep" run one schedule for all that differ in nothing that matters, "none" runs each.
     "sleep" begins more of them that turn out to be such. ``level``: see ``run``; every message depends on every other.
     The first run is made once more in the end: NondeterminismError is raised if it has become another one.
+    A run that has not ended after ``max_events`` events is the last one: programs that may go on have no last schedule.
     """
     if reduction not in {"dpor", "sleep", "none"}:
         raise ValueError(f"there is no reduction {reduction!r}; there are 'dpor', 'sleep' and 'none'")
@@ -225,7 +234,7 @@ def prove(
     program = Program(fn, args, kwargs, faults or Faults(), max_events, level=level, told=saw)
     with quiet_collector():
         proof = prove_program(program, seed=seed, reduction=reduction, most=max_schedules, keep=MOST_FAILURES)
-        if proof.first is not None:
+        if proof.first is not None and not isinstance(proof.first.error, LivelockError):
             must_be_equal(_as_in(program, proof.first), proof.first)
     proof.met = state.met
     proof.complete = proof.complete and not proof.met
@@ -323,6 +332,7 @@ def _proved(
         first = proof.failures[0]
         program = _as_in(Program(body, args, kwargs, faults or Faults()), first)
         with quiet_collector():
+            program, first = Patience(program.max_events).judged(program, first)
             failure = _failure(program, first, proof.classes + proof.blocked, shrink=True)
         _fail(failure)
     return proof.complete

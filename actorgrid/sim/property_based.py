@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import gc
 import math
+import os
+import shlex
 import sys
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -17,7 +19,7 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, Final, Protocol
 
-from actorgrid.sim.choices import Choices, Dull, Event, Policy, Schedule
+from actorgrid.sim.choices import Choices, Dull, Event, Forced, Policy, Schedule, Source
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled
 from actorgrid.sim.nondeterminism import difference, error_of
@@ -31,6 +33,9 @@ from actorgrid.sim.world import World
 RATES: Final = (0.1, 0.3, 0.6)
 #: So many decisions are drawn one by one.
 ONE_BY_ONE: Final = 300
+#: Where Hypothesis keeps what traces lines, and which tool of the interpreter it is (from Python 3.12 on).
+_TRACER: Final = "hypothesis.internal.scrutineer"
+_TRACERS_TOOL: Final = 3
 #: What the time of a world is called among those of a test case.
 _SIMULATING: Final = "generate:a simulated schedule"
 
@@ -156,49 +161,110 @@ def _without_deadline() -> Iterator[None]:
 
 
 @contextmanager
+def _unexplained() -> Iterator[None]:
+    """Have Hypothesis not trace the block to explain a failure by lines of it: they would be lines of the simulator.
+
+    What fails is not traced further, for the lines that tell of it run in failing cases only.
+    """
+    tracer = sys.gettrace()
+    monitoring: Any = getattr(sys, "monitoring", None)
+    if type(getattr(tracer, "__self__", None)).__module__ == _TRACER:
+        sys.settrace(None)
+        yield
+        sys.settrace(tracer)
+    elif monitoring is not None and monitoring.get_tool(_TRACERS_TOOL) == "scrutineer":
+        events = monitoring.get_events(_TRACERS_TOOL)
+        monitoring.set_events(_TRACERS_TOOL, 0)
+        yield
+        monitoring.set_events(_TRACERS_TOOL, events)
+    else:
+        yield
+
+
+def _plan(source: Source | None) -> Schedule | None:
+    """Return the schedule to be replayed: what the option of pytest names goes before ``source``."""
+    source = os.environ.get("ACTORGRID_SIM_REPLAY") or source
+    return source if source is None or isinstance(source, Schedule) else Schedule.loads(source)
+
+
+def _error_since(error: BaseException | None) -> BaseException | None:
+    """Return the exception that is under way, if it is another one than ``error``.
+
+    That is how a state machine ends in a failing case: its ``teardown`` leaves the block as if all was well.
+    """
+    now = sys.exc_info()[1]
+    return None if now is error else now
+
+
+@contextmanager
 def world(
     *, seed: int = 0, faults: Faults | None = None, data: Any = None, policy: Policy | str | None = None,
     max_events: int = 100_000, checks: bool = False, level: Level = "calls", starts: bool = False,
+    schedule: Source | None = None,
 ) -> Iterator[World]:  # fmt: skip
     """Simulate the block: the grid that it starts, or uses, lives in a world of its own.
 
     Inside of a Hypothesis test the choices are drawn from the test case: from the ambient one, or from ``data`` (what
     ``strategies.data()`` gives). Elsewhere ``policy`` (or its name: see ``run``) decides, or nothing deviates. An
-    exception that leaves the block carries a note with the line that replays the schedule. If the driver dies (a
-    fault), the block just ends there.
+    exception that leaves the block, or that is under way when a ``teardown`` closes it, carries a note with the line
+    that replays the schedule. If the driver dies (a fault), the block just ends there.
+
+    ``schedule`` replays one (see ``replay``), with its seed, its faults and its level, and draws nothing; pytest's
+    option ``--actorgrid-replay`` goes before it. In a Hypothesis test inputs are still drawn: give it the ones that the
+    failure was found with as an ``example``. Raises ValueError for a broken one.
 
     ``starts``: tasks start when it is chosen, not at once, and kills and cancellations may come late. What calls itself
     a search finds out whether a program can tell; here it has to be said, and the summary of pytest says where it was
     not. What the block takes does not count for the ``deadline`` of the test.
     """
-    if isinstance(policy, str):
+    plan = _plan(schedule)
+    holds = Holds.ALL if starts else Holds.NOTHING
+    if plan is not None:
+        seed, policy, faults = plan.seed, Forced(dict(plan.deviations)), Faults.of(plan.settings)
+        level, holds = plan.settings.get("level", "calls"), Holds(plan.settings.get("holds", 0))
+        max_events = plan.settings.get("events", max_events)
+    elif isinstance(policy, str):
         policy = policy_named(policy, seed)
     elif policy is None:
         policy = Drawn(_Strategies(data)) if data is not None else current_test_case() or Dull()
-    holds = Holds.ALL if starts else Holds.NOTHING
     made = World(Choices(policy), faults, max_events=max_events, checks=checks, level=level, holds=holds)
     made.tell_story()
-    collects = gc.isenabled()
+    collects, before = gc.isenabled(), sys.exc_info()[1]
     gc.disable()
     try:
-        with _without_deadline(), staged(made, seed):
+        with _unexplained(), _without_deadline(), staged(made, seed):
             yield made
-            made.at_end()
-            if made.isolation.leak is not None:
-                raise made.isolation.leak
+            under_way = _error_since(before)
+            if under_way is None:
+                _end(made)
     except DriverKilled:  # the block ends there, and that is no failure
         _remembered.ended(made, None)
     except Exception as error:
-        _remembered.failed(made, error)
-        error.add_note(_note(made, seed))
+        _told(made, error, seed)
         raise
     else:
-        _remembered.ended(made, None)
+        _told(made, under_way, seed)
     finally:
         if level == "calls" and (made.onlookers.needs > holds or made.files.met) and isinstance(policy, Drawn):
             Drawn.partial += 1
         if collects:
             gc.enable()
+
+
+def _end(made: World) -> None:
+    """The block has ended: look at what was to hold. Raises AssertionError, SharedStateLeak."""
+    made.at_end()
+    if made.isolation.leak is not None:
+        raise made.isolation.leak
+
+
+def _told(made: World, error: BaseException | None, seed: int) -> None:
+    """Have the error that a world ends with, if any, tell the schedule. Raises NondeterminismError: see ``failed``."""
+    if error is None:
+        _remembered.ended(made, None)
+    elif isinstance(error, Exception):
+        _remembered.failed(made, error)
+        error.add_note(_note(made, seed))
 
 
 class _Failures:
@@ -261,4 +327,8 @@ def _note(made: World, seed: int) -> str:
     settings = settings_of(made.harm.faults, made.level, made.onlookers.holds)
     schedule = Schedule(seed, tuple(made.choices.deviations.items()), settings)
     steps = [f"  {step.when:10.6f}  {step.what:40}  {step.site}".rstrip() for step in _steps(made)[-20:]]
-    return "\n".join([f"schedule {schedule.dumps()}, {schedule.weight} deviations; the last steps:", *steps])
+    line = schedule.dumps()
+    how = f"replay it with the same input: actorgrid.sim.world(schedule={line!r}), or pytest --actorgrid-replay="
+    return "\n".join(
+        [f"schedule {line}, {schedule.weight} deviations; the last steps:", *steps, how + shlex.quote(line)]
+    )

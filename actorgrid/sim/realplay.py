@@ -44,6 +44,7 @@ _UNENFORCED: Final = {
     "start": "a task starts when a process is free for it",
     "aside": "a process is as slow as the machine makes it",
     "late": "a kill or a cancellation arrives when it arrives",
+    "lock": "which process gets the lock on a file is up to the system",
     "link": "a message of the runtime overtook another; each actor's calls keep their order all the same",
     "buggify": "buggify() says yes in simulations only",
     "spawn": "the system starts a process whenever it can",
@@ -68,6 +69,8 @@ class RealRun:
     missing: list[str] = field(default_factory=list)
     #: A deadlock was foretold, and nothing happened any more: it was ended.
     hung: bool = False
+    #: It had not ended in the time that it was given: it was ended then, and what it raised is a TimeoutError.
+    timed_out: bool = False
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -84,6 +87,7 @@ class RealRun:
         what = "the program fails" if self.error is not None else "the program passes"
         if self.error is not None:
             what = "the program hangs" if self.hung else what + ": {} at {}".format(*self.identity)
+        what = "the program did not end, and was ended" if self.timed_out else what
         verdict = "as in the simulator" if self.confirmed else "not as in the simulator"
         lines = [f"on real processes {what}, {verdict}"]
         if self.error is not None and not self.confirmed:
@@ -118,6 +122,7 @@ class _Watch:
             self._result.hung = foretold and now - since >= QUIET
             if self._result.hung or now > self._until:
                 if not self._result.hung:
+                    self._result.timed_out = True
                     self._result.missing += state["missing"] or ["the program did not end"]
                 self._engine.shutdown()
                 return
@@ -165,8 +170,11 @@ def play_for_real(
             engine.shutdown()
         current.set_host(outer_host)
         current.install(outer)
-    if result.hung:  # what it raised is that its grid was ended
-        where = result.error.__traceback__ if result.error is not None else None
+    where = result.error.__traceback__ if result.error is not None else None
+    if result.timed_out and result.error is not None:  # what it raised is that its grid was ended
+        text = f"the program did not end in {timeout:g} s: what was recorded did not come to pass on real processes"
+        result.error = TimeoutError(text).with_traceback(where)
+    if result.hung:  # and here
         text = f"the program hangs: all calls of the recording have started, and nothing was said for {QUIET:g} s"
         result.error = DeadlockError(text).with_traceback(where)
     return result

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from actorgrid.core.messages import Kill
 from actorgrid.engine import current
-from actorgrid.exceptions import SimulationError, TaskError
+from actorgrid.exceptions import LivelockError, SimulationError, TaskError
 from actorgrid.sim import hashing, replaced
 from actorgrid.sim.choices import Choice, Choices, Policy, Schedule
 from actorgrid.sim.faults import Faults, Level
@@ -155,7 +155,10 @@ class Program:
         return run
 
     def _fill(self, run: Run, world: World, choices: Choices) -> None:
-        run.schedule = Schedule(run.schedule.seed, tuple(choices.deviations.items()), self.settings())
+        settings = self.settings()
+        if isinstance(run.error, LivelockError):
+            settings["events"] = self.max_events  # it fails so soon again when it is replayed
+        run.schedule = Schedule(run.schedule.seed, tuple(choices.deviations.items()), settings)
         run.messages = world.messages
         run.events, run.decisions, run.seconds = world.events, choices.count, world.clock.now
         choices.observe(f"{run.identity[0]} {run.identity[1].rpartition('/')[2]} {world.clock.now:.9f}")

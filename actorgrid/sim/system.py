@@ -5,6 +5,7 @@ from __future__ import annotations
 import _posixsubprocess
 import _thread
 import errno
+import fcntl
 import os
 import posix
 import select
@@ -52,6 +53,7 @@ class System:
         self._groups(gate_both, refuse)
         self._signals(gate, refuse)
         self._waiting(gate, refuse)
+        self._file_locks(gate, refuse)
         for name in ("stat", "access"):
             real = replaced.real(os, name)
             gate(os, name, partial(self.world.files.looks, real))
@@ -118,6 +120,12 @@ class System:
         waits = self._select(replaced.real(select, "select"))
         gate(selectors.SelectSelector, "_select", waits)
         gate(select, "select", waits)
+
+    def _file_locks(self, gate: Gate, refuse: Refusal) -> None:
+        locks = self.world.file_locks
+        for name in ("flock", "lockf", "fcntl"):
+            gate(fcntl, name, getattr(locks, name))
+        refuse(os, "lockf", "use fcntl.lockf")
 
     def _select(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def wait(readable: Any, writable: Any, others: Any, timeout: float | None = None) -> Any:

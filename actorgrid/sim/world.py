@@ -20,6 +20,7 @@ from actorgrid.sim.clock import Clock
 from actorgrid.sim.course import Course
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled, Fiber, Fibers, WorldOver
+from actorgrid.sim.filelocks import FileLocks
 from actorgrid.sim.files import Files
 from actorgrid.sim.footprint import ALL, Footprint, touch
 from actorgrid.sim.harm import Harm
@@ -96,6 +97,7 @@ class World(Parts):
         self.fibers = Fibers(self._enter)
         self.fibers.hub = greenlet(self._hub)
         self.waits = Waits(self.fibers, self.clock)
+        self.file_locks = FileLocks(self)
         #: Things for the hub to do once user code is parked.
         self._later: deque[Callable[[], None]] = deque()
         #: What the step that is under way has touched (None: nobody asks), made, and gone on with.
@@ -132,6 +134,7 @@ class World(Parts):
         if not self.over:
             self.over = True
             self.isolation.ends()
+            self.file_locks.close()
             self.fibers.unwind()
             self.isolation.put_back()
             self.surroundings.put_back()
@@ -250,7 +253,7 @@ class World(Parts):
             touch(self.footprint, token, writes=writes, is_open=is_open)
 
     def _begin_step(self, event: Event) -> None:
-        if self.promises.always or not (event.is_call or event.kind in {"aside", "late"}):
+        if self.promises.always or self.file_locks.used or not (event.is_call or event.kind in {"aside", "late"}):
             self.touch(ALL)
         elif event.is_call:
             self.touch(event.where, writes=not event.readonly)
@@ -271,6 +274,8 @@ class World(Parts):
         events = self.grid.offers() if self.grid is not None else []
         self.course.sort(events)
         events[:0] = self.waits.notices()
+        if self.file_locks.waited_for:
+            events[:0] = self.file_locks.events()
         events[:0] = self.onlookers.events()
         if self.grid is not None:
             events[:0] = self.grid.deliveries()

@@ -88,6 +88,10 @@ def test_run_takes_the_dull_schedule(bank: str, capsys: pytest.CaptureFixture[st
         (["replay", "{bank}::buggy", "ag1:x"], "schedule"),
         (["explore", "{bank}::buggy", "--policy", "guess"], "no policy"),
         (["prove", "{bank}::buggy", "--reduction", "guess"], "no reduction"),
+        (["prove", "{bank}::buggy", "--real"], "prove does not take --real: replay does"),
+        (["run", "{bank}::buggy", "--runs", "3"], "run does not take --runs: explore does"),
+        (["explore", "{bank}::buggy", "ag1:x"], "explore does not take a schedule: replay does"),
+        (["replay", "{bank}::buggy", "--seed", "3", "ag1:x"], "replay does not take --seed: the schedule"),
         (["prove", "{bank}::buggy", "--kill", "1", "--kill-points", "sleep"], "no kill point 'sleep'"),
     ],
 )
@@ -96,6 +100,18 @@ def test_bad_arguments_are_refused(
 ) -> None:
     assert main(["sim", *(argument.format(bank=bank) for argument in arguments)]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_schedule_may_come_after_the_options(bank: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sim", "replay", f"{bank}::buggy", "--real", "ag1:x"]) == 2
+    assert "schedule" in capsys.readouterr().err
+
+
+def test_argument_that_nobody_knows_is_named(bank: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["run", f"{bank}::buggy", "--sed", "3"], ["replay", f"{bank}::buggy", "--real", "ag1:x", "more"]):
+        with pytest.raises(SystemExit, match="2"):
+            main(["sim", *arguments])
+        assert "unrecognized arguments" in capsys.readouterr().err
 
 
 def test_story_is_written_as_a_page_that_needs_nothing_else(bank: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -149,8 +150,67 @@ def test_state_machine_runs_a_whole_world() -> None:
             if hasattr(self, "context"):
                 self.context.__exit__(None, None, None)
 
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError) as caught:
         run_state_machine_as_test(Counting, settings=QUICK)
+    # The teardown closes the world as if all was well, and still the failure tells the schedule and its steps.
+    (note,) = (note for note in caught.value.__notes__ if note.startswith("schedule ag1:"))
+    assert "1 deviations; the last steps:\n" in note
+    assert "Cell.set" in note
+
+
+def test_world_that_closes_in_the_middle_of_an_error_is_none_that_has_failed_before() -> None:
+    older = ValueError("an older one")
+    try:
+        raise older
+    except ValueError:
+        with sim.world():
+            ag.get(Cell.remote().get.remote())
+    assert not hasattr(older, "__notes__")
+
+
+def failing_schedule(program: Callable[[], object]) -> sim.Schedule:
+    return sim.explore(program, runs=200).failures[0].schedule
+
+
+def test_world_replays_a_schedule(tmp_path: Path) -> None:
+    schedule = failing_schedule(account)
+    (tmp_path / "report").write_text(f"replay it: {schedule.dumps()!r}", encoding="utf-8")
+    for source in (schedule, schedule.dumps(), tmp_path / "report"):
+        with pytest.raises(AssertionError) as caught, sim.world(schedule=source):
+            account()
+        assert schedule.dumps() in caught.value.__notes__[0]
+    with pytest.raises(ValueError, match="a schedule starts with"), sim.world(schedule="no such thing"):
+        pass
+
+
+def test_world_in_a_hypothesis_test_replays_a_schedule_and_draws_inputs_only() -> None:
+    schedule = failing_schedule(account)
+    drawn = Drawn.made
+
+    @QUICK
+    @given(st.integers(1, 9))
+    def withdraws(_: int) -> None:
+        with sim.world(schedule=schedule):
+            account()
+
+    with pytest.raises(AssertionError):
+        withdraws()
+    assert Drawn.made == drawn
+
+
+def test_failure_is_not_explained_by_lines_of_the_simulator() -> None:
+    @settings(QUICK, phases=[*QUICK.phases, Phase.explain])
+    @given(st.lists(st.integers(1, 9), min_size=1, max_size=3))
+    def deposits_add_up(amounts: list[int]) -> None:
+        with sim.world():
+            cell = Cell.remote()
+            finish([read_then_write.remote(cell, 1) for _ in amounts])
+            assert ag.get(cell.get.remote()) == len(amounts)
+
+    with pytest.raises(AssertionError) as caught:
+        deposits_add_up()
+    told = [line for note in caught.value.__notes__ for line in note.splitlines()]
+    assert not any("these lines were always" in line.lower() for line in told), told
 
 
 def test_choices_made_inside_of_tasks_are_drawn_as_well() -> None:

@@ -133,6 +133,28 @@ def test_all(_):
     assert "test_some: it can tell when tasks start" in said[0]
 
 
+def test_option_replays_a_schedule_in_a_hypothesis_test(tmp_path: Path) -> None:
+    text = """
+from hypothesis import given, settings, strategies as st
+from actorgrid import sim
+from tests.zoo.shared_state import lost_update
+
+@settings(max_examples=1, database=None)
+@given(st.booleans())
+def test_updates(_):
+    with sim.world():
+        lost_update()
+
+def test_in_a_world(sim_grid):
+    lost_update()
+"""
+    (tmp_path / "test_given.py").write_text(text, encoding="utf-8")
+    line = sim.explore(lost_update, runs=300).failures[0].schedule.dumps()
+    said = run_pytest(tmp_path, "-k", "given.py", f"--actorgrid-replay={line}")
+    assert "2 failed" in said
+    assert f"schedule {line}, 1 deviations" in said
+
+
 @sim.test(runs=50, prove_below=100)
 def test_decorated_test_that_holds() -> None:
     lost_update_fixed()

@@ -84,6 +84,23 @@ def test_deadlock_that_was_foretold_hangs_and_is_ended() -> None:
     assert str(real) == "on real processes the program hangs, as in the simulator"
 
 
+def test_order_that_does_not_come_about_is_given_up_and_that_is_said() -> None:
+    runs: list[int] = []
+
+    def changes() -> None:
+        cell, other = Cell.remote(), Cell.remote()
+        runs.append(1)
+        ag.get((cell if len(runs) == 1 else other).get.remote())  # really, nobody makes the call that was recorded
+        ag.get(cell.get.remote())
+
+    real = sim.replay(sim.Schedule(), changes, real=True, timeout=2)
+    assert real.timed_out
+    assert not real.confirmed
+    assert isinstance(real.error, TimeoutError)
+    assert str(real).startswith("on real processes the program did not end, and was ended, not as in the simulator")
+    assert "did not end in 2 s: what was recorded did not come to pass" in str(real)
+
+
 def test_head_dies_for_real() -> None:
     found = sim.explore(shared_state.account_fixed, runs=100, faults=sim.Faults(head=True)).failures[0]
     real = sim.replay(found.schedule, shared_state.account_fixed, real=True, timeout=20)
