@@ -38,6 +38,11 @@ _ROWS: Final = (
     Row("select.select", "simulated", "looks, waits its timeout in virtual time, and looks again; refused without one"),
     Row("select.poll, select.epoll, selectors", "refused", "they would wait in real time"),
     Row("asyncio timers, loops and asyncio.run", "simulated", "virtual time; CPython's own order of callbacks"),
+    Row(
+        "calls that reach an asynchronous actor, and results that it awaits, while others in it can go on",
+        "simulated",
+        "between any two callbacks, in no time; on the loops of tasks and of the main program when nobody can go on",
+    ),
     Row("threading: Thread, Lock, RLock, Condition, Event, Semaphore, Barrier, Timer", "simulated", "fibers"),
     Row(
         "Lock, RLock, SimpleQueue in your modules",

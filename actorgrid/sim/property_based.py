@@ -175,7 +175,7 @@ def world(
         policy = policy_named(policy, seed)
     elif policy is None:
         policy = Drawn(_Strategies(data)) if data is not None else current_test_case() or Dull()
-    holds = Holds.ALL if starts else Holds.NOTHING
+    holds = Holds.ALL_AND_TURNS if starts else Holds.NOTHING
     made = World(Choices(policy), faults, max_events=max_events, checks=checks, level=level, holds=holds)
     made.tell_story()
     collects = gc.isenabled()
@@ -195,7 +195,7 @@ def world(
     else:
         _remembered.ended(made, None)
     finally:
-        if level == "calls" and made.onlookers.needs > holds and isinstance(policy, Drawn):
+        if level == "calls" and not holds.covers(made.onlookers.needs) and isinstance(policy, Drawn):
             Drawn.partial += 1
         if collects:
             gc.enable()
