@@ -8,7 +8,6 @@ ours: where a real loop sleeps in ``select`` the fiber parks. So it does between
 from __future__ import annotations
 
 import asyncio
-import asyncio.base_events
 import contextlib
 import inspect
 from collections import deque
@@ -19,6 +18,7 @@ from actorgrid.engine.worker_side import running_now
 from actorgrid.sim.fibers import WorldOver
 from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.readonly import Watch, Watched
+from actorgrid.sim.refusals import RefusingLoop
 
 if TYPE_CHECKING:
     from actorgrid.core.worker import Running
@@ -100,7 +100,7 @@ class SimFuture(asyncio.Future[Any]):
         return self._number
 
 
-class SimLoop(asyncio.base_events.BaseEventLoop):
+class SimLoop(RefusingLoop):
     """An event loop on virtual time without sockets."""
 
     #: The worker whose calls it serves, if any, and whether what runs now is the program's code.

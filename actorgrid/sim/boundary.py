@@ -43,6 +43,12 @@ _ROWS: Final = (
         "simulated",
         "between any two callbacks, in no time; on the loops of tasks and of the main program when nobody can go on",
     ),
+    Row(
+        "in asyncio: create_subprocess_exec and _shell, open_connection, start_server, other connections, servers and "
+        "pipes, loop.sock_*, add_reader, add_writer, add_signal_handler, getaddrinfo, getnameinfo",
+        "refused",
+        "they lead out of the simulation",
+    ),
     Row("threading: Thread, Lock, RLock, Condition, Event, Semaphore, Barrier, Timer", "simulated", "fibers"),
     Row(
         "Lock, RLock, SimpleQueue in your modules",
