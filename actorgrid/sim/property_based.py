@@ -169,7 +169,8 @@ def world(
 
     ``starts``: tasks start when it is chosen, not at once, kills and cancellations may come late, and calls may come
     between two turns of an actor's event loop. What calls itself a search finds out whether a program can tell; here
-    it has to be said, and the summary of pytest says where it was not. What the block takes does not count for the ``deadline`` of the test.
+    it has to be said, and the summary of pytest says where it was not. What the block takes does not count for the
+    ``deadline`` of the test.
     """
     if isinstance(policy, str):
         policy = policy_named(policy, seed)
