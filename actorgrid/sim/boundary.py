@@ -49,6 +49,17 @@ _ROWS: Final = (
     ),
     Row("select.poll, select.epoll, selectors that use them", "refused", "they would wait in real time"),
     Row("asyncio timers, loops and asyncio.run", "simulated", "virtual time; CPython's own order of callbacks"),
+    Row(
+        "calls that reach an asynchronous actor, and results that it awaits, while others in it can go on",
+        "simulated",
+        "between any two callbacks, in no time; on the loops of tasks and of the main program when nobody can go on",
+    ),
+    Row(
+        "in asyncio: create_subprocess_exec and _shell, open_connection, start_server, other connections, servers and "
+        "pipes, loop.sock_*, add_reader, add_writer, add_signal_handler, getaddrinfo, getnameinfo",
+        "refused",
+        "they lead out of the simulation",
+    ),
     Row("threading: Thread, Lock, RLock, Condition, Event, Semaphore, Barrier, Timer", "simulated", "fibers"),
     Row(
         "Lock, RLock, SimpleQueue in your modules",

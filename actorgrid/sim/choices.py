@@ -26,8 +26,8 @@ from actorgrid.sim.footprint import Footprint
 
 PREFIX: Final = "ag1:"
 _LINE: Final = re.compile(re.escape(PREFIX) + r"[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]+")
-#: The kinds of events that somebody has submitted.
-CALLS: Final = frozenset({"call", "start"})
+#: The kinds of events that happen in every run that comes to rest: most of them somebody has submitted.
+CALLS: Final = frozenset({"call", "start", "turn"})
 
 
 class Chain:
@@ -43,8 +43,9 @@ class Chain:
 class Event:
     """Something that may happen next.
 
-    ``kind``: "call" (an actor starts a call), "start" (a task or constructor starts, see ``onlookers``), "poll"
-    (somebody who looked and saw nothing goes on), "time" (the next timer fires although others could go on), "kill".
+    ``kind``: "call" (an actor starts a call), "start" (a task or constructor starts, see ``onlookers``), "turn" (an
+    event loop goes on, see ``turns``), "poll" (somebody who looked and saw nothing goes on), "time" (the next timer
+    fires although others could go on), "kill".
     ``where`` and ``what`` name it the same way in every run: the actor or process, and the call's path.
     """
 
@@ -70,7 +71,7 @@ class Event:
 
     @property
     def is_call(self) -> bool:
-        """Whether somebody has submitted it, so that it happens in every run that comes to rest."""
+        """Whether it happens in every run that comes to rest: somebody has submitted it, or it is a turn."""
         return self.kind in CALLS
 
     def plain(self) -> Event:
@@ -79,7 +80,7 @@ class Event:
 
     def depends(self, other: Event) -> bool:
         """Return whether the order of the two matters."""
-        if self.is_call and other.is_call:
+        if self.is_call and other.is_call and "turn" not in {self.kind, other.kind}:
             return bool(self.where == other.where and not (self.readonly and other.readonly))
         return True
 
@@ -182,7 +183,7 @@ class Policy(ABC):
     def born(self, key: tuple[Any, ...], *, readonly: bool) -> None:  # noqa: B027  # most policies need not know
         """A call was submitted: an event of this key can happen from now on."""
 
-    def fed(self, key: tuple[Any, ...], objects: Sequence[int]) -> None:  # noqa: B027  # see above
+    def fed(self, key: tuple[Any, ...], objects: Sequence[Any]) -> None:  # noqa: B027  # see above
         """The event of this key could not happen before these objects were made."""
 
     def stepped(self, footprint: Footprint, made: Sequence[Any], seen: Sequence[Any]) -> None:  # noqa: B027

@@ -35,7 +35,7 @@ class Course:
             self._last_steps = event.what.split(".")
             self.lengths[chain.label] = self.lengths.get(chain.label, 0) + 1
             self.orders.setdefault(event.where, []).append(event.what)
-        if event.kind != "start":
+        if event.kind not in {"start", "turn"}:
             self._in_a_row = self._in_a_row + 1 if chain is self._last_chain else 0
         if chain is not None:
             self._last_chain = chain

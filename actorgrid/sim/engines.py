@@ -21,6 +21,7 @@ from actorgrid.exceptions import HeadDiedError
 from actorgrid.sim.fibers import Fiber
 from actorgrid.sim.homes import Home
 from actorgrid.sim.host import SimHost
+from actorgrid.sim.turns import memory_of
 
 if TYPE_CHECKING:
     from actorgrid.core.worker import Running
@@ -167,8 +168,14 @@ class SimWorker(SimHost, WorkerSide):
 
     def runs(self, fiber: Fiber) -> None:
         """See ``SimHost``."""
-        where = self.worker.path or ("process", self.client.number)
-        self.world.touch(where, writes=not self.worker.only_reads(fiber), is_open=self.is_shared())
+        worker = self.worker
+        where: Any = worker.path or ("process", self.client.number)
+        if worker.takes_turns():
+            assert worker.loop is not None
+            if not worker.loop.loop.rests(fiber):
+                self.world.touch(memory_of(worker.path))
+        else:
+            self.world.touch(where, writes=not worker.only_reads(fiber), is_open=self.is_shared())
         self.touch_limits()
 
     def share(self) -> None:

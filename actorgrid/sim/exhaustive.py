@@ -175,7 +175,7 @@ class DepthFirst(Policy):
         """See ``Policy``."""
         self._born[key] = len(self._steps) - 1, readonly
 
-    def fed(self, key: tuple[Any, ...], objects: Sequence[int]) -> None:
+    def fed(self, key: tuple[Any, ...], objects: Sequence[Any]) -> None:
         """See ``Policy``."""
         self._feeders[key] = [self._maker[oid] for oid in objects if oid in self._maker]
 
@@ -250,7 +250,7 @@ class DepthFirst(Policy):
         return [
             (
                 self._prevented.get(key, count),
-                Step(key, key[1], {key[1]: OPEN if readonly else OPEN | WRITTEN}, [born] if born >= 0 else []),
+                Step(key, key[1], _footprint_of(key, readonly=readonly), [born] if born >= 0 else []),
             )
             for key, (born, readonly) in self._born.items()
             if complete or key in self._prevented
@@ -270,6 +270,13 @@ class DepthFirst(Policy):
                 return True
             self._path.pop()
         return False
+
+
+def _footprint_of(key: Any, *, readonly: bool) -> Footprint:
+    """Return what a call or turn that never happened would have touched, at the least."""
+    kind, where, _ = key
+    how = OPEN if readonly else OPEN | WRITTEN
+    return {where: how, where[1]: how} if kind == "turn" else {where: how}
 
 
 @dataclass

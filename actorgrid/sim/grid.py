@@ -174,8 +174,9 @@ class Grid:
         actor = self.calls.get(message.actor) if isinstance(message, m.Submit) and message.actor else None
         call = Call(path, chain, self.world.age, spec.name, readonly=spec.readonly, actor=actor)
         self.calls[message.task] = call
+        turns = self.world.onlookers.holds.turns
         if actor is not None:
-            self.world.choices.policy.born(("call", actor.path, path), readonly=spec.readonly)
+            self.world.choices.policy.born(("call", actor.path, path), readonly=spec.readonly and not turns)
         elif spec.kind is not A_METHOD and self.world.onlookers.held(spec.kind):
             self.world.choices.policy.born(("start", path, path), readonly=False)
         if self.world.story is not None:
@@ -190,7 +191,9 @@ class Grid:
         path = path_of_repetition(first.path, actor.incarnation)
         call = Call(path, first.chain, first.age, first.name, readonly=first.readonly, actor=first.actor)
         self.calls[run.task] = call
-        self.world.choices.policy.born(("call", self.calls[run.actor].path, path), readonly=first.readonly)
+        turns = self.world.onlookers.holds.turns
+        key = "call", self.calls[run.actor].path, path
+        self.world.choices.policy.born(key, readonly=first.readonly and not turns)
         if self.world.story is not None:
             call.site, call.given = first.site, first.given
             self.by_path[path] = call
@@ -401,7 +404,9 @@ class Grid:
         if worker.machine.specs[run.spec].kind is not A_METHOD:
             return Event("start", call.path, call.path, call.label, begin, age=call.age)
         where = self.calls[run.actor].path
-        return Event("call", where, call.path, call.label, begin, call.chain, call.age, readonly=call.readonly)
+        # In the queue of an event loop, where two calls stand can be told even if neither changes the actor.
+        readonly = call.readonly and not worker.takes_turns()
+        return Event("call", where, call.path, call.label, begin, call.chain, call.age, readonly=readonly)
 
     def survives(self, point: str, worker: Worker, running: Running) -> bool:
         """Return False if the process dies at this point of what it runs; to a fiber of that process it never returns.

@@ -6,7 +6,8 @@ errors. Then it matters, and what took no time becomes an event that others may 
 
 * a task or a constructor starts ("start"),
 * a process goes on with something that others can tell the time of ("aside"),
-* a kill or a cancellation reaches its victim ("late").
+* a kill or a cancellation reaches its victim ("late"),
+* an event loop goes on with what is next in its queue ("turn", see ``turns``), if calls may come in between.
 
 Number 0 is always the dull one: at once. Only programs with onlookers pay for these choices: a run notes what it would
 have ``needed`` to hold back, and the search begins again with ``holds`` at that. A schedule says what was held back.
@@ -41,6 +42,33 @@ class Holds(IntEnum):
     ALL = 2
     #: Whoever is about to touch a file, too (see ``files``).
     FILES = 3
+    #: Event loops of actors take their turns when they are chosen. (It goes with each of the others.)
+    TURNS = 4
+    TASKS_AND_TURNS = 5
+    ALL_AND_TURNS = 6
+    FILES_AND_TURNS = 7
+
+    @property
+    def times(self) -> Holds:
+        """Without what goes with the others."""
+        return Holds(self & ~Holds.TURNS)
+
+    @property
+    def turns(self) -> bool:
+        """Whether event loops take their turns when they are chosen."""
+        return bool(self & Holds.TURNS)
+
+    def without_times(self) -> Holds:
+        """Return what is left where the rest is a choice anyway."""
+        return Holds(self & Holds.TURNS)
+
+    def joined(self, other: Holds) -> Holds:
+        """Return what holds back all that either does."""
+        return Holds(max(self.times, other.times) | (self | other) & Holds.TURNS)
+
+    def covers(self, other: Holds) -> bool:
+        """Return whether it holds back all that ``other`` does."""
+        return self.joined(other) == self
 
 
 #: Words to the head of which others can notice what comes of them.
@@ -100,7 +128,7 @@ class Onlookers:
 
     def need(self, holds: Holds) -> None:
         """Somebody can tell the time of what ``holds`` names."""
-        self.needs = max(self.needs, holds)
+        self.needs = self.needs.joined(holds)
 
     def glance(self) -> None:
         """Somebody looks at the clock: two who do can compare what they saw."""
@@ -122,7 +150,7 @@ class Onlookers:
     def touches_a_file(self, label: str) -> None:
         """The calling code is about to touch a file: let others go first, or not."""
         fiber = self._world.fibers.current
-        if self.holds >= Holds.FILES and fiber is not None and (fiber.home is None or not fiber.home.is_reader()):
+        if self.holds.times >= Holds.FILES and fiber is not None and (fiber.home is None or not fiber.home.is_reader()):
             self.step_aside(label)
 
     def name(self) -> None:
@@ -146,7 +174,7 @@ class Onlookers:
         if self._survived or any(each is not error for each in self.errors):
             self.need(Holds.TASKS)
         self.errors.clear()
-        if self.stillborn and self.needs:
+        if self.stillborn and self.needs.times:
             self.need(Holds.ALL)
 
     # -- what is held back
@@ -155,12 +183,12 @@ class Onlookers:
         """Return whether such a thing waits until it is chosen."""
         if kind is A_METHOD:
             return True
-        return self.holds >= (Holds.TASKS if kind is A_TASK else Holds.ALL)
+        return self.holds.times >= (Holds.TASKS if kind is A_TASK else Holds.ALL)
 
     def step_aside(self, label: str, victim: int = 0) -> None:
         """Let others go first, or not: the calling fiber is about to do something that they could tell the time of."""
         fiber = self._world.fibers.current
-        if self.holds < Holds.ALL or fiber is None or fiber in self._aside:
+        if self.holds.times < Holds.ALL or fiber is None or fiber in self._aside:
             return
         self._times[fiber.name] += 1
         aside = _Aside(fiber, self._times[fiber.name], f"{fiber.name} {label}", victim)
@@ -173,7 +201,7 @@ class Onlookers:
 
     def on_its_way(self, label: str, victim: int, arrive: Callable[[], None]) -> None:
         """Have ``arrive`` called when that is chosen; without onlookers, now."""
-        if self.holds < Holds.ALL:
+        if self.holds.times < Holds.ALL:
             arrive()
         else:
             self._times[label] += 1

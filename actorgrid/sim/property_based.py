@@ -213,12 +213,13 @@ def world(
     option ``--actorgrid-replay`` goes before it. In a Hypothesis test inputs are still drawn: give it the ones that the
     failure was found with as an ``example``. Raises ValueError for a broken one.
 
-    ``starts``: tasks start when it is chosen, not at once, and kills and cancellations may come late. What calls itself
-    a search finds out whether a program can tell; here it has to be said, and the summary of pytest says where it was
-    not. What the block takes does not count for the ``deadline`` of the test.
+    ``starts``: tasks start when it is chosen, not at once, kills and cancellations may come late, and calls may come
+    between two turns of an actor's event loop. What calls itself a search finds out whether a program can tell; here
+    it has to be said, and the summary of pytest says where it was not. What the block takes does not count for the
+    ``deadline`` of the test.
     """
     plan = _plan(schedule)
-    holds = Holds.ALL if starts else Holds.NOTHING
+    holds = Holds.ALL_AND_TURNS if starts else Holds.NOTHING
     if plan is not None:
         seed, policy, faults = plan.seed, Forced(dict(plan.deviations)), Faults.of(plan.settings)
         level, holds = plan.settings.get("level", "calls"), Holds(plan.settings.get("holds", 0))
@@ -245,7 +246,8 @@ def world(
     else:
         _told(made, under_way, seed)
     finally:
-        if level == "calls" and (made.onlookers.needs > holds or made.files.met) and isinstance(policy, Drawn):
+        partly = not holds.covers(made.onlookers.needs) or made.files.met
+        if level == "calls" and partly and isinstance(policy, Drawn):
             Drawn.partial += 1
         if collects:
             gc.enable()

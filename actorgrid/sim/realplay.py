@@ -42,6 +42,7 @@ _UNENFORCED: Final = {
     "poll": "a poll sees what is there when it happens to look",
     "jump": "the wall clock of this machine is left alone",
     "start": "a task starts when a process is free for it",
+    "turn": "an event loop goes on as soon as it can: whether a call is there by then is up to the machine",
     "aside": "a process is as slow as the machine makes it",
     "late": "a kill or a cancellation arrives when it arrives",
     "lock": "which process gets the lock on a file is up to the system",

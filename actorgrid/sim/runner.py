@@ -183,9 +183,8 @@ class Program:
 
     def holding(self, run: Run) -> Program | None:
         """Return what must be run instead, for nothing to be missed that ``run`` gives an inkling of; None: this."""
-        if self.level != "calls" or run.needs <= self.holds:
-            return None
-        return dataclasses.replace(self, holds=run.needs)
+        needs = run.needs if self.level == "calls" else run.needs.without_times()
+        return None if self.holds.covers(needs) else dataclasses.replace(self, holds=self.holds.joined(needs))
 
 
 def settings_of(faults: Faults, level: Level, holds: Holds) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import logging
 import sys
 import threading
 from collections.abc import Callable
@@ -12,6 +13,15 @@ from actorgrid.sim.fibers import Fiber, WorldOver
 
 if TYPE_CHECKING:
     from actorgrid.sim.world import World
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Return whether a thread of a pool has more to say than that its world is over, which ends it."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, WorldOver)
+
+
+logging.getLogger("concurrent.futures").addFilter(_is_news)
 
 
 class SimFuture(concurrent.futures.Future[Any]):

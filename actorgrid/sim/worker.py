@@ -76,6 +76,10 @@ class Worker:
             return False
         return bool(self.machine.running) and all(each.spec.readonly for each in self.machine.running.values())
 
+    def takes_turns(self) -> bool:
+        """Return whether it is an actor whose event loop takes its turns when they are chosen."""
+        return self.loop is not None and self.loop.fiber is not None and self.world.onlookers.holds.turns
+
     # -- what the head sends
 
     def take(self, batch: list[Any]) -> None:

@@ -32,6 +32,7 @@ from actorgrid.sim.places import call_site
 from actorgrid.sim.promises import Promises
 from actorgrid.sim.story import Story
 from actorgrid.sim.surroundings import Surroundings
+from actorgrid.sim.turns import Turns
 from actorgrid.sim.waits import Waits
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class World(Parts):
         """``checks``: verify every invariant of the head after every message. ``tag``: hex digits for session names.
 
         ``level``: what is a choice: the order of "calls", or that of all messages on all "links".
-        ``holds``: what else is (see ``onlookers``); at the level of links nothing, for all that is on links there.
+        ``holds``: what else is (see ``onlookers``); at the level of links only turns, for all else is on links.
         """
         self.tag = tag
         self.level = level
@@ -92,7 +93,8 @@ class World(Parts):
         self.payloads = Payloads()
         self.files = Files(self)
         self.harm = Harm(self, faults or Faults())
-        self.onlookers = Onlookers(self, holds if level == "calls" else Holds.NOTHING)
+        self.onlookers = Onlookers(self, holds if level == "calls" else holds.without_times())
+        self.turns = Turns(self)
         self.clock = Clock(self.onlookers.glance)
         self.fibers = Fibers(self._enter)
         self.fibers.hub = greenlet(self._hub)
@@ -243,6 +245,7 @@ class World(Parts):
             self.story.chosen(event, self.grid, decided=len(events) > 1)
         self.choices.observe(f"{event.kind} {event.label} {len(events)}")
         self.course.goes_on(event)
+        self.turns.after(event)
         event.happen()
 
     # -- what steps touch
@@ -279,7 +282,9 @@ class World(Parts):
         events[:0] = self.onlookers.events()
         if self.grid is not None:
             events[:0] = self.grid.deliveries()
-        events += self.waits.polls()
+        if self.turns.come_first():
+            return self.turns.events() + events
+        events += self.waits.polls() + self.turns.events()
         self._offer_time(events)
         if events:
             events += self.harm.events()

@@ -496,6 +496,23 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "close": lambda: os.close(1),
 }
 
+#: The same with asyncio: each is called with the loop and a socket.
+REFUSED_LOOPS: dict[str, Callable[[Any, Any], Any]] = {
+    "subprocess": lambda _, __: asyncio.create_subprocess_exec("true"),
+    "shell": lambda _, __: asyncio.create_subprocess_shell("true"),
+    "connection": lambda _, __: asyncio.open_connection("127.0.0.1", 9),
+    "server": lambda _, __: asyncio.start_server(print, "127.0.0.1", 0),
+    "unix connection": lambda _, __: asyncio.open_unix_connection("/nowhere"),
+    "datagrams": lambda loop, _: loop.create_datagram_endpoint(asyncio.DatagramProtocol, ("127.0.0.1", 0)),
+    "reader": lambda loop, one: loop.add_reader(one, print),
+    "writer": lambda loop, one: loop.add_writer(one, print),
+    "signal": lambda loop, _: loop.add_signal_handler(signal.SIGUSR1, print),
+    "send": lambda loop, one: loop.sock_sendall(one, b"x"),
+    "receive": lambda loop, one: loop.sock_recv(one, 1),
+    "pipe": lambda loop, one: loop.connect_read_pipe(asyncio.Protocol, one),
+    "look-up": lambda loop, _: loop.getaddrinfo("localhost", 80),
+}
+
 
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
@@ -505,6 +522,34 @@ def test_what_cannot_be_simulated_is_refused_at_the_call(name: str) -> None:
     with pytest.raises(SimulationError, match="simulator cannot run"):
         simulated(lambda: ag.get(run_there.remote(REFUSED[name])))
     gc.collect()  # its sockets, while the warning is ignored
+
+
+@pytest.mark.parametrize("name", REFUSED_LOOPS)
+def test_what_an_event_loop_cannot_do_is_refused_at_the_call(name: str) -> None:
+    async def main() -> None:
+        one, other = socket.socketpair()
+        with one, other:
+            awaitable = REFUSED_LOOPS[name](asyncio.get_running_loop(), one)
+            if awaitable is not None:
+                await awaitable
+
+    where = f"simulator cannot run loop.* called at {Path(__file__).name}:"
+    with pytest.raises(SimulationError, match=where):
+        simulated(lambda: asyncio.run(main()))
+
+
+def test_threads_of_an_event_loop_end_in_silence_with_their_world(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        return await asyncio.to_thread(lambda: 1) + await loop.run_in_executor(None, lambda: 2)
+
+    @ag.remote
+    class Caller:
+        async def call(self) -> int:
+            return await main()
+
+    assert simulated(lambda: ag.get(Caller.remote().call.remote())) == 3
+    assert not caplog.records
 
 
 def test_signal_to_the_main_program_is_refused() -> None:

@@ -296,6 +296,44 @@ def lost_update(spin: int) -> Any:
     return ag.get(cell.get.remote())
 
 
+@ag.remote
+class Dozing:
+    """Waits in the middle of an update for what is over at once."""
+
+    def __init__(self) -> None:
+        self.value = 0
+        self.opened = asyncio.Event()
+
+    async def add(self) -> None:
+        value = self.value
+        await asyncio.sleep(0)
+        self.value = value + 1
+
+    async def open(self) -> bool:
+        self.opened.set()
+        await asyncio.sleep(0)
+        return self.opened.is_set()
+
+    async def close(self) -> None:
+        self.opened.clear()
+
+    async def get(self) -> int:
+        return self.value
+
+
+def lost_between_turns(spin: int) -> Any:
+    del spin
+    dozing = Dozing.remote()
+    ag.get([dozing.add.remote(), dozing.add.remote()])
+    return ag.get(dozing.get.remote())
+
+
+def closed_between_turns(spin: int) -> Any:
+    del spin
+    dozing = Dozing.remote()
+    return ag.get([dozing.open.remote(), dozing.close.remote()])[0]
+
+
 #: Programs, and everything that can come of each.
 PROGRAMS: list[tuple[Callable[[int], Any], list[Any]]] = [
     (look_without_waiting, [1, "timeout"]),
@@ -320,6 +358,8 @@ PROGRAMS: list[tuple[Callable[[int], Any], list[Any]]] = [
     (first_awaited, [[1, 2], [2, 1]]),
     (first_thread, [[1, 2], [2, 1]]),
     (lost_update, [1, 2]),
+    (lost_between_turns, [1, 2]),
+    (closed_between_turns, [True, False]),
 ]
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -161,6 +162,38 @@ def await_interleave_fixed() -> None:
     counter = Counter.remote(Cell.remote())
     ag.get([counter.add_at_once.remote(), counter.add_at_once.remote()])
     assert ag.get(counter.get.remote()) == 2
+
+
+@ag.remote
+class Dozer:
+    """Waits in the middle of an update for nothing but the next turn of its event loop."""
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    async def add(self) -> None:
+        value = self.value
+        await asyncio.sleep(0)
+        self.value = value + 1
+
+    async def add_at_once(self) -> None:
+        await asyncio.sleep(0)
+        self.value += 1
+
+    async def get(self) -> int:
+        return self.value
+
+
+def turn_interleave() -> None:
+    dozer = Dozer.remote()
+    ag.get([dozer.add.remote(), dozer.add.remote()])
+    assert ag.get(dozer.get.remote()) == 2, "an update was lost between two turns of the event loop"
+
+
+def turn_interleave_fixed() -> None:
+    dozer = Dozer.remote()
+    ag.get([dozer.add_at_once.remote(), dozer.add_at_once.remote()])
+    assert ag.get(dozer.get.remote()) == 2
 
 
 # ------------------------------------------------------------------------------------------------------------ time
