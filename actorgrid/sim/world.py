@@ -246,7 +246,8 @@ class World(Parts):
             touch(self.footprint, token, writes=writes, is_open=is_open)
 
     def _begin_step(self, event: Event) -> None:
-        if self.promises.always or not (event.is_call or event.kind in {"aside", "late"}):
+        # Of a cancellation that arrives ("late") ALL, too: what it ends leaves no trace of what it would have touched.
+        if self.promises.always or not (event.is_call or event.kind == "aside"):
             self.touch(ALL)
         elif event.is_call:
             self.touch(event.where, writes=not event.readonly)
