@@ -62,6 +62,12 @@ _ROWS: Final = (
     ),
     Row("threading: Thread, Lock, RLock, Condition, Event, Semaphore, Barrier, Timer", "simulated", "fibers"),
     Row(
+        "the order of threads of one process",
+        "simulated",
+        "a choice where they begin, call, or have waited for the grid; nobody comes in between elsewhere, nor where "
+        "calls of a concurrent actor go on",
+    ),
+    Row(
         "Lock, RLock, SimpleQueue in your modules",
         "simulated",
         "one for each process; those from before the run while it lasts, three levels deep, if nobody holds them",

@@ -48,6 +48,16 @@ class SimDriver(SimHost):
             )
         return surroundings.real_trackers
 
+    def submit(self, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
+        """See ``Engine``."""
+        self.takes_turn("makes a call")
+        return super().submit(prepared, args, kwargs)
+
+    def call(self, actor: ActorRef, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
+        """See ``Engine``."""
+        self.takes_turn("makes a call")
+        return super().call(actor, prepared, args, kwargs)
+
     #: What else ends with the grid.
     on_shutdown: Callable[[], None] | None = None
 
@@ -194,6 +204,10 @@ class SimWorker(SimHost, WorkerSide):
         """See ``SimHost``."""
         return self.shared or self.machine.limit > 1
 
+    def has_threads(self) -> bool:
+        """See ``SimHost``. Not those of a concurrent actor: the order in which its calls start is a choice already."""
+        return self.machine.limit == 1 and super().has_threads()
+
     def parent_and_nth(self) -> tuple[int, int]:
         """See ``SimHost``."""
         return WorkerSide.current_task(self)
@@ -203,9 +217,11 @@ class SimWorker(SimHost, WorkerSide):
             self.worker.interrupt(message)
 
     def linger(self, label: str) -> None:
-        """Whoever is about to end what runs here may do so before it goes on."""
+        """Whoever is about to end what runs here may do so before it goes on; other threads, too."""
         onlookers = self.world.onlookers
-        if onlookers.anything_under_way():
+        if self.has_threads():
+            self.takes_turn(label)
+        elif onlookers.anything_under_way():
             running, actor = self.running(), self.machine.actor
             if running is not None and onlookers.threaten(running.run.task, actor.actor if actor else 0):
                 self._step_aside(label)

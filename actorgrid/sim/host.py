@@ -121,6 +121,16 @@ class SimHost(LocalEngine):
         """Return whether more than one line of execution of this process may run."""
         return self.world.shared
 
+    def has_threads(self) -> bool:
+        """Return whether this process has more than one thread now."""
+        fibers = self.world.fibers.alive
+        return self.is_shared() and sum(fiber.home is self and fiber.name != READER for fiber in fibers) > 1
+
+    def takes_turn(self, label: str) -> None:
+        """A thread is about to do something: others, if this process has any, may come before."""
+        if self.has_threads():
+            self.act(label)
+
     def touch_limits(self) -> None:
         """Note that something happens on which it depends whether there are too many pending calls, or tasks."""
         if self._pending_calls or self.pending_tasks is not None:

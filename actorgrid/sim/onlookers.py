@@ -5,7 +5,7 @@ unless somebody has a timeout, looks at the clock, asks for a name, cancels, kil
 errors. Then it matters, and what took no time becomes an event that others may come before:
 
 * a task or a constructor starts ("start"),
-* a process goes on with something that others can tell the time of ("aside"),
+* a process goes on with something that others can tell the time of, one of several threads with anything ("aside"),
 * a kill or a cancellation reaches its victim ("late"),
 * an event loop goes on with what is next in its queue ("turn", see ``turns``), if calls may come in between.
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import concurrent.futures
 import logging
+import re
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from actorgrid.sim.fibers import Fiber, WorldOver
 
 if TYPE_CHECKING:
     from actorgrid.sim.world import World
+
+#: Names that Python gives.
+_NUMBERED: Final = re.compile(r"^(Thread|ThreadPoolExecutor|asyncio)-?\d+(_\d+)?\s*")
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -42,6 +47,8 @@ class Threads:
         self._joining: dict[threading.Thread, list[Fiber]] = {}
         self._real_ident = threading.get_ident()
         self._futures = 0
+        #: How many threads each fiber has started, by its name.
+        self._started: Counter[str] = Counter()
 
     def ident(self) -> int:
         """Return what ``threading.get_ident`` says."""
@@ -72,14 +79,22 @@ class Threads:
             world.shared = True
         else:
             here.home.share()
-        fiber = world.fibers.spawn(here.home, thread.name, world.chain(thread.name), lambda: self._live(thread, fiber))
+        name = self._name(thread, here)
+        fiber = world.fibers.spawn(here.home, name, world.chain(name), lambda: self._live(thread, fiber))
         fiber.ident = world.new_ident()
         thread._ident = fiber.ident  # type: ignore[attr-defined]  # noqa: SLF001  # as Thread._bootstrap does
         thread._started.set()  # type: ignore[attr-defined]  # noqa: SLF001  # see above
 
+    def _name(self, thread: threading.Thread, parent: Fiber) -> str:
+        """Return what a thread is called in every run: Python numbers those without a name as long as it lives."""
+        self._started[parent.name] += 1
+        kind = _NUMBERED.sub("", thread.name).strip("()")
+        return f"thread {self._started[parent.name]} of {parent.name}" + (f" ({kind})" if kind else "")
+
     def _live(self, thread: threading.Thread, fiber: Fiber) -> None:
         threading._active[fiber.ident] = thread  # type: ignore[attr-defined]  # noqa: SLF001  # see above
         try:
+            self.world.takes_turn("begins")
             thread.run()
         except (WorldOver, SystemExit):
             pass

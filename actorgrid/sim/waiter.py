@@ -48,4 +48,5 @@ class SimWaiter:
             self.fiber = world.fibers.current
             world.waits.wait(self.why, timeout, lambda: self.open)
             self.fiber = None
+            world.takes_turn("goes on")
         return self.open

@@ -122,8 +122,8 @@ class World(Parts):
 
         self.grids += 1
         self.grid = grid = (Links if self.level == "links" else Grid)(self, config)
-        if self.fibers.current is not None:
-            self.fibers.current.home = grid.driver
+        for fiber in self.fibers.alive:  # every thread of the program: those of older grids are dead
+            fiber.home = grid.driver
         return grid.driver
 
     def closed(self, grid: Grid) -> None:
@@ -168,6 +168,12 @@ class World(Parts):
         _, oids = self.waits.objects.get(fiber, ("", ()))
         if self.footprint is not None and need == len(oids):
             self.choices.policy.fed(("notice", fiber.name, ""), oids)
+
+    def takes_turn(self, label: str) -> None:
+        """A thread is about to do something: other threads of its process, if it has any, may come before."""
+        fiber = self.fibers.current
+        if fiber is not None and fiber.home is not None:
+            fiber.home.takes_turn(label)
 
     def calls(self, home: Any, target: Any, what: str) -> None:
         """A call begins. The run ends with SharedStateLeak if its code would find what another process left."""
@@ -256,7 +262,8 @@ class World(Parts):
             touch(self.footprint, token, writes=writes, is_open=is_open)
 
     def _begin_step(self, event: Event) -> None:
-        if self.promises.always or self.file_locks.used or not (event.is_call or event.kind in {"aside", "late"}):
+        # Of a cancellation that arrives ("late") ALL, too: what it ends leaves no trace of what it would have touched.
+        if self.promises.always or self.file_locks.used or not (event.is_call or event.kind == "aside"):
             self.touch(ALL)
         elif event.is_call:
             self.touch(event.where, writes=not event.readonly)

@@ -41,7 +41,7 @@ def add_twice(actor: Any) -> None:
 
 
 def add_in_threads() -> None:
-    """Two threads of the program read by two actors what they then both write."""
+    """Two threads of the program, its main one and another, read by two actors what they then both write."""
     value = 0
 
     def add(cell: Any) -> None:
@@ -50,11 +50,10 @@ def add_in_threads() -> None:
         ag.get(cell.get.remote())
         value = before + 1
 
-    threads = [threading.Thread(target=add, args=(Cell.remote(),)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    thread = threading.Thread(target=add, args=(Cell.remote(),))
+    thread.start()
+    add(Cell.remote())
+    thread.join()
     assert value == 2
 
 

@@ -1,0 +1,267 @@
+"""What ``prove`` leaves out makes no difference to programs that cancel, kill, look for names and wait.
+
+What arrives late reaches whoever does something else by then: a wrong claim that nothing fails comes of these first.
+"""
+
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import actorgrid as ag
+from actorgrid.sim.exhaustive import prove_program
+from actorgrid.sim.policies import RandomWalk
+from actorgrid.sim.runner import Program, Run, quiet_collector
+from tests.thinning import one_in
+
+pytestmark = pytest.mark.search
+
+MOST = 200
+WALKS = 50
+
+
+@ag.remote
+class Sum:
+    """A value that is added to; an object that is cancelled on its way is not added."""
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def add(self, n: int) -> int:
+        self.value += n
+        return self.value
+
+    def add_by(self, other: Any, n: int) -> int:
+        """Add what another one has after this."""
+        self.value += ag.get(other.add.remote(n))
+        return self.value
+
+    def get(self) -> int:
+        return self.value
+
+
+@ag.remote
+class AsyncSum:
+    """The same, and others may come in between."""
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    async def add(self, n: int) -> int:
+        self.value += n
+        return self.value
+
+    async def add_by(self, other: Any, n: int) -> int:
+        value = self.value
+        self.value = value + await other.add.remote(n)
+        return self.value
+
+    async def get(self) -> int:
+        return self.value
+
+
+def said(ref: Any) -> Any:
+    """Return what came of it: a value, or what kind of error."""
+    try:
+        return ag.get(ref)
+    except Exception as error:  # noqa: BLE001  # which one is the outcome
+        return type(error).__name__
+
+
+@ag.remote
+def child(acts: list[tuple[str, int]], sums: list[Any]) -> list[Any]:
+    return perform(acts, sums, [])
+
+
+def perform(acts: list[tuple[str, int]], sums: list[Any], refs: list[Any]) -> list[Any]:
+    """Do one thing after the other; return what was seen."""
+    seen: list[Any] = []
+    for act, index in acts:
+        if act in SENDS:
+            refs.append(SENDS[act](sums, index))
+        elif act in SEES:
+            seen.append(SEES[act](sums[index % len(sums)], index))
+        elif act == "wait" and refs:
+            seen.append([refs.index(each) for each in ag.wait(refs)[0]])
+        elif refs:
+            seen.append(ENDS[act](refs[index % len(refs)]))
+    return seen
+
+
+def named(index: int) -> str:
+    """Make an actor of a name, or look for it."""
+    try:
+        if index:
+            return str(ag.get(Sum.options(name="it").remote().add.remote(1)))
+        return str(ag.get(ag.get_actor("it").add.remote(1)))
+    except Exception as error:  # noqa: BLE001  # see above
+        return type(error).__name__
+
+
+def by_another(sums: list[Any], index: int) -> Any:
+    there, other = sums[index % len(sums)], sums[-1 - index % len(sums)]
+    return there.get.remote() if len(sums) == 1 else there.add_by.remote(other, 100)
+
+
+#: Acts that send something off: (actors, number) -> its reference.
+SENDS: dict[str, Callable[..., Any]] = {
+    "throw": lambda sums, index: sums[index % len(sums)].add.remote(10),
+    "by": by_another,
+    "task": lambda sums, index: child.remote([("add", index)], sums),
+    "tasks": lambda sums, index: child.remote([("task", index), ("said", 0)], sums),
+}
+#: Acts with an actor, or a number: -> what was seen.
+SEES: dict[str, Callable[..., Any]] = {
+    "add": lambda there, index: ag.get(there.add.remote(1)),
+    "kill": lambda there, index: ag.kill(there),
+    "name": lambda there, index: named(index),
+}
+#: Acts with what was sent off.
+ENDS: dict[str, Callable[..., Any]] = {
+    "cancel": ag.cancel,
+    "alone": lambda ref: ag.cancel(ref, recursive=False),
+    "look": lambda ref: len(ag.wait([ref], timeout=0)[0]),
+    "said": said,
+}
+DEADLY = ("cancel", "cancel", "alone", "kill")
+ACTS = (*SENDS, *DEADLY, "add", "name", "look", "wait", "said")
+
+
+def program(kind: Any, count: int, acts: list[tuple[str, int]]) -> Any:
+    sums = [kind.remote() for _ in range(count)]
+    refs: list[Any] = []
+    seen = perform(acts, sums, refs)
+    return seen, [said(ref) for ref in refs], [said(each.get.remote()) for each in sums]
+
+
+def outcome(run: Run) -> str:
+    return repr(run.value) if run.error is None else repr(run.identity)
+
+
+def outcomes(what: Program, reduction: str, most: int = MOST) -> tuple[set[str], bool]:
+    """Return what the program can end with, as far as that was tried, and whether that is everything."""
+    found: set[str] = set()
+
+    def told(run: Run) -> None:
+        if type(run.error).__name__ != "Blocked":
+            found.add(outcome(run))
+
+    with quiet_collector():
+        proof = prove_program(what, seed=0, reduction=reduction, most=most, keep=0, told=told)
+    return found, proof.complete
+
+
+def sampled(what: Program, seed: int) -> set[str]:
+    """Return what the program ended with on some random schedules, with everything held back that a proof holds."""
+    found: set[str] = set()
+    with quiet_collector():
+        for number in range(WALKS):
+            run = what.run(RandomWalk(random.Random(seed * WALKS + number)))
+            found.add(outcome(run))
+            what = what.holding(run) or what
+    return found
+
+
+def compare(function: Callable[..., Any], *args: Any) -> set[str]:
+    """Nothing is lost by leaving out, as far as everything can be tried. Returns what the program can end with."""
+    what = Program(function, args)
+    dpor, complete = outcomes(what, "dpor", most=4 * MOST)
+    if complete:
+        assert sampled(what, 0) <= dpor
+    for reduction in ("sleep", "none"):
+        everything, every = outcomes(what, reduction)
+        assert not complete or everything <= dpor, reduction
+        assert not every or dpor <= everything, reduction
+    return dpor if complete else set()
+
+
+def drawn(seed: int) -> tuple[Any, int, list[tuple[str, int]]]:
+    rng = random.Random(seed)
+    kind = rng.choice([Sum, Sum, AsyncSum])
+    acts = [(rng.choice(list(SENDS)), rng.randrange(2))]
+    acts += [(rng.choice(ACTS), rng.randrange(2)) for _ in range(rng.randint(0, 2))]
+    acts.insert(rng.randint(1, len(acts)), (rng.choice(DEADLY), rng.randrange(2)))
+    return kind, rng.randint(1, 2), acts
+
+
+# ------------------------------------------------------------------------------------------------------ what was missed
+
+
+@ag.remote(max_retries=3)
+def adds(there: Any) -> None:
+    ag.get(there.add.remote(1))
+
+
+def cancelled_from_above() -> tuple[str, int]:
+    """The cancellation reaches the call before the task, and strikes the one only when the other has ended."""
+    there = Sum.remote()
+    ref = adds.remote(there)
+    ag.cancel(ref)
+    return str(said(ref)), ag.get(there.get.remote())
+
+
+def test_proof_sees_call_that_starts_before_its_cancellation_arrives() -> None:
+    found, complete = outcomes(Program(cancelled_from_above), "dpor")
+    assert complete
+    assert repr(("TaskError(TaskCancelledError)", 1)) in found
+    compare(cancelled_from_above)
+
+
+def late_for_one_of_two() -> tuple[Any, ...]:
+    """A task is cancelled by itself: what it has called goes on, or was never called."""
+    one, other = Sum.remote(), Sum.remote()
+    ref = one.add_by.remote(other, 1)
+    ag.cancel(ref, recursive=False)
+    return said(ref), ag.get(one.get.remote()), ag.get(other.get.remote())
+
+
+def named_against_cancelled() -> tuple[Any, ...]:
+    """A call that is cancelled, and who makes an actor of the same name."""
+    ref = makes_named.remote()
+    ag.cancel(ref)
+    return named(1), said(ref)
+
+
+@ag.remote
+def makes_named() -> str:
+    return named(1)
+
+
+def killed_or_cancelled() -> tuple[Any, ...]:
+    """One actor, a call that is cancelled, and a kill."""
+    there = Sum.remote()
+    refs = [there.add.remote(1), there.add.remote(2)]
+    ag.cancel(refs[1])
+    ag.kill(there)
+    return tuple(said(ref) for ref in refs)
+
+
+def cancelled_and_waited_for() -> tuple[Any, ...]:
+    """Which of two ends first, when one may be cancelled."""
+    there = Sum.remote()
+    refs = [adds.remote(there), there.add.remote(10)]
+    ag.cancel(refs[0])
+    first, _ = ag.wait(refs)
+    return refs.index(first[0]), [said(ref) for ref in refs]
+
+
+PROGRAMS: list[Callable[..., Any]] = [
+    late_for_one_of_two, named_against_cancelled, killed_or_cancelled, cancelled_and_waited_for
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("function", one_in(2, PROGRAMS))
+def test_reduction_sees_every_outcome_of(function: Callable[..., Any]) -> None:
+    assert len(compare(function)) > 1
+
+
+#: Programs of which a class was missed come first.
+@pytest.mark.parametrize("seed", one_in(40, [8, 9, *range(400, 478)]))
+def test_reduction_sees_every_outcome_of_drawn_programs(seed: int) -> None:
+    compare(program, *drawn(seed))
