@@ -127,6 +127,7 @@ _ROWS: Final = (
         "real",
         "nobody sees that: a search of a program whose processes meet at a file is not called exhaustive",
     ),
+    Row(
         "fcntl.flock, fcntl.lockf",
         "simulated",
         "between simulated processes; the locks of a dead one are free; lockf through two descriptors of one process "
