@@ -22,6 +22,7 @@ from actorgrid.exceptions import is_a
 from actorgrid.sim.engines import SimWorker
 from actorgrid.sim.fibers import Fiber, WorldOver
 from actorgrid.sim.readonly import Watch
+from actorgrid.sim.turns import memory_of
 
 if TYPE_CHECKING:
     from actorgrid.sim.async_actor import AsyncActor
@@ -325,6 +326,9 @@ class Worker:
 
     def interrupt(self, message: m.Interrupt) -> None:
         """Cancel an attempt. A synchronous method is only told, as on real processes."""
+        if self.takes_turns():  # a turn that ends a call looks whether it was cancelled
+            self.world.touch(memory_of(self.path))
+            self.world.touch(self.path)
         running = self.machine.cancel(message.task, message.attempt, overdue=message.deadline)
         if running is None:
             return

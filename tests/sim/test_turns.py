@@ -277,6 +277,26 @@ def check(acts: list[str], looks: int, by_task: bool) -> None:
         assert outcomes(drawn_program, acts, looks, by_task, reduction=reduction) == everything
 
 
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_cancellation_comes_between_two_turns(reduction: str) -> None:
+    def program() -> Any:
+        drawn = Drawn.remote(Cell.remote(1))
+        refs = [drawn.do.remote(me, "s") for me in range(2)]
+        ag.cancel(refs[0])
+        try:
+            ended = ag.get(refs[0])
+        except ag.exceptions.TaskCancelledError:
+            ended = "cancelled"
+        ag.get(refs[1])
+        return ended, ag.get(drawn.all.remote())
+
+    found = outcomes(program, reduction=reduction)
+    assert found == {
+        repr(each)
+        for each in [(None, [0, 1]), (None, [1, 0]), ("cancelled", [1]), ("cancelled", [0, 1]), ("cancelled", [1, 0])]
+    }
+
+
 ACTS = st.lists(st.text("strew", min_size=1, max_size=3), min_size=1, max_size=3)
 PROGRAMS = (ACTS, st.integers(0, 2), st.booleans())
 
