@@ -10,7 +10,7 @@ import itertools
 import weakref
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core.ids import DRIVER
 from actorgrid.engine import current
@@ -18,7 +18,14 @@ from actorgrid.exceptions import NotLinearizable
 from actorgrid.sim.host import SimHost
 from actorgrid.sim.linearizability import UNKNOWN, Linearization, Model, Operation, Stuck, linearize
 from actorgrid.sim.onlookers import Holds
+from actorgrid.sim.standins import simulating
 
+if TYPE_CHECKING:
+    from actorgrid.sim.world import World
+
+#: Those that were made in a simulated run, by number - 1: the n-th of each run is pickled in the same way.
+_of_runs: Final[weakref.WeakKeyDictionary[World, list[History]]] = weakref.WeakKeyDictionary()
+#: All others, by number.
 _histories: Final[weakref.WeakValueDictionary[int, History]] = weakref.WeakValueDictionary()
 _numbers: Final = itertools.count(1)
 #: Operations that a report shows.
@@ -44,8 +51,15 @@ class History:
     def __init__(self) -> None:
         self.operations: list[Operation] = []
         self._position = 0
-        self._number = next(_numbers)
-        _histories[self._number] = self
+        world = simulating()
+        self._is_of_a_run = world is not None
+        if world is not None:
+            siblings = _of_runs.setdefault(world, [])
+            siblings.append(self)
+            self._number = len(siblings)
+        else:
+            self._number = next(_numbers)
+            _histories[self._number] = self
 
     @contextmanager
     def record(self, client: Any, op: str, *args: Any) -> Iterator[Record]:
@@ -89,11 +103,15 @@ class History:
         return Linearization(tuple(order))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _find, (self._number,)
+        return _find, (self._number, self._is_of_a_run)
 
 
-def _find(number: int) -> History:
-    history = _histories.get(number)
+def _find(number: int, is_of_a_run: bool) -> History:  # called by a pickle
+    world = simulating()
+    if is_of_a_run:
+        history = dict(enumerate(_of_runs.get(world, []) if world is not None else [], 1)).get(number)
+    else:
+        history = _histories.get(number)
     if history is None:
         raise ValueError("a History lives in one interpreter: it can be used in simulations, and not on real processes")
     return history
