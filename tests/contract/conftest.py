@@ -34,11 +34,29 @@ _failed = pytest.StashKey[bool]()
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember whether the test itself failed: then its traceback keeps references alive, and that is no leak."""
+    """Remember whether the test itself failed: then its traceback keeps references alive, and that is no leak.
+
+    If it has waited in vain, its report shows what the grid was doing: what is rare is seen once.
+    """
     report = yield
     if report.when == "call":
         item.stash[_failed] = report.failed
+        if call.excinfo is not None and call.excinfo.errisinstance(TimeoutError):
+            report.sections.append(("what the grid was doing", _activity()))
     return report
+
+
+def _activity() -> str:
+    if ag.__name__ != "actorgrid" or not ag.is_initialized():
+        return "there is none"
+    try:
+        from actorgrid.util.state import list_tasks, list_workers
+
+        return "\n".join(
+            str(each) for each in [*list_tasks(timeout=5, detail=True), *list_workers(timeout=5, detail=True)]
+        )
+    except Exception as error:  # noqa: BLE001  # the test has failed already, for another reason
+        return f"it does not say: {error!r}"
 
 
 def pytest_configure(config: pytest.Config) -> None:
