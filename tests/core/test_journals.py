@@ -175,6 +175,7 @@ def test_what_a_call_submitted_is_there_when_it_runs_again_whether_it_had_ended_
         (ended, [(0, inner[0], "g")]),
         (0, [(0, inner[1], "g")]),
     ]
+    assert set(inner) <= set(play.actor.worker.peer.held)
 
 
 def test_call_that_ends_otherwise_than_before_ends_the_actor() -> None:
