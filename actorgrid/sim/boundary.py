@@ -106,6 +106,8 @@ _ROWS: Final = (
     Row("os.environ", "simulated", "each process has its own; a run leaves no trace in the real one"),
     Row("os.putenv, os.unsetenv", "simulated", "without effect, but for the program itself under init(engine='sim')"),
     Row("os.fork, os.forkpty, multiprocessing with each of its start methods", "refused"),
+    Row("multiprocessing.shared_memory", "refused", "arrays in put() are shared without copies"),
+    Row("locks and queues of multiprocessing's start methods spawn and forkserver", "refused", "they have names"),
     Row("subprocess, os.system, os.exec*, os.posix_spawn", "refused"),
     Row("sockets: connect, bind, sending to an address, name look-ups", "refused"),
     Row("_thread.start_new_thread, start_joinable_thread", "refused", "use threading.Thread"),

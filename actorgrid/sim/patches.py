@@ -21,6 +21,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from actorgrid.exceptions import SimulationError
@@ -52,6 +53,17 @@ def _touched(event: str, args: tuple[Any, ...]) -> None:
         world.files.touched(event, args)
 
 
+def _not_tracked(register: Callable[[str, str], None], name: str, kind: str) -> None:
+    """Remove a named semaphore, which is there already, and refuse it: who would remove it later is a process."""
+    if kind != "semaphore":
+        register(name, kind)
+        return
+    import _multiprocessing  # type: ignore[import-not-found]  # it has no stubs; whoever has made one has it
+
+    _multiprocessing.sem_unlink(name)
+    raise SimulationError("the simulator cannot run locks between real processes: use threading's, or actorgrid.util's")
+
+
 class Patches:
     """The replacements of one world."""
 
@@ -70,6 +82,7 @@ class Patches:
         self._late = [
             Late("numpy.random", self._numpy_comes),
             Late("multiprocessing.process", self._multiprocessing_comes),
+            Late("multiprocessing.resource_tracker", self._multiprocessing_comes),
         ]
         self._stage = Stage(world)
         self._aliases = Replacements(world, replaced.stand_ins)
@@ -226,6 +239,9 @@ class Patches:
         module: Any = sys.modules.get("multiprocessing.process")
         if hasattr(module, "BaseProcess"):
             self._refused(module.BaseProcess, "start", "use remote functions and actors")
+        tracker: Any = sys.modules.get("multiprocessing.resource_tracker")
+        if hasattr(tracker, "register"):
+            self._gated(tracker, "register", partial(_not_tracked, replaced.real(tracker, "register")))
 
     def _new_loop(self) -> asyncio.AbstractEventLoop:
         from actorgrid.sim.async_actor import SimLoop

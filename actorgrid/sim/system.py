@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _posixshmem  # type: ignore[import-not-found]  # it has no stubs
 import _posixsubprocess
 import _thread
 import errno
@@ -77,6 +78,8 @@ class System:
             refuse(os, name, "a simulated process cannot be copied")
         refuse(os, "abort", "it would end the one real process; use os.kill(os.getpid(), signal.SIGABRT)")
         refuse(_posixsubprocess, "fork_exec", "other processes are outside of the simulation")
+        # The standard library makes the memory first, and starts the process that removes it after a death second.
+        refuse(_posixshmem, "shm_open", "memory with a name outlives whoever is killed; use actorgrid.put()")
         for module, name in (
             (_thread, "start_new_thread"), (_thread, "start_new"), (_thread, "start_joinable_thread"),
             (threading, "_start_new_thread"), (threading, "_start_joinable_thread"),

@@ -11,6 +11,7 @@ import concurrent.futures
 import datetime as dt
 import gc
 import multiprocessing
+import multiprocessing.shared_memory
 import os
 import queue
 import random
@@ -492,6 +493,8 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "spawned process": lambda: multiprocessing.get_context("spawn").Process(target=print).start(),
     "forked process": lambda: multiprocessing.get_context("fork").Process(target=print).start(),
     "fork server": lambda: multiprocessing.get_context("forkserver").Process(target=print).start(),
+    "named shared memory": lambda: multiprocessing.shared_memory.SharedMemory(create=True, size=10),
+    "named lock": lambda: multiprocessing.get_context("spawn").Lock(),
     "uuid1": lambda: uuid.uuid1(),  # noqa: PLW0108  # looked up when it is called
     "close": lambda: os.close(1),
 }
@@ -516,12 +519,15 @@ REFUSED_LOOPS: dict[str, Callable[[Any, Any], Any]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-def test_what_cannot_be_simulated_is_refused_at_the_call(name: str) -> None:
+def test_what_cannot_be_simulated_is_refused_at_the_call_and_leaves_nothing(name: str) -> None:
+    before = set(Path("/dev/shm").iterdir())
     with pytest.raises(SimulationError, match="simulator cannot run"):
         simulated(REFUSED[name])
     with pytest.raises(SimulationError, match="simulator cannot run"):
         simulated(lambda: ag.get(run_there.remote(REFUSED[name])))
     gc.collect()  # its sockets, while the warning is ignored
+    made = set(Path("/dev/shm").iterdir()) - before
+    assert not [path for path in made if path.name.startswith(("psm_", "sem."))]
 
 
 @pytest.mark.parametrize("name", REFUSED_LOOPS)
