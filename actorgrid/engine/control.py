@@ -180,12 +180,16 @@ class LocalEngine(ReservingEngine):
     def keep_changes(self) -> None:
         """See ``Engine``. A driver's process is its own."""
 
-    @protected
     def unneeded(self, setup: bytes) -> None:
         """See ``Engine``."""
+        self.tell_quietly(m.Unneeded(setup))
+
+    @protected
+    def tell_quietly(self, message: Any) -> None:
+        """Say something to the head if it still listens."""
         with self.lock:
             if self.client.dead is None:
-                self.client.outbox.append(m.Unneeded(setup))
+                self.client.outbox.append(message)
                 self.send(force=True)
 
     # ------------------------------------------------------------------------------------ the grid

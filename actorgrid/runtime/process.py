@@ -191,13 +191,6 @@ class ProcessEngine(LocalEngine):
             finally:
                 os.close(fd)
 
-    def tell_quietly(self, message: Any) -> None:
-        """Say something to the head if it still listens."""
-        with self.lock:
-            if self.client.dead is None:
-                self.client.outbox.append(message)
-                self.send(force=True)
-
     # -- the reader thread
 
     def is_reader(self) -> bool:

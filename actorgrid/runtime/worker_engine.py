@@ -220,13 +220,9 @@ class WorkerEngine(WorkerSide, ProcessEngine):
                 self.client.outbox.append(m.Blocked(task, m.AWAIT, oids[:MOST_TOLD], finite=finite))
                 self.send(force=True)
 
-    @protected
     def goes_on(self, task: int) -> None:
         """It awaits them no more."""
-        with self.lock:
-            if self.client.dead is None:
-                self.client.outbox.append(m.Resumed(task))
-                self.send(force=True)
+        self.tell_quietly(m.Resumed(task))
 
     def _knocked(self, message: m.Knock) -> None:
         """Whoever can read this is there."""
