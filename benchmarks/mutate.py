@@ -8,26 +8,28 @@ Plants one mutation at a time into a copy of the package (a condition negated, a
 transition dropped, a number off by one) and runs those tests of the simulation suite that execute the line, by the
 records in FILE, until one fails: what has noticed most in a second so far comes first, and a mutant is given so many
 seconds. What they do not notice is given to the tests of the machines by hand. Prints the share that each of the two
-noticed, and what was not. Lines known to be beyond notice (``EQUIVALENT``) are not drawn, nor are the values of
-constants.
+noticed, and what was not: of those that were judged when the minutes were over, or when it was told to stop (Ctrl-C,
+SIGTERM). Lines known to be beyond notice (``EQUIVALENT``) are not drawn, nor are the values of constants.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import json
 import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -62,6 +64,7 @@ EQUIVALENT = {
     "spilling.py: self.moves = 0": "two values of it are compared, from wherever it starts",
     "records.py: self.moves = 0": "set before it is read",
     "room.py: self._wait(RoomRequest(self._next(), reserved(place.extent.size), 0, 0, place)) [0 -> 1]": "unused",
+    "machine.py: self._story: deque[tuple[float, int, str, str]] = deque(maxlen=4096)": "how many lines people get",
     "library.py: peer.specs.clear()": "breaks a circle of references: memory alone",
 }
 #: What is called to tell people, in logs of a bug.
@@ -255,24 +258,42 @@ class Suite:
 class Bench:
     """A copy of the repository in which one mistake at a time is planted."""
 
-    def __init__(self, folder: Path, suite: Suite, *, rest: bool) -> None:
-        """``rest``: what is not noticed in its time is given to all other tests that execute the line."""
+    def __init__(self, folder: Path, suite: Suite, until: float, *, rest: bool) -> None:
+        """Make the copy.
+
+        ``until``: what is not judged by then is given up (``time.monotonic``). ``rest``: what is not noticed in its
+        time is given to all other tests that execute the line.
+        """
         self.folder = folder
         self.suite = suite
         self.rest = rest
+        self._until = until
+        self._running: subprocess.Popen[str] | None = None
         for name in ("actorgrid", "tests", "docs"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", folder)
 
-    def notices(self, mutant: Mutant) -> str:
-        """Return who notices this mistake: "simulation", "by hand" or ""."""
+    def stop(self) -> None:
+        """Give up, from another thread."""
+        self._until = 0.0
+        if running := self._running:
+            _end(running)
+
+    def notices(self, mutant: Mutant) -> str | None:
+        """Return who notices this mistake: "simulation", "by hand" or ""; None: nobody could say in time."""
+        if self._over():
+            return None
         original = (ROOT / mutant.file).read_text(encoding="utf-8")
         changed = ast.fix_missing_locations(planter(mutant.file, mutant.index).visit(ast.parse(original)))
         (self.folder / mutant.file).write_text(ast.unparse(changed), encoding="utf-8")
         try:
-            return self._who(mutant)
+            who = self._who(mutant)
+            return None if self._over() else who
         finally:
             (self.folder / mutant.file).write_text(original, encoding="utf-8")
+
+    def _over(self) -> bool:
+        return time.monotonic() > self._until
 
     def _who(self, mutant: Mutant) -> str:
         some, others = self.suite.chosen(mutant)
@@ -292,26 +313,39 @@ class Bench:
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *arguments]
         path = os.pathsep.join([str(self.folder), str(Path(__file__).parent)])
         environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
-        try:
-            done = subprocess.run(
-                command, cwd=self.folder, env=environment, capture_output=True, timeout=limit, check=False, text=True
-            )
-        except subprocess.TimeoutExpired:
+        if self._over():
             return "?"
-        if done.returncode == 0:
+        limit = min(limit, self._until - time.monotonic() + 0.1)
+        with subprocess.Popen(
+            command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            start_new_session=True,
+        ) as running:  # fmt: skip
+            self._running = running
+            try:
+                printed, _ = running.communicate(timeout=limit)
+            except subprocess.TimeoutExpired:
+                return "?"
+            finally:
+                self._running = None
+                _end(running)
+        if running.returncode == 0:
             return ""
-        failed = re.search(r"^(?:FAILED|ERROR) (\S+::.*?)(?: - |$)", done.stdout, re.MULTILINE)
+        failed = re.search(r"^(?:FAILED|ERROR) (\S+::.*?)(?: - |$)", printed, re.MULTILINE)
         return failed[1] if failed else "?"
 
 
+def _end(running: subprocess.Popen[str]) -> None:
+    """Kill some tests, and what they have started that is still in their process group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(running.pid, signal.SIGKILL)
+
+
 def tried(chosen: list[Mutant], suite: Suite, jobs: int, seconds: float, *, rest: bool) -> Iterator[tuple[Mutant, str]]:
-    """Yield each mutant and who noticed it, until the time is over."""
+    """Yield each mutant and who noticed it, in the order in which that is known, until the time is over."""
     until = time.monotonic() + seconds
     free: SimpleQueue[Bench] = SimpleQueue()
 
     def look(mutant: Mutant) -> str | None:
-        if time.monotonic() > until:
-            return None
         bench = free.get()
         try:
             return bench.notices(mutant)
@@ -319,11 +353,17 @@ def tried(chosen: list[Mutant], suite: Suite, jobs: int, seconds: float, *, rest
             free.put(bench)
 
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(jobs) as pool:
-        for number in range(jobs):
-            free.put(Bench(Path(folder) / str(number), suite, rest=rest))
-        for mutant, who in zip(chosen, pool.map(look, chosen), strict=True):
-            if who is not None:
-                yield mutant, who
+        benches = [Bench(Path(folder) / str(number), suite, until, rest=rest) for number in range(jobs)]
+        for bench in benches:
+            free.put(bench)
+        looks = {pool.submit(look, mutant): mutant for mutant in chosen}
+        try:
+            for done in as_completed(looks):
+                if (who := done.result()) is not None:
+                    yield looks[done], who
+        finally:
+            for bench in benches:
+                bench.stop()
 
 
 def main() -> None:
@@ -343,11 +383,14 @@ def main() -> None:
     chosen = random.Random(asked.seed).sample(every, min(asked.mutants, len(every)))
     counts: Counter[str] = Counter()
     began = time.monotonic()
-    for mutant, who in tried(chosen, suite, asked.jobs, 60 * asked.minutes, rest=asked.rest):
-        counts[who] += 1
-        if who != "simulation":
-            print(f"{who or 'not noticed':12} {mutant.file}:{mutant.line} {mutant.what}", flush=True)
-    total = counts.total()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        for mutant, who in tried(chosen, suite, asked.jobs, 60 * asked.minutes, rest=asked.rest):
+            counts[who] += 1
+            if who != "simulation":
+                print(f"{who or 'not noticed':12} {mutant.file}:{mutant.line} {mutant.what}", flush=True)
+    if not (total := counts.total()):
+        sys.exit("no mutant was judged")
     simulated = counts["simulation"]
     print(f"\n{total} mutants of {len(every)} places in core, {(time.monotonic() - began) / 60:.0f} minutes")
     print(f"noticed by the simulation suite: {simulated:4} = {100 * simulated / total:5.1f} %   (asked: at least 85 %)")
