@@ -141,11 +141,12 @@ class CallingEngine(ReadingEngine):
 
     def _make_room(self, pending: PendingTasks) -> None:
         """Wait until one more task may be submitted. Raises PendingCallsLimitExceeded."""
-        while missing := pending.excess():
+        while pending.excess():
             pending.check(may_wait=not in_event_loop())
-            with self.lock:
-                entries = list(pending.entries)
-            self._wait_for(min(missing, len(entries)), entries, None, "remote")
+            with self.lock:  # it may have become less
+                missing, entries = pending.excess(), list(pending.entries)
+            if missing:
+                self._wait_for(missing, entries, None, "remote")
 
     def _counted(self, prepared: PreparedCall) -> PreparedCall:
         """Return the same call with a result, which says when it is over."""

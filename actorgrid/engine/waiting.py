@@ -150,20 +150,26 @@ class WaitingEngine(RequestingEngine):
         for ref, entry in zip(refs, entries, strict=True):
             if entry.client is not client:
                 raise stranger(ref)
-        missing = num_returns
-        for entry in entries:
-            if entry.value is not None:
+        missing, pending = num_returns, []
+        for entry in entries:  # one look at each: what arrives from here on is pending, and counts
+            if entry.value is None:
+                pending.append(entry)
+            else:
                 missing -= 1
                 if not missing:
                     break
         else:
-            self._wait_for(missing, [entry for entry in entries if entry.value is None], timeout)
+            self._wait_for(missing, pending, timeout)
         ready, rest = _split(refs, entries, num_returns)
         if ready != refs[:num_returns]:
             self.saw_chance()  # some were passed over that will be ready another time
         return ready, rest
 
     def _wait_for(self, missing: int, pending: Sequence[Awaited], timeout: float | None, call: str = "wait") -> None:
+        """Wait until ``missing`` of these exist, those that do already among them.
+
+        ``0 < missing <= len(pending)``: else nothing would end it.
+        """
         if timeout != 0:
             self.check_may_wait(f"{call}()")
             self._let_run(pending)
