@@ -34,6 +34,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
+from coverage_by_simulation import SUITE
+
 ROOT = Path(__file__).parents[1]
 #: What only describes, or checks, or makes real processes follow a simulated run.
 SKIPPED = {"signals.py", "check.py", "check_books.py", "check_calls.py", "check_rest.py", "stage.py"}
@@ -72,7 +74,7 @@ FOR_PEOPLE = re.compile(r"dropped: [a-z_.]*\.note\(")
 #: The tables of transitions; what else is in their file describes.
 TABLES = {"TASK", "ACTOR", "WORKER"}
 #: The machines, message by message; the random programs among them are the simulation's.
-BY_HAND = ["-m", "not search and not slow", "tests/core"]
+BY_HAND = ["-m", "not slow", "tests/core", *(f"--ignore={name}" for name in SUITE if name.startswith("tests/core"))]
 #: More lines than any file of ``core`` has.
 ROOM = 1000
 #: Tests that take longer than this (seconds) hang: noticed.

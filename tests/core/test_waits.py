@@ -112,6 +112,17 @@ def test_what_an_idle_actor_holds_may_come_back() -> None:
     assert not bench.block(outer, inner)
 
 
+def test_call_that_waits_for_one_that_waits_for_its_placement_group_is_no_deadlock() -> None:
+    bench = Calls(CPU=2, GPU=1)
+    bench.actor(lifetime_demand=demand({"GPU": 1}))
+    group = bench.id()
+    bench.say(m.Reserve(group, (demand({"GPU": 1}),), "PACK"))
+    outer = bench.submit(bench.spec("outer"))
+    spec = m.Spec(bench.id(), Kind.TASK, "inner", b"code", demand=demand({"GPU": 1}), placement=m.Placement(group, -1))
+    bench.say(spec)
+    assert not bench.block(outer, bench.submit(spec.spec, parent=outer))
+
+
 def test_wait_for_one_of_two_is_no_deadlock_while_the_other_may_come() -> None:
     bench = Calls()
     actor = bench.actor()
