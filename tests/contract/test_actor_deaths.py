@@ -43,6 +43,18 @@ def test_death_fails_running_queued_and_later_calls() -> None:
     dies(mortal.add.remote())
 
 
+@pytest.mark.parametrize("options", [{}, {"max_concurrency": 2}, {"allow_out_of_order_execution": True}])
+def test_death_fails_calls_that_wait_for_their_arguments(options: dict[str, Any]) -> None:
+    mortal, gate = Mortal.options(**options).remote(), Gate.remote()
+    late = behind.remote(gate, 1)
+    calls = [mortal.echo.remote(late), mortal.echo.remote(late)]
+    ag.kill(mortal)
+    for call in calls:
+        dies(call)
+    gate.open.remote()
+    assert ag.get(late, timeout=DEADLINE) == 1
+
+
 def test_death_from_outside_fails_later_calls() -> None:
     mortal = Mortal.remote()
     os.kill(ag.get(mortal.pid.remote()), signal.SIGKILL)

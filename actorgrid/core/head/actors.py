@@ -176,18 +176,20 @@ class Actors:
         if line is not None:
             line.append(task)
         self.head.tasks.await_arguments(task)
-        if task.missing > 0 and line is None and actor.fifo and not actor.spec.spec.out_of_order:
-            actor.lines[task.client] = deque((task,))
+        if task.missing > 0 and line is None:
+            if actor.fifo and not actor.spec.spec.out_of_order:
+                actor.lines[task.client] = deque((task,))
+            else:
+                actor.aside[task.message.task] = task
 
     def arguments_ready(self, task: Task) -> None:
         """A call has its arguments: it is next, unless an earlier call of its caller still waits."""
         actor = task.actor
         assert actor is not None
-        if actor.death is not None:
-            self.head.tasks.fail(task, actor.death)
-        elif task.client in actor.lines:
+        if task.client in actor.lines:
             self.line_moves(actor, task.client)
         else:
+            actor.aside.pop(task.message.task, None)
             self._enqueue(actor, task)
             self.pump(actor)
 
@@ -278,9 +280,11 @@ class Actors:
         self.head.dispatch.take_back(task, TaskInput.RETRY)
         actor.queue.appendleft(task)
 
-    def call_over(self, actor: Actor) -> None:
+    def call_over(self, actor: Actor, call: int) -> None:
         """One call of the actor has ended, in whatever way."""
         actor.calls -= 1
+        if actor.aside:
+            actor.aside.pop(call, None)
         if not actor.calls and not actor.holder and not actor.pins:
             self.maybe_stop(actor)
 
@@ -352,6 +356,7 @@ class Actors:
         calls += actor.queue
         for line in actor.lines.values():
             calls += line
+        calls += actor.aside.values()
         actor.queue.clear()
         actor.lines.clear()
         self.head.journals.close(actor)

@@ -223,7 +223,8 @@ def check_actors(head: Head) -> None:
             require(head, waiting == sorted(waiting, reverse=True), ident, "a new call before one that runs again")
         if held.state is ActorState.DEAD:
             require(head, held.journal is None, ident, "dead with a journal")
-            require(head, not held.queue and not held.lines and held.worker is None, ident, "dead with calls")
+            require(head, not held.calls and not held.queue and not held.lines, ident, "dead with calls")
+            require(head, not held.aside and held.worker is None, ident, "dead with a process, or with calls aside")
     require(head, len(head.actors.names) <= len(head.actors.alive), 0, "names of nobody")
     require(head, placed == head.actors.placed_count, 0, f"{placed} placed, {head.actors.placed_count} counted")
 
@@ -244,5 +245,10 @@ def _check_call(head: Head, task: Task) -> None:
         parked = (other for group in (actor.groups or {}).values() for other in group.parked)
         there = any(other is task for other in (*actor.queue, *parked))
         require(head, there, ident, "a ready call outside of the queue")
+    if task.state is TaskState.WAITING:
+        lined = any(other is task for other in actor.lines.get(task.client, ()))
+        require(head, lined is not (ident in actor.aside), ident, "a waiting call neither in line nor aside, or both")
+    else:
+        require(head, ident not in actor.aside, ident, "a call that waits for nothing aside")
     for client, line in actor.lines.items():
         require(head, bool(line) and line[0].missing > 0, ident, f"the line of client {client} waits for nothing")

@@ -356,9 +356,9 @@ class Actor(Held):
     """An actor, through all its incarnations."""
 
     __slots__ = (
-        "calls", "concurrency", "creation", "creator", "death", "deaths", "detached", "fifo", "flying", "groups",
-        "handle", "incarnation", "job", "journal", "key", "lines", "queue", "restarts", "shown", "spec", "state", "why",
-        "window", "worker",
+        "aside", "calls", "concurrency", "creation", "creator", "death", "deaths", "detached", "fifo", "flying",
+        "groups", "handle", "incarnation", "job", "journal", "key", "lines", "queue", "restarts", "shown", "spec",
+        "state", "why", "window", "worker",
     )  # fmt: skip
 
     def __init__(self, ident: int, spec: SpecRecord) -> None:
@@ -382,6 +382,8 @@ class Actor(Held):
         self.queue: deque[Task] = deque()
         #: Calls behind one that waits for an argument, per caller: they keep the caller's order.
         self.lines: dict[int, deque[Task]] = {}
+        #: Calls that wait for an argument and hold up nobody: others of an actor that takes them in any order pass.
+        self.aside: dict[int, Task] = {}
         #: How many of its calls run at once, of all groups together.
         self.concurrency = concurrency = spec.spec.max_concurrency
         #: Its concurrency groups, "" for calls that name none; None: it has none.

@@ -248,7 +248,7 @@ class Tasks:
             spec.counted += 1
         task.actor = task.worker = None
         if actor is not None and spec.kind is A_METHOD:
-            self.head.actors.call_over(actor)
+            self.head.actors.call_over(actor, ident)
         if spec.reservation is not None:
             spec.reservation.tasks.pop(ident, None)
         spec.pending -= 1
