@@ -67,6 +67,8 @@ EQUIVALENT = {
     "records.py: self.moves = 0": "set before it is read",
     "room.py: self._wait(RoomRequest(self._next(), reserved(place.extent.size), 0, 0, place)) [0 -> 1]": "unused",
     "machine.py: self._story: deque[tuple[float, int, str, str]] = deque(maxlen=4096)": "how many lines people get",
+    "restarts.py: actor.restarts -= actor.restarts > 0 [Gt -> GtE]": "an actor that may not restart does not come here",
+    "worker.py: if len(self.early) > MOST_EARLY: [Gt -> GtE]": "how many are remembered",
     "library.py: peer.specs.clear()": "breaks a circle of references: memory alone",
 }
 #: What is called to tell people, in logs of a bug.

@@ -6,7 +6,7 @@ import pytest
 
 from actorgrid.core import messages as m
 from actorgrid.core.head.check import check
-from actorgrid.core.messages import Extent, Status, Value
+from actorgrid.core.messages import Extent, Kind, Status, Value
 from actorgrid.exceptions import InternalError
 from tests.core.bench import BUDGET, Bench
 
@@ -82,6 +82,20 @@ def test_result_that_nobody_wants_any_more_gives_its_memory_back() -> None:
     bench.say(m.Release((task,)))
     worker.peer.outbox.clear()
     bench.say(m.Done(task, 0, (Value(Status.OK, b"", Extent(99, 0, 1000)),), 5000), source=worker.number)
+    assert m.Freed((Extent(99, 0, 1000),)) in worker.peer.outbox
+    assert worker.peer.live_bytes == 0
+
+
+def test_error_of_a_call_that_is_tried_again_gives_its_memory_back() -> None:
+    bench = Bench()
+    actor = bench.id()
+    bench.say(m.CreateActor(actor, bench.spec("A", kind=Kind.ACTOR, num_returns=0)))
+    bench.done(actor, ())
+    call = bench.submit(bench.spec("A.m", kind=Kind.METHOD, method="m", demand=(), max_retries=1), actor=actor)
+    worker = bench.worker_of(call)
+    bench.say(m.LeaseRequest(1, 5000), m.NewSegment(99, 1 << 20), source=worker.number)
+    worker.peer.outbox.clear()
+    bench.done(call, (Value(Status.ERROR, b"", Extent(99, 0, 1000)),), retry=True)
     assert m.Freed((Extent(99, 0, 1000),)) in worker.peer.outbox
     assert worker.peer.live_bytes == 0
 

@@ -249,6 +249,16 @@ def test_worker_that_leaves_has_so_long_for_its_last_words() -> None:
     assert bench.head.effects == [SignalWorker(worker.number, 9)]
 
 
+def test_process_that_is_gone_is_no_longer_among_those_that_drivers_would_kill() -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=0))
+    worker = bench.worker_of(task)
+    bench.head.hear_launcher(m.Spawned(worker.number, 4711), bench.now)
+    bench.sent()
+    bench.die(worker, current=task)
+    assert m.Group(4711, alive=False) in bench.sent()
+
+
 def test_worker_that_has_left_in_time_leaves_no_alarm() -> None:
     bench = Bench()
     actor = bench.id()

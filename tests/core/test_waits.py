@@ -74,6 +74,14 @@ def test_call_behind_an_earlier_one_of_its_caller_that_waits_for_the_circle() ->
     assert "comes after an earlier call of its caller, A.first" in bench.block(outer, second)
 
 
+def test_call_behind_an_earlier_one_of_its_caller_that_waits_for_what_runs_is_no_deadlock() -> None:
+    bench = Calls()
+    actor = bench.actor()
+    bench.call(actor, "A.first", deps=(bench.submit(bench.spec("t")),), slots=(0,))
+    outer = bench.submit(bench.spec("outer"))
+    assert not bench.block(outer, bench.call(actor, "A.second"))
+
+
 def test_tasks_that_hold_what_their_children_need() -> None:
     bench = Calls(CPU=2, GPU=1)
     spec = bench.spec("outer", demand=demand({"CPU": 1, "GPU": 1}))
