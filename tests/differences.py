@@ -276,6 +276,12 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             fails=("references::test_reference_pickled_by_the_program_stays_valid",),
         ),
         Difference(
+            "`ref.job_id()` is the job that made the object",
+            "the job that asks: they differ where a detached actor hands something to another program",
+            "an id tells which process made it, and for whom that has worked then nobody notes",
+            "proc/test_persistent.py::test_what_a_detached_actor_does_for_others_is_of_the_job_that_made_it",
+        ),
+        Difference(
             "a reference has `task_id()`, `owner_address()` and `call_site()`, and can be made of bytes",
             "`AttributeError`, with what to use instead",
             "the grid owns objects, and none is without its reference",

@@ -287,6 +287,50 @@ def test_detached_actor_belongs_to_the_driver_that_made_it() -> None:
     assert state.list_actors(filters=[("job_id", "=", job), ("actor_id", "=", ident)])
 
 
+@ag.remote(num_cpus=0)
+class Employer:
+    """Has made whatever a process can make, and a task of its own do so, too."""
+
+    def __init__(self, depth: int = 1) -> None:
+        self.made: list[Any] = []
+        self.depth = depth
+
+    def hire(self) -> list[str]:
+        ref, helper = jobs_seen.remote(self.depth), Counter.remote()
+        group = util.placement_group([{"CPU": 0.5}], lifetime="detached")
+        self.made = [ref, helper, helper.increase.remote(), group]
+        ag.get([self.made[2], group.ready()], timeout=DEADLINE)
+        job = ag.get_runtime_context().get_job_id()
+        return [job, ref.job_id().hex(), *ag.get(ref, timeout=DEADLINE)]
+
+    def dismiss(self) -> None:
+        util.remove_placement_group(self.made.pop())
+        self.made.clear()
+
+
+@ag.remote(num_cpus=0)
+def jobs_seen(depth: int) -> list[str]:
+    here = ag.get_runtime_context().get_job_id()
+    return [here, *(ag.get(jobs_seen.remote(depth - 1), timeout=DEADLINE) if depth else [])]
+
+
+def test_whatever_a_detached_actor_makes_is_of_the_job_that_made_the_actor() -> None:
+    job = ag.get_runtime_context().get_job_id()
+    before = {row.task_id for row in state.list_tasks(limit=1000)}
+    employer = Employer.options(lifetime="detached", name="employer").remote()
+    assert ag.get(employer.hire.remote(), timeout=DEADLINE) == [job] * 4
+    made = [row for row in state.list_tasks(limit=1000) if row.task_id not in before]
+    assert {row.name: row.job_id for row in made} == dict.fromkeys(
+        ["Employer.__init__", "Employer.hire", "jobs_seen", "Counter.__init__", "Counter.increase"], job
+    )
+    alive = [("state", "=", "ALIVE")]
+    assert {row.class_name: row.job_id for row in state.list_actors(filters=alive)} == {"Employer": job, "Counter": job}
+    assert [row.creator_job_id for row in state.list_placement_groups()] == [job]
+    assert len(state.list_tasks(filters=[("job_id", "=", job), ("name", "=", "jobs_seen")])) == 2
+    ag.get(employer.dismiss.remote(), timeout=DEADLINE)
+    ag.kill(employer)
+
+
 def test_placement_group_is_told_and_filtered_by() -> None:
     group = util.placement_group([{"CPU": 1}])
     where = util.scheduling_strategies.PlacementGroupSchedulingStrategy(group)

@@ -244,6 +244,29 @@ def test_program_may_leave_and_join_again(grid: Grid) -> None:
     assert all(0 < start <= end for start, end in times), times
 
 
+EMPLOYER = """
+def job(): return ag.get_runtime_context().get_job_id()
+class Employer:
+    def hire(self):
+        ref = ag.remote(job).remote()
+        return job(), ag.get(ref), [ref]
+e = ag.remote(Employer).options(name='e', lifetime='detached').remote()
+ag.get(e.hire.remote())
+print(job(), end='')
+"""
+
+
+def test_what_a_detached_actor_does_for_others_is_of_the_job_that_made_it(grid: Grid) -> None:
+    maker = grid.says(EMPLOYER)
+    grid.join()
+    here = ag.get_runtime_context().get_job_id()
+    own, inner, (ref,) = ag.get(ag.get_actor("e").hire.remote(), timeout=LIMIT)
+    assert own == inner == maker != here
+    assert {row.job_id for row in state.list_tasks(filters=[("name", "=", "job")])} == {maker}
+    assert [row.job_id for row in state.list_tasks(filters=[("name", "=", "Employer.hire")])] == [here, maker]
+    assert ref.job_id() == here
+
+
 def test_processes_that_served_a_program_go_with_it(grid: Grid) -> None:
     grid.join()
     served = [psutil.Process(pid) for pid in set(ag.get([where.remote() for _ in range(20)]))]

@@ -94,7 +94,7 @@ class Actors:
         submit = Submit(m.task, m.spec, m.args, m.deps, m.slots, m.refs, 0, m.parent, m.nth)
         task = self.head.tasks.admit(peer, submit, spec)
         task.actor = actor
-        actor.creator = task.job
+        actor.creator = task.creator
         if actor.detached:
             task.job = 0
         actor.job = task.job
@@ -119,7 +119,7 @@ class Actors:
     def placed(self, actor: Actor, worker: Worker) -> None:
         """A worker becomes this actor."""
         worker.actor = actor
-        worker.peer.job = actor.job
+        worker.peer.job, worker.peer.creator = actor.job, actor.creator
         actor.worker = worker
         self.placed_count += 1
         self.head.workers.wanting = True

@@ -119,7 +119,7 @@ class Dispatch:
         task.since = self.head.now
         self.head.pressure.wanted = True
         if spec.kind is A_TASK:
-            worker.peer.job = task.job
+            worker.peer.job, worker.peer.creator = task.job, task.creator
         worker.assigned[message.task] = task
         if task.limits is not None:
             self.head.deadlines.started(task)

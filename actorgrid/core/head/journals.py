@@ -170,7 +170,7 @@ class Journals:
         task = Task(message, entry.spec, entry.client, 0)
         task.replayed = entry
         task.actor = actor
-        task.job = actor.job
+        task.job, task.creator = actor.job, actor.creator
         task.retries = 0
         task.state = TaskState.READY
         self.head.tasks.table[ident] = task

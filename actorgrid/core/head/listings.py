@@ -85,16 +85,6 @@ def _actor_of(ident: int, kind: Kind, actor: int) -> int:
     return ident if kind is Kind.ACTOR else actor
 
 
-def _creator(head: Head, ident: int, kind: Kind) -> int:
-    """Return for which driver a detached actor was created, of its constructor; 0 if it is forgotten."""
-    if kind is not Kind.ACTOR:
-        return 0
-    actor = head.actors.alive.get(ident)
-    if actor is not None:
-        return actor.creator
-    return next((over.job for over in reversed(head.past.actors) if over.ident == ident), 0)
-
-
 def _group_of(spec: Spec) -> int:
     """Return the placement group that was asked for, 0 if none was."""
     return spec.placement.group if spec.placement is not None else 0
@@ -141,7 +131,7 @@ TASKS: Final[Columns] = {
     "attempt_number": lambda head, task: task.attempt,
     "name": lambda head, task: name_of(task.spec.spec),
     "state": task_state,
-    "job_id": lambda head, task: task.job or _creator(head, task.message.task, task.spec.kind),
+    "job_id": lambda head, task: task.creator,
     "actor_id": lambda head, task: _actor_of(task.message.task, task.spec.kind, task.message.actor),
     "type": lambda head, task: TYPES[task.spec.kind],
     "func_or_class_name": lambda head, task: task.spec.spec.function or name_of(task.spec.spec),
@@ -161,7 +151,7 @@ OVER_TASKS: Final[Columns] = {
     "attempt_number": lambda head, over: over.attempt,
     "name": lambda head, over: name_of(over.spec),
     "state": lambda head, over: _over_state(over),
-    "job_id": lambda head, over: over.job or _creator(head, over.task, over.spec.kind),
+    "job_id": lambda head, over: over.job,
     "actor_id": lambda head, over: _actor_of(over.task, over.spec.kind, over.actor),
     "type": lambda head, over: TYPES[over.spec.kind],
     "func_or_class_name": lambda head, over: over.spec.function or name_of(over.spec),
@@ -280,7 +270,7 @@ GROUP_STATES: Final = {ReservationState.WAITING: "PENDING", ReservationState.PLA
 GROUPS: Final[Columns] = {
     "placement_group_id": lambda head, group: group.ident,
     "name": lambda head, group: group.message.name,
-    "creator_job_id": lambda head, group: group.job,
+    "creator_job_id": lambda head, group: group.creator,
     "state": lambda head, group: GROUP_STATES.get(group.state, "REMOVED"),
     "bundles": lambda head, group: [amounts(bundle) for bundle in group.bundles],
     "is_detached": lambda head, group: group.message.detached,

@@ -26,8 +26,8 @@ class Peer:
     """A process at the other end of a link: a driver, or a worker (which is also a client)."""
 
     __slots__ = (
-        "alive", "born", "congested", "exports", "held", "job", "last_id", "leased", "live_bytes", "measured", "number",
-        "outbox", "owed", "pid", "segments", "specs", "streams", "worker",
+        "alive", "born", "congested", "creator", "exports", "held", "job", "last_id", "leased", "live_bytes",
+        "measured", "number", "outbox", "owed", "pid", "segments", "specs", "streams", "worker",
     )  # fmt: skip
 
     def __init__(self, number: int) -> None:
@@ -61,6 +61,8 @@ class Peer:
         self.born = 0.0
         #: Whose work it does: a driver its own, a worker that of its last task, an actor's worker that of the actor.
         self.job = number
+        #: The same; if that is nobody's (0), the driver for which the detached actor was created (for people).
+        self.creator = number
 
 
 class Code:
@@ -218,7 +220,7 @@ class Task:
     """A task, an actor's creation, or a call of an actor."""
 
     __slots__ = (
-        "actor", "attempt", "attempts", "blocked", "born", "cancelled", "children", "client", "depth",
+        "actor", "attempt", "attempts", "blocked", "born", "cancelled", "children", "client", "creator", "depth",
         "failures", "forced", "hopeless", "job", "limits", "made", "message", "micros", "missing", "oom",
         "order", "parent", "replayed", "retries", "since", "spec", "starved", "state", "stream", "strikes",
         "waits", "worker",
@@ -230,6 +232,8 @@ class Task:
         self.client = client
         #: The driver with which it ends; 0: none, a detached actor submitted it.
         self.job = 0
+        #: That driver, or the one for which that actor was created (for people).
+        self.creator = 0
         #: Position in the order of submission, over all clients.
         self.order = order
         #: When it was submitted, and how long the user code of the attempt that ended it ran.

@@ -31,8 +31,8 @@ class Reservation:
     """A placement group."""
 
     __slots__ = (
-        "actors", "askers", "bundles", "ident", "job", "key", "message", "owner", "parked", "pools", "shapes", "state",
-        "task", "tasks",
+        "actors", "askers", "bundles", "creator", "ident", "job", "key", "message", "owner", "parked", "pools",
+        "shapes", "state", "task", "tasks",
     )  # fmt: skip
 
     # Invariant: bool(self.pools) == (self.state is ReservationState.PLACED)
@@ -48,6 +48,8 @@ class Reservation:
         #: The driver with which it ends, or the detached actor; 0: none.
         self.job = 0
         self.owner = 0
+        #: The driver for which it was made, even so (for people).
+        self.creator = 0
         #: What stands for it in the queue, while it waits.
         self.task: Task | None = None
         #: What is set aside, by bundle, once it is.
@@ -166,8 +168,10 @@ class Reservations:
             self.head.reply(peer, Answer(message.request, error="exists"))
             return
         parent = self.head.tasks.table.get(message.parent)
+        source = parent if parent is not None and parent.actor is None else peer
+        group.creator = source.creator
         if not message.detached:
-            group.job = parent.job if parent is not None and parent.actor is None else peer.job
+            group.job = source.job
             actor = peer.worker.actor if peer.worker is not None else None
             group.owner = actor.ident if actor is not None and not group.job else 0
         if message.request:

@@ -92,12 +92,12 @@ class Tasks:
         spec.pending += 1
         if spec.timed:
             self.head.deadlines.admitted(task)
-        task.job = peer.job
+        task.job, task.creator = peer.job, peer.creator
         if message.parent:
             parent = self.table.get(message.parent)
             if parent is not None:
                 if parent.actor is None:
-                    task.job = parent.job
+                    task.job, task.creator = parent.job, parent.creator
                 task.depth = parent.depth + 1
                 task.parent = parent
                 if parent.children is None:
@@ -269,7 +269,7 @@ class Tasks:
         past.room -= 1
         past.note(
             (
-                m.task, task.spec.spec, task.state, task.job, task.attempt, m.parent, m.actor,
+                m.task, task.spec.spec, task.state, task.creator, task.attempt, m.parent, m.actor,
                 owner or _number(task.worker), task.born, self.head.now, task.micros,
             )
         )  # fmt: skip
