@@ -116,7 +116,7 @@ class ObjectRef(Generic[R_co]):
     from_random = _Missing(_NO_OBJECT)
     from_binary = _Missing(_NO_OBJECT)
     from_hex = _Missing(_NO_OBJECT)
-    task_id = _Missing("a call's only result has hex()[:48], of several results util.state.list_tasks() tells")
+    task_id = _Missing("util.state.get_task() takes the reference instead, and its task_id tells")
     owner_address = _Missing("objects belong to the grid, and to no process of it")
     call_site = _Missing("the grid does not note where calls are made")
     tensor_transport = _Missing("arrays go through the memory of this machine, and not from GPU to GPU")

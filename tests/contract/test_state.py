@@ -246,11 +246,32 @@ def test_parents_and_ids_are_those_of_the_runtime_context() -> None:
     assert (told.name, told.parent_task_id, told.job_id) == ("outer", None, ag.get_runtime_context().get_job_id())
 
 
-def test_task_is_told_by_the_reference_that_it_makes() -> None:
-    @ag.remote(num_returns=2)
-    def pair() -> tuple[int, int]:
-        return 1, 2
+@ag.remote(num_returns=2)
+def pair(gate: Any = None) -> tuple[int, int]:
+    if gate is not None:
+        ag.get(gate.pass_through.remote())
+    return 1, 2
 
+
+def test_task_is_told_by_any_of_its_results_while_it_runs_and_afterwards() -> None:
+    gate = Gate.remote()
+    refs = pair.remote(gate)
+    other = identity.remote(0)
+    ag.get(gate.arrivals.remote(1), timeout=DEADLINE)
+
+    def told() -> Any:
+        found = [state.get_task(each) for each in (*refs, *(ref.hex()[:48] for ref in refs))]
+        assert {each and each.task_id for each in found} == {refs[0].hex()[:48]}
+        return found[0] and found[0].state
+
+    assert told().startswith("RUNNING")
+    ag.get(gate.open.remote())
+    assert ag.get([*refs, other], timeout=DEADLINE) == [1, 2, 0]
+    assert told() == "FINISHED"
+    assert len(state.get_objects(refs[1].hex())) == 1
+
+
+def test_task_is_told_by_the_reference_that_it_makes() -> None:
     @ag.remote
     def items() -> Iterator[int]:
         yield 1

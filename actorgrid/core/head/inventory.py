@@ -101,10 +101,27 @@ def _passes(found: Any, wanted: Any, equal: bool, verdicts: dict[str, bool]) -> 
     return verdict
 
 
+def _plain(head: Head, asked: tuple[str, str, Any]) -> tuple[str, str, Any]:
+    """Return a filter that compares with "=" or "!=": what asks for the task that "makes" an object names the task."""
+    name, how, value = asked
+    return (name, "=", _maker(head, value)) if how == "makes" else (name, how, value)
+
+
+def _maker(head: Head, oid: int) -> int:
+    """Return the task whose result an object is; 0 if nobody knows of any."""
+    held = head.objects.table.get(oid)
+    if isinstance(held, Object) and held.task is not None:
+        return held.task.message.task
+    if oid in head.tasks.table:
+        return oid
+    over = map(Over._make, reversed(head.past.tasks))
+    return next((each.task for each in over if each.task <= oid < each.task + max(each.spec.num_returns, 1)), 0)
+
+
 def _matching(head: Head, body: dict[str, Any]) -> Iterator[tuple[Any, Columns]]:
     """Yield the records that pass every filter of ``body``, each with its columns."""
     parts, key = _KINDS[body["of"]]
-    filters: list[tuple[str, str, Any]] = body["filters"]
+    filters: list[tuple[str, str, Any]] = [_plain(head, each) for each in body["filters"]]
     only = next((value for name, how, value in filters if name == key and how == "="), None)
     for records, columns in parts(head, only):
         tests: list[Test] = [(columns[name], value, how == "=", {}) for name, how, value in filters]

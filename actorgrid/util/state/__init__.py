@@ -14,6 +14,7 @@ from actorgrid.engine.generators import ObjectRefGenerator
 from actorgrid.engine.protocol import Waitable
 from actorgrid.engine.refs import ObjectRef
 from actorgrid.util.state.asking import (
+    MAKES,
     MOST,
     TIMEOUT,
     Filter,
@@ -169,11 +170,12 @@ def list_nodes(
 # ------------------------------------------------------------------------------------------------------------- one
 
 
-def _one(cls: type[S], column: str, ident: Any, address: str | None, timeout: float) -> S | None:
+def _one(cls: type[S], column: str, ident: Any, address: str | None, timeout: float, how: str = "=") -> S | None:
     if not isinstance(ident, str):
         raise TypeError(f"an id is a text of hex digits, not {type(ident).__name__}: {ident!r:.100}")
-    found = _listed(cls, [(column, "=", ident)], 1, timeout, detail=True, address=address)
-    return found[0] if found else None
+    check_address(address)
+    rows = Question(cls, _OF[cls]).ask([(column, how, ident)], 1, timeout, detail=True)
+    return cls(**rows[0]) if rows else None
 
 
 def get_task(
@@ -181,13 +183,13 @@ def get_task(
 ) -> TaskState | None:  # fmt: skip
     """Return the task with this id, with all details; None if there is none, or the head has forgotten it.
 
-    A reference does as well: that to the only result of a call, to the first of several, or a generator.
+    A reference does as well: one to a result of a call, or a generator (the items of a generator tell nothing).
     """
     del _explain
     if isinstance(id, ObjectRefGenerator):
         id = id.completed()  # noqa: A001  # Ray's name
     ident = id.hex()[:TASK_DIGITS] if isinstance(id, ObjectRef) else id
-    return _one(TaskState, "task_id", ident, address, timeout)
+    return _one(TaskState, "task_id", ident, address, timeout, how=MAKES)
 
 
 def get_actor(

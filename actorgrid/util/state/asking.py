@@ -22,6 +22,8 @@ Filter = tuple[str, str, Any]
 #: Ray's limit on what one call returns, and how long it waits unless it is told (seconds).
 MOST: Final = 10_000
 TIMEOUT: Final = 30.0
+#: How the column "task_id" is compared where any result of the task will do; users' filters cannot say that.
+MAKES: Final = "makes"
 JOB_DIGITS: Final = 8
 _TIMES: Final = ("creation_time_ms", "start_time_ms", "end_time_ms")
 
