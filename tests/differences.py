@@ -1195,8 +1195,8 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "proc/test_output.py::test_output_of_a_program_has_the_name_of_what_printed_last_in_its_process",
         ),
         Difference(
-            "states have call sites, label selectors, times of launch, and what becomes of nodes",
-            "those columns are missing",
+            "states have label selectors, and when a node came and went; call sites, if a variable asks for them",
+            "those columns are missing; `call_site` is always None",
             "the head does not know them, or there is one machine",
             "api/test_names_of_ray.py::test_columns_of_states_that_there_are_not",
         ),

@@ -72,10 +72,8 @@ def test_kinds_of_accelerators_have_the_names_that_options_take() -> None:
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        ("TaskState", ["call_site", "label_selector", "fallback_strategy"]),
-        ("ActorState", ["call_site", "label_selector", "num_restarts_due_to_node_preemption"]),
-        ("ObjectState", ["attempt_number"]),
-        ("WorkerState", ["worker_launch_time_ms", "debugger_port", "num_paused_threads"]),
+        ("TaskState", ["label_selector", "fallback_strategy"]),
+        ("ActorState", ["label_selector", "fallback_strategy"]),
         ("NodeState", ["start_time_ms", "end_time_ms"]),
     ],
 )

@@ -467,6 +467,45 @@ def test_task_that_was_tried_again_has_one_row(tmp_path: Path) -> None:
     assert ag.get(ref, timeout=DEADLINE) == "here"
     rows = state.list_tasks(filters=[("task_id", "=", ref.hex()[:48])])
     assert [(row.attempt_number, row.state) for row in rows] == [(1, "FINISHED")]
+    once = identity.remote(1)
+    ag.get(once, timeout=DEADLINE)
+    made = [state.get_objects(each.hex())[0].attempt_number for each in (ref, once, ag.put(1))]
+    assert made == [2, 1, 1]  # how often it was tried in all
+    counts = state.summarize_objects()["cluster"]["summary"]["disabled"]["task_attempt_number_counts"]
+    assert (counts["2"], counts["1"] >= 1) == (1, True)
+
+
+def test_processes_say_when_they_came_and_that_no_debugger_holds_them() -> None:
+    ref = identity.remote(1)
+    ag.get(ref, timeout=DEADLINE)
+    (driver,) = state.list_workers(filters=[("worker_type", "=", "DRIVER")], detail=True)
+    assert (driver.worker_launch_time_ms, driver.worker_launched_time_ms) == (-1, -1)
+    worker = state.get_worker(task_of(ref).worker_id)
+    assert worker is not None
+    times = [worker.worker_launch_time_ms or 0, worker.worker_launched_time_ms or 0, worker.start_time_ms or 0]
+    assert times == sorted(times)
+    assert times[0] > 0
+    assert (worker.debugger_port, worker.num_paused_threads) == (None, None)
+    assert state.list_workers(filters=[("num_paused_threads", "=", "1")]) == []
+
+
+def test_attempt_is_the_first_of_what_waited_behind_a_task_that_blocks_and_was_given_to_another_worker() -> None:
+    gate = Gate.remote()
+    ag.get([may_wait.remote() for _ in range(50)], timeout=DEADLINE)  # so short that workers get several at once
+    before = {row.task_id for row in state.list_tasks(limit=1000)}
+    refs = [may_wait.remote(gate if number % 10 == 5 else None) for number in range(40)]
+    ag.get(gate.arrivals.remote(4), timeout=DEADLINE)
+    ag.get(gate.open.remote())
+    ag.get(refs, timeout=DEADLINE)
+    rows = state.list_tasks(filters=[("name", "=", "may_wait")], limit=1000)
+    tried = [(row.attempt_number, row.state) for row in rows if row.task_id not in before]
+    assert tried == [(0, "FINISHED")] * 40
+
+
+@ag.remote
+def may_wait(gate: Any = None) -> None:
+    if gate is not None:
+        ag.get(gate.pass_through.remote())
 
 
 @ag.remote(num_cpus=0)

@@ -98,6 +98,18 @@ def test_only_so_many_errors_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [error is None for (error,) in ask(bench, "tasks", "error")] == [False, False, True]
 
 
+@pytest.mark.parametrize(("on", "told"), [(True, [1, 2, 2]), (False, [1, 1, 1])])
+def test_of_only_so_many_objects_it_is_remembered_how_often_they_were_tried(
+    monkeypatch: pytest.MonkeyPatch, on: bool, told: list[int]
+) -> None:
+    monkeypatch.setattr(past, "MOST", 2)
+    bench = Bench(CPU=3)
+    bench.head.past.on = on
+    for _ in range(3):
+        bench.die(bench.worker_of(task := bench.submit(bench.spec(max_retries=1))), current=task)
+    assert [number for (number,) in ask(bench, "objects", "attempt_number")] == told
+
+
 @pytest.mark.parametrize(("most", "kept"), [(0, 0), (2, 2), (9, 3)])
 def test_only_so_many_tasks_are_remembered(most: int, kept: int) -> None:
     bench = Bench()

@@ -271,6 +271,9 @@ class Dispatch:
         if task.stream is not None:
             self.head.streams.begin_anew(task)
         task.attempt += 1
+        if given is not TaskInput.HAND_BACK:
+            task.tried += 1
+            self.head.past.tried(task)
         task.worker = task.waits = None
         task.blocked = 0
 

@@ -189,7 +189,7 @@ def ran(head: Head, body: dict[str, Any]) -> dict[str, Any]:
             spec, worker = task.spec.spec, task.worker
             micros = int((head.now - task.since) * 1e6)
             rows.append(
-                [task.message.task, spec.name, int(spec.kind), worker.number, worker.pid, task.attempt,
+                [task.message.task, spec.name, int(spec.kind), worker.number, worker.pid, task.tried,
                  task.born, head.now, micros, "RUNNING", side_by_side.get(task.message.actor, False)]
             )  # fmt: skip
     return {"rows": rows, "epoch": head.config.epoch}

@@ -128,7 +128,7 @@ def _started(over: Over) -> float | None:
 
 TASKS: Final[Columns] = {
     "task_id": lambda head, task: task.message.task,
-    "attempt_number": lambda head, task: task.attempt,
+    "attempt_number": lambda head, task: task.tried,
     "name": lambda head, task: name_of(task.spec.spec),
     "state": task_state,
     "job_id": lambda head, task: task.creator,
@@ -225,6 +225,8 @@ DRIVERS: Final[Columns] = {
     "exit_type": lambda head, peer: None,
     "pid": lambda head, peer: peer.pid,
     "exit_detail": lambda head, peer: None,
+    "worker_launch_time_ms": lambda head, peer: None,
+    "worker_launched_time_ms": lambda head, peer: None,
     "start_time_ms": lambda head, peer: peer.born,
     "end_time_ms": lambda head, peer: None,
 }
@@ -235,7 +237,9 @@ WORKERS: Final[Columns] = {
     "exit_type": lambda head, worker: None,
     "pid": lambda head, worker: worker.pid,
     "exit_detail": lambda head, worker: None,
-    "start_time_ms": lambda head, worker: worker.born,
+    "worker_launch_time_ms": lambda head, worker: worker.born,
+    "worker_launched_time_ms": lambda head, worker: worker.launched,
+    "start_time_ms": lambda head, worker: worker.launched,
     "end_time_ms": lambda head, worker: None,
 }
 OVER_WORKERS: Final[Columns] = {
@@ -245,7 +249,9 @@ OVER_WORKERS: Final[Columns] = {
     "exit_type": lambda head, over: over.exit_type,
     "pid": lambda head, over: over.pid,
     "exit_detail": lambda head, over: over.how,
-    "start_time_ms": lambda head, over: over.born,
+    "worker_launch_time_ms": lambda head, over: over.born,
+    "worker_launched_time_ms": lambda head, over: over.launched,
+    "start_time_ms": lambda head, over: over.launched,
     "end_time_ms": lambda head, over: over.ended,
 }
 JOBS: Final[Columns] = {
@@ -296,10 +302,16 @@ def _process_of(head: Head, reference: Reference) -> int:
     return driver.pid if driver is not None else _pid(head, number) or 0
 
 
+def _tries(head: Head, reference: Reference) -> int:
+    """Return how often an object was to be made, that which makes it included."""
+    return head.past.attempts.get(reference[0].ident, 0) + 1
+
+
 OBJECTS: Final[Columns] = {
     "object_id": lambda head, ref: ref[0].ident,
     "object_size": lambda head, ref: _size(ref[0]),
     "task_status": lambda head, ref: "FINISHED" if ref[0].task is None else task_state(head, ref[0].task),
+    "attempt_number": _tries,
     "reference_type": lambda head, ref: ref[2],
     "type": lambda head, ref: "DRIVER" if (ref[1] or client_of(ref[0].ident)) in head.drivers else "WORKER",
     "pid": _process_of,

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
-from actorgrid.core.head.records import Actor, SpecRecord, Worker
+from actorgrid.core.head.records import Actor, SpecRecord, Task, Worker
 from actorgrid.core.messages import Kind, Spec, Value
 from actorgrid.core.states import TaskState, WorkerState
 
@@ -28,7 +28,10 @@ Kindred = tuple[str, str, Kind]
 
 
 class Over(NamedTuple):
-    """A task that is over. ``worker``: who had it in the end, 0 if nobody; ``micros``: how long its user code ran."""
+    """A task that is over. ``worker``: who had it in the end, 0 if nobody; ``micros``: how long its user code ran.
+
+    ``attempt``: how many attempts before the last one came to nothing.
+    """
 
     task: int
     spec: Spec
@@ -49,6 +52,7 @@ class OverWorker(NamedTuple):
     number: int
     pid: int
     born: float
+    launched: float | None
     ended: float
     exit_type: str
     how: str
@@ -80,9 +84,12 @@ class OverActor(NamedTuple):
 class Past:
     """What is over. ``note`` takes a tuple as in ``Over``."""
 
-    __slots__ = ("_counted", "_refilled", "actors", "burst", "errors", "jobs", "note", "on", "room", "tasks", "workers")
+    __slots__ = (
+        "_counted", "_refilled", "actors", "attempts", "burst", "errors", "jobs", "note", "on", "room", "tasks",
+        "workers",
+    )  # fmt: skip
 
-    # Invariant: len(self.errors) <= MOST
+    # Invariant: len(self.errors) <= MOST and len(self.attempts) <= MOST
     # Invariant: self.room <= self.burst
 
     def __init__(self, most: int, now: float) -> None:
@@ -95,8 +102,9 @@ class Past:
         self._refilled = now
         #: (function, name, type) -> how many tasks have finished that were only counted, of specs that are gone.
         self._counted: dict[Kindred, int] = {}
-        #: Why tasks have failed; the oldest are forgotten.
+        #: Why tasks have failed, and how many attempts to make an object came to nothing; the oldest are forgotten.
         self.errors: dict[int, Value] = {}
+        self.attempts: dict[int, int] = {}
         self.workers: deque[OverWorker] = deque(maxlen=MOST)
         self.actors: deque[OverActor] = deque(maxlen=MOST)
         self.jobs: deque[OverJob] = deque(maxlen=MOST)
@@ -131,6 +139,16 @@ class Past:
         if len(self.errors) > MOST:
             del self.errors[next(iter(self.errors))]
 
+    def tried(self, task: Task) -> None:
+        """A task is to be tried again."""
+        if not self.on:
+            return
+        first = task.message.task
+        for oid in range(first, first + task.spec.spec.num_returns):
+            self.attempts[oid] = task.tried
+            if len(self.attempts) > MOST:
+                del self.attempts[next(iter(self.attempts))]
+
     def worker(self, worker: Worker, now: float, how: str) -> None:
         """A worker's process is gone."""
         exit_type = "SYSTEM_ERROR"
@@ -138,7 +156,7 @@ class Past:
             exit_type = "INTENDED_USER_EXIT"
         elif worker.state is WorkerState.LEAVING:
             exit_type = "INTENDED_SYSTEM_EXIT"
-        self.workers.append(OverWorker(worker.number, worker.pid, worker.born, now, exit_type, how))
+        self.workers.append(OverWorker(worker.number, worker.pid, worker.born, worker.launched, now, exit_type, how))
 
     def actor(self, actor: Actor, worker: Worker | None, pid: int, why: str) -> None:
         """An actor has died; ``worker`` is its process if it still has one, else ``pid`` was that of its last one."""

@@ -223,7 +223,7 @@ class Task:
         "actor", "attempt", "attempts", "blocked", "born", "cancelled", "children", "client", "creator", "depth",
         "failures", "forced", "hopeless", "job", "limits", "made", "message", "micros", "missing", "oom",
         "order", "parent", "replayed", "retries", "since", "spec", "starved", "state", "stream", "strikes",
-        "waits", "worker",
+        "tried", "waits", "worker",
     )  # fmt: skip
 
     def __init__(self, message: Submit, spec: SpecRecord, client: int, order: int, born: float = 0.0) -> None:
@@ -242,6 +242,8 @@ class Task:
         self.depth = 0
         self.state: TaskState = TASK_WAITING
         self.attempt = 0
+        #: How many attempts came to nothing: what ``attempt`` counts, less those that were handed back unstarted.
+        self.tried = 0
         self.retries = spec.max_retries
         #: Arguments that do not exist yet.
         self.missing = 0
@@ -282,8 +284,8 @@ class Worker:
 
     __slots__ = (
         "actor", "asked", "assigned", "born", "codes", "devices", "doomed", "ended_by", "farewell", "heard", "held",
-        "idle_since", "killed_with", "knocked", "lent", "nudged", "number", "outbox", "parting", "passing", "peer",
-        "pid", "pool", "segments", "setup", "shape", "shown", "specs", "spoke", "state", "stopped",
+        "idle_since", "killed_with", "knocked", "launched", "lent", "nudged", "number", "outbox", "parting", "passing",
+        "peer", "pid", "pool", "segments", "setup", "shape", "shown", "specs", "spoke", "state", "stopped",
         "unneeded",
     )  # fmt: skip
 
@@ -291,8 +293,9 @@ class Worker:
         self.number = peer.number
         self.peer = peer
         self.pid = 0
-        #: When its process was ordered.
+        #: When its process was ordered, and when it existed.
         self.born = born
+        self.launched: float | None = None
         self.state: WorkerState = WORKER_IDLE
         #: Messages for its task link, sent at the end of the turn.
         self.outbox: list[object] = []

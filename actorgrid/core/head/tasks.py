@@ -269,7 +269,7 @@ class Tasks:
         past.room -= 1
         past.note(
             (
-                m.task, task.spec.spec, task.state, task.creator, task.attempt, m.parent, m.actor,
+                m.task, task.spec.spec, task.state, task.creator, task.tried, m.parent, m.actor,
                 owner or _number(task.worker), task.born, self.head.now, task.micros,
             )
         )  # fmt: skip

@@ -120,7 +120,7 @@ class Workers:
         """The worker's process exists."""
         worker = self.table.get(message.worker)
         if worker is not None:
-            worker.pid = message.pid
+            worker.pid, worker.launched = message.pid, self.head.now
             self.head.tell(Group(message.pid, alive=True))
 
     def spawn_failed(self, message: SpawnFailed) -> None:

@@ -294,15 +294,17 @@ def summarize_objects(
     """Return how many objects there are and how large they are, all under "disabled": call sites are not recorded."""
     del raise_on_missing_output, _explain
     check_address(address)
-    columns = ["object_id", "object_size", "task_status", "reference_type", "pid"]
+    columns = ["object_id", "object_size", "task_status", "attempt_number", "reference_type", "pid"]
     ids: dict[int, int] = {}
     pids: dict[int, None] = {}
     states: dict[str, int] = {}
+    attempts: dict[str, int] = {}
     kinds: dict[str, int] = {}
-    for ident, size, state, kind, pid, count in Question(ObjectState, "objects").count(columns, [], timeout):
+    for ident, size, state, attempt, kind, pid, count in Question(ObjectState, "objects").count(columns, [], timeout):
         ids[ident] = max(size, 0)
         pids[pid] = None
         states[state] = states.get(state, 0) + count
+        attempts[str(attempt)] = attempts.get(str(attempt), 0) + count
         kinds[kind] = kinds.get(kind, 0) + count
     size_mb = sum(ids.values()) / _MEBI
     summary = {
@@ -311,6 +313,7 @@ def summarize_objects(
         "total_num_workers": len(pids),
         "total_num_nodes": 1,
         "task_state_counts": states,
+        "task_attempt_number_counts": attempts,
         "ref_type_counts": kinds,
     }
     return {

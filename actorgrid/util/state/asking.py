@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any, Final, TypeVar
 
@@ -146,10 +146,11 @@ class Question:
             return meta["local"]
         if meta["digits"]:
             return self.id_text(found, meta["digits"])
-        if name.endswith("_time_ms") or name in {"start_time", "end_time"}:
-            return _milliseconds(found, epoch)
         special = _SPECIAL.get(name)
-        return special(row, epoch) if special is not None else found
+        if special is not None:
+            return special(row, epoch)
+        times = name.endswith("_time_ms") or name in {"start_time", "end_time"}
+        return _milliseconds(found, epoch) if times else found
 
     def id_text(self, ident: Any, digits: int) -> str | None:
         """Return how an id (an integer) is written; None for no id."""
@@ -167,8 +168,8 @@ def _plain(value: Any, kind: str) -> Any:
     return value
 
 
-def _milliseconds(when: float | None, epoch: float) -> int | None:
-    return None if when is None else int((when + epoch) * 1000)
+def _milliseconds(when: float | None, epoch: float, otherwise: int | None = None) -> int | None:
+    return otherwise if when is None else int((when + epoch) * 1000)
 
 
 def _events(row: dict[str, Any], epoch: float) -> list[dict[str, Any]]:
@@ -192,12 +193,17 @@ def _driver_info(row: dict[str, Any], _: float) -> dict[str, Any]:
     return {"id": row["job_id"].to_bytes(4, "little").hex(), "node_ip_address": "127.0.0.1", "pid": str(row["pid"])}
 
 
+def _launched(name: str) -> Callable[[dict[str, Any], float], int | None]:
+    return lambda row, epoch: _milliseconds(row[name], epoch, otherwise=-1)  # Ray's word for what there is not
+
+
 #: Fields that are made of more than one column, or of one that says more.
-_SPECIAL: Final = {
+_SPECIAL: Final[dict[str, Callable[[dict[str, Any], float], Any]]] = {
     "events": _events,
     "error_message": _error_message,
     "death_cause": _death_cause,
     "driver_info": _driver_info,
+    **{name: _launched(name) for name in ("worker_launch_time_ms", "worker_launched_time_ms")},
 }
 
 

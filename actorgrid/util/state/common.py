@@ -114,6 +114,7 @@ class TaskState(StateSchema):
     task_log_info: dict[str, Any] | None = column(detail=True, filterable=False, local={})
     error_message: str | None = column(detail=True, filterable=False, wire="error")
     is_debugger_paused: bool | None = column(detail=True, local=False)
+    call_site: str | None = column(detail=True, filterable=False, local=None)
 
 
 @dataclass
@@ -135,6 +136,9 @@ class ActorState(StateSchema):
     placement_group_id: str | None = column(detail=True, digits=GROUP_DIGITS)
     repr_name: str | None = column(detail=True)
     num_restarts: int = column(detail=True)
+    num_restarts_due_to_lineage_reconstruction: int = column(detail=True, filterable=False, local=0)
+    num_restarts_due_to_node_preemption: int = column(detail=True, filterable=False, local=0)
+    call_site: str | None = column(detail=True, filterable=False, local=None)
 
 
 @dataclass
@@ -144,6 +148,7 @@ class ObjectState(StateSchema):
     object_id: str = column(digits=DIGITS)
     object_size: int = column()
     task_status: str = column()
+    attempt_number: int = column()
     reference_type: str = column()
     call_site: str = column(local="disabled")
     type: str = column()
@@ -163,8 +168,12 @@ class WorkerState(StateSchema):
     ip: str = column(local="127.0.0.1")
     pid: int = column()
     exit_detail: str | None = column(detail=True, filterable=False)
+    worker_launch_time_ms: int | None = column(detail=True, filterable=False)
+    worker_launched_time_ms: int | None = column(detail=True, filterable=False)
     start_time_ms: int | None = column(detail=True, filterable=False)
     end_time_ms: int | None = column(detail=True, filterable=False)
+    debugger_port: int | None = column(detail=True, local=None)
+    num_paused_threads: int | None = column(detail=True, local=None)
 
 
 @dataclass
@@ -178,6 +187,8 @@ class PlacementGroupState(StateSchema):
     bundles: list[dict[str, float]] | None = column(detail=True, filterable=False)
     is_detached: bool | None = column(detail=True)
     stats: dict[str, Any] | None = column(detail=True, filterable=False, local={})
+    topology_strategy: dict[str, str] | None = column(detail=True, filterable=False, local={})
+    topology_assignments: dict[str, str] | None = column(detail=True, filterable=False, local={})
 
 
 @dataclass
