@@ -993,6 +993,12 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             fails=("dag::TestFunctions::test_references_are_not_kept_with_steps",),
         ),
         Difference(
+            "`execute` of a graph that is not compiled is a `RayDeprecationWarning`",
+            "no warning",
+            "it stays: the simulator runs compiled graphs so, too",
+            "contract/test_dag.py::TestFunctions::test_steps_are_given_the_results_of_others",
+        ),
+        Difference(
             "steps of a graph are checked when it is executed, and a missing input is a `KeyError`",
             "where they are bound; `TypeError`, `ValueError` naming what is missing",
             "a typing error is found where it stands",
@@ -1254,6 +1260,16 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "through the memory of this machine, whichever backend is named; `nccl` is a `ValueError`",
             "arrays are in memory",
             "contract/test_collective.py::test_rays_names_of_backends_are_known",
+        ),
+        Difference(
+            "steps of a graph can be walked over and replaced (`apply_recursive`, `apply_functional`, "
+            "`traverse_and_apply`), and tell how Ray has built them (`get_other_args_to_resolve`, `type_hint`, "
+            "`get_object_refs_from_last_execute`, `clear_cache`); `ray.dag` has `DAGContext`, `plot`, "
+            "`CollectiveOutputNode`, `DAGOperationFuture`, `GPUFuture` and the names of its keys",
+            "there are none of these",
+            "they are for those who build on Ray; a graph is the program that has built it",
+            "contract/test_dag.py::test_steps_do_not_tell_how_they_are_built",
+            fails=("dag::test_steps_do_not_tell_how_they_are_built",),
         ),
         Difference(
             "`visualize()` of a compiled graph, `with_tensor_transport()` of its steps",

@@ -130,13 +130,13 @@ class ActorClass(Generic[T]):
 
         Raises TypeError for arguments that the constructor does not take.
         """
-        return self._bind(self, args, kwargs)
+        return self._bind(self, args, kwargs, self._options)
 
-    def _bind(self, maker: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ClassNode:
+    def _bind(self, maker: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: Mapping[str, Any]) -> ClassNode:
         from actorgrid.dag.nodes import ClassNode  # for programs with graphs
 
         self._checks.check(args, kwargs, self._definition.name)
-        return ClassNode(maker, self._definition.name, self._methods.find, args, kwargs)
+        return ClassNode(maker, self._definition.name, self._methods.find, args, kwargs, options)
 
     def _create(self, options: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorHandle[T]:
         final = actor_options(options, is_async=self._definition.is_async)
@@ -218,7 +218,7 @@ class ConfiguredActorClass(Generic[T]):
 
     def bind(self, *args: Any, **kwargs: Any) -> ClassNode:
         """Note an actor as a step of a graph. See ``ActorClass.bind``."""
-        return self._actor_class._bind(self, args, kwargs)  # noqa: SLF001  # a class of this module
+        return self._actor_class._bind(self, args, kwargs, self._options)  # noqa: SLF001  # a class of this module
 
 
 def _defaults(cls: type[Any], name: str, function: Any) -> MethodOptions:

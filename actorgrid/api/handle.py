@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, NoReturn, Pa
 from actorgrid.api.options import METHOD, check_generator, check_group, checked, method_options
 from actorgrid.api.signature import Signature, of_method
 from actorgrid.engine.current import existing, installed
-from actorgrid.engine.definitions import MethodOptions
+from actorgrid.engine.definitions import DYNAMIC, STREAMING, MethodOptions
 from actorgrid.engine.protocol import UNPREPARED
 from actorgrid.exceptions import ActorHandleNotFoundError
 
@@ -147,8 +147,13 @@ class ActorMethod:  # noqa: D101  # it has one for each method
         call = self._call
         call.checks.check(args, kwargs, call.display_name)
         count = call.options.num_returns
+        options = {
+            "name": call.options.name,
+            "num_returns": {STREAMING: "streaming", DYNAMIC: "dynamic"}.get(count, count),
+            "concurrency_group": call.options.concurrency_group or None,
+        }
         node = ClassMethodNode(
-            self._handle, call.method, {}, args, kwargs,
+            self._handle, call.method, options, args, kwargs,
             caller=self, display_name=call.display_name, num_returns=count,
         )  # fmt: skip
         return outputs_of(node, count)

@@ -96,7 +96,7 @@ class TaskCaller(Generic[P, Out_co]):
         from actorgrid.dag.nodes import FunctionNode  # for programs with graphs
 
         self._checks.check(args, kwargs, self._definition.name)
-        return FunctionNode(self, self._definition.name, args, kwargs)
+        return FunctionNode(self, self._definition.name, args, kwargs, self._options)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         # Not kept: it keeps what ``options`` made of it, and a circle would outlive its last user.

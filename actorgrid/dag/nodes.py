@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import TracebackType
+from functools import cached_property
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from actorgrid.dag.graph import Node, Role, ordered
@@ -33,6 +34,9 @@ class DAGNode(Node):
             results[node] = node._make(results, given)
         return results[self]
 
+    #: What its call asks for besides.
+    _bound_options: Mapping[str, Any] = MappingProxyType({})
+
     def get_args(self) -> tuple[Any, ...]:
         """Return what it was bound with by position."""
         return self._bound_args
@@ -40,6 +44,20 @@ class DAGNode(Node):
     def get_kwargs(self) -> dict[str, Any]:
         """Return what it was bound with by keyword."""
         return dict(self._bound_kwargs)
+
+    def get_options(self) -> dict[str, Any]:
+        """Return the options of its call; of a method of a handle its name, number of results and concurrency group."""
+        return dict(self._bound_options)
+
+    def get_stable_uuid(self) -> str:
+        """Return 32 hex digits that no other step has."""
+        return self._uuid
+
+    @cached_property
+    def _uuid(self) -> str:
+        from uuid import uuid4  # for programs that ask
+
+        return uuid4().hex
 
     def experimental_compile(
         self,
@@ -87,11 +105,14 @@ class FunctionNode(DAGNode):
 
     _role = Role.FUNCTION
 
-    def __init__(self, caller: Any, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """``caller.remote`` makes the call."""
+    def __init__(
+        self, caller: Any, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> None:
+        """``caller.remote`` makes the call, with ``options``."""
         super().__init__(args, kwargs)
         self._caller = caller
         self._name = name
+        self._bound_options = options
 
     def _make(self, results: Mapping[Node, Any], given: Any) -> Any:
         del given
@@ -115,10 +136,12 @@ class ClassNode(DAGNode):
     _role = Role.ACTOR
 
     def __init__(
-        self, maker: Any, name: str, find: Callable[[str], Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> None:
-        """``maker.remote`` makes the actor; ``find(method)`` returns what is known of a method, or None."""
+        self, maker: Any, name: str, find: Callable[[str], Any], args: tuple[Any, ...], kwargs: Mapping[str, Any],
+        options: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        """``maker.remote`` makes the actor, with ``options``; ``find(method)`` tells what is known of a method."""
         super().__init__(args, kwargs)
+        self._bound_options = options
         self._maker = maker
         self._name = name
         self._find = find
@@ -162,7 +185,10 @@ class UnboundMethod:
         known = actor._find(self._name)  # noqa: SLF001  # a class of this module
         known.checks.check(args, kwargs, known.display_name)
         count = self._options.get("num_returns", known.options.num_returns)
-        node = ClassMethodNode(actor, self._name, self._options, args, kwargs, after=actor._latest)  # noqa: SLF001  # as above
+        node = ClassMethodNode(
+            actor, self._name, self._options, args, kwargs,
+            after=actor._latest, num_returns=count if isinstance(count, int) else 1,  # noqa: SLF001  # as above
+        )  # fmt: skip
         actor._latest = node  # noqa: SLF001  # as above
         return outputs_of(node, count)
 
@@ -183,7 +209,7 @@ class ClassMethodNode(DAGNode):
         super().__init__(args, kwargs)
         self._actor = actor
         self._method = method
-        self._options = dict(options)
+        self._bound_options = dict(options)
         self._after = after
         self._caller = caller
         self._name = display_name or f"{actor!r}.{method}"
@@ -201,24 +227,67 @@ class ClassMethodNode(DAGNode):
         caller = self._caller
         if caller is None:
             caller = getattr(results[self._actor], self._method)
-            if self._options:
-                caller = caller.options(**self._options)
+            if self._bound_options:
+                caller = caller.options(**self._bound_options)
         args, kwargs = self._arguments(results)
         return caller.remote(*args, **kwargs)
+
+    def get_method_name(self) -> str:
+        """Return the name of the method."""
+        return self._method
+
+    @property
+    def num_returns(self) -> int:
+        """How many results the call has."""
+        return self._num_returns
+
+    @property
+    def is_class_method_call(self) -> bool:
+        """It is the call, and not one of its several results."""
+        return not self.is_class_method_output
+
+    @property
+    def is_class_method_output(self) -> bool:
+        """It is one of the several results of a call."""
+        return self.class_method_call is not None
+
+    @property
+    def class_method_call(self) -> ClassMethodNode | None:
+        """The call of which it is one result of several; None if it is the call."""
+        return None
+
+    @property
+    def output_idx(self) -> int | None:
+        """Which of the results it is, counted from 0; None if it is the call."""
+        return None
 
     def __repr__(self) -> str:
         return f"ClassMethodNode({self._name})"
 
 
-class OneOfMany(DAGNode):
+class OneOfMany(ClassMethodNode):
     """One of the results of a method with several."""
 
     _role = Role.ONE_OF_MANY
 
     def __init__(self, node: ClassMethodNode, index: int) -> None:
-        super().__init__((node,))
+        actor = node._actor  # noqa: SLF001  # a class of this module
+        super().__init__(actor, f"return_idx_{index}", {}, (node, index), {}, num_returns=node.num_returns)
         self._node = node
         self._index = index
+
+    def _needs(self) -> Iterator[Node]:
+        yield self._node
+
+    @property
+    def class_method_call(self) -> ClassMethodNode:
+        """The call."""
+        return self._node
+
+    @property
+    def output_idx(self) -> int:
+        """Which of its results it is."""
+        return self._index
 
     def _make(self, results: Mapping[Node, Any], given: Any) -> Any:
         del given
@@ -290,6 +359,11 @@ class InputAttributeNode(DAGNode):
         super().__init__((whole,))
         self._key = key
         self._is_attribute = is_attribute
+
+    @property
+    def key(self) -> Any:
+        """The key or the name."""
+        return self._key
 
     def _make(self, results: Mapping[Node, Any], given: Any) -> Any:
         del results

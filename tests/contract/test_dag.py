@@ -230,3 +230,48 @@ def test_step_tells_what_it_was_bound_with() -> None:
     assert graph.get_args() == (step,)
     assert graph.get_kwargs() == {"b": 2}
     assert Counter.bind(value=3).get_kwargs() == {"value": 3}
+
+
+def test_step_tells_the_options_of_its_call() -> None:
+    step = identity.options(name="renamed").bind(1)
+    assert (step.get_options()["name"], step.get_options()["num_cpus"]) == ("renamed", 0)
+    step.get_options()["name"] = "elsewhere"  # it is a copy
+    assert step.get_options()["name"] == "renamed"
+    options = Counter.remote().add.options(name="adds").bind(1).get_options()
+    assert (options["name"], options["num_returns"], options["concurrency_group"]) == ("adds", 1, None)
+    counter = Counter.options(num_cpus=0.5).bind()
+    assert counter.get_options()["num_cpus"] == 0.5
+    assert counter.add.options(name="adds").bind(1).get_options() == {"name": "adds"}
+    assert counter.add.bind(1).get_options() == InputNode().get_options() == {}
+
+
+def test_each_step_has_an_identifier_of_its_own() -> None:
+    one, other = identity.bind(1), identity.bind(1)
+    assert len(bytes.fromhex(one.get_stable_uuid())) == 16
+    assert one.get_stable_uuid() == one.get_stable_uuid() != other.get_stable_uuid()
+
+
+def test_step_of_a_method_tells_its_name_and_its_results() -> None:
+    counter = Counter.remote()
+    less, more = counter.both.bind(1)
+    assert isinstance(less, ClassMethodNode)
+    assert [(each.is_class_method_output, each.output_idx, each.num_returns) for each in (less, more)] == [
+        (True, 0, 2),
+        (True, 1, 2),
+    ]
+    call = less.class_method_call
+    assert call is more.class_method_call
+    assert (call.get_method_name(), call.num_returns, call.is_class_method_call) == ("both", 2, True)
+    assert (call.is_class_method_output, call.class_method_call, call.output_idx) == (False, None, None)
+    assert counter.add.bind(1).num_returns == 1
+    value = InputNode()
+    assert [part.key for part in (value[0], value["x"], value.x)] == [0, "x", "x"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["apply_functional", "apply_recursive", "clear_cache", "get_object_refs_from_last_execute",
+     "get_other_args_to_resolve", "traverse_and_apply", "type_hint"],
+)  # fmt: skip
+def test_steps_do_not_tell_how_they_are_built(name: str) -> None:
+    assert not hasattr(identity.bind(1), name)
