@@ -39,6 +39,15 @@ if TYPE_CHECKING:
     from actorgrid.api.decorators import remote
     from actorgrid.api.grid_context import GridContext
     from actorgrid.api.handle import ActorHandle
+    from actorgrid.api.identifiers import ActorClassID as ActorClassID
+    from actorgrid.api.identifiers import ActorID as ActorID
+    from actorgrid.api.identifiers import FunctionID as FunctionID
+    from actorgrid.api.identifiers import JobID as JobID
+    from actorgrid.api.identifiers import NodeID as NodeID
+    from actorgrid.api.identifiers import PlacementGroupID as PlacementGroupID
+    from actorgrid.api.identifiers import TaskID as TaskID
+    from actorgrid.api.identifiers import UniqueID as UniqueID
+    from actorgrid.api.identifiers import WorkerID as WorkerID
     from actorgrid.api.logs import LoggingConfig
     from actorgrid.api.observing import timeline
     from actorgrid.api.remote_function import RemoteFunction

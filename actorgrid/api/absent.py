@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any, Final, NoReturn
 
-from actorgrid.api.placement import PlacementGroupID
-from actorgrid.core.ids import Id
+from actorgrid.api.identifiers import DIGITS, WHY, kind
 from actorgrid.engine.breakpoints import NO_TERMINAL
-from actorgrid.engine.refs import ActorRef
 
 _CLUSTER: Final = "it is about clusters, and a grid is one machine"
 _LANGUAGES: Final = "it is about other languages, and all workers run Python"
 _LIBRARY: Final = "it is a library on top of Ray Core, and this is Ray Core"
-_IDS: Final = "identifiers are strings of hexadecimal digits: get_runtime_context() has them"
 _NO_FILES: Final = "what workers print goes to the program that started the grid, and to no files"
 _DEVICES: Final = "arrays go through the memory of this machine, and not from GPU to GPU"
 _INSIDE: Final = "it is about how Ray is built inside"
-#: Types of identifiers -> how many digits those have that they stand for; None: nobody gets one.
-_DIGITS: Final = {
-    "ActorClassID": None, "ActorID": 32, "FunctionID": None, "JobID": 8, "NodeID": 56, "PlacementGroupID": 36,
-    "TaskID": 48, "UniqueID": None, "WorkerID": None,
-}  # fmt: skip
 #: Name -> why it is not there.
 ABSENT: Final = {
-    **dict.fromkeys(_DIGITS, _IDS),
+    **dict.fromkeys(DIGITS, WHY),
     **dict.fromkeys(("LOCAL_MODE", "SCRIPT_MODE", "WORKER_MODE", "widgets"), _INSIDE),
     "_common": _INSIDE,
     **dict.fromkeys(("_private", "internal"), f"{_INSIDE}; an object is freed when its last reference goes"),
@@ -80,34 +71,9 @@ class Absent:
         return f"<{self._name}, which actorgrid does not have: {ABSENT[self._name]}>"
 
 
-class _AbsentType(type):
-    """The same for types: they can stand in annotations and in ``isinstance``, which knows what is here instead."""
-
-    def __call__(cls, *args: object, **kwargs: object) -> NoReturn:
-        """Raise NotImplementedError."""
-        raise NotImplementedError(f"actorgrid has no {cls.__name__}: {ABSENT[cls.__name__]}")
-
-    def __getattr__(cls, name: str) -> NoReturn:
-        raise AttributeError(f"actorgrid has no {cls.__name__}.{name}: {ABSENT[cls.__name__]}")
-
-    def __instancecheck__(cls, thing: object) -> bool:
-        """Return whether an object has such an id, and what is here instead: plain text is none, as on Ray."""
-        if isinstance(thing, ActorRef | PlacementGroupID):
-            return cls.__name__ == ("ActorID" if isinstance(thing, ActorRef) else "PlacementGroupID")
-        return isinstance(thing, Id) and len(thing) == _DIGITS[cls.__name__]
-
-    def __repr__(cls) -> str:
-        return f"<{cls.__name__}, which actorgrid does not have: {ABSENT[cls.__name__]}>"
-
-
-@cache  # what is pickled by its name must be the same when that is looked up
-def _type(name: str) -> _AbsentType:
-    return _AbsentType(name, (), {"__module__": "actorgrid"})
-
-
 def stand_in(module: str, name: str) -> Any:
     """Return what stands for ``name`` in ``module``, one of actorgrid's. Raises AttributeError if nothing does."""
     known = f"{module}.{name}".removeprefix("actorgrid.")
     if known not in ABSENT:
         raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
-    return _type(known) if known in _DIGITS else Absent(known)
+    return kind(known) if known in DIGITS else Absent(known)

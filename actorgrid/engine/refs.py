@@ -243,6 +243,14 @@ class ActorRef:
         """Return the id as 32 hex digits."""
         return self._entry.hex()[:32]
 
+    def binary(self) -> bytes:
+        """Return the id as 16 bytes."""
+        return bytes.fromhex(self.hex())
+
+    def is_nil(self) -> bool:
+        """Return False: it is the id of an actor."""
+        return False
+
     def __hash__(self) -> int:
         return self._entry.oid
 

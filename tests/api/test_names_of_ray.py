@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from operator import attrgetter
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_types_of_identifiers_can_stand_in_annotations_and_in_isinstance() -> No
     kinds = [getattr(ag, f"{kind}ID") for kind in ("Job", "Node", "Task", "Actor", "PlacementGroup", "Unique")]
     with pytest.warns(RayDeprecationWarning):
         job, node = context.job_id, context.node_id
-    things = [
+    things: list[Any] = [
         job,
         node,
         A.remote()._actor_id,  # type: ignore[attr-defined]  # mypy does not see the decorator
@@ -45,6 +45,8 @@ def test_types_of_identifiers_can_stand_in_annotations_and_in_isinstance() -> No
         context.get_job_id(),
         None,
     ]
+    actor: ag.ActorID = things[2]
+    assert (actor.binary().hex(), actor.is_nil()) == (actor.hex(), False)
     found = [[kind.__name__ for kind in kinds if isinstance(thing, kind)] for thing in things]
     assert found == [["JobID"], ["NodeID"], ["ActorID"], ["PlacementGroupID"], [], []]
     assert pickle.loads(pickle.dumps(kinds)) == kinds

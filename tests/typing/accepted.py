@@ -191,6 +191,23 @@ def modules() -> None:
     isinstance(add, ag.remote_function.RemoteFunction)
 
 
+def identifiers(
+    job: ag.JobID, node: ag.NodeID, worker: ag.WorkerID, task: ag.TaskID, actor: ag.ActorID | None,
+    group: ag.PlacementGroupID, unique: ag.UniqueID, function: ag.FunctionID, cls: ag.ActorClassID, thing: object,
+) -> None:  # fmt: skip
+    ids = [job, node, worker, task, group, unique, function, cls]
+    assert_type([each.hex() for each in ids], list[str])
+    assert_type(job.binary(), bytes)
+    assert_type(task.is_nil(), bool)
+    ref: ag.ObjectID[int] = ag.put(int("1"))
+    job = ref.job_id()
+    group = placement_group([{"CPU": 1}]).id
+    actor = RemoteCounter.remote()._actor_id
+    assert_type(actor.hex(), str)
+    if isinstance(thing, ag.ActorID | ag.JobID):
+        assert_type(thing.hex(), str)
+
+
 async def reading() -> None:
     async for ref in numbers.remote(3):
         assert_type(await ref, int)

@@ -49,6 +49,9 @@ ag.kill(3)  # type: ignore[arg-type]
 ag.cancel(add)  # type: ignore[arg-type]
 ag.init(num_cpus="two")  # type: ignore[arg-type]
 _ = ag.no_such_name  # type: ignore[attr-defined]
+ag.JobID()  # type: ignore[misc]
+ag.ActorID.nil()  # type: ignore[attr-defined]
+job: ag.JobID = ag.get_runtime_context().get_job_id()  # type: ignore[assignment]
 
 
 @ag.remote
