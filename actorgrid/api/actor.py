@@ -121,7 +121,7 @@ class ActorClass(Generic[T]):
 
         Raises ValueError for unknown options and bad values, TypeError for wrong types.
         """
-        merged = {**self._options, **check_actor_options(options, at_use=True)}
+        merged = {**self._options, **check_actor_options(options, at_use=True, on=self._options)}
         actor_options(merged, is_async=self._definition.is_async)  # options that exclude each other fail here
         return ConfiguredActorClass(self, merged)
 

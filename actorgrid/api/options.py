@@ -12,12 +12,11 @@ import datetime as dt
 import inspect
 import math
 import os
-import warnings
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
-from actorgrid.api import scheduling
-from actorgrid.api.deprecation import RayDeprecationWarning
+from actorgrid.api import deprecation, scheduling
 from actorgrid.api.environments import check_runtime_env
 from actorgrid.api.texts import not_empty, text
 from actorgrid.engine.definitions import DYNAMIC, STREAMING, ActorOptions, MethodOptions, TaskOptions
@@ -157,24 +156,12 @@ def check_generator(given: Mapping[str, Any], function: Any, name: str) -> None:
         )
     if wanted == "dynamic":
         text = "num_returns='dynamic' is deprecated, as in Ray: use num_returns='streaming'"
-        warnings.warn(text, RayDeprecationWarning, stacklevel=_depth())
+        deprecation.warn(text, deprecation.RayDeprecationWarning)
 
 
-def _depth() -> int:
-    """Return how many frames of this package lie between whoever calls this and the program."""
-    frame, depth = inspect.currentframe(), 0
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("actorgrid."):
-        frame, depth = frame.f_back, depth + 1
-    return depth
-
-
-def _older_group(name: str, value: Any) -> Any:
-    if not isinstance(scheduling.older_group(name, value), str):
-        text = (
-            f"option {name!r} is deprecated, as in Ray: use scheduling_strategy=PlacementGroupSchedulingStrategy(...)"
-        )
-        warnings.warn(text, DeprecationWarning, stacklevel=_depth())
-    return value
+def deprecated(given: Mapping[str, Any]) -> bool:
+    """Return whether there may be something to warn of."""
+    return given.get("num_returns") == "dynamic" or not scheduling.OLDER.keys().isdisjoint(given)
 
 
 def _retry_exceptions(name: str, value: Any) -> bool | tuple[type[BaseException], ...]:
@@ -246,7 +233,7 @@ _COMMON: Final[dict[str, Check]] = {
     "label_selector": scheduling.label_selector,
     "fallback_strategy": scheduling.fallback_strategy,
     "runtime_env": check_runtime_env,
-    "placement_group": _older_group,
+    "placement_group": scheduling.older_group,
     "placement_group_bundle_index": scheduling.bundle_index,
     "placement_group_capture_child_tasks": flag,
 }
@@ -312,18 +299,29 @@ def checked(table: Mapping[str, Check], given: Mapping[str, Any], what: str) -> 
     return result
 
 
-def check_task_options(given: Mapping[str, Any], *, at_use: bool) -> dict[str, Any]:
-    """Check the options of a function. ``at_use``: they come from ``.options(...)``. Raises TypeError, ValueError."""
+def check_task_options(
+    given: Mapping[str, Any], *, at_use: bool, on: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Check the options of a function. Raises TypeError, ValueError.
+
+    ``at_use``: they come from ``.options(...)``; ``on``: the decorator's, on top of which they are.
+    """
     if at_use and given.get("max_calls") is not None:
         raise ValueError("option 'max_calls' belongs to the decorator: it cannot be changed by .options()")
-    return checked(TASK, given, "a remote function")
+    final = checked(TASK, given, "a remote function")
+    scheduling.warn_of_older(final, on)
+    return final
 
 
-def check_actor_options(given: Mapping[str, Any], *, at_use: bool) -> dict[str, Any]:
-    """Check the options of an actor class. ``at_use``: as for tasks. Raises TypeError, ValueError."""
+def check_actor_options(
+    given: Mapping[str, Any], *, at_use: bool, on: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Check the options of an actor class. ``at_use``, ``on``: as for tasks. Raises TypeError, ValueError."""
     if at_use and given.get("concurrency_groups") is not None:
         raise ValueError("option 'concurrency_groups' belongs to the decorator: it cannot be changed by .options()")
-    return checked(ACTOR, given, "an actor class")
+    final = checked(ACTOR, given, "an actor class")
+    scheduling.warn_of_older(final, on)
+    return final
 
 
 #: Checked, and of no consequence here; or (the bound of an actor) part of what its methods are.

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, Never, ParamSpec, TypeVar, cast, overload
 
-from actorgrid.api.options import check_generator, check_task_options, generates, task_options
+from actorgrid.api.options import check_generator, check_task_options, deprecated, generates, task_options
 from actorgrid.api.signature import Signature, of_callable
 from actorgrid.engine.current import current, installed
 from actorgrid.engine.definitions import FunctionDefinition
@@ -153,11 +153,12 @@ class RemoteFunction(TaskCaller[P, "ObjectRef[R]"], Generic[P, R]):
             known = self._configure(options)
             if len(self._configured) >= _REMEMBERED:
                 self._configured.clear()
-            self._configured[key] = known
+            if not deprecated(options):  # which warns each time
+                self._configured[key] = known
         return known
 
     def _configure(self, options: Mapping[str, Any]) -> TaskCaller[P, Any]:
-        given = check_task_options(options, at_use=True)
+        given = check_task_options(options, at_use=True, on=self._options)
         check_generator(given, self._definition.function, self._definition.name)
         return TaskCaller(self._definition, self._checks, {**self._options, **given})
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from actorgrid.api import deprecation
 from actorgrid.api.labels import selector
 from actorgrid.api.placement import PlacementGroup, group_of
 from actorgrid.engine.definitions import Condition, Where
 
 #: Strategies that are mere words: on one machine they ask for nothing.
 WORDS: Final = ("DEFAULT", "SPREAD")
+#: Ray's older spelling of a strategy -> what is the same as nothing. To say that there is no group (None) is not.
+OLDER: Final[dict[str, tuple[Any, ...]]] = {
+    "placement_group": ("default",),
+    "placement_group_bundle_index": (None, -1),
+    "placement_group_capture_child_tasks": (None, False),
+}
 #: What ``accelerator_type`` takes of the resource of that name.
 _TOUCH: Final = 0.001
 
@@ -194,6 +201,21 @@ def older_group(name: str, value: Any) -> Any:
     if value != "default" and not isinstance(value, PlacementGroup):
         raise TypeError(f"option {name!r} must be a PlacementGroup, not {type(value).__name__}: {value!r:.100}")
     return value
+
+
+def warn_of_older(given: Mapping[str, Any], on: Mapping[str, Any]) -> None:
+    """Warn of Ray's older spelling of a strategy, unless there is a group's strategy: ``given``, or among those below.
+
+    ``on``: what ``given`` is put on top of.
+    """
+    if isinstance({**on, **given}.get("scheduling_strategy"), PlacementGroupSchedulingStrategy):
+        return
+    for name, trivial in OLDER.items():
+        if name in given and given[name] not in trivial:
+            deprecation.warn(
+                f"option {name!r} is deprecated, as in Ray: use "
+                "scheduling_strategy=PlacementGroupSchedulingStrategy(...)"
+            )
 
 
 def bundle_index(name: str, value: Any) -> int:

@@ -58,6 +58,7 @@ def test_strategy_that_asks_for_nothing_still_keeps_a_task_out_of_its_callers_gr
     assert where(scheduling_strategy=strategy) == Where(said=True)
 
 
+@pytest.mark.filterwarnings("ignore:option 'placement_group")
 def test_no_group_in_the_older_spelling_does_so_too() -> None:
     assert where(placement_group=None) == Where(said=True)
     assert where(placement_group=None, scheduling_strategy=None) == Where(said=True)
@@ -85,7 +86,7 @@ def test_older_spelling_means_the_same_and_warns() -> None:
     assert task_options(given).where == Where(True, REF, 1, None)
 
 
-@pytest.mark.filterwarnings("ignore:option 'placement_group'")
+@pytest.mark.filterwarnings("ignore:option 'placement_group")
 @pytest.mark.parametrize(
     "given",
     [

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -381,6 +382,40 @@ def test_child_that_says_otherwise_is_not_captured(pair: PlacementGroup, way_out
 def test_strategy_counts_if_the_older_option_says_that_there_is_no_group(pair: PlacementGroup) -> None:
     older = where.options(num_cpus=0, placement_group=None, **within(pair))
     assert ag.get(older.remote(), timeout=DEADLINE) == pair.id.hex()
+
+
+@pytest.mark.parametrize(
+    "older",
+    [
+        {"placement_group": None},
+        {"placement_group": PlacementGroup.empty()},
+        {"placement_group_capture_child_tasks": True},
+    ],
+    ids=str,
+)
+def test_older_options_warn_that_there_are_strategies(older: dict[str, Any]) -> None:
+    (name,) = older
+    for _ in range(2):  # each time
+        with pytest.warns(DeprecationWarning, match=rf"{name}\b.* deprecated.*PlacementGroupSchedulingStrategy"):
+            assert ag.get(where.options(num_cpus=0, **older).remote(), timeout=DEADLINE) is None
+    with pytest.warns(DeprecationWarning, match=rf"{name}\b.* deprecated"):
+        assert ag.get(Home.options(num_cpus=0, **older).remote().where.remote(), timeout=DEADLINE) is None
+
+
+@pytest.mark.parametrize("older", [{"placement_group": None}, {"placement_group_capture_child_tasks": True}], ids=str)
+def test_older_options_do_not_warn_beside_a_strategy_which_counts(pair: PlacementGroup, older: dict[str, Any]) -> None:
+    inside = ag.remote(num_cpus=0, **within(pair))(where._function)
+    with warnings.catch_warnings(action="error"):
+        refs = [inside.options(**older).remote(), where.options(num_cpus=0, **within(pair), **older).remote()]
+    assert ag.get(refs, timeout=DEADLINE) == [pair.id.hex()] * 2
+
+
+def test_older_options_mean_what_they_meant(pair: PlacementGroup) -> None:
+    with pytest.warns(DeprecationWarning, match="placement_group") as warned:
+        ref = where.options(num_cpus=1, placement_group=pair, placement_group_bundle_index=1).remote()
+    assert ag.get(ref, timeout=DEADLINE) == pair.id.hex()
+    told = [str(each.message) for each in warned]
+    assert sorted("placement_group_bundle_index" in each for each in told) == [False, True]
 
 
 def test_child_of_another_group_captures_as_its_caller_does() -> None:
