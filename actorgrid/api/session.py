@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.api.grid_context import GridContext
 from actorgrid.api.options import flag, quantity, seconds, whole
-from actorgrid.api.options import resources as check_resources
 from actorgrid.api.starting import (
+    capacities,
+    capacity,
     check_address,
     check_engine,
     check_labels,
     check_limits,
     check_preload,
     check_unsupported,
+    cpus,
     default_logging,
-    devices,
     job_setup,
     logging_settings,
     one_of,
@@ -87,21 +88,21 @@ def init(  # Ray's signature
     for grids of one's own.
 
     ``num_cpus`` and ``num_gpus`` (default: what this process may use, and no more CPUs than ``ACTORGRID_NUM_CPUS``
-    says) and ``resources`` are what tasks are counted against; ``labels`` are those of this machine, for
-    ``label_selector``, and ``_node_name`` is its name in ``nodes()``; ``_memory`` is what tasks that ask for memory are
-    counted against, in bytes; ``object_store_memory`` is a limit in bytes, beyond which the least recently used objects
-    go to a file in ``object_spilling_directory`` (default: ``ACTORGRID_SPILL_DIRECTORY``, else the temporary directory;
-    an empty text: they stay, and what does not fit is refused); ``preload`` names modules that workers have imported
-    before they are needed; ``max_workers`` is a limit on processes. An actor that dies more than
+    says) and ``resources``, whole numbers, are what tasks are counted against; ``labels`` are those of this machine,
+    for ``label_selector``, and ``_node_name`` is its name in ``nodes()``; ``_memory`` is what tasks that ask for memory
+    are counted against, in bytes; ``object_store_memory`` is a limit in bytes, beyond which the least recently used
+    objects go to a file in ``object_spilling_directory`` (default: ``ACTORGRID_SPILL_DIRECTORY``, else the temporary
+    directory; an empty text: they stay, and what does not fit is refused); ``preload`` names modules that workers have
+    imported before they are needed; ``max_workers`` is a limit on processes. An actor that dies more than
     ``restart_intensity`` times within ``restart_period`` seconds without serving a call in between is in a loop and
-    stays dead. A process that has ``max_pending_tasks`` unfinished tasks (default: any number) waits in
-    ``f.remote()`` until a tenth of them are over, or gets a PendingCallsLimitExceeded (``on_max_pending="raise"``;
-    always where an event loop would have to wait). When more than ``memory_usage_threshold`` (0.95) of the memory of
-    the machine, or of a control group, is in use, a worker is killed (``OutOfMemoryError``); one that has more than
-    ``max_worker_memory`` bytes of its own when a task is over is replaced. ``runtime_env`` is what tasks and actors
-    inherit (``runtime_env.RuntimeEnv``). ``engine`` is "process" (the default, unless the environment variable
-    ``ACTORGRID_ENGINE`` says otherwise) or "sim": everything in this thread, on virtual time, deterministically, in
-    the order that ``seed`` stands for. Arguments of ``ray.init`` that are about dashboards and clusters are accepted
+    stays dead. A process that has ``max_pending_tasks`` unfinished tasks (default: any number) waits in ``f.remote()``
+    until a tenth of them are over, or gets a PendingCallsLimitExceeded (``on_max_pending="raise"``; always where an
+    event loop would have to wait). When more than ``memory_usage_threshold`` (0.95) of the memory of the machine, or of
+    a control group, is in use, a worker is killed (``OutOfMemoryError``); one that has more than ``max_worker_memory``
+    bytes of its own when a task is over is replaced. ``runtime_env`` is what tasks and actors inherit
+    (``runtime_env.RuntimeEnv``). ``engine`` is "process" (the default, unless the environment variable
+    ``ACTORGRID_ENGINE`` says otherwise) or "sim": everything in this thread, on virtual time, deterministically, in the
+    order that ``seed`` stands for. Arguments of ``ray.init`` that are about dashboards and clusters are accepted
     without effect (a dashboard that is asked for gives a warning). ``logging_config`` says how the root logger of
     driver and workers logs. ``job_config`` stands for ``namespace``, ``runtime_env`` and ``logging_config``.
 
@@ -126,9 +127,9 @@ def init(  # Ray's signature
         "_memory": _memory, "_node_name": _node_name, "_system_config": kwargs.get("_system_config") or None,
     }  # fmt: skip
     config = StartConfig(
-        num_cpus=or_none(whole(0), "num_cpus", num_cpus),
-        num_gpus=or_none(devices, "num_gpus", num_gpus),
-        resources=check_resources("resources", resources or {}),
+        num_cpus=or_none(cpus, "num_cpus", num_cpus),
+        num_gpus=or_none(capacity, "num_gpus", num_gpus),
+        resources=capacities("resources", resources or {}),
         object_store_memory=or_none(whole_bytes, "object_store_memory", object_store_memory),
         namespace=or_none(not_empty, "namespace", namespace or os.environ.get("ACTORGRID_NAMESPACE")),
         preload=check_preload(preload),

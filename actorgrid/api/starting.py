@@ -15,8 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from actorgrid.api.environments import check_runtime_env
-from actorgrid.api.options import quantity, seconds, whole
-from actorgrid.api.options import resources as check_resources
+from actorgrid.api.options import quantity, resources, seconds, whole
 from actorgrid.api.texts import text
 from actorgrid.engine.current import host
 from actorgrid.engine.definitions import LogSettings, Setup, StartConfig
@@ -60,6 +59,10 @@ _MISSED: Final = {
 
 #: Labels that begin so are the grid's own.
 _OUR_LABELS: Final = ("actorgrid.io/", "ray.io/")
+
+#: The most that a machine has of anything, and what each has of itself (Ray's limit and name).
+_MOST: Final = 1e14
+_HEAD: Final = "node:__internal_head__"
 
 #: Descriptors that the head of a grid needs with one worker; each further one costs it three.
 DESCRIPTORS: Final = 16
@@ -143,14 +146,14 @@ def resolve_address(address: str) -> str:
 
 
 def check_resources_of_grid(
-    address: str, num_cpus: Any, num_gpus: Any, resources: Any, object_store_memory: Any, max_workers: Any, *,
+    address: str, num_cpus: Any, num_gpus: Any, custom: Any, object_store_memory: Any, max_workers: Any, *,
     labels: Any, preload: Any,
 ) -> StartConfig:  # fmt: skip
     """Return what a persistent grid is started with. Raises ValueError, TypeError."""
     config = StartConfig(
-        num_cpus=or_none(whole(0), "num_cpus", num_cpus),
-        num_gpus=or_none(devices, "num_gpus", num_gpus),
-        resources=check_resources("resources", resources),
+        num_cpus=or_none(cpus, "num_cpus", num_cpus),
+        num_gpus=or_none(capacity, "num_gpus", num_gpus),
+        resources=capacities("resources", custom),
         object_store_memory=or_none(whole_bytes, "object_store_memory", object_store_memory),
         max_workers=or_none(whole(1), "max_workers", max_workers),
         memory_threshold=threshold(None),
@@ -263,12 +266,33 @@ def one_of(name: str, value: Any, *known: str) -> str:
     return str(value)
 
 
-def devices(name: str, value: Any) -> float:
-    """Check how many devices a machine has: no parts of them. Raises TypeError, ValueError."""
+def capacity(name: str, value: Any, what: str = "") -> float:
+    """Check how much of a resource a machine has (Ray's rules). Raises TypeError, ValueError.
+
+    ``what``: the resource, if ``name`` does not tell.
+    """
     amount = quantity(name, value)
+    of_it = f" of {what!r}" if what else ""
     if not amount.is_integer():
-        raise ValueError(f"{name!r} must be a whole number: {value}")
+        raise ValueError(f"{name!r} must be a whole number{of_it}, of which tasks may ask for parts: {value}")
+    if amount > _MOST:
+        raise ValueError(f"{name!r} must be at most {_MOST:g}{of_it}: {value}")
     return amount
+
+
+def cpus(name: str, value: Any) -> int:
+    """Check how many CPUs a machine has. Raises TypeError, ValueError."""
+    return int(capacity(name, value))
+
+
+def capacities(name: str, value: Any) -> dict[str, float]:
+    """Check what a machine has besides CPUs and GPUs. Raises TypeError, ValueError."""
+    checked = resources(name, value)
+    for key, amount in checked.items():
+        capacity(name, amount, key)
+        if key == _HEAD:
+            raise ValueError(f"{_HEAD!r} in {name!r} is what the machine itself is called: use another name")
+    return checked
 
 
 def whole_bytes(name: str, value: Any) -> int:

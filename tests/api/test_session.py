@@ -238,7 +238,7 @@ def test_variables_of_ray_are_those_of_ray(started: list[StartConfig], monkeypat
         ({"engine": "nowhere"}, ValueError),
         ({"job_config": object()}, TypeError),
         ({"num_cpus": -1}, ValueError),
-        ({"num_cpus": 1.5}, TypeError),
+        ({"num_cpus": 1.5}, ValueError),
         ({"resources": {"CPU": 1}}, ValueError),
         ({"object_store_memory": 0}, ValueError),
         ({"namespace": 3}, TypeError),

@@ -122,6 +122,31 @@ def test_impossible_capacity_is_a_value_error(bad: dict[str, Any]) -> None:
     assert not ag.is_initialized()
 
 
+@pytest.mark.parametrize(
+    ("bad", "text"),
+    [
+        ({"num_cpus": 1.5}, "whole number"),
+        ({"num_gpus": 0.5}, "whole number"),
+        ({"resources": {"part": 0.5}}, "whole number.*part"),
+        ({"resources": {"part": 2.5}}, "whole number.*part"),
+        ({"resources": {"many": 1e15}}, "at most.*many"),
+        ({"resources": {"node:__internal_head__": 2}}, "node:__internal_head__"),
+    ],
+    ids=str,
+)
+def test_machine_has_whole_resources_and_no_name_twice(bad: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        ag.init(**bad)
+    assert not ag.is_initialized()
+
+
+def test_capacity_may_be_a_whole_float_and_what_is_zero_is_not_there(fresh_grid: Callable[..., Any]) -> None:
+    fresh_grid(num_cpus=2.0, num_gpus=0.0, resources={"some": 3.0, "none": 0})
+    there = ag.cluster_resources()
+    assert (there["CPU"], there["some"]) == (2, 3)
+    assert not {"GPU", "none"} & set(there)
+
+
 def test_empty_namespace_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="namespace"):
         ag.init(namespace="")
