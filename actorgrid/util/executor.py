@@ -123,6 +123,8 @@ class _Calls:
         #: References of calls that are over; None: look whether all is over.
         self._over: queue.SimpleQueue[ObjectRef[Any] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        #: Called by that thread when all is over; without any call there is none.
+        self.at_end: Callable[[], object] | None = None
 
     def enter(self, future: _TaskFuture[T]) -> Future[T]:
         """Take a call. Raises RuntimeError if no more are taken."""
@@ -187,7 +189,9 @@ class _Calls:
                 del ref  # nothing is kept while the next one is waited for
             with self._lock:
                 if self._down and not self._running and not self._waiting:
-                    return
+                    break
+        if self.at_end is not None:
+            self.at_end()
 
     def _take(self, ref: ObjectRef[Any]) -> None:
         with self._lock:
@@ -314,6 +318,13 @@ class BackgroundExecutor(ActorGridExecutor):
     """One whose calls end with the program, as those of pools of processes do: for ``Pool`` and joblib."""
 
     _waited_for = False
+
+    def when_over(self, call: Callable[[], object]) -> None:
+        """Have ``call`` called when it takes no more calls and all are over, also if it was dropped, in its thread.
+
+        If it has had no calls nothing is called.
+        """
+        self._calls.at_end = call
 
 
 def _results(

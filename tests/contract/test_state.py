@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -677,7 +678,27 @@ def test_processes_of_a_pool_with_an_initializer_end_with_it(end: str) -> None:
     assert shown_worker(process).is_alive
     getattr(pool, end)()
     pool.join()
-    wait_until(lambda: not shown_worker(process).is_alive)
+    assert wait_until(lambda: not shown_worker(process).is_alive)
+
+
+def process_of_a_call(gate: Any = None) -> str:
+    if gate is not None:
+        ag.get(gate.pass_through.remote())
+    return ag.get_runtime_context().get_worker_id()
+
+
+def test_processes_of_a_pool_with_an_initializer_that_is_dropped_end_when_its_calls_are_over() -> None:
+    gate = Gate.remote()
+    pool = Pool(1, int, ray_remote_args={"num_cpus": 0})
+    process = pool.apply(process_of_a_call)
+    calls = [pool.apply_async(process_of_a_call, (each,)) for each in (gate, None)]
+    ag.get(gate.arrivals.remote(1), timeout=DEADLINE)
+    del pool
+    gc.collect()
+    assert shown_worker(process).is_alive
+    ag.get(gate.open.remote())
+    assert [call.get(DEADLINE) for call in calls] == [process] * 2
+    assert wait_until(lambda: not shown_worker(process).is_alive)
 
 
 def shown_worker(process: str) -> Any:

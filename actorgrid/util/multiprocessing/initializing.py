@@ -1,7 +1,8 @@
 """``initializer``: it runs once in each process of a pool, and what it does stays there.
 
-These processes run nothing else, and end with the pool. A function of ``__main__`` comes anew with each chunk, by
-value, and with global names of its own: it is given those that the initializer has used or set in that process.
+These processes run nothing else, and end with the pool, closed or dropped, when its calls are over. A function of
+``__main__`` comes anew with each chunk, by value, and with global names of its own: it is given those that the
+initializer has used or set in that process.
 """
 
 from __future__ import annotations

@@ -81,9 +81,11 @@ class Pool:
         #: A chunk with an error in it is called again, as a whole.
         self._retries = bool(options.get("retry_exceptions"))
         self._processes = processes or max(1, int(cluster_resources().get("CPU", 1)))
-        self._owned = Owned(initializer, tuple(initargs or ()), options) if initializer is not None else None
-        self._initial = self._owned.initial if self._owned is not None else None
+        owned = Owned(initializer, tuple(initargs or ()), options) if initializer is not None else None
+        self._initial = owned.initial if owned is not None else None
         self._executor = BackgroundExecutor(self._processes, **options)
+        if owned is not None:
+            self._executor.when_over(owned.release)
         self._state = "RUN"
         #: Those that have items left to take: ``join`` waits for these, too.
         self._taking: set[IMapIterator] = set()
@@ -203,7 +205,6 @@ class Pool:
         self._state = "TERMINATE"
         self._taking.clear()
         self._executor.terminate_workers()
-        self._release()
 
     def join(self) -> None:
         """Wait until all calls are over. Raises ValueError before ``close`` or ``terminate``.
@@ -216,11 +217,6 @@ class Pool:
         for each in list(self._taking):
             each.finish()
         self._executor.shutdown(wait=True)
-        self._release()
-
-    def _release(self) -> None:
-        if self._owned is not None:
-            self._owned.release()
 
     def __reduce__(self) -> NoReturn:
         raise NotImplementedError("pool objects cannot be passed between processes or pickled")
