@@ -867,6 +867,7 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "contract/test_multiprocessing.py::test_global_names_are_those_of_functions_that_go_by_value",
             fails=(
                 "multiprocessing::TestWhatAnInitializerDoes::test_global_names_are_those_of_functions_that_go_by_value",
+                "multiprocessing::TestWhatAnInitializerDoes::test_global_names_are_those_of_functions_among_the_items",
                 "multiprocessing::TestWhatAnInitializerDoes::test_what_a_chunk_does_is_undone_and_no_more_than_that",
                 "multiprocessing::TestWhatAnInitializerDoes::test_error_is_that_of_each_call_until_it_succeeds",
             ),

@@ -270,6 +270,10 @@ def by_value() -> dict[str, Any]:
     return names
 
 
+def first_of(given: dict[str, Any]) -> Any:
+    return given["deep"][0](0)
+
+
 class TestWhatAnInitializerDoes:
     """It stays in the processes of its pool, and is nowhere else."""
 
@@ -316,6 +320,16 @@ class TestWhatAnInitializerDoes:
             assert (
                 pool.map(partial(lambda look, number: look(number), names["look"]), range(3), chunksize=1) == expected
             )
+        assert names["shared"] is None
+
+    def test_global_names_are_those_of_functions_among_the_items(self) -> None:
+        names = by_value()
+        look, looks = names["look"], names["Looks"]()
+        with Pool(1, names["prepare"], ("abc",), ray_remote_args=FREE) as pool:
+            assert pool.starmap(operator.call, [(look, 0), (looks, 1)], chunksize=1) == [("a", 1), ("b", 1)]
+            assert pool.apply(operator.call, (partial(look, 2),)) == ("c", 1)
+            assert list(pool.imap(first_of, [{"deep": [look]}, {"deep": (looks.__call__,)}])) == [("a", 1)] * 2
+            assert pool.apply(operator.call, (operator.call, look), {"number": 1}) == ("b", 1)
         assert names["shared"] is None
 
     def test_error_is_that_of_each_call_until_it_succeeds(self, tmp_path: Path) -> None:

@@ -7,15 +7,15 @@ initializer has used or set in that process.
 
 from __future__ import annotations
 
-import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from types import CellType, FunctionType, MethodType
 from typing import Any, Final, NamedTuple
 
 from actorgrid.api.basics import get, put
 from actorgrid.api.environments import check_runtime_env
+from actorgrid.api.remote_function import is_importable
 from actorgrid.engine.current import current
 from actorgrid.engine.refs import ObjectRef
 from actorgrid.engine.setups import OWNER, Owner
@@ -27,8 +27,11 @@ _LEFT: Final = "what an initializer has left"
 class Initial(NamedTuple):
     """What goes along with each chunk of a pool that has an initializer."""
 
-    #: Of (initializer, initargs): a process asks for them once.
-    made: ObjectRef[tuple[Callable[..., Any], tuple[Any, ...]]]
+    #: Of (initializer, initargs, anchor): a process asks for them once.
+    made: ObjectRef[tuple[Callable[..., Any], tuple[Any, ...], Any]]
+    #: A function that has the global names of the initializer, if that goes by value (else None), and does nothing.
+    #: Where it arrives, whatever has come by value with it from the same module has these, wherever it is in the chunk.
+    anchor: Any
 
 
 class Owned:
@@ -40,48 +43,44 @@ class Owned:
         options["runtime_env"] = {**env, OWNER: Owner(uuid.uuid4().hex)}
         self._engine = current()
         self._setup = self._engine.setup_for(options["runtime_env"])
-        self.initial = Initial(put((initializer, initargs)))
+        anchor = _anchor(initializer)
+        self.initial = Initial(put((initializer, initargs, anchor)), anchor)
 
     def release(self) -> None:
         """No more calls come: the processes may go."""
         self._engine.unneeded(self._setup)
 
 
-def set_up(initial: Initial | None, function: object) -> None:
-    """Run the initializer if this process has not yet, and give ``function`` the names that it has left."""
+def set_up(initial: Initial | None) -> None:
+    """Run the initializer if this process has not yet, and give the names that it has left to what came here."""
     if initial is None:
         return
     engine = current()
     left: dict[str, Any] | None = engine.belongings.get(_LEFT)
     if left is None:
-        initializer, initargs = get(initial.made)
+        initializer, initargs, anchor = get(initial.made)
         initializer(*initargs)
         engine.keep_changes()
-        left = engine.belongings[_LEFT] = next(_namespaces(initializer), {})
-    for names in _namespaces(function):
-        if names.get("__name__") == left.get("__name__"):
-            names.update({name: value for name, value in left.items() if not name.startswith("__")})
+        left = engine.belongings[_LEFT] = anchor.__globals__ if anchor is not None else {}
+    if initial.anchor is not None:
+        initial.anchor.__globals__.update({name: value for name, value in left.items() if not name.startswith("__")})
 
 
-def _namespaces(called: object) -> Iterator[dict[str, Any]]:
-    """Return the global names of what came here by value and is called when ``called`` is, its own first."""
-    due, seen = [called], set[int]()
+def _anchor(initializer: object) -> FunctionType | None:
+    """Return a function with the global names of what is called when ``initializer`` is; None: others import it."""
+    due, seen = [initializer], set[int]()
     while due:
         each = due.pop(0)
         if id(each) in seen:
             continue
         seen.add(id(each))
-        if isinstance(each, FunctionType):
-            names = each.__globals__
-            if id(names) not in seen and not _is_of_a_module(names):
-                seen.add(id(names))
-                yield names
+        if isinstance(each, FunctionType) and not is_importable(each, each.__module__, each.__qualname__):
+            return FunctionType(_nothing.__code__, each.__globals__, "anchor")
         due += _parts(each)
+    return None
 
 
-def _is_of_a_module(names: dict[str, Any]) -> bool:
-    module = sys.modules.get(names.get("__name__", ""))
-    return module is not None and module.__dict__ is names
+def _nothing() -> None: ...
 
 
 def _parts(called: object) -> list[Any]:

@@ -29,7 +29,7 @@ __all__ = ["AsyncResult", "Pool", "TimeoutError"]
 
 def _run(initial: Initial | None, function: Callable[..., Any], chunk: list[Any], star: int) -> list[Any]:
     """Call ``function`` for each item of a chunk; ``star``: 0 with it, 1 with what it holds, 2 as (args, kwargs)."""
-    set_up(initial, function)
+    set_up(initial)
     if star == 0:
         return [function(item) for item in chunk]
     if star == 1:
@@ -39,7 +39,7 @@ def _run(initial: Initial | None, function: Callable[..., Any], chunk: list[Any]
 
 def _run_each(initial: Initial | None, function: Callable[..., Any], chunk: list[Any]) -> list[Any]:
     """Call ``function`` with each item of a chunk; an error takes the place of one value, and costs no other."""
-    set_up(initial, function)
+    set_up(initial)
     return [_result(function, item) for item in chunk]
 
 
