@@ -1202,7 +1202,8 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "proc/test_output.py::test_output_of_a_program_has_the_name_of_what_printed_last_in_its_process",
         ),
         Difference(
-            "states have label selectors, and when a node came and went; call sites, if a variable asks for them",
+            "states have label selectors, when a node came and went, and `metadata` and `runtime_env` of a job; call "
+            "sites, if a variable asks for them",
             "those columns are missing; `call_site` is always None",
             "the head does not know them, or there is one machine",
             "api/test_names_of_ray.py::test_columns_of_states_that_there_are_not",
@@ -1261,6 +1262,13 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "through the memory of this machine, whichever backend is named; `nccl` is a `ValueError`",
             "arrays are in memory",
             "contract/test_collective.py::test_rays_names_of_backends_are_known",
+        ),
+        Difference(
+            "a `RuntimeEnv` tells of what is installed and downloaded for it (`has_pip()`, `conda_config()`, "
+            "`working_dir_uri()`, `plugins()`, …), and exceptions have a form of their own (`to_bytes`, `from_bytes`)",
+            "there are no such methods",
+            "nothing is installed, and exceptions are pickled",
+            "api/test_names_of_ray.py::test_environments_do_not_tell_of_what_is_not_installed",
         ),
         Difference(
             "steps of a graph can be walked over and replaced (`apply_recursive`, `apply_functional`, "

@@ -219,9 +219,12 @@ class RuntimeEnv(dict[str, Any]):
         if _validate:
             check_runtime_env("runtime_env", self)
 
-    def set(self, name: str, value: Any) -> None:
-        """Set one key. Raises TypeError and ValueError as the constructor does."""
+    def __setitem__(self, name: str, value: Any) -> None:
         check_runtime_env("runtime_env", {name: value})
+        super().__setitem__(name, value)
+
+    def set(self, name: str, value: Any) -> None:
+        """Set one key. Raises TypeError and ValueError as the constructor does; so does ``env[name] = value``."""
         self[name] = value
 
     def to_dict(self) -> dict[str, Any]:
@@ -233,9 +236,9 @@ class RuntimeEnv(dict[str, Any]):
         return json.dumps(self, sort_keys=True, default=_shown)
 
     @classmethod
-    def deserialize(cls, text: str) -> Self:
+    def deserialize(cls, serialized_runtime_env: str) -> Self:
         """Return what ``serialize`` was given. Raises ValueError for what is no such text."""
-        return cls(**json.loads(text))
+        return cls(**json.loads(serialized_runtime_env))
 
     def env_vars(self) -> dict[str, str]:
         """Return the environment variables."""

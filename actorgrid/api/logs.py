@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
 
 from actorgrid.engine.definitions import LogSettings
 from actorgrid.engine.hints import did_you_mean
@@ -45,6 +47,15 @@ class LoggingConfig:
                 raise ValueError(
                     f"Unknown python logging standard attribute: {name!r:.100}.{hint} There are {sorted(STANDARD)}"
                 )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what it was made of."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, d: Mapping[str, Any]) -> Self:
+        """Return what ``to_dict`` was asked of; other keys mean nothing. Raises what the constructor raises."""
+        return cls(**{each.name: d[each.name] for each in fields(cls) if each.name in d})
 
     def settings(self) -> LogSettings:
         """Return this in the form in which it travels to the workers."""

@@ -150,7 +150,7 @@ def _check_group(group: Any, what: str) -> GroupRef:
 
 def placement_group(
     bundles: Sequence[Mapping[str, float]],
-    strategy: str = "PACK",
+    strategy: str | None = None,
     name: str = "",
     lifetime: str | None = None,
     _soft_target_node_id: str | None = None,
@@ -162,13 +162,14 @@ def placement_group(
     ``bundles`` is a list of resources by name: ``[{"CPU": 2}, {"CPU": 1, "GPU": 1}]``. Tasks and actors run in it with
     ``scheduling_strategy=PlacementGroupSchedulingStrategy(group, bundle_index)``; what it holds is nobody else's until
     it is removed (``remove_placement_group``), or its driver ends, unless its ``lifetime`` is "detached". ``name`` is
-    for ``get_placement_group``. A grid is one machine: "PACK", "SPREAD" and "STRICT_PACK" are the same here.
+    for ``get_placement_group``. A grid is one machine: "PACK" (the default), "SPREAD" and "STRICT_PACK" are the same.
     ``bundle_label_selector`` says what the labels of the machine of each bundle must be.
 
     Raises ValueError for bad bundles, an unknown strategy or lifetime, and a name that is taken; TypeError for wrong
     types; InfeasibleResourcesError (a ValueError) for what the grid can never give: more than it has, or
     "STRICT_SPREAD" of several bundles.
     """
+    strategy = "PACK" if strategy is None else strategy
     if _soft_target_node_id and strategy != "STRICT_PACK":  # any machine is this one, but Ray refuses it
         raise ValueError(f"option '_soft_target_node_id' only works with STRICT_PACK: {strategy!r:.100}")
     if topology_strategy is not None:

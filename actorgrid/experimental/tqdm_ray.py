@@ -20,20 +20,20 @@ class tqdm(Generic[T]):  # noqa: N801  # its name everywhere
     """Counts what is done; iterates over ``iterable`` if there is one. The parameters are Ray's."""
 
     def __init__(
-        self, iterable: Iterable[T] | None = None, desc: str = "", total: int | None = None, unit: str = "it",
-        position: int | None = None, flush_interval_s: float = 5.0,
+        self, iterable: Iterable[T] | None = None, desc: str | None = None, total: int | None = None,
+        unit: str | None = None, position: int | None = None, flush_interval_s: float | None = None,
     ) -> None:  # fmt: skip
-        """``total``: how many there are (default: the length of ``iterable``, if it has one).
+        """``total``: how many there are (default: the length of ``iterable``, if it has one), each a ``unit`` ("it").
 
-        ``flush_interval_s``: seconds between two lines. ``position`` has no meaning for lines.
+        ``flush_interval_s``: seconds between two lines (5). ``position`` has no meaning for lines.
         """
         del position
         self._iterable = iterable
-        self.desc = desc
-        self.unit = unit
+        self.desc = desc or ""
+        self.unit = unit or "it"
         self.total = len(iterable) if total is None and hasattr(iterable, "__len__") else total  # type: ignore[arg-type]  # it has a length
         self.n = 0
-        self._interval = flush_interval_s
+        self._interval = 5.0 if flush_interval_s is None else flush_interval_s
         self._began = self._said = time.monotonic()
         self._closed = False
 

@@ -47,3 +47,11 @@ def disable_log_once_globally() -> None:
 def enable_periodic_logging() -> None:
     """Let what was said once be said again after a minute, in this process."""
     _said.periodic = True
+
+
+def reset_log_once(key: str | None = None) -> None:
+    """Let what was said once, with ``key`` or (None) whatever it was, be said again in this process."""
+    if key is None:
+        _said.keys.clear()
+    else:
+        _said.keys.discard(key)

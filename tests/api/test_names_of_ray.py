@@ -77,6 +77,7 @@ def test_kinds_of_accelerators_have_the_names_that_options_take() -> None:
         ("TaskState", ["label_selector", "fallback_strategy"]),
         ("ActorState", ["label_selector", "fallback_strategy"]),
         ("NodeState", ["start_time_ms", "end_time_ms"]),
+        ("JobState", ["metadata", "runtime_env"]),
     ],
 )
 def test_columns_of_states_that_there_are_not(kind: str, names: list[str]) -> None:
@@ -137,3 +138,67 @@ def test_older_methods_answer_and_warn() -> None:
     with pytest.warns(DeprecationWarning, match="get_job_id"):
         assert context.get()["job_id"].hex() == context.get_job_id()
     assert not hasattr(context, "anything_else")
+
+
+def test_configuration_of_logging_can_be_written_down_and_read() -> None:
+    config = ag.LoggingConfig("JSON", "DEBUG", ["name"])
+    told = config.to_dict()
+    assert told == {"encoding": "JSON", "log_level": "DEBUG", "additional_log_standard_attrs": ["name"]}
+    assert ag.LoggingConfig.from_dict(told | {"of a later version": 1}) == config
+
+
+def test_columns_of_states_are_told_with_and_without_details() -> None:
+    basic = common.WorkerState.base_columns()
+    assert {"worker_id", "pid"} <= basic < common.WorkerState.detail_columns() == common.WorkerState.columns()
+    assert "start_time_ms" not in basic
+    state = common.WorkerState()
+    state["pid"] = 3
+    assert (state.pid, state["pid"]) == (3, 3)
+    with pytest.raises(KeyError):
+        state["pit"] = 3
+
+
+def test_something_may_be_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debug, "_said", debug._Said())
+    assert [debug.log_once(key) for key in ("a", "b")] == [True, True]
+    debug.reset_log_once("a")
+    assert [debug.log_once(key) for key in ("a", "b")] == [True, False]
+    debug.reset_log_once()
+    assert debug.log_once("b")
+
+
+def test_smaller_names_are_there() -> None:
+    from actorgrid.util.state import exception
+
+    assert issubclass(exception.ServerUnavailable, exception.RayStateApiException)
+    assert issubclass(exception.DataSourceUnavailable, Exception)
+    assert cloudpickle.list_registry_pickle_by_value() == set()
+    assert ag.util.get_node_ip_address(address="8.8.8.8:53") == "127.0.0.1"
+    assert ag.runtime_env.RuntimeEnv.deserialize(serialized_runtime_env='{"env_vars": {"A": "1"}}')["env_vars"]
+
+
+def test_environment_is_checked_when_a_key_is_set() -> None:
+    env = ag.runtime_env.RuntimeEnv()
+    env["env_vars"] = {"A": "1"}
+    with pytest.raises(TypeError, match="env_vars"):
+        env["env_vars"] = {"A": 1}
+    with pytest.raises(ValueError, match="pip"):
+        env["pip"] = ["requests"]
+    assert env == {"env_vars": {"A": "1"}}
+
+
+def test_bar_takes_none_for_what_is_not_said(capsys: pytest.CaptureFixture[str]) -> None:
+    bar: tqdm[int] = tqdm(desc=None, unit=None, flush_interval_s=None)
+    bar.update()
+    bar.close()
+    assert capsys.readouterr().err.startswith("1 it, ")
+
+
+@pytest.mark.parametrize("name", ["has_pip", "has_conda", "has_uv", "pip_config", "working_dir_uri", "plugins"])
+def test_environments_do_not_tell_of_what_is_not_installed(name: str) -> None:
+    assert not hasattr(ag.runtime_env.RuntimeEnv(), name)
+
+
+@pytest.mark.parametrize("name", ["to_bytes", "from_bytes", "from_ray_exception"])
+def test_exceptions_are_pickled_and_do_not_know_rays_own_form(name: str) -> None:
+    assert not hasattr(ag.exceptions.RayError("lost"), name)

@@ -410,6 +410,13 @@ def test_older_options_do_not_warn_beside_a_strategy_which_counts(pair: Placemen
     assert ag.get(refs, timeout=DEADLINE) == [pair.id.hex()] * 2
 
 
+def test_strategy_that_is_none_is_the_default() -> None:
+    group = placement_group([{"CPU": 1}], strategy=None)
+    assert group.wait(DEADLINE)
+    assert placement_group_table(group)["strategy"] == "PACK"
+    remove_placement_group(group)
+
+
 def test_older_options_mean_what_they_meant(pair: PlacementGroup) -> None:
     with pytest.warns(DeprecationWarning, match="placement_group") as warned:
         ref = where.options(num_cpus=1, placement_group=pair, placement_group_bundle_index=1).remote()

@@ -60,6 +60,11 @@ class StateSchema:
             raise KeyError(key)
         return getattr(self, key)
 
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key not in self.columns():
+            raise KeyError(key)
+        setattr(self, key, value)
+
     def __contains__(self, key: object) -> bool:
         return key in self.columns()
 
@@ -78,6 +83,16 @@ class StateSchema:
     def columns(cls) -> set[str]:
         """Return the names of all fields."""
         return set(cls.list_columns())
+
+    @classmethod
+    def detail_columns(cls) -> set[str]:
+        """Return the names of the fields that ``detail=True`` fills in: all."""
+        return cls.columns()
+
+    @classmethod
+    def base_columns(cls) -> set[str]:
+        """Return the names of the fields that are filled in without."""
+        return set(cls.list_columns(detail=False))
 
     @classmethod
     def filterable_columns(cls) -> set[str]:
@@ -219,3 +234,6 @@ class JobState(StateSchema):
     driver_info: dict[str, Any] | None = column(filterable=False, wire="pid")
     start_time: int | None = column(detail=True, filterable=False, wire="start_time_ms")
     end_time: int | None = column(detail=True, filterable=False, wire="end_time_ms")
+    driver_agent_http_address: str | None = column(detail=True, filterable=False, local=None)
+    driver_node_id: str | None = column(detail=True, filterable=False, local=None)
+    driver_exit_code: int | None = column(detail=True, filterable=False, local=None)
