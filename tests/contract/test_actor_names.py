@@ -13,7 +13,8 @@ import pytest
 
 import actorgrid as ag
 from actorgrid.testing.waiting import wait_until
-from tests.contract.tools import DEADLINE
+from tests.contract.mortals import behind
+from tests.contract.tools import DEADLINE, Gate
 
 
 @ag.remote
@@ -55,9 +56,12 @@ class TestNames:
         assert ag.get_actor("found") == counter
 
     def test_named_actor_is_found_before_its_constructor_has_run(self) -> None:
-        counter = Counter.options(name="soon").remote()
+        gate = Gate.remote()
+        counter = Counter.options(name="soon").remote(behind.remote(gate, 10))
         found = ag.get_actor("soon")
-        assert ag.get([found.add.remote(), counter.add.remote()], timeout=DEADLINE)
+        refs = [found.add.remote(), counter.add.remote()]
+        ag.get(gate.open.remote(), timeout=DEADLINE)
+        assert sorted(ag.get(refs, timeout=DEADLINE)) == [11, 12]
 
     def test_named_actor_is_found_by_a_task(self) -> None:
         counter = Counter.options(name="task").remote(1)

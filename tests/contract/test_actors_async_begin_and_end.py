@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import sys
 from typing import Any
 
@@ -104,12 +106,14 @@ def test_constructor_of_an_async_actor_may_wait_and_nobody_is_held_up() -> None:
     @ag.remote
     class Patient:
         def __init__(self) -> None:
-            self.value: int = ag.get(echo.remote(3))
+            with contextlib.redirect_stderr(io.StringIO()) as heard:
+                self.value: int = ag.get(echo.remote(3))
+            self.said = heard.getvalue()  # a call that does so is told that it holds up the event loop
 
-        async def look(self) -> int:
-            return self.value
+        async def look(self) -> tuple[int, str]:
+            return self.value, self.said
 
-    assert ag.get(Patient.remote().look.remote(), timeout=DEADLINE) == 3
+    assert ag.get(Patient.remote().look.remote(), timeout=DEADLINE) == (3, "")
 
 
 # ------------------------------------------------------------------------------------- the end of asynchronous actors

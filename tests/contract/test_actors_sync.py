@@ -282,7 +282,12 @@ def test_handle_lists_its_methods() -> None:
 
 
 def test_ready_call_waits_for_the_constructor() -> None:
-    ag.get(Counter.remote().__ray_ready__.remote(), timeout=DEADLINE)
+    gate = Gate.remote()
+    ready = Counter.remote(behind.remote(gate, 1)).__ray_ready__.remote()
+    ag.get(gate.arrivals.remote(1), timeout=DEADLINE)
+    assert ag.wait([ready], timeout=0) == ([], [ready])
+    gate.open.remote()
+    assert ag.get(ready, timeout=DEADLINE)
 
 
 def test_ray_call_runs_a_function_on_the_instance() -> None:

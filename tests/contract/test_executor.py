@@ -189,12 +189,20 @@ def test_call_that_waits_for_a_place_is_cancelled_and_never_runs(tmp_path: Path)
         second.result()
 
 
-def test_call_that_runs_is_stopped_by_cancel(executor: ActorGridExecutor) -> None:
+def held_and_noted(gate: Any, path: Path) -> None:
+    try:
+        held(gate)
+    finally:
+        count_run(path)
+
+
+def test_call_that_runs_is_stopped_by_cancel(executor: ActorGridExecutor, tmp_path: Path) -> None:
     gate = Gate.remote()
-    future = executor.submit(held, gate)
+    future = executor.submit(held_and_noted, gate, tmp_path / "ended")
     ag.get(gate.arrivals.remote(1))
     assert future.cancel()
     assert future.cancelled()
+    assert wait_until(lambda: runs(tmp_path / "ended") == 1)
     with pytest.raises(concurrent.futures.CancelledError):
         future.result()
 

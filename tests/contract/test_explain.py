@@ -134,7 +134,7 @@ def test_actor_that_waits_for_one_that_waits_for_it_is_told_so_and_both_live_on(
     assert ag.get(one.pass_on.remote(1), timeout=DEADLINE) == 0  # there, and not back
     ref = one.pass_on.remote(2)
     if pause:
-        ag.wait([ref], timeout=DEADLINE)  # nobody has to ask for it
+        assert ag.wait([ref], timeout=DEADLINE) == ([ref], [])  # nobody has to ask for its value
     with pytest.raises(ag.exceptions.DeadlockError) as caught:
         ag.get(ref, timeout=DEADLINE)
     assert "Pair.pass_on waits for its turn behind Pair.pass_on" in str(caught.value)

@@ -306,5 +306,7 @@ def test_last_lines_before_a_crash_come_before_its_error_however_slow_the_termin
                 ag.get(fall.remote(number))
             except ag.exceptions.WorkerCrashedError:
                 assert f"before {number}" in terminal.shown, terminal.shown
+            else:
+                raise AssertionError("it has returned")
     """
     run(drive, textwrap.dedent(program))

@@ -145,9 +145,9 @@ for number, ref in enumerate(refs):
     except ag.exceptions.ObjectLostError as error:
         lost.append(str(error))
         try:
-            ag.get(ref)
+            print("once more:", len(ag.get(ref)), flush=True)
         except ag.exceptions.ObjectLostError:
-            pass
+            print("once more: lost", flush=True)
 print("lost:", len(lost), lost[0], flush=True)
 
 @ag.remote
@@ -161,6 +161,7 @@ except ag.exceptions.ObjectLostError as error:
 """
     )
     lost = driver.said("lost")
+    assert driver.said("once more") == "lost"
     assert cause in lost
     assert str(driver.temporary) in lost
     assert "ObjectLostError" in driver.said("task")
@@ -194,17 +195,19 @@ def test_process_that_copies_is_killed_again_and_again_while_it_does(drive: Driv
         SPILLED
         + """
 import threading
-going = True
+going, killed = True, set()
 def storm():
     while going:
-        time.sleep(0.1)
+        time.sleep(0.1)  # it gets something done between two deaths
         try:
-            os.kill(spiller().pid, signal.SIGKILL)
+            pid = spiller().pid
+            os.kill(pid, signal.SIGKILL)
+            killed.add(pid)
         except (StopIteration, psutil.Error, ProcessLookupError, IndexError):
             pass
 thread = threading.Thread(target=storm)
 thread.start()
-for round in range(3):
+while len(killed) < 10:
     for number, ref in enumerate(refs):
         check(ref, number)
 going = False

@@ -96,9 +96,11 @@ def test_backlog_of_what_nobody_will_ever_read_is_dropped() -> None:
     backlog = Backlog(lambda _: None)
     backlog.write(write, bytes(500_000))
     backlog.finish()
+    assert not backlog._data
     os.close(read)
     backlog.write(write, b"more")
     backlog.finish()
+    assert not backlog._data
     os.close(write)
 
 

@@ -90,7 +90,7 @@ def test_world_that_is_over_is_garbage_whatever_the_program_keeps(program: Calla
 
 def test_function_is_called_in_one_world_after_another() -> None:
     for _ in range(3):
-        sim.run(calls_a_function)
+        assert sim.run(calls_a_function).error is None
 
 
 def test_lock_that_was_held_at_the_end_of_a_world_can_be_released_afterwards() -> None:

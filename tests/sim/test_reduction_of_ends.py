@@ -172,12 +172,16 @@ def compare(function: Callable[..., Any], *args: Any) -> set[str]:
     """Nothing is lost by leaving out, as far as everything can be tried. Returns what the program can end with."""
     what = Program(function, args)
     dpor, complete = outcomes(what, "dpor", most=4 * MOST)
+    compared = complete
     if complete:
         assert sampled(what, 0) <= dpor
     for reduction in ("sleep", "none"):
         everything, every = outcomes(what, reduction)
         assert not complete or everything <= dpor, reduction
         assert not every or dpor <= everything, reduction
+        compared = compared or every
+    if not compared:
+        pytest.skip("the program has more schedules than are tried here, so there is nothing to compare")
     return dpor if complete else set()
 
 
