@@ -24,8 +24,7 @@ from tests.contract.tools import DEADLINE, Gate, hold
 
 
 @ag.remote
-def echo(value: Any = None, seconds: float = 0.0) -> Any:
-    time.sleep(seconds)
+def echo(value: Any = None) -> Any:
     return value
 
 
@@ -55,7 +54,7 @@ class Actor:
 def test_get_in_a_callback_of_a_future_is_a_runtime_error_and_no_hang() -> None:
     caught: list[BaseException] = []
     over = threading.Event()
-    pending = Gate.remote()
+    gate, pending = Gate.remote(), Gate.remote()
 
     def callback(_: Any) -> None:
         try:
@@ -64,7 +63,8 @@ def test_get_in_a_callback_of_a_future_is_a_runtime_error_and_no_hang() -> None:
             caught.append(error)
         over.set()
 
-    echo.remote(1, 0.1).future().add_done_callback(callback)
+    gate.pass_through.remote().future().add_done_callback(callback)
+    gate.open.remote()
     assert over.wait(DEADLINE)
     assert isinstance(caught[0], RuntimeError)
     assert ag.get(echo.remote(2), timeout=DEADLINE) == 2
@@ -73,7 +73,7 @@ def test_get_in_a_callback_of_a_future_is_a_runtime_error_and_no_hang() -> None:
 @pytest.mark.usefixtures("grid")
 def test_callback_may_submit_put_and_poll() -> None:
     results: list[Any] = []
-    over = threading.Event()
+    gate, over = Gate.remote(), threading.Event()
 
     def callback(_: Any) -> None:
         ref = echo.remote(ag.put(3))
@@ -81,7 +81,8 @@ def test_callback_may_submit_put_and_poll() -> None:
         results.append(ref)
         over.set()
 
-    echo.remote(1, 0.1).future().add_done_callback(callback)
+    gate.pass_through.remote().future().add_done_callback(callback)
+    gate.open.remote()
     assert over.wait(DEADLINE)
     assert ag.get(results.pop(), timeout=DEADLINE) == 3
 
@@ -247,7 +248,7 @@ def test_exit_actor_in_a_threaded_actor_lets_running_calls_finish() -> None:
     running = actor.sleep.remote(gate)
     ag.get(gate.arrivals.remote(1), timeout=DEADLINE)
     leaving = actor.leave.remote()
-    ag.wait([leaving], timeout=0.1)
+    ag.wait([leaving], timeout=0.1)  # time to end too early
     ag.get(gate.open.remote(), timeout=DEADLINE)
     assert ag.get(running, timeout=DEADLINE) == "slept"
     with pytest.raises(ag.exceptions.ActorDiedError):
@@ -352,6 +353,6 @@ def test_demand_that_a_blocked_task_keeps_from_fitting_does_not_hold_up_those_it
     first = holds_it.remote(gate)
     ag.get(gate.arrivals.remote(1), timeout=DEADLINE)
     second = wants_it.remote()
-    ag.wait([second], timeout=0.1)
+    ag.wait([second], timeout=0.1)  # time to take what is not free
     ag.get(gate.open.remote(), timeout=DEADLINE)
     assert ag.get([first, second], timeout=DEADLINE) == [100, "special"]

@@ -254,7 +254,7 @@ class TestGroups:
         members = group(2)
         joining = [Member.remote() for _ in range(size)]
         refs = [member.join.remote(size, rank) for rank, member in enumerate(joining)]
-        ag.wait(refs, timeout=0.1)
+        ag.wait(refs, timeout=0.1)  # time to come too early
         del members  # as when a name is given to new ones
         get(refs)
         all_do(joining, lambda _: col.barrier())

@@ -87,8 +87,7 @@ def names(part: str) -> list[str]:
 async def given_up(waiting: Any, key: str) -> None:
     """Give something up in an event loop, once it waits."""
     task = asyncio.ensure_future(waiting)
-    while not await asyncio.to_thread(waits, key):
-        pass
+    assert await asyncio.to_thread(wait_until, lambda: waits(key))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -202,7 +201,7 @@ class TestLock:
         lock.acquire()
         waiting = Process.remote()
         ref = waiting.do.remote(lambda: Lock("never had").acquire())
-        get(ag.remote(num_cpus=0)(lambda: None).remote())
+        assert wait_until(lambda: waits(lock._key))
         ag.kill(waiting)
         with pytest.raises(ActorDiedError):
             get(ref)
@@ -373,6 +372,7 @@ class TestEvent:
             return Event("go").wait()
 
         refs = [wait_for.remote() for _ in range(3)]
+        assert wait_until(lambda: waits(event._key))
         event.set()
         assert get(refs) == [True] * 3
         assert event.wait(timeout=0)
@@ -417,8 +417,9 @@ class TestVariable:
         def read() -> Any:
             return Variable("later").get()
 
-        ref = read.remote()
-        Variable[Any]("later").set(3)
+        ref, variable = read.remote(), Variable[Any]("later")
+        assert wait_until(lambda: waits(variable._key))
+        variable.set(3)
         assert get(ref) == 3
 
     def test_no_value_in_time_is_a_timeout(self) -> None:
@@ -476,8 +477,7 @@ class TestBarrier:
         other = Process.remote()
         waiting = other.do.remote(lambda: Barrier("fatal", 3).wait())
         barrier = Barrier("fatal", 3)
-        while barrier.n_waiting < 2:
-            pass
+        assert wait_until(lambda: barrier.n_waiting == 2)
         ag.kill(dying)
         with pytest.raises(BrokenBarrierError):
             get(waiting)
@@ -488,8 +488,7 @@ class TestBarrier:
         waiting = Process.remote()
         ref = waiting.do.remote(lambda: Barrier("aborted").wait())
         barrier = Barrier("aborted")
-        while not barrier.n_waiting:
-            pass
+        assert wait_until(lambda: barrier.n_waiting)
         barrier.abort()
         with pytest.raises(BrokenBarrierError):
             get(ref)

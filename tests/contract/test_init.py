@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import actorgrid as ag
-from tests.contract.tools import DEADLINE
+from tests.contract.tools import DEADLINE, Gate
 
 pytestmark = pytest.mark.usefixtures("no_grid")
 
@@ -300,22 +300,18 @@ def test_calls_after_the_end_of_the_grid_leave_old_references_alone(fresh_grid: 
 def test_shutdown_does_not_wait_for_running_tasks(fresh_grid: Callable[..., Any]) -> None:
     fresh_grid(num_cpus=1)
 
-    @ag.remote(num_cpus=0)
-    class Started:
-        def pid(self) -> int:
-            return os.getpid()
-
     @ag.remote
-    def endless(started: Any) -> None:
-        ag.get(started.pid.remote())
+    def endless(gate: Any) -> None:
+        ag.get(gate.arrive.remote())
         while True:
             pass
 
-    started = Started.remote()
-    refs = [endless.remote(started) for _ in range(3)]
-    ag.wait(refs, timeout=0.05)
+    gate = Gate.remote()
+    refs = [endless.remote(gate) for _ in range(3)]
+    ag.get(gate.arrivals.remote(1), timeout=DEADLINE)
     ag.shutdown()
     assert not ag.is_initialized()
+    assert len(refs) == 3  # nobody has let them go before
 
 
 def test_nesting_deeper_than_there_may_be_workers_is_an_error_that_names_the_option(

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import actorgrid as ag
+from actorgrid.testing.waiting import wait_until
 from tests.contract.tools import DEADLINE
 
 pytestmark = pytest.mark.usefixtures("grid")
@@ -156,8 +157,7 @@ def test_num_returns_0_gives_none_and_still_runs() -> None:
     seen = Seen.remote()
     result: Any = quiet.remote(seen)
     assert result is None
-    while not ag.get(seen.get.remote(), timeout=DEADLINE):  # ends: the test has a watchdog
-        pass
+    assert wait_until(lambda: ag.get(seen.get.remote(), timeout=DEADLINE))
 
 
 def test_num_returns_1_gives_one_reference() -> None:

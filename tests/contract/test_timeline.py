@@ -33,8 +33,12 @@ def fail() -> None:
 
 @ag.remote(num_cpus=0)
 class Parallel:
-    async def nap(self) -> None:
-        await asyncio.sleep(0.05)
+    def __init__(self) -> None:
+        self.barrier = asyncio.Barrier(3)
+
+    async def meet(self) -> None:
+        await self.barrier.wait()
+        await asyncio.sleep(0.05)  # in virtual time a call that only meets others takes none
 
 
 def bars(name: str) -> list[dict[str, Any]]:
@@ -69,8 +73,8 @@ def test_call_that_failed_and_call_that_runs_look_different() -> None:
 
 def test_calls_side_by_side_have_rows_of_their_own() -> None:
     actor = Parallel.remote()
-    ag.get([actor.nap.remote() for _ in range(3)], timeout=DEADLINE)
-    assert len({bar["tid"] for bar in bars("Parallel.nap")}) == 3
+    ag.get([actor.meet.remote() for _ in range(3)], timeout=DEADLINE)
+    assert len({bar["tid"] for bar in bars("Parallel.meet")}) == 3
 
 
 def test_file_has_the_same_as_json(tmp_path: Path) -> None:

@@ -358,9 +358,13 @@ def test_main_thread_that_waits_is_interrupted_by_another_one(grid: RealGrid, fo
         leader.start()
         assert wait_until(lambda: graph._leader == leader.ident)
     began = time.monotonic()
-    threading.Timer(0.3, _thread.interrupt_main).start()  # as a rule the wait has begun by then
-    with pytest.raises(KeyboardInterrupt):
+
+    def wait() -> None:
+        threading.Timer(0.3, _thread.interrupt_main).start()  # as a rule the wait has begun by then
         get(second)
+
+    with pytest.raises(KeyboardInterrupt):
+        wait()
     assert time.monotonic() < began + DEADLINE, "the wait ended by itself"
     get(gate.open.remote())
     if follows:

@@ -228,10 +228,18 @@ def test_main_thread_is_interrupted_by_another_one_though_that_wakes_nobody(grid
     gate: Any = Gate.remote()  # type: ignore[attr-defined]  # mypy does not see what a decorator makes of a class
     passing = gate.pass_through.remote()
     ag.get(gate.arrivals.remote(1))  # from here on nothing happens
+    engine: Any = current()
     began = time.monotonic()
-    threading.Timer(0.3, _thread.interrupt_main).start()  # as a rule the wait has begun by then
+
+    def interrupt() -> None:
+        if wait_until(lambda: engine.ear.leader is not None):
+            _thread.interrupt_main()
+
+    other = threading.Thread(target=interrupt)
+    other.start()
     with pytest.raises(KeyboardInterrupt):
         wait(passing)
     assert time.monotonic() < began + DEADLINE, "the wait ended by itself"
+    other.join()
     gate.open.remote()
     ag.get(passing, timeout=DEADLINE)

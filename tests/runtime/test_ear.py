@@ -7,7 +7,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 
 import pytest
@@ -136,6 +137,29 @@ def echo(value: int, seconds: float = 0.0) -> int:
     return value
 
 
+@ag.remote
+def held(path: Path) -> int:
+    """Return when there is such a file."""
+    assert wait_until(path.exists, 60)
+    return 1
+
+
+def once_it_waits(engine: ProcessEngine, act: Callable[[], object]) -> threading.Thread:
+    """Have another thread do something once somebody waits in ``get``."""
+
+    def watch() -> None:
+        if wait_until(lambda: engine.ear.leader is not None):
+            act()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+def alarm() -> None:
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+
+
 @pytest.fixture
 def engine() -> Iterator[ProcessEngine]:
     ag.init(num_cpus=2)
@@ -168,48 +192,50 @@ def test_callbacks_run_on_the_reader_thread_also_while_another_thread_reads(engi
     where: list[str] = []
     future = echo.remote(1).future()
     future.add_done_callback(lambda _: where.append(threading.current_thread().name))
-    ag.get(echo.remote(2, 0.2))
+    ag.get(echo.remote(2, 0.2))  # time to run it here
     assert wait_until(lambda: where)
     assert where == ["actorgrid-reader"]
 
 
-def test_get_in_a_signal_handler_that_interrupts_get(engine: ProcessEngine) -> None:
+def test_get_in_a_signal_handler_that_interrupts_get(engine: ProcessEngine, tmp_path: Path) -> None:
     heard: list[int] = []
 
     def handler(number: int, frame: FrameType | None) -> None:
         heard.append(ag.get(echo.remote(7), timeout=10))
+        (tmp_path / "go").touch()
 
     before = signal.signal(signal.SIGALRM, handler)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.1)
-        assert ag.get(echo.remote(1, 0.5), timeout=10) == 1
+        thread = once_it_waits(engine, alarm)
+        assert ag.get(held.remote(tmp_path / "go"), timeout=30) == 1
+        thread.join()
     finally:
         signal.signal(signal.SIGALRM, before)
     assert heard == [7]
     assert engine.ear.leader is None
 
 
-def test_handler_that_raises_out_of_get_leaves_the_reader_listening(engine: ProcessEngine) -> None:
+def test_handler_that_raises_out_of_get_leaves_the_reader_listening(engine: ProcessEngine, tmp_path: Path) -> None:
     def handler(number: int, frame: FrameType | None) -> None:
         raise LookupError("alarm")
 
     before = signal.signal(signal.SIGALRM, handler)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.1)
-        with pytest.raises(LookupError):
-            ag.get(echo.remote(1, 0.5))
+        thread = once_it_waits(engine, alarm)
+        with pytest.raises(LookupError, match="alarm"):
+            ag.get(held.remote(tmp_path / "go"), timeout=30)
+        thread.join()
     finally:
         signal.signal(signal.SIGALRM, before)
     assert engine.ear.leader is None
     assert ag.get(echo.remote(2), timeout=10) == 2
 
 
-def test_shutdown_from_another_thread_ends_a_wait(engine: ProcessEngine) -> None:
-    timer = threading.Timer(0.1, ag.shutdown)
-    timer.start()
+def test_shutdown_from_another_thread_ends_a_wait(engine: ProcessEngine, tmp_path: Path) -> None:
+    thread = once_it_waits(engine, ag.shutdown)
     with pytest.raises(ag.exceptions.HeadDiedError):
-        ag.get(echo.remote(1, 30.0))
-    timer.join()
+        ag.get(held.remote(tmp_path / "go"), timeout=30)
+    thread.join()
 
 
 def test_get_in_a_child_that_a_task_forked_leaves_the_worker_hearing(engine: ProcessEngine) -> None:

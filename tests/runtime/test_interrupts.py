@@ -196,14 +196,18 @@ def test_grid_after_one_that_another_thread_has_ended_handles_interrupts(engine:
 
 
 def test_interrupt_while_get_waits_is_raised_at_once(engine: Any) -> None:
-    del engine
     gate = ag.remote(lambda: threading.Event().wait(60)).remote()
     main = threading.main_thread().ident
     assert main is not None
-    timer = threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT))
-    timer.start()
+
+    def press() -> None:
+        if wait_until(lambda: engine.ear.leader is not None):
+            signal.pthread_kill(main, signal.SIGINT)
+
+    presser = threading.Thread(target=press)
+    presser.start()
     with pytest.raises(KeyboardInterrupt):
-        ag.get(gate)
-    timer.join()
+        ag.get(gate, timeout=30)
+    presser.join()
     ag.cancel(gate, force=True)
     assert ag.get(echo.remote(7)) == 7
