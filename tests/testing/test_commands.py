@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from actorgrid.testing import Command
-from actorgrid.testing.commands import PROMPT
 
 ORPHAN = """
 import subprocess, sys
@@ -77,7 +75,5 @@ def test_orphan_is_named_and_killed(orphanage: Command) -> None:
 
 def test_end_on_its_way_is_waited_for(tmp_path: Path) -> None:
     command = Command(tmp_path, "sh", "-c", "sleep 0.2")
-    began = time.monotonic()
     command.close()
-    assert command.wait() == 0
-    assert time.monotonic() - began < PROMPT
+    assert command.wait() == 0  # nobody has killed it
