@@ -26,6 +26,9 @@ from tests.contract.tools import DEADLINE, Gate, count_run, runs
 pytestmark = pytest.mark.usefixtures("grid")
 
 
+ONE_INTERPRETER = "exit handlers of a simulated process are those of the interpreter, which goes on"
+
+
 @ag.remote
 class Stillborn:
     def __init__(self) -> None:
@@ -193,8 +196,11 @@ class PartingAsync:
     async def pid(self) -> int:
         return os.getpid()
 
+    async def register_one_that_fails(self) -> None:
+        atexit.register(lambda: 1 / 0)
 
-@pytest.mark.processes("exit handlers of a simulated process are those of the interpreter, which goes on")
+
+@pytest.mark.processes(ONE_INTERPRETER)
 @pytest.mark.parametrize("end", ["del", "terminate", "del while it works", "another handler fails"])
 @pytest.mark.parametrize("made", [Parting, PartingAsync, Parting.options(max_concurrency=4)])
 def test_exit_handlers_of_an_actor_run_once_in_its_process_when_it_ends_by_itself(
@@ -203,8 +209,6 @@ def test_exit_handlers_of_an_actor_run_once_in_its_process_when_it_ends_by_itsel
     actor = made.remote(tmp_path / "said")
     pid = ag.get(actor.pid.remote(), timeout=DEADLINE)
     if end == "another handler fails":
-        if made is PartingAsync:
-            pytest.skip("one way to fail is enough")
         ag.get(actor.register_one_that_fails.remote(), timeout=DEADLINE)
     last = actor.pid.remote()
     if end == "terminate":
@@ -267,7 +271,7 @@ def test_calls_of_a_threaded_actor_that_run_are_over_before_it_ends() -> None:
     assert ag.get([waits, leaves], timeout=DEADLINE) == ["waited", "went on"]
 
 
-@pytest.mark.processes("as above")
+@pytest.mark.processes(ONE_INTERPRETER)
 def test_exit_handlers_of_an_actor_that_is_killed_do_not_run(tmp_path: Path) -> None:
     actor = Parting.remote(tmp_path / "said")
     pid = ag.get(actor.pid.remote(), timeout=DEADLINE)

@@ -482,25 +482,28 @@ def test_exception_that_cannot_be_pickled_says_what_of_it_could_not(grid: None) 
     assert "sent as text: inner['l'][0]: cannot pickle '_thread.lock' object" in str(caught.value)
 
 
+DEBUGGER = "a simulated process runs in the terminal of its program, where the debugger works"
+
+
 @ag.remote
 def stop() -> str:
     breakpoint()  # noqa: T100  # the point
     return "went on"
 
 
-@pytest.mark.processes("there the debugger works")
+@pytest.mark.processes(DEBUGGER)
 def test_breakpoint_says_that_there_is_no_terminal_and_where_there_is_one() -> None:
     with pytest.raises(NotImplementedError, match=r"workers have no terminal; with init\(engine='sim'\)"):
         ag.get(stop.options(max_retries=0).remote(), timeout=DEADLINE)
 
 
-@pytest.mark.processes("there the debugger works")
+@pytest.mark.processes(DEBUGGER)
 def test_breakpoints_can_be_passed_over() -> None:
     passing = stop.options(runtime_env={"env_vars": {"PYTHONBREAKPOINT": "0"}})
     assert ag.get(passing.remote(), timeout=DEADLINE) == "went on"
 
 
-@pytest.mark.processes("there the debugger works")
+@pytest.mark.processes(DEBUGGER)
 def test_another_debugger_may_take_the_place_of_pythons() -> None:
     with pytest.raises(LookupError, match="called"):
         ag.get(stop.options(runtime_env={"env_vars": {"PYTHONBREAKPOINT": f"{__name__}.debug"}}).remote())

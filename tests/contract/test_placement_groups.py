@@ -492,7 +492,7 @@ def test_removing_stops_what_runs_and_what_waits(pair: PlacementGroup) -> None:
     assert ag.available_resources()["CPU"] == 2
 
 
-@pytest.mark.processes("asks the system for processes")
+@pytest.mark.processes("the system knows nothing of simulated processes")
 def test_removing_ends_the_processes(pair: PlacementGroup) -> None:
     holder = hold(**within(pair))
     pid = ag.get(holder.ready.remote(), timeout=DEADLINE)

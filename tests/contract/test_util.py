@@ -445,7 +445,7 @@ class TestQueue:
         assert items.get_nowait_batch(4) == [1, 2, 3, 4]
         assert items.empty()
 
-    @pytest.mark.processes("what an event loop does between two steps is one step there")
+    @pytest.mark.processes("in the simulator nothing comes while an event loop is in the middle of a step")
     @pytest.mark.parametrize("way", ["get", "get_nowait"])
     def test_get_that_is_given_up_while_it_takes_an_item_costs_no_item(self, tmp_path: Path, way: str) -> None:
         items = Queue()
