@@ -206,12 +206,15 @@ def test_no_memory_is_taken_for_what_was_only_promised(body: bytes) -> None:
     assert most < 1 << 20
 
 
-@pytest.mark.parametrize("depth", [1_000, 100_000])
+#: How deep is too deep is the interpreter's affair: 1,000 for CPython 3.11, some thousands for later ones.
+TOO_DEEP = 100_000
+
+
 @pytest.mark.parametrize("inner", [b"\x91", b"\x81\xa1a"], ids=["lists", "mappings"])
 @pytest.mark.parametrize("start", [QUERY, b"\x91\x95\x0c\x01\xa1a\x80"], ids=["in a field", "in a field of the future"])
-def test_what_lies_too_deep_is_a_bad_frame(start: bytes, inner: bytes, depth: int) -> None:
+def test_what_lies_too_deep_is_a_bad_frame(start: bytes, inner: bytes) -> None:
     with pytest.raises(FrameError, match="malformed frame"):
-        Decoder[Any](m.ToHead).feed(frame(start + inner * depth + b"\xc0"))
+        Decoder[Any](m.ToHead).feed(frame(start + inner * TOO_DEEP + b"\xc0"))
 
 
 # -------------------------------------------------------------------------------------------------- what would run
