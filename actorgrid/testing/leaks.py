@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -30,6 +31,8 @@ SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108  # it is looked at, nothin
 #: Processes that Python starts once and keeps until the program ends.
 _KEPT: Final = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 _MEMFD: Final = "/memfd:"
+#: Names of files in which joblib and loky write whose they are: nothing else tells it of a file that is not open.
+_OWNED: Final = re.compile(r"(?:joblib_memmapping_folder_|sem\.loky-)(\d+)[-_]")
 
 #: The mark of everything that this process starts. Drawn here: inside of a simulation randomness is not ours.
 _mark: Final = marks.new_mark()
@@ -86,8 +89,11 @@ def _files() -> set[str]:
 
 
 def _others_use(path: str, ours: set[psutil.Process]) -> bool:
-    """Return whether a process that is none of ours has this file, or one below it, open or mapped."""
+    """Return whether a process that is none of ours is named in this path, or has it, or what is below it, open."""
     mine = {process.pid for process in ours} | {os.getpid()}
+    owner = _OWNED.match(Path(path).name)
+    if owner is not None and int(owner[1]) not in mine and psutil.pid_exists(int(owner[1])):
+        return True
     for pid in psutil.pids():
         if pid not in mine:
             folder = Path("/proc", str(pid))

@@ -19,7 +19,7 @@ import pytest
 
 import actorgrid as ag
 from actorgrid.testing import RealGrid, no_leaks, wait_until
-from actorgrid.testing.leaks import Snapshot
+from actorgrid.testing.leaks import SHARED_MEMORY, Snapshot
 
 #: How long a leak that will not go away is waited for here.
 SHORT = 0.02
@@ -109,12 +109,16 @@ def test_what_was_there_before_or_is_gone_is_no_leak(leak: Leak, stack: ExitStac
 
 
 def test_what_is_about_to_end_is_waited_for() -> None:
+    read, write = os.pipe()
     before = Snapshot.take()
-    popen = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.2)"])
+    popen = subprocess.Popen([sys.executable, "-c", "input()"], stdin=read)
     reaper = threading.Thread(target=popen.wait)
     reaper.start()
     assert len(before.leaked()) == 2
+    os.write(write, b"end\n")
     before.check()
+    os.close(read)
+    os.close(write)
 
 
 STRANGER = """
@@ -140,6 +144,20 @@ def test_file_that_another_program_uses_is_its_own(tmp_path: Path) -> None:
         assert wait_until((tmp_path / "there").exists, 60)
     (tmp_path / "end").touch()
     assert wait_until((tmp_path / "gone").exists, 60)
+
+
+@pytest.mark.parametrize("name", ["joblib_memmapping_folder_{}_ab", "sem.loky-{}-ab"])
+def test_file_that_has_the_number_of_another_program_in_its_name_is_its_own(name: str, stack: ExitStack) -> None:
+    def make(pid: int) -> Path:
+        path = SHARED_MEMORY / name.format(pid)
+        path.touch()
+        stack.callback(path.unlink)
+        return path
+
+    with no_leaks(SHORT):
+        make(os.getppid())
+    with pytest.raises(AssertionError, match=f"left behind, {SHORT} s later:\n  file /dev/shm/.*"), no_leaks(SHORT):
+        make(os.getpid())
 
 
 def test_block_that_raises_is_not_checked(stack: ExitStack) -> None:
