@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from actorgrid.wire import layout
@@ -98,6 +98,17 @@ def test_malformed_input_never_reads_outside(noise: bytes, count: int, sizes: li
         except ValueError:
             continue
         assert len(stream) + sum(len(view) for view in buffers) <= len(data)
+
+
+@given(streams, parts, st.integers(0, 9), st.integers(0, 7))
+def test_size_that_was_damaged_never_leads_outside(stream: bytes, buffers: list[bytes], word: int, bit: int) -> None:
+    data = bytearray(layout.to_bytes(stream, views([*buffers, b"end"])))
+    data[8 + 8 * (word % (len(buffers) + 2))] ^= 1 << bit
+    try:
+        found, found_buffers = layout.parse(data)
+    except ValueError:
+        reject()  # most are noticed: those that are not are the subject
+    assert len(found) + sum(len(view) for view in found_buffers) <= len(data)
 
 
 @pytest.mark.parametrize(
