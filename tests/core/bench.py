@@ -81,8 +81,8 @@ class Bench:
         self.head.busy.clear()
         self.head.dirty.clear()
 
-    def die(self, worker: Any, current: int = 0) -> None:
-        self.head.hear_launcher(m.Exited(worker.number, 1, -9, current), self.now)
+    def die(self, worker: Any, current: int = 0, status: int = -9) -> None:
+        self.head.hear_launcher(m.Exited(worker.number, 1, status, current), self.now)
         check(self.head)
         self.head.turn(self.now)
         check(self.head)

@@ -346,6 +346,18 @@ def test_worker_that_closes_its_link_and_lives_on_is_killed() -> None:
     ]
 
 
+@pytest.mark.parametrize(("status", "said"), [(0, "exited with code 0"), (-15, "was killed by SIGTERM")])
+def test_process_that_takes_long_to_end_by_itself_is_said_to_have_ended_as_it_did(status: int, said: str) -> None:
+    bench = Bench()
+    task = bench.submit(bench.spec(max_retries=1))
+    worker = bench.worker_of(task)
+    bench.head.hear_launcher(m.LinkLost(worker.number), bench.now)
+    later(bench, 1.0)
+    assert killed(bench, worker)  # it was dying already, on a machine that has much else to do
+    bench.die(worker, current=task, status=status)
+    assert said in (bench.head.tasks.table[task].attempts or [""])[0]
+
+
 def test_death_explains_a_closed_link() -> None:
     bench = Bench()
     task = bench.submit(bench.spec(max_retries=1))

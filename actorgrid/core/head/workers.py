@@ -59,6 +59,7 @@ KEEP_IDLE: Final = 1.0
 ONCE_MORE: Final = 0.05
 #: A worker that has closed a link and lives on after so long (seconds) is killed: it can neither hear nor answer.
 MUTE_LIMIT: Final = 1.0
+MUTE: Final = "closed its link to the grid and was killed"
 #: Workers started ahead of any need at once.
 MOST_PRESTARTED: Final = 16
 
@@ -307,6 +308,8 @@ class Workers:
             self.head.effects.append(CloseWorker(worker.number))
             doomed, how = worker.doomed or (0, "")
             how = how if doomed and doomed == message.current else worker.ended_by
+            if how == MUTE and message.status != -SIGKILL:
+                how = ""  # it was ending all the while, on a machine that had much else to do
             self._gone(worker, message, how or (BY_SYSTEM if message.oom else describe(message.status)))
             if self.head.stage is not None:
                 self.head.stage.exited(worker)
@@ -344,7 +347,7 @@ class Workers:
         if worker is not None and worker.stopped:
             self.link_lost(LinkLost(number))
         elif worker is not None:
-            self.kill(worker, "closed its link to the grid and was killed")
+            self.kill(worker, MUTE)
 
     def _gone(self, worker: Worker, message: Exited, how: str, refused: str = "") -> None:
         """A worker's process is no more, or (``refused``: why) has never been."""
