@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -161,14 +160,9 @@ def crash_loop(folder: Path) -> Any:
 def many_deaths(count: int) -> bool:
     launcher = RealGrid().launcher.pid
     refs = [run(leave, 1, max_retries=0) for _ in range(count)]
-    seen: Counter[int] = Counter()
-    pending = refs
-    while pending:
-        _, pending = ag.wait(pending, num_returns=len(pending), timeout=0.05)
-        seen.update(pid for pid in lifetime.children_of(launcher) if _is_zombie(pid))
     assert all(isinstance(fate(ref), WorkerCrashedError) for ref in refs)
     # Between a death and the launcher's next turn a look may find a zombie, but none stays one.
-    return max(seen.values(), default=0) < 5
+    return wait_until(lambda: not any(map(_is_zombie, lifetime.children_of(launcher))), LIMIT)
 
 
 def _is_zombie(pid: int) -> bool:
