@@ -40,11 +40,14 @@ USES_MORE = re.compile(
 #: What Ray has nothing to compare with.
 BEYOND = {
     "test_checkpoints": "actors that resume from their saved state",
-    "test_coordination": "locks and their kind by name",
+    **dict.fromkeys(["test_coordination", "test_locks"], "what processes meet at by name"),
     "test_executor": "concurrent.futures' interface",
     "test_explain": "explain()",
     "test_pending_tasks": "init(max_pending_tasks=)",
-    "test_state": "Ray answers through its dashboard, which is a package of its own and lags behind",
+    **dict.fromkeys(
+        ["test_state", "test_state_of_actors", "test_state_of_objects"],
+        "Ray answers through its dashboard, which is a package of its own and lags behind",
+    ),
     "test_timeouts": "time limits of tasks and calls",
 }
 

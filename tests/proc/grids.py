@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 import actorgrid as ag
+from actorgrid.testing.waiting import wait_until
 
 #: Nothing here takes longer (seconds).
 LIMIT = 30
@@ -58,3 +60,14 @@ class Grid:
         """Return how many descriptors the head has for anything but its workers, three of each of them."""
         (launcher,) = self.head.children()
         return self.head.num_fds() - 3 * len(launcher.children())
+
+
+def running(folder: Path) -> Iterator[Grid]:
+    """Give a grid, end it, and see that nothing of it is left."""
+    made = Grid(folder)
+    yield made
+    ag.shutdown()
+    if made.head.is_running():
+        done = command("stop", "--address", made.address)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert wait_until(made.is_gone)
