@@ -36,17 +36,7 @@ class SimDriver(SimHost):
         """See ``SimHost``."""
         super().__init__(grid, number, pid)
         self.setup = grid.setup
-        self.serializers = grid.world.surroundings.serializers
-
-    def class_trackers(self, module: Any) -> tuple[Any, Any]:
-        """See ``SimHost``: the program has the interpreter's own."""
-        surroundings = self.world.surroundings
-        if surroundings.real_trackers is None:
-            surroundings.real_trackers = (
-                module._DYNAMIC_CLASS_TRACKER_BY_CLASS,  # noqa: SLF001  # see above
-                module._DYNAMIC_CLASS_TRACKER_BY_ID,  # noqa: SLF001  # see above
-            )
-        return surroundings.real_trackers
+        self.serializers, self.classes = grid.world.surroundings.serializers, grid.world.surroundings.classes
 
     def submit(self, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
         """See ``Engine``."""

@@ -31,6 +31,7 @@ from actorgrid.sim.homes import Home
 from actorgrid.sim.memory import Store
 from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.places import call_site
+from actorgrid.sim.surroundings import track_classes
 from actorgrid.sim.waiter import SimWaiter
 from actorgrid.wire import custom
 
@@ -71,8 +72,8 @@ class SimHost(LocalEngine):
         self._methods: dict[tuple[str, str], list[tuple[Any, PreparedCall]]] = {}
         #: Its environment variables, in the form that ``os.environ`` keeps; None: the interpreter's.
         self.environment: dict[Any, Any] | None = None
-        #: What cloudpickle knows of classes that were defined in a function: each process has its own copies.
-        self._classes: tuple[Any, Any] | None = None
+        #: What cloudpickle knows of classes that go by value: each process has its own copies.
+        self.classes: tuple[Any, Any] = weakref.WeakKeyDictionary(), weakref.WeakValueDictionary()
         #: Objects whose existence this process has observed.
         self.noticed: set[Any] = set()
         self._unread = UnreadErrors()
@@ -193,16 +194,7 @@ class SimHost(LocalEngine):
         custom.use(self.serializers)
         if surroundings.homes.here is not self.home:
             surroundings.homes.go(self.home)
-        module = sys.modules.get("cloudpickle.cloudpickle")
-        if module is not None:
-            if self._classes is None:
-                self._classes = self.class_trackers(module)
-            module._DYNAMIC_CLASS_TRACKER_BY_CLASS, module._DYNAMIC_CLASS_TRACKER_BY_ID = self._classes  # type: ignore[attr-defined]  # noqa: SLF001  # the one place where it keeps them
-
-    def class_trackers(self, module: Any) -> tuple[Any, Any]:
-        """Return this process's maps between classes and their identifiers."""
-        del module
-        return weakref.WeakKeyDictionary(), weakref.WeakValueDictionary()
+        track_classes(self.classes)
 
     def shutdown(self) -> None:
         """End the grid, if it is this process's own."""

@@ -12,6 +12,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from cloudpickle import cloudpickle as by_value
+
 from actorgrid.engine import current
 from actorgrid.sim.homes import Homes
 from actorgrid.wire import custom
@@ -30,8 +32,11 @@ class Surroundings:
         self.environment: dict[Any, Any] = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
         #: Where processes with folders and modules of their own find these.
         self.homes, self.serializers = Homes(), custom.current
-        #: The interpreter's own record of classes defined in functions (see ``SimHost.enter``).
-        self.real_trackers: tuple[Any, Any] | None = None
+        #: The interpreter's own record of classes that go by value (see ``SimHost.enter``): the program's.
+        self.classes: tuple[Any, Any] = (
+            by_value._DYNAMIC_CLASS_TRACKER_BY_CLASS,  # noqa: SLF001  # see track_classes
+            by_value._DYNAMIC_CLASS_TRACKER_BY_ID,  # noqa: SLF001  # see track_classes
+        )
         #: Event loops that were made, to be closed at the end.
         self.loops: list[SimLoop] = []
         #: What may outlive this world in the program's modules, and is not to keep it alive: locks, prepared calls.
@@ -45,9 +50,7 @@ class Surroundings:
         os.environ._data = self.environment  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
         for loop in self.loops:
             loop.bury()
-        if self.real_trackers is not None:
-            module = sys.modules["cloudpickle.cloudpickle"]
-            module._DYNAMIC_CLASS_TRACKER_BY_CLASS, module._DYNAMIC_CLASS_TRACKER_BY_ID = self.real_trackers  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
+        track_classes(self.classes)
         current.install(None)
         if "actorgrid.engine.logs" in sys.modules:  # the program may not have shut its grid down
             sys.modules["actorgrid.engine.logs"].restore()
@@ -59,3 +62,8 @@ class Surroundings:
             lock.world_ends()
         for prepared in self.prepared:
             prepared.engine = None
+
+
+def track_classes(trackers: tuple[Any, Any]) -> None:
+    """Have cloudpickle keep its maps between classes and their identifiers there."""
+    by_value._DYNAMIC_CLASS_TRACKER_BY_CLASS, by_value._DYNAMIC_CLASS_TRACKER_BY_ID = trackers  # noqa: SLF001  # the one place where it keeps them
