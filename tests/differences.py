@@ -298,6 +298,14 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "contract/test_objects.py::test_bytearray_stays_one",
             fails=("objects::test_bytearray_stays_one",),
         ),
+        Difference(
+            "a class with `__slots__` that goes by value, as one of `__main__` does, has none where it arrives; what a "
+            "task makes of it cannot be read by the program",
+            "it has them, and it can",
+            "`@dataclass(slots=True)` is what many write",
+            "contract/test_objects.py::test_object_with_slots_of_a_class_that_goes_by_value_comes_back",
+            fails=("objects::test_object_with_slots_of_a_class_that_goes_by_value_comes_back",),
+        ),
     ],
     "Actors": [
         Difference(

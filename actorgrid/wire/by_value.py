@@ -6,10 +6,14 @@ without places, are a high price for that: here code keeps the name of its file.
 
 A function that mentions a package goes with the submodules that it may mean. cloudpickle tries every module that is
 loaded, for each function that it pickles (0.2 ms with a thousand of them); here the names are looked up.
+
+A class with ``__slots__`` has them where it arrives, too. cloudpickle makes one without: its instances have a
+``__dict__`` there, and cannot come back to where the class was written, for there they have none.
 """
 
 from __future__ import annotations
 
+import abc
 import functools
 import io
 import pickle
@@ -54,6 +58,8 @@ def _pickler() -> Any:
     module: Any = sys.modules["cloudpickle.cloudpickle"]
     names = {**vars(module), "_find_imported_submodules": submodules}
     names["_function_getstate"] = types.FunctionType(module._function_getstate.__code__, names)  # noqa: SLF001  # see above
+    reduce_override = cloudpickle.Pickler.reducer_override
+    make_class = module._make_skeleton_class  # noqa: SLF001  # what it reduces a class to
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle is untyped
         dispatch_table: ClassVar[Any] = ChainMap(custom.current, {types.CodeType: reduce_with_file}, table)
@@ -62,7 +68,30 @@ def _pickler() -> Any:
             names,
         )
 
+        def reducer_override(self, value: Any) -> Any:
+            reduced = reduce_override(self, value)
+            if type(reduced) is tuple and reduced[0] is make_class:
+                function, (metaclass, name, bases, namespace, *others), *rest = reduced
+                return function, (metaclass, name, bases, {**namespace, **slots(value)}, *others), *rest
+            return reduced
+
     return Pickler
+
+
+def slots(cls: type[Any]) -> dict[str, Any]:
+    """Return ``__slots__`` as a class was written with them, in a namespace; an empty one if that cannot be told.
+
+    Nor is it if the metaclass has a say in it, or if what stands in ``__slots__`` is not what the class has.
+    """
+    given = vars(cls).get("__slots__")
+    if type(cls) not in (type, abc.ABCMeta) or type(given) not in (str, tuple, list, dict):
+        return {}
+    for name in [given] if isinstance(given, str) else given:
+        is_private = name.startswith("__") and not name.endswith("__")
+        own = f"_{cls.__name__.lstrip('_')}{name}" if is_private else name
+        if name not in ("__dict__", "__weakref__") and type(vars(cls).get(own)) is not types.MemberDescriptorType:
+            return {}
+    return {"__slots__": given}
 
 
 def submodules(code: types.CodeType, values: Iterable[Any]) -> list[types.ModuleType]:

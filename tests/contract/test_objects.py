@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import pickle
 from collections.abc import Callable
@@ -186,6 +187,20 @@ def test_several_large_arrays_in_one_value() -> None:
 def test_bytearray_stays_one() -> None:
     found = ag.get(ag.put(bytearray(b"abc" * 100_000)))
     assert (type(found), bytes(found)) == (bytearray, b"abc" * 100_000)
+
+
+@pytest.mark.usefixtures("grid")
+def test_object_with_slots_of_a_class_that_goes_by_value_comes_back() -> None:
+    @dataclasses.dataclass(slots=True)
+    class Point:
+        x: int
+
+    @ag.remote
+    def make_point(like: Point) -> Point:
+        return Point(like.x + 1)
+
+    point = ag.get(make_point.remote(Point(1)))
+    assert (point, hasattr(point, "__dict__")) == (Point(2), False)
 
 
 @pytest.mark.usefixtures("grid")

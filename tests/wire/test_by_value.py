@@ -116,3 +116,41 @@ def test_submodule_that_a_function_means_is_there_where_it_is_loaded() -> None:
     there = f"import pickle; print(pickle.loads({data!r})())"
     said = subprocess.run([sys.executable, "-c", there], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "xml.etree.ElementTree"
+
+
+def slotted(names: Any) -> type[Any]:
+    """Make a class that goes by value, for its name leads nowhere."""
+    return type("<locals>.Slotted", (), {"__slots__": names, "__module__": __name__})
+
+
+def said_of(value: Any, expression: str) -> str:
+    """Return what another interpreter says of ``it``, the value that arrives there."""
+    program = f"import pickle; it = pickle.loads({by_value.dumps(value)!r}); print({expression})"
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("names", "has_dict"),
+    [
+        ("one", False), (("one", "two"), False), (["one"], False), ({"one": "what it is"}, False), ((), False),
+        (("one", "__dict__", "__weakref__"), True), (("__private",), False),
+    ],
+)  # fmt: skip
+def test_class_with_slots_has_them_where_it_is_loaded(names: Any, has_dict: bool) -> None:
+    assert said_of(slotted(names), "hasattr(it(), '__dict__')") == str(has_dict)
+
+
+def test_slots_that_something_has_taken_the_place_of_are_left_to_cloudpickle() -> None:
+    cls = slotted(("one",))
+    cls.one = property(lambda _: 1)
+    assert said_of(cls, "hasattr(it(), '__dict__')") == "True"
+
+
+def test_slots_that_a_metaclass_makes_are_left_to_it() -> None:
+    class Making(type):
+        def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
+            assert "__slots__" not in namespace
+            return super().__new__(cls, name, bases, {"__slots__": ("one",), **namespace})
+
+    made: Any = Making("<locals>.Made", (), {"__module__": __name__})
+    assert said_of(made, "it.__slots__, hasattr(it(), '__dict__')") == "('one',) False"
