@@ -346,6 +346,13 @@ def _results(
 
 def _result(ahead: deque[Future[Any]], begun: Iterator[Future[Any]], deadline: float | None) -> Any:
     """Return the next result. What a function returns it keeps no longer: the reader alone has it."""
-    result = ahead.popleft().result(None if deadline is None else max(0.0, deadline - monotonic()))
+    future = ahead.popleft()
+    try:
+        result = future.result(None if deadline is None else max(0.0, deadline - monotonic()))
+    except BaseException:  # it has not come in time, or whoever waits for it is interrupted: nobody will read it
+        future.cancel()
+        raise
+    finally:
+        del future  # an error that it raises keeps this frame
     ahead.extend(islice(begun, 1))
     return result

@@ -153,6 +153,17 @@ def test_map_whose_results_do_not_come_in_time(executor: ActorGridExecutor) -> N
     ag.get(gate.open.remote())
 
 
+def test_call_of_a_map_whose_result_does_not_come_in_time_is_stopped() -> None:
+    gate = Gate.remote()
+    with ActorGridExecutor(max_workers=1, num_cpus=0) as executor:
+        with pytest.raises(TimeoutError):
+            next(executor.map(held, [gate], timeout=0.05))
+        try:
+            assert executor.submit(square, 2).result(DEADLINE) == 4  # there is a place again
+        finally:
+            ag.get(gate.open.remote())
+
+
 def test_error_in_a_map_is_raised_in_its_place(executor: ActorGridExecutor) -> None:
     results = executor.map(lambda value: 1 // value, [1, 0])
     assert next(results) == 1
