@@ -1005,7 +1005,7 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "`execute` of a graph that is not compiled is a `RayDeprecationWarning`",
             "no warning",
             "it stays: the simulator runs compiled graphs so, too",
-            "contract/test_dag.py::TestFunctions::test_steps_are_given_the_results_of_others",
+            "contract/test_dag.py::test_steps_are_given_the_results_of_others",
         ),
         Difference(
             "steps of a graph are checked when it is executed, and a missing input is a `KeyError`",
