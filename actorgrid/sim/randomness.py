@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from actorgrid.sim import replaced
 from actorgrid.sim.places import user_site
 
 if TYPE_CHECKING:
@@ -103,16 +104,16 @@ class Randomness:
         return draw
 
     def seed_numpy(self) -> None:
-        """Have the hidden generator itself follow the seed, too: for functions of it that somebody has kept."""
-        if self._numpy_state is None:
-            numpy_random = sys.modules["numpy.random"]
-            self._numpy_state = numpy_random.get_state()
-            numpy_random.seed(self._seed & 0xFFFFFFFF)
+        """Have the hidden generator itself, if it is there, follow the seed: somebody may have kept functions of it."""
+        numpy_random = sys.modules.get("numpy.random")
+        if self._numpy_state is None and hasattr(numpy_random, "RandomState"):
+            self._numpy_state = replaced.real(numpy_random, "get_state")()
+            replaced.real(numpy_random, "seed")(self._seed & 0xFFFFFFFF)
 
     def restore_numpy(self) -> None:
         """Put numpy's generator back."""
         if self._numpy_state is not None:
-            sys.modules["numpy.random"].set_state(self._numpy_state)
+            replaced.real(sys.modules["numpy.random"], "set_state")(self._numpy_state)
 
 
 real_seed: Final = random.Random.seed

@@ -12,7 +12,7 @@ import _thread
 import ctypes
 import gc
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -34,6 +34,8 @@ class _Names:
         #: (module or class, name) -> the stand-in, and what lies there for it.
         self.gates: dict[_Key, tuple[StandIn, Any]] = {}
         self.lock: Final = _thread.allocate_lock()
+        #: Everything that is to be replaced is: what was to be. None: not yet.
+        self.laid: object = None
         #: The same places as columns: dictionaries of modules and classes, names, what lies there. None: to be made.
         self._columns: tuple[list[Any], list[str], list[Any]] | None = None
 
@@ -49,13 +51,13 @@ class _Names:
 
     def mend(self) -> None:
         """Undo what somebody has done to the names."""
-        if not self._are_whole():
+        if not self.are_whole():
             for (owner, name), (_, installed) in self.places.items():
                 if vars(owner).get(name) is not installed:
                     _lay(owner, name, installed)
 
-    def _are_whole(self) -> bool:
-        """Return whether everything lies where it was put: asked after every run, so no loop of ours looks."""
+    def are_whole(self) -> bool:
+        """Return whether everything lies where it was put: asked around every run, so no loop of ours looks."""
         if self._columns is None:
             owners = [vars(owner) for owner, _ in self.places]
             names = [name for _, name in self.places]
@@ -72,7 +74,7 @@ class _Names:
             if vars(owner).get(name) is installed:
                 _lay(owner, name, real)
         self.places.clear()
-        self._columns = None
+        self._columns = self.laid = None
         self.gates.clear()
         self.stand_ins.clear()
 
@@ -122,6 +124,16 @@ def held() -> Iterator[None]:
             _names.holders -= 1
             if not _names.holders:
                 _names.put_back()
+
+
+def lay_out(what: object, put: Callable[[], None]) -> None:
+    """Have ``put`` replace everything, unless a world before this one did, and it lies there. ``what`` tells it apart.
+
+    Call it while names are held (``hold``).
+    """
+    if _names.laid != what or not _names.are_whole():
+        put()
+        _names.laid = what
 
 
 def replace(owner: Any, name: str, installed: Any) -> None:

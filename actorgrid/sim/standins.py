@@ -22,11 +22,22 @@ real_ident: Final = _thread.get_ident
 class Stage:
     """An open world, and what its code calls instead of what."""
 
-    __slots__ = ("virtual", "world")
+    __slots__ = ("_maker", "_virtual", "world")
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, maker: Any) -> None:
+        """``maker``: what the functions in ``makers`` are given."""
         self.world = world
-        self.virtual: dict[StandIn, Callable[..., Any]] = {}
+        self._maker = maker
+        #: Made when they are first called: a run calls few of them, and there are more than a hundred.
+        self._virtual: dict[StandIn, Callable[..., Any]] = {}
+
+    def virtual(self, stand_in: StandIn) -> Callable[..., Any]:
+        """Return what the world has for a stand-in."""
+        found = self._virtual.get(stand_in)
+        if found is None:
+            make = makers.get(stand_in)
+            found = self._virtual[stand_in] = stand_in.real if make is None else make(self._maker)
+        return found
 
 
 #: Thread -> the world that is open in it.
@@ -53,7 +64,7 @@ class StandIn:
         stage = stages.get(real_ident())
         if stage is None or stage.world.fibers.current is None:
             return self.real(*args, **kwargs)
-        return stage.virtual.get(self, self.real)(*args, **kwargs)
+        return stage.virtual(self)(*args, **kwargs)
 
     def __reduce__(self) -> str:
         return self.__qualname__  # by name: on the other side it is whatever is called so there
@@ -72,6 +83,10 @@ class StandIn:
             return self(*args, **kwargs)
 
         return method
+
+
+#: Stand-in -> what makes the function that it is in a world, given that world's patches.
+makers: Final[dict[StandIn, Callable[[Any], Callable[..., Any]]]] = {}
 
 
 class ClassMethod:

@@ -32,8 +32,106 @@ LAST_STANDARD: Final = 2
 MAIN: Final = 1000
 PARENT: Final = 1
 
-Gate = Callable[[Any, str, Callable[..., Any]], None]
+#: Makes what stands for a function, given the system of a world.
+Maker = Callable[["System"], Callable[..., Any]]
+Gate = Callable[[Any, str, Maker], None]
 Refusal = Callable[[Any, str, str], None]
+
+
+def lay_out(gate: Gate, refuse: Refusal) -> None:
+    """Put everything in place with these two: the same for all worlds."""
+
+    def gate_both(module: Any, name: str, make: Maker) -> None:
+        if module is os and hasattr(posix, name):
+            gate(posix, name, make)
+        gate(module, name, make)
+
+    _processes(gate_both, refuse)
+    _groups(gate_both, refuse)
+    _signals(gate, refuse)
+    _waiting(gate, refuse)
+    for name in ("flock", "lockf", "fcntl"):
+        gate(fcntl, name, _of_file_locks(name))
+    refuse(os, "lockf", "use fcntl.lockf")
+    for name in ("stat", "access"):
+        real = replaced.real(os, name)
+        gate(os, name, _looking(real))
+        for able in (os.supports_dir_fd, os.supports_effective_ids, os.supports_fd, os.supports_follow_symlinks):
+            if real in able:
+                able.add(getattr(os, name))  # who asks whether it can do something means this
+
+
+def _processes(gate: Gate, refuse: Refusal) -> None:
+    gate(os, "getpid", lambda system: system.getpid)
+    gate(os, "getppid", lambda _: lambda: PARENT)
+    gate(os, "kill", lambda system: system.kill)
+    gate(os, "_exit", lambda system: system.exit)
+    gate(os, "times", lambda system: system.times)
+    for name in ("wait", "waitpid", "waitid", "wait3", "wait4"):
+        gate(os, name, lambda _: _no_children)
+    for name in ("putenv", "unsetenv"):
+        gate(os, name, _setting(replaced.real(os, name)))
+    real_close = replaced.real(os, "close")
+    gate(os, "close", lambda _: lambda fd: real_close(fd) if fd > LAST_STANDARD else _keep_open(fd))
+    for name in ("fork", "forkpty"):
+        refuse(os, name, "a simulated process cannot be copied")
+    refuse(os, "abort", "it would end the one real process; use os.kill(os.getpid(), signal.SIGABRT)")
+    refuse(_posixsubprocess, "fork_exec", "other processes are outside of the simulation")
+    # The standard library makes the memory first, and starts the process that removes it after a death second.
+    refuse(_posixshmem, "shm_open", "memory with a name outlives whoever is killed; use actorgrid.put()")
+    for module, name in (
+        (_thread, "start_new_thread"), (_thread, "start_new"), (_thread, "start_joinable_thread"),
+        (threading, "_start_new_thread"), (threading, "_start_joinable_thread"),
+    ):  # fmt: skip
+        if hasattr(module, name):
+            refuse(module, name, "use threading.Thread")
+
+
+def _groups(gate: Gate, refuse: Refusal) -> None:
+    """All simulated processes are of one group, that of the main program; how fast they run is nobody's choice."""
+    gate(os, "getpgrp", lambda _: lambda: MAIN)
+    for name in ("getpgid", "getsid"):
+        gate(os, name, lambda system: system.group_of)
+    gate(os, "getloadavg", lambda _: lambda: (0.0, 0.0, 0.0))
+    gate(sys, "setswitchinterval", lambda _: lambda _seconds: None)
+    for name in ("setpgid", "setpgrp", "setsid", "killpg"):
+        refuse(os, name, "all simulated processes are of one group")
+    for name in ("nice", "setpriority", "sched_setaffinity", "sched_setscheduler", "sched_setparam"):
+        if hasattr(os, name):
+            refuse(os, name, "it would change the one real process, and no simulated one runs faster for it")
+
+
+def _signals(gate: Gate, refuse: Refusal) -> None:
+    gate(signal, "signal", lambda _: lambda number, _handler: signal.getsignal(number))
+    gate(signal, "raise_signal", lambda system: lambda number: system.kill(system.getpid(), number))
+    for name in (
+        "alarm", "setitimer", "pause", "sigwait", "sigwaitinfo", "sigtimedwait", "pthread_kill", "pthread_sigmask",
+        "set_wakeup_fd", "siginterrupt", "pidfd_send_signal",
+    ):  # fmt: skip
+        refuse(signal, name, "signals belong to the one real process")
+
+
+def _waiting(gate: Gate, refuse: Refusal) -> None:
+    why = "it would wait in real time; use select.select with a timeout, or asyncio"
+    refuse(select, "poll", why)
+    refuse(select, "epoll", why)
+    refuse(selectors.PollSelector, "_selector_cls", why)
+    refuse(selectors.EpollSelector, "_selector_cls", why)
+    real = replaced.real(select, "select")
+    gate(selectors.SelectSelector, "_select", lambda system: system.select(real))
+    gate(select, "select", lambda system: system.select(real))
+
+
+def _of_file_locks(name: str) -> Maker:
+    return lambda system: getattr(system.world.file_locks, name)
+
+
+def _looking(real: Callable[..., Any]) -> Maker:
+    return lambda system: partial(system.world.files.looks, real)
+
+
+def _setting(real: Callable[..., None]) -> Maker:
+    return lambda system: partial(system.set_variable, real)
 
 
 class System:
@@ -42,95 +140,19 @@ class System:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def install(self, gate: Gate, refuse: Refusal) -> None:
-        """Put everything in place with these two."""
+    def times(self) -> os.times_result:
+        """See ``os.times``."""
+        return os.times_result((0.0, 0.0, 0.0, 0.0, self.world.clock.monotonic()))
 
-        def gate_both(module: Any, name: str, virtual: Callable[..., Any]) -> None:
-            if module is os and hasattr(posix, name):
-                gate(posix, name, virtual)
-            gate(module, name, virtual)
-
-        self._processes(gate_both, refuse)
-        self._groups(gate_both, refuse)
-        self._signals(gate, refuse)
-        self._waiting(gate, refuse)
-        self._file_locks(gate, refuse)
-        for name in ("stat", "access"):
-            real = replaced.real(os, name)
-            gate(os, name, partial(self.world.files.looks, real))
-            for able in (os.supports_dir_fd, os.supports_effective_ids, os.supports_fd, os.supports_follow_symlinks):
-                if real in able:
-                    able.add(getattr(os, name))  # who asks whether it can do something means this
-
-    def _processes(self, gate: Gate, refuse: Refusal) -> None:
-        gate(os, "getpid", self.getpid)
-        gate(os, "getppid", lambda: PARENT)
-        gate(os, "kill", self.kill)
-        gate(os, "_exit", self.exit)
-        gate(os, "times", lambda: os.times_result((0.0, 0.0, 0.0, 0.0, self.world.clock.monotonic())))
-        for name in ("wait", "waitpid", "waitid", "wait3", "wait4"):
-            gate(os, name, _no_children)
-        for name in ("putenv", "unsetenv"):
-            gate(os, name, partial(self._set_variable, replaced.real(os, name)))
-        real_close = replaced.real(os, "close")
-        gate(os, "close", lambda fd: real_close(fd) if fd > LAST_STANDARD else _keep_open(fd))
-        for name in ("fork", "forkpty"):
-            refuse(os, name, "a simulated process cannot be copied")
-        refuse(os, "abort", "it would end the one real process; use os.kill(os.getpid(), signal.SIGABRT)")
-        refuse(_posixsubprocess, "fork_exec", "other processes are outside of the simulation")
-        # The standard library makes the memory first, and starts the process that removes it after a death second.
-        refuse(_posixshmem, "shm_open", "memory with a name outlives whoever is killed; use actorgrid.put()")
-        for module, name in (
-            (_thread, "start_new_thread"), (_thread, "start_new"), (_thread, "start_joinable_thread"),
-            (threading, "_start_new_thread"), (threading, "_start_joinable_thread"),
-        ):  # fmt: skip
-            if hasattr(module, name):
-                refuse(module, name, "use threading.Thread")
-
-    def _groups(self, gate: Gate, refuse: Refusal) -> None:
-        """All simulated processes are of one group, that of the main program; how fast they run is nobody's choice."""
-        gate(os, "getpgrp", lambda: MAIN)
-        for name in ("getpgid", "getsid"):
-            gate(os, name, self._group_of)
-        gate(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
-        gate(sys, "setswitchinterval", lambda _seconds: None)
-        for name in ("setpgid", "setpgrp", "setsid", "killpg"):
-            refuse(os, name, "all simulated processes are of one group")
-        for name in ("nice", "setpriority", "sched_setaffinity", "sched_setscheduler", "sched_setparam"):
-            if hasattr(os, name):
-                refuse(os, name, "it would change the one real process, and no simulated one runs faster for it")
-
-    def _group_of(self, pid: int) -> int:
+    def group_of(self, pid: int) -> int:
+        """See ``os.getpgid``."""
         if pid not in (0, MAIN) and self._target(pid) is None:
             raise ProcessLookupError(errno.ESRCH, "no simulated process has this id", pid)
         return MAIN
 
-    def _signals(self, gate: Gate, refuse: Refusal) -> None:
-        gate(signal, "signal", lambda number, _handler: signal.getsignal(number))
-        gate(signal, "raise_signal", lambda number: self.kill(self.getpid(), number))
-        for name in (
-            "alarm", "setitimer", "pause", "sigwait", "sigwaitinfo", "sigtimedwait", "pthread_kill", "pthread_sigmask",
-            "set_wakeup_fd", "siginterrupt", "pidfd_send_signal",
-        ):  # fmt: skip
-            refuse(signal, name, "signals belong to the one real process")
+    def select(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what stands for ``select.select``."""
 
-    def _waiting(self, gate: Gate, refuse: Refusal) -> None:
-        why = "it would wait in real time; use select.select with a timeout, or asyncio"
-        refuse(select, "poll", why)
-        refuse(select, "epoll", why)
-        refuse(selectors.PollSelector, "_selector_cls", why)
-        refuse(selectors.EpollSelector, "_selector_cls", why)
-        waits = self._select(replaced.real(select, "select"))
-        gate(selectors.SelectSelector, "_select", waits)
-        gate(select, "select", waits)
-
-    def _file_locks(self, gate: Gate, refuse: Refusal) -> None:
-        locks = self.world.file_locks
-        for name in ("flock", "lockf", "fcntl"):
-            gate(fcntl, name, getattr(locks, name))
-        refuse(os, "lockf", "use fcntl.lockf")
-
-    def _select(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def wait(readable: Any, writable: Any, others: Any, timeout: float | None = None) -> Any:
             """Look at once, and again when the virtual time is over: nobody outside of this process is waited for."""
             ready = real(readable, writable, others, 0)
@@ -159,7 +181,7 @@ class System:
         home = self._home()
         return home.pid if home is not None else MAIN
 
-    def _set_variable(self, real: Callable[..., None], *arguments: Any) -> None:
+    def set_variable(self, real: Callable[..., None], *arguments: Any) -> None:
         """``os.environ`` says so whenever it changes: only a program of its own may start others, who see it."""
         if self.world.loud and self.getpid() == MAIN:
             real(*arguments)
