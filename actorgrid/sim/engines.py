@@ -137,7 +137,7 @@ class SimWorker(SimHost, WorkerSide):
         spec = running.spec
         self.set_up(spec)
         target = type(self.instance) if spec.kind is m.A_METHOD else self.code.load(spec.digest)
-        self.world.calls(self, target, spec.name)
+        self.world.calls(self, target, spec.name, spec.digest)
         return super().perform(running)
 
     def arguments(self, run: m.Run) -> tuple[tuple[Any, ...], dict[str, Any]]:

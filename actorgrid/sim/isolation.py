@@ -92,6 +92,8 @@ class Isolation:
         self._count = 0
         #: What code refers to, by its identity; the code is kept, or another one might get its identity.
         self._known: dict[int, tuple[Any, list[Watch]]] = {}
+        #: The same of code that was sent, by its digest: what its copies share is the same for all of them.
+        self._of_sent: dict[bytes, list[Watch]] = {}
         #: What each process runs, in words, and what that refers to.
         self._runs: dict[Any, dict[int, tuple[str, list[Watch]]]] = {}
         self._running: Any = MAIN
@@ -141,14 +143,14 @@ class Isolation:
             if watch.of_worker:
                 watch.put_back()
 
-    def calls(self, home: Any, target: Any, what: str, *, alone: bool = False) -> None:
+    def calls(self, home: Any, target: Any, what: str, digest: bytes, *, alone: bool = False) -> None:
         """A process begins a call of ``target``. Raises SharedStateLeak if it will find what another one left.
 
-        ``alone``: the process runs nothing else meanwhile.
+        ``digest``: that of the code which was sent, b"" for a method. ``alone``: it runs nothing else meanwhile.
         """
         process = _process(home)
         ident = id(target)
-        watches = self._refers(target, ident)
+        watches = self._refers(target, ident, digest)
         runs = self._runs.setdefault(process, {})
         if alone:
             runs.clear()
@@ -170,11 +172,16 @@ class Isolation:
                     assert self.leak is not None
                     raise self.leak
 
-    def _refers(self, target: Any, ident: int) -> list[Watch]:
+    def _refers(self, target: Any, ident: int, digest: bytes = b"") -> list[Watch]:
         """Return what ``target`` refers to. ``ident``: its identity, which is dear: asking for it is audited."""
         known = self._known.get(ident)
         if known is None:
-            known = self._known[ident] = target, self._watched(Reach(target).places)
+            watches = self._of_sent.get(digest)
+            if watches is None:
+                watches = self._watched(Reach(target).places)
+                if digest:
+                    self._of_sent[digest] = watches
+            known = self._known[ident] = target, watches
         return known[1]
 
     def _watched(self, places: list[Place]) -> list[Watch]:

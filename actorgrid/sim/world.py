@@ -175,10 +175,10 @@ class World(Parts):
         if fiber is not None and fiber.home is not None:
             fiber.home.takes_turn(label)
 
-    def calls(self, home: Any, target: Any, what: str) -> None:
+    def calls(self, home: Any, target: Any, what: str, digest: bytes) -> None:
         """A call begins. The run ends with SharedStateLeak if its code would find what another process left."""
         try:
-            self.isolation.calls(home, target, what, alone=home.machine.limit == 1)
+            self.isolation.calls(home, target, what, digest, alone=home.machine.limit == 1)
         except SharedStateLeak as error:
             self._abort(error)
             raise
