@@ -36,7 +36,7 @@ class SimDriver(SimHost):
         """See ``SimHost``."""
         super().__init__(grid, number, pid)
         self.setup = grid.setup
-        self.serializers, self.classes = grid.world.surroundings.serializers, grid.world.surroundings.classes
+        self.serializers, self.trackers = grid.world.surroundings.serializers, grid.world.surroundings.trackers
 
     def submit(self, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
         """See ``Engine``."""

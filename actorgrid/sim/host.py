@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,7 +30,7 @@ from actorgrid.sim.homes import Home
 from actorgrid.sim.memory import Store
 from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.places import call_site
-from actorgrid.sim.surroundings import track_classes
+from actorgrid.sim.surroundings import Trackers, new_trackers, track
 from actorgrid.sim.waiter import SimWaiter
 from actorgrid.wire import custom
 
@@ -72,8 +71,8 @@ class SimHost(LocalEngine):
         self._methods: dict[tuple[str, str], list[tuple[Any, PreparedCall]]] = {}
         #: Its environment variables, in the form that ``os.environ`` keeps; None: the interpreter's.
         self.environment: dict[Any, Any] | None = None
-        #: What cloudpickle knows of classes that go by value: each process has its own copies.
-        self.classes: tuple[Any, Any] = weakref.WeakKeyDictionary(), weakref.WeakValueDictionary()
+        #: What cloudpickle knows of classes that were defined in a function: each process has its own copies.
+        self.trackers: Trackers | None = None
         #: Objects whose existence this process has observed.
         self.noticed: set[Any] = set()
         self._unread = UnreadErrors()
@@ -194,7 +193,9 @@ class SimHost(LocalEngine):
         custom.use(self.serializers)
         if surroundings.homes.here is not self.home:
             surroundings.homes.go(self.home)
-        track_classes(self.classes)
+        if self.trackers is None:
+            self.trackers = new_trackers()
+        track(self.trackers)
 
     def shutdown(self) -> None:
         """End the grid, if it is this process's own."""

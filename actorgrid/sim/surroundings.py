@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import sys
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
-from cloudpickle import cloudpickle as by_value
+from cloudpickle import cloudpickle
 
 from actorgrid.engine import current
 from actorgrid.sim.homes import Homes
@@ -24,6 +24,22 @@ if TYPE_CHECKING:
     from actorgrid.sim.locks import OnePerProcess
 
 
+#: What cloudpickle knows of classes that are not in any module: their names by class, and the classes by name.
+Trackers = tuple[WeakKeyDictionary[type[Any], str], WeakValueDictionary[str, type[Any]]]
+
+
+def new_trackers() -> Trackers:
+    """Return what a process begins with."""
+    return WeakKeyDictionary(), WeakValueDictionary()
+
+
+def track(trackers: Trackers) -> Trackers:
+    """Have cloudpickle look and write into these; return what it did before."""
+    before = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS, cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID  # noqa: SLF001  # see below
+    cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS, cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID = trackers  # noqa: SLF001  # the one place where it keeps them
+    return before
+
+
 class Surroundings:
     """What is around the processes of one world."""
 
@@ -32,16 +48,18 @@ class Surroundings:
         self.environment: dict[Any, Any] = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
         #: Where processes with folders and modules of their own find these.
         self.homes, self.serializers = Homes(), custom.current
-        #: The interpreter's own record of classes that go by value (see ``SimHost.enter``): the program's.
-        self.classes: tuple[Any, Any] = (
-            by_value._DYNAMIC_CLASS_TRACKER_BY_CLASS,  # noqa: SLF001  # see track_classes
-            by_value._DYNAMIC_CLASS_TRACKER_BY_ID,  # noqa: SLF001  # see track_classes
-        )
+        #: The interpreter's own record of classes defined in functions (see ``SimHost.enter``), and the program's.
+        self._real_trackers: Trackers | None = None
+        self.trackers = new_trackers()
         #: Event loops that were made, to be closed at the end.
         self.loops: list[SimLoop] = []
         #: What may outlive this world in the program's modules, and is not to keep it alive: locks, prepared calls.
         self.locks: WeakSet[OnePerProcess[Any]] = WeakSet()
         self.prepared: WeakSet[PreparedCall] = WeakSet()
+
+    def begin(self) -> None:
+        """The program begins. It knows no class that was sent: how it draws a name for one is the same in every run."""
+        self._real_trackers = track(self.trackers)
 
     def put_back(self) -> None:
         """The world is over: everything is as the program had it."""
@@ -50,7 +68,8 @@ class Surroundings:
         os.environ._data = self.environment  # type: ignore[attr-defined]  # noqa: SLF001  # see SimHost.enter
         for loop in self.loops:
             loop.bury()
-        track_classes(self.classes)
+        if self._real_trackers is not None:
+            track(self._real_trackers)
         current.install(None)
         if "actorgrid.engine.logs" in sys.modules:  # the program may not have shut its grid down
             sys.modules["actorgrid.engine.logs"].restore()
@@ -62,8 +81,3 @@ class Surroundings:
             lock.world_ends()
         for prepared in self.prepared:
             prepared.engine = None
-
-
-def track_classes(trackers: tuple[Any, Any]) -> None:
-    """Have cloudpickle keep its maps between classes and their identifiers there."""
-    by_value._DYNAMIC_CLASS_TRACKER_BY_CLASS, by_value._DYNAMIC_CLASS_TRACKER_BY_ID = trackers  # noqa: SLF001  # the one place where it keeps them

@@ -111,6 +111,7 @@ class World(Parts):
 
     def enter(self) -> None:
         """Make the calling code the main fiber of this world: it is the driver's main thread from now on."""
+        self.surroundings.begin()
         self._main = self.fibers.adopt(None, "main", self.root_chain)
         assert self.fibers.hub is not None
         self.fibers.hub.parent = getcurrent()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 import pytest
+from cloudpickle import cloudpickle
 
 import actorgrid as ag
 from actorgrid import sim
@@ -31,6 +32,11 @@ class Counter:
         return self.count
 
 
+@ag.remote
+def make(cls: type) -> object:
+    return cls()
+
+
 counter = ag.remote(Counter)
 kept: list[object] = []
 
@@ -41,6 +47,12 @@ def calls_a_function() -> None:
 
 def calls_a_method() -> None:
     assert ag.get(counter.remote().add.remote()) == 1
+
+
+def sends_a_class() -> None:
+    class Local: ...
+
+    assert isinstance(ag.get(make.remote(Local)), Local)
 
 
 def makes_a_lock_that_is_kept() -> None:
@@ -86,6 +98,16 @@ def test_world_that_is_over_is_garbage_whatever_the_program_keeps(program: Calla
         assert [world() for world in worlds] == [None]
     finally:
         kept.clear()
+
+
+def test_what_cloudpickle_knows_of_classes_is_after_a_world_what_it_was() -> None:
+    def known() -> tuple[object, object]:
+        return cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS, cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID
+
+    before = known()
+    run = sim.run(sends_a_class)
+    assert run.error is None  # an instance that comes back is one of the program's class, not of the worker's copy
+    assert all(now is then for now, then in zip(known(), before, strict=True))
 
 
 def test_function_is_called_in_one_world_after_another() -> None:
