@@ -1,7 +1,8 @@
 """Fibers: lines of execution that take turns in one thread.
 
 Every thread of every simulated process is a fiber, a greenlet. Exactly one runs at a time; it runs until it parks, and
-then the hub decides who is next. Greenlets are pooled: a fresh one costs 8 microseconds, a used one half of one.
+then the hub decides who is next. Greenlets are pooled: a fresh one costs 8 microseconds, a used one half of one. Where
+many worlds open and close one after the other, those of one serve the next.
 
 A killed fiber is never resumed while the world lives: SIGKILL runs no ``finally``. Dropping a parked greenlet would run
 them, so the dead are kept until the verdict is in and unwound then (``unwind``).
@@ -13,8 +14,10 @@ from __future__ import annotations
 
 import contextvars
 import sys
+from _thread import get_ident
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
 
@@ -78,6 +81,73 @@ class Fiber:
         return f"<fiber {self.name}>"
 
 
+class _Pool:
+    """Greenlets that run one job after the other."""
+
+    def __init__(self) -> None:
+        self._idle: list[greenlet] = []
+        #: What each of them runs next; a job returns who goes on when it is over.
+        self._jobs: dict[greenlet, Callable[[], greenlet]] = {}
+
+    def take(self, job: Callable[[], greenlet], parent: greenlet) -> greenlet:
+        """Return a greenlet that will run ``job``."""
+        if self._idle:
+            glet = self._idle.pop()
+            glet.parent = parent
+        else:
+            glet = greenlet(self._serve, parent)
+        self._jobs[glet] = job
+        return glet
+
+    def _serve(self) -> None:
+        """Run one job after the other: the life of a pooled greenlet."""
+        me = getcurrent()
+        while True:
+            job = self._jobs.pop(me, None)
+            if job is None:
+                return
+            next_one = job()
+            self._idle.append(me)
+            del job  # nothing of a world that is over is kept
+            next_one.switch()
+
+    def drop(self, glet: greenlet) -> None:
+        """Forget the job of a greenlet that will not run it."""
+        self._jobs.pop(glet, None)
+
+    def rest(self, here: greenlet) -> None:
+        """A world is over: have the idle not keep its hub."""
+        for glet in self._idle:
+            glet.parent = here
+
+    def drain(self) -> None:
+        """End the idle ones."""
+        here = getcurrent()
+        for glet in self._idle:
+            glet.parent = here
+            glet.switch()
+        self._idle.clear()
+
+
+#: Thread -> the pool that its worlds share at the moment.
+_pools: Final[dict[int, _Pool]] = {}
+
+
+@contextmanager
+def pooled() -> Iterator[None]:
+    """While the block lasts, the worlds that this thread opens share their greenlets."""
+    thread = get_ident()
+    if thread in _pools:
+        yield
+        return
+    pool = _pools[thread] = _Pool()
+    try:
+        yield
+    finally:
+        del _pools[thread]
+        pool.drain()
+
+
 class Fibers:
     """The fibers of one world, and the hub they switch to."""
 
@@ -88,8 +158,8 @@ class Fibers:
         self.current: Fiber | None = None
         #: Every fiber that has not ended. Ordered by birth.
         self.alive: dict[Fiber, None] = {}
-        self._idle: list[greenlet] = []
-        self._jobs: dict[greenlet, Callable[[], None]] = {}
+        shared = _pools.get(get_ident())
+        self._pool, self._is_shared = shared or _Pool(), shared is not None
         self.hub: greenlet | None = None
         #: The killed: kept so that nothing of them runs before the end.
         self.graves: list[Fiber] = []
@@ -109,7 +179,7 @@ class Fibers:
         """Make a fiber that will run ``body``, which must not raise."""
         fiber = Fiber(home, name, chain)
 
-        def job() -> None:
+        def job() -> greenlet:
             self.current = fiber
             try:
                 contextvars.Context().run(body)
@@ -119,26 +189,14 @@ class Fibers:
                 self.current = None
                 self.alive.pop(fiber, None)
                 fiber.glet = None
+            assert self.hub is not None
+            return self.hub
 
-        fiber.glet = self._idle.pop() if self._idle else greenlet(self._serve, self.hub)
-        self._jobs[fiber.glet] = job
+        assert self.hub is not None
+        fiber.glet = self._pool.take(job, self.hub)
         self.alive[fiber] = None
         self.ready.append(fiber)
         return fiber
-
-    def _serve(self) -> None:
-        """Run one job after the other: the life of a pooled greenlet."""
-        me = getcurrent()
-        while True:
-            job = self._jobs.pop(me, None)
-            if job is None:
-                return
-            job()
-            if self.over:
-                return
-            self._idle.append(me)
-            assert self.hub is not None
-            self.hub.switch()
 
     # -- turns
 
@@ -219,16 +277,18 @@ class Fibers:
             _throw(hub)
         for fiber in [*self.alive, *self.graves]:
             glet = fiber.glet
-            if glet is None or glet is here or glet.dead or not glet:
+            if glet is None or glet is here or glet.dead:
+                continue
+            self._pool.drop(glet)
+            if not glet:
                 continue  # a greenlet that never started is simply dropped
             self.current = fiber
             glet.parent = here
             _throw(glet)
-        for glet in self._idle:
-            glet.parent = here
-            glet.switch()
-        self._idle.clear()
-        self._jobs.clear()
+        if self._is_shared:
+            self._pool.rest(here)
+        else:
+            self._pool.drain()
         self.alive.clear()
         self.graves.clear()
         self.current = None

@@ -20,7 +20,7 @@ from actorgrid.exceptions import LivelockError, SimulationError, TaskError
 from actorgrid.sim import hashing, replaced
 from actorgrid.sim.choices import Choice, Choices, Policy, Schedule
 from actorgrid.sim.faults import Faults, Level
-from actorgrid.sim.fibers import DriverKilled
+from actorgrid.sim.fibers import DriverKilled, pooled
 from actorgrid.sim.holders import steady
 from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.patches import Patches
@@ -291,7 +291,7 @@ def quiet_collector() -> Iterator[None]:
     gc.disable()
     _collector.users += 1
     try:
-        with steady(), replaced.held():
+        with steady(), replaced.held(), pooled():
             yield
     finally:
         _collector.users -= 1
