@@ -26,6 +26,8 @@ from actorgrid.sim.footprint import Footprint
 
 PREFIX: Final = "ag1:"
 _LINE: Final = re.compile(re.escape(PREFIX) + r"[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]+")
+#: So many decisions a program goes on for that catches what ends it.
+PATIENCE: Final = 1000
 #: The kinds of events that happen in every run that comes to rest: most of them somebody has submitted.
 CALLS: Final = frozenset({"call", "start", "turn"})
 
@@ -238,6 +240,9 @@ class Choices:
     count: int = 0
     #: Nothing breaks any more. (Which of several results somebody sees first is no fault, and left open.)
     calm: bool = False
+    #: Why the policy decides no more: what happens from then on counts for nothing.
+    given_up: BaseException | None = None
+    _ignored: int = 0
 
     def __post_init__(self) -> None:
         self._hash = hashlib.blake2b(digest_size=8)
@@ -245,22 +250,46 @@ class Choices:
     def pick(self, events: list[Event]) -> Event:
         """Return the event that happens next."""
         bound = len(events)
-        if bound == 1:
-            if self.policy.sees_all:
-                self.policy.choose(events)
+        if bound == 1 and not self.policy.sees_all:
             return events[0]
-        value = self.policy.choose(events)
+        if self.given_up is not None:
+            return events[self._dull()]
+        try:
+            value = self.policy.choose(events)
+        except BaseException as error:
+            self._gives_up(error)
+            raise
         event = events[value]
-        self._note(value, bound, event.kind, event.label, events[0].kind if value else "")
+        if bound > 1:
+            self._note(value, bound, event.kind, event.label, events[0].kind if value else "")
         return event
 
     def draw(self, kind: str, bound: int, label: str = "") -> int:
         """Return a number below ``bound``."""
         if bound < 2 or (self.calm and kind != "ready"):
             return 0
-        value = self.policy.draw(kind, bound)
+        if self.given_up is not None:
+            return self._dull()
+        try:
+            value = self.policy.draw(kind, bound)
+        except BaseException as error:
+            self._gives_up(error)
+            raise
         self._note(value, bound, kind, label)
         return value
+
+    def _gives_up(self, error: BaseException) -> None:
+        """The policy has raised this, which ends the program; what that does until then is nobody's decision."""
+        if not isinstance(error, KeyboardInterrupt):
+            self.given_up = error
+
+    def _dull(self) -> int:
+        """Return what is decided after the policy has given up. A program that has survived that hears it again."""
+        assert self.given_up is not None
+        self._ignored += 1
+        if self._ignored % PATIENCE == 0:
+            raise self.given_up
+        return 0
 
     def _note(self, value: int, bound: int, kind: str, label: str, over: str = "") -> None:
         if value:

@@ -254,7 +254,9 @@ def world(
 
 
 def _end(made: World) -> None:
-    """The block has ended: look at what was to hold. Raises AssertionError, SharedStateLeak."""
+    """The block has ended: look at what was to hold. Raises AssertionError, SharedStateLeak, what ended its case."""
+    if made.choices.given_up is not None:
+        raise made.choices.given_up
     made.at_end()
     if made.isolation.leak is not None:
         raise made.isolation.leak

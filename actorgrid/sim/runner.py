@@ -146,7 +146,7 @@ class Program:
                 pass
             except BaseException as error:  # noqa: BLE001  # whatever the program raises is what we look for
                 run.error = _without_us(error)
-            run.error = world.isolation.leak or run.error
+            run.error = choices.given_up or world.isolation.leak or run.error
             world.onlookers.ended(run.error)
             world.end_step()
         self._fill(run, world, choices)

@@ -80,3 +80,46 @@ def test_reduction_loses_no_way_to_fail(program: Callable[..., None], args: tupl
     assert naive.complete
     assert reduced.failing > 0
     assert {run.identity for run in reduced.failures} == {run.identity for run in naive.failures}
+
+
+@ag.remote
+def write(cell: Any, value: int) -> None:
+    ag.get(cell.set.remote(value))
+
+
+def write_twice_and_thrice(caught: type[BaseException] | None) -> Any:
+    """Two writes that commute, and, come what may, three that do not."""
+    one, other, third = (Cell.remote() for _ in range(3))
+    try:
+        ag.get([write.remote(one, 1), write.remote(other, 1)])
+    except BaseException as error:
+        if caught is None or not isinstance(error, caught):
+            raise
+    finally:
+        ag.get([write.remote(third, value) for value in range(3)])
+    return ag.get(third.get.remote())
+
+
+@pytest.mark.parametrize("reduction", ["sleep", "dpor"])
+@pytest.mark.parametrize("caught", [None, BaseException])
+def test_run_that_is_given_up_counts_for_nothing_whatever_its_program_does_then(
+    caught: type[BaseException] | None, reduction: str
+) -> None:
+    proof = sim.prove(write_twice_and_thrice, caught, reduction=reduction)
+    assert proof.complete
+    assert (proof.classes, proof.failing) == (6, 0)
+
+
+def test_program_that_catches_everything_for_ever_is_ended_in_a_run_that_is_given_up() -> None:
+    def program() -> None:
+        cells = Cell.remote(), Cell.remote()
+        refs = [write.remote(cell, 1) for cell in cells]
+        while True:
+            try:
+                ag.get(refs)
+            except BaseException:  # noqa: BLE001  # it is what this is about
+                continue
+            break
+
+    proof = sim.prove(program, reduction="sleep")
+    assert (proof.complete, proof.classes, proof.blocked) == (True, 1, 1)
