@@ -26,8 +26,8 @@ def _world() -> World:
 def settle() -> None:
     """Wait until everything has come to rest, whatever breaks on the way; once it has, nothing breaks any more.
 
-    That holds for ``Faults`` and for ``buggify``. What was submitted just before has yet to run, and does not run in a
-    world that is safer than the one that it was written for.
+    That holds for ``Faults`` and for ``buggify``, which is not endless on the way either. What was submitted just
+    before has yet to run, and does not run in a world that is safer than the one that it was written for.
 
     Raises AssertionError for an ``eventually`` that does not hold then.
     """
@@ -67,5 +67,9 @@ def sometimes(name: str, holds: Any = True) -> None:
 
 
 def buggify(label: str) -> bool:
-    """Return whether something odd that is allowed to happen happens here: the search decides."""
-    return bool(_world().draw("buggify", 2, label))
+    """Return whether something odd that is allowed to happen happens here: the search decides.
+
+    Once ``settle()`` has begun it happens to each task, to each actor and to the program once more at the most, so that
+    who tries again comes to an end, as with ``Faults``, which are counted.
+    """
+    return _world().harm.is_odd(label)

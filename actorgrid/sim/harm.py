@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core.messages import HEAD, Kill
 from actorgrid.core.signals import SIGKILL
@@ -28,13 +28,15 @@ _LIMITS: Final = {"spawn": "spawn_errors", "store": "store_full", "spill": "spil
 class Harm:
     """What may still break in a world, and what has."""
 
-    __slots__ = ("_happened", "deaths", "faults", "world")
+    __slots__ = ("_happened", "_odd", "deaths", "faults", "world")
 
     def __init__(self, world: World, faults: Faults) -> None:
         self.world = world
         self.faults = faults
         #: How often what has happened: "kill", "jump", "memory", "driver", and what ``breaks``.
         self._happened: Counter[str] = Counter()
+        #: What was odd since ``settle`` began, and to whom; None before that.
+        self._odd: set[tuple[str, Any]] | None = None
         #: The deaths of processes, as ``core.head.stage`` plays them again.
         self.deaths: list[Kill] = []
 
@@ -72,6 +74,21 @@ class Harm:
             self._broke(kind)
             self.world.happened(kind, ways[way - 1])
         return way
+
+    def settles(self) -> None:
+        """The program waits until everything has come to rest: what would not end by itself has to from now on."""
+        self._odd = set() if self._odd is None else self._odd
+
+    def is_odd(self, label: str) -> bool:
+        """Return whether something odd happens here: the search decides. On the way to rest: once to each."""
+        fiber = self.world.fibers.current
+        whom = label, fiber.home.memory if fiber is not None and fiber.home is not None else "driver"
+        if self._odd is not None and whom in self._odd:
+            return False
+        odd = bool(self.world.draw("buggify", 2, label))
+        if odd and self._odd is not None:
+            self._odd.add(whom)
+        return odd
 
     def _broke(self, kind: str) -> None:
         self._happened[kind] += 1

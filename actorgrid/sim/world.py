@@ -398,6 +398,7 @@ class World(Parts):
         if self.grid is not None:
             self.grid.collect()
         self._settling = fiber
+        self.harm.settles()
         self.promises.settling(self.clock.now)
         try:
             self.fibers.park("settle()")

@@ -108,6 +108,25 @@ def test_nothing_breaks_once_settle_has_returned() -> None:
     assert outcomes(program, faults) == {(1, False, 0)}
 
 
+@ag.remote
+def tries_until_it_works(jobs: Any) -> None:
+    tries = 1
+    while sim.buggify("it does not work"):
+        tries += 1
+    ag.get(jobs.ack.remote(tries))
+
+
+def test_who_tries_until_it_works_comes_to_an_end_once_the_program_settles() -> None:
+    def program() -> tuple[int, ...]:
+        jobs = Jobs.remote(1)
+        for _ in range(2):
+            tries_until_it_works.remote(jobs)
+        sim.settle()
+        return tuple(sim.peek(jobs).done)
+
+    assert outcomes(program, sim.Faults()) == {(1, 1), (1, 2), (2, 1), (2, 2)}
+
+
 def test_what_somebody_sees_first_is_left_open_after_settle_too() -> None:
     def program() -> Any:
         jobs = Jobs.remote(2)
