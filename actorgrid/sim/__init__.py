@@ -26,8 +26,9 @@ The map of the house; each line may use the lines below it::
     world        the hub: user code, messages, choices, time, faults
     parts        what of it can be looked at
     links, grid  the head machine and the links of a simulated grid
-    worker, async_actor, host, memory
+    worker, async_actor, host, callbacks, memory
                  a simulated process
+    loops        event loops of simulated code
     faults       what may break
     filelocks    locks on files between simulated processes
     readonly     whether a readonly method leaves its actor as it was
@@ -41,7 +42,7 @@ The map of the house; each line may use the lines below it::
     hashing      how strings hash here
     replaced, standins
                  functions that are others to simulated code, and where they lie
-    choices, clock, fibers
+    choices, clock, fibers, turns
                  decisions, time and turns
 """
 

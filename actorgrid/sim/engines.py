@@ -166,16 +166,19 @@ class SimWorker(SimHost, WorkerSide):
         del self.client.outbox[count:]
         return lost
 
+    @property
+    def memory(self) -> Any:
+        """See ``SimHost``."""
+        return self.worker.path or ("process", self.client.number)
+
     def runs(self, fiber: Fiber) -> None:
         """See ``SimHost``."""
         worker = self.worker
-        where: Any = worker.path or ("process", self.client.number)
-        if worker.takes_turns():
-            assert worker.loop is not None
-            if not worker.loop.loop.rests(fiber):
+        if not self.world.turns.rests(fiber):
+            if worker.takes_turns():
                 self.world.touch(memory_of(worker.path))
-        else:
-            self.world.touch(where, writes=not worker.only_reads(fiber), is_open=self.is_shared())
+            else:
+                self.world.touch(self.memory, writes=not worker.only_reads(fiber), is_open=self.is_shared())
         self.touch_limits()
 
     def share(self) -> None:
@@ -195,8 +198,8 @@ class SimWorker(SimHost, WorkerSide):
         return self.shared or self.machine.limit > 1
 
     def has_threads(self) -> bool:
-        """See ``SimHost``. Not those of a concurrent actor: the order in which its calls start is a choice already."""
-        return self.machine.limit == 1 and super().has_threads()
+        """See ``SimHost``. In a threaded actor a call may come at any time, and run in another one."""
+        return (self.machine.limit > 1 and self.worker.loop is None) or super().has_threads()
 
     def parent_and_nth(self) -> tuple[int, int]:
         """See ``SimHost``."""
@@ -207,28 +210,31 @@ class SimWorker(SimHost, WorkerSide):
             self.worker.interrupt(message)
 
     def linger(self, label: str) -> None:
-        """Whoever is about to end what runs here may do so before it goes on; other threads, too."""
+        """Whoever is about to end what runs here may do so before it goes on."""
         onlookers = self.world.onlookers
-        if self.has_threads():
-            self.takes_turn(label)
-        elif onlookers.anything_under_way():
+        if onlookers.anything_under_way():
             running, actor = self.running(), self.machine.actor
             if running is not None and onlookers.threaten(running.run.task, actor.actor if actor else 0):
                 self._step_aside(label)
 
+    def _may_be_slow(self, label: str) -> None:
+        """Others may come before what is about to be said: other threads, and who is about to end what runs here."""
+        if not self.takes_turn(label):
+            self.linger(label)
+
     def submit(self, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
         """See ``Engine``."""
-        self.linger("makes a call")
+        self._may_be_slow("makes a call")
         return super().submit(prepared, args, kwargs)
 
     def call(self, actor: ActorRef, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
         """See ``Engine``."""
-        self.linger("makes a call")
+        self._may_be_slow("makes a call")
         return super().call(actor, prepared, args, kwargs)
 
     def item(self, running: Running, value: m.Value) -> bool:
         """See ``YieldingEngine``."""
-        self.linger("yields an item")
+        self._may_be_slow("yields an item")
         return super().item(running, value)
 
     def hear_more(self, message: Any) -> None:

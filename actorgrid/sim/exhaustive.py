@@ -22,6 +22,7 @@ from actorgrid.sim.files import why_not
 from actorgrid.sim.footprint import OPEN, WRITTEN, Footprint, conflict, widen
 from actorgrid.sim.races import Order, Step
 from actorgrid.sim.runner import Program, Run
+from actorgrid.sim.turns import tokens_of
 
 
 class Blocked(BaseException):
@@ -276,7 +277,7 @@ def _footprint_of(key: Any, *, readonly: bool) -> Footprint:
     """Return what a call or turn that never happened would have touched, at the least."""
     kind, where, _ = key
     how = OPEN if readonly else OPEN | WRITTEN
-    return {where: how, where[1]: how} if kind == "turn" else {where: how}
+    return dict.fromkeys(tokens_of(where) if kind == "turn" else (where,), how)
 
 
 @dataclass

@@ -12,11 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
-from actorgrid.core.client import Entry, failed
+from actorgrid.core.client import failed
 from actorgrid.core.stream import Inflow
 from actorgrid.engine import current
 from actorgrid.engine.calls import PreparedCall
-from actorgrid.engine.control import LocalEngine
 from actorgrid.engine.definitions import FunctionDefinition, GroupRef, MethodOptions, TaskOptions
 from actorgrid.engine.generators import ObjectRefGenerator
 from actorgrid.engine.protocol import Waitable
@@ -25,6 +24,7 @@ from actorgrid.engine.serialize import Pickled
 from actorgrid.engine.unread import UnreadErrors
 from actorgrid.engine.waits import Sleeper
 from actorgrid.exceptions import ActorGridError
+from actorgrid.sim.callbacks import CallingBack
 from actorgrid.sim.fibers import Fiber
 from actorgrid.sim.homes import Home
 from actorgrid.sim.memory import Store
@@ -53,7 +53,7 @@ class _NoLock:
         return False
 
 
-class SimHost(LocalEngine):
+class SimHost(CallingBack):
     """What simulated drivers and workers have in common."""
 
     name = "sim"
@@ -97,13 +97,23 @@ class SimHost(LocalEngine):
 
     def parent_and_nth(self) -> tuple[int, int]:
         """Return (current task id or 0, its next child's number)."""
-        return LocalEngine.current_task(self)
+        return CallingBack.current_task(self)
+
+    @property
+    def memory(self) -> Any:
+        """The footprint's token for the memory of this process."""
+        return "driver"
 
     def runs(self, fiber: Fiber) -> None:
         """A fiber of this process is about to go on: note whose memory it may change."""
-        del fiber
-        self.world.touch("driver", is_open=self.world.shared)
+        if fiber.name != READER and not self.world.turns.rests(fiber):
+            self.touch_memory(fiber)
         self.touch_limits()
+
+    def touch_memory(self, fiber: Fiber) -> None:
+        """Note that what this fiber does may change the memory of this process."""
+        del fiber
+        self.world.touch(self.memory, is_open=self.world.shared)
 
     def share(self) -> None:
         """From now on more than one line of execution of this process may run."""
@@ -126,10 +136,13 @@ class SimHost(LocalEngine):
         fibers = self.world.fibers.alive
         return self.is_shared() and sum(fiber.home is self and fiber.name != READER for fiber in fibers) > 1
 
-    def takes_turn(self, label: str) -> None:
-        """A thread is about to do something: others, if this process has any, may come before."""
-        if self.has_threads():
-            self.act(label)
+    def takes_turn(self, label: str) -> bool:
+        """A thread is about to do something: others may come before. Returns whether they could."""
+        return self.has_threads() and not self.is_reader() and self.world.onlookers.thread_takes_turn(label)
+
+    def expects(self) -> bool:
+        """Return whether something may come to an event loop here from outside: results, the words of threads."""
+        return bool(self.called_back) or self.has_threads()
 
     def touch_limits(self) -> None:
         """Note that something happens on which it depends whether there are too many pending calls, or tasks."""
@@ -255,16 +268,11 @@ class SimHost(LocalEngine):
                 world.touch(("failed", oid), writes=False)
         if timeout is not None:
             for oid in oids:
-                self._look_for(oid)
+                self.look_for(oid)
         try:
             return super().get(refs, timeout)
         finally:
             world.seen += oids
-
-    def _look_for(self, oid: int) -> None:
-        """Note that somebody sees whether an object exists, and whether this process has been told."""
-        self.world.touch(("object", self.client.number, oid), writes=False)
-        self.world.touch(("made", oid), writes=False)
 
     # -- which of the objects that exist are seen to exist is a choice
 
@@ -276,7 +284,7 @@ class SimHost(LocalEngine):
         if self.repeats():
             return ready, rest  # it saw the first ones the first time, or it would not run again
         for ref in refs:
-            self._look_for(ref._entry.oid)  # noqa: SLF001  # our own
+            self.look_for(ref._entry.oid)  # noqa: SLF001  # our own
         there = [ref for ref in refs if ref._entry.value is not None]  # type: ignore[union-attr]  # noqa: SLF001  # our own
         seen = [ref for ref in there if _what(ref) in self.noticed]
         fresh = [ref for ref in there if _what(ref) not in self.noticed]
@@ -309,7 +317,7 @@ class SimHost(LocalEngine):
     def sees_item(self, generator: ObjectRefGenerator[Any]) -> bool:
         """See ``Engine``. An item that is there may not have come yet."""
         self.world.onlookers.need(Holds.TASKS)
-        self._look_for(self.stream(generator).oid)
+        self.look_for(self.stream(generator).oid)
         what = _what(generator)
         if not super().sees_item(generator) and not self.is_reader():
             self.world.waits.wait("next_ready()", 0.0, lambda: False)  # others may go on before it looks
@@ -435,11 +443,6 @@ class SimHost(LocalEngine):
         self.say_unread()
         batch, client.outbox = client.outbox, []
         return batch
-
-    def _call_back_later(self, entry: Entry, ref: ObjectRef[Any], callback: Callable[[ObjectRef[Any]], None]) -> bool:
-        self.world.onlookers.need(Holds.TASKS)  # of several the first is called first
-        self.share()
-        return super()._call_back_later(entry, ref, callback)
 
     def blocking(self, blocked: m.Blocked, waiter: Sleeper) -> Callable[[], None] | None:
         """See ``EngineBase``."""

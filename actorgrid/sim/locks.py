@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import _queue
 import _thread
+import sys
 from abc import ABC, abstractmethod
 from collections import deque
 from queue import Empty
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar
 
 from actorgrid.sim.fibers import Fiber
@@ -23,6 +25,11 @@ from actorgrid.sim.standins import simulating
 
 if TYPE_CHECKING:
     from actorgrid.sim.world import World
+
+
+#: What is taken for whoever uses it; and whose locks are their own business: nobody comes in between there.
+_BUILT_ON_LOCKS: Final = frozenset({__name__, "queue", "threading"})
+_LIBRARIES: Final = frozenset({"actorgrid", "asyncio", "concurrent", "logging", "multiprocessing"})
 
 
 class _Over:
@@ -107,7 +114,16 @@ def wait_in(waiting: deque[Fiber], world: World, why: str, until: float | None, 
     finally:
         if fiber in waiting:
             waiting.remove(fiber)
+    world.takes_turn("goes on")
     return True
+
+
+def _is_the_librarys() -> bool:
+    """Return whether a lock is asked for by a module that keeps it to itself, and not by the program."""
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001  # Python's own way to look at one's caller
+    while frame is not None and frame.f_globals.get("__name__") in _BUILT_ON_LOCKS:
+        frame = frame.f_back
+    return frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _LIBRARIES
 
 
 class _Held(_State):
@@ -126,6 +142,12 @@ class _Held(_State):
         """See ``_State``."""
         self.waiting.clear()
         self.owner = None
+
+    def comes(self, world: World) -> None:
+        """A thread is about to take it: others of its process may come before."""
+        fiber = world.fibers.current
+        if fiber is not None and fiber.home is not None and fiber.home.has_threads() and not _is_the_librarys():
+            fiber.home.takes_turn("takes a lock")
 
     def acquire(self, world: World, blocking: bool, timeout: float) -> bool:
         until = None if timeout < 0 else world.clock.now + timeout
@@ -161,6 +183,7 @@ class SimLock(OnePerProcess[_Held]):
         held = self._here()
         if held is None:
             return bool(self._real.acquire(blocking, timeout))
+        held.comes(self._world)
         return held.acquire(self._world, blocking, timeout)
 
     def release(self) -> None:
@@ -212,6 +235,7 @@ class SimRLock(OnePerProcess[_Held]):
         if held.count and held.owner is me:
             held.count += 1
             return True
+        held.comes(self._world)
         if held.acquire(self._world, blocking, timeout):
             held.owner = me
             held.count = 1
@@ -327,13 +351,17 @@ class SimpleQueue(OnePerProcess[_Items]):
         if here is None:
             return self._real.get(block, timeout)
         world = self._world
-        until = None if timeout is None else world.clock.now + timeout
+        until, waited = None if timeout is None else world.clock.now + timeout, False
         while not here.items:
             if not block or world.fibers.current is None:
                 raise Empty
             if not wait_in(here.waiting, world, "a queue", until, lambda: bool(here.items)):
                 raise Empty
-        return here.items.popleft()
+            waited = True
+        item = here.items.popleft()
+        if not waited:
+            world.takes_turn("goes on")
+        return item
 
     def get_nowait(self) -> Any:
         """See ``queue.SimpleQueue.get_nowait``."""

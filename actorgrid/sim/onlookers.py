@@ -5,9 +5,10 @@ unless somebody has a timeout, looks at the clock, asks for a name, cancels, kil
 errors. Then it matters, and what took no time becomes an event that others may come before:
 
 * a task or a constructor starts ("start"),
-* a process goes on with something that others can tell the time of, one of several threads with anything ("aside"),
+* a process goes on with something that others can tell the time of, or a thread that is not alone with anything, after
+  it has waited, say ("aside"),
 * a kill or a cancellation reaches its victim ("late"),
-* an event loop goes on with what is next in its queue ("turn", see ``turns``), if calls may come in between.
+* an event loop goes on with what is next in its queue ("turn", see ``turns``), if something may come in between.
 
 Number 0 is always the dull one: at once. Only programs with onlookers pay for these choices: a run notes what it would
 have ``needed`` to hold back, and the search begins again with ``holds`` at that. A schedule says what was held back.
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from enum import IntEnum
+from enum import IntFlag
 from functools import partial
 from sys import getrefcount
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from actorgrid.sim.world import World
 
 
-class Holds(IntEnum):
-    """What does not happen at once in a run."""
+class Holds(IntFlag):
+    """What does not happen at once in a run: how much of what takes time, and what goes with each of that."""
 
     NOTHING = 0
     #: Tasks start when they are chosen.
@@ -42,29 +43,33 @@ class Holds(IntEnum):
     ALL = 2
     #: Whoever is about to touch a file, too (see ``files``).
     FILES = 3
-    #: Event loops of actors take their turns when they are chosen. (It goes with each of the others.)
+    #: Event loops take their turns when they are chosen.
     TURNS = 4
-    TASKS_AND_TURNS = 5
-    ALL_AND_TURNS = 6
-    FILES_AND_TURNS = 7
+    #: Threads of one process begin, call, and go on after they have waited when they are chosen.
+    THREADS = 8
 
     @property
     def times(self) -> Holds:
         """Without what goes with the others."""
-        return Holds(self & ~Holds.TURNS)
+        return self & Holds.FILES
 
     @property
     def turns(self) -> bool:
         """Whether event loops take their turns when they are chosen."""
         return bool(self & Holds.TURNS)
 
+    @property
+    def threads(self) -> bool:
+        """Whether threads go on when they are chosen."""
+        return bool(self & Holds.THREADS)
+
     def without_times(self) -> Holds:
         """Return what is left where the rest is a choice anyway."""
-        return Holds(self & Holds.TURNS)
+        return self & ~Holds.FILES
 
     def joined(self, other: Holds) -> Holds:
         """Return what holds back all that either does."""
-        return Holds(max(self.times, other.times) | (self | other) & Holds.TURNS)
+        return max(self.times, other.times) | self.without_times() | other.without_times()
 
     def covers(self, other: Holds) -> bool:
         """Return whether it holds back all that ``other`` does."""
@@ -187,8 +192,19 @@ class Onlookers:
 
     def step_aside(self, label: str, victim: int = 0) -> None:
         """Let others go first, or not: the calling fiber is about to do something that they could tell the time of."""
+        if self.holds.times >= Holds.ALL:
+            self._let_others(label, victim)
+
+    def thread_takes_turn(self, label: str) -> bool:
+        """Let others go first, or not: the calling fiber is not alone in its process. Returns whether it did."""
+        self.need(Holds.TASKS | Holds.THREADS)
+        if self.holds.threads:
+            self._let_others(label, 0)
+        return self.holds.threads
+
+    def _let_others(self, label: str, victim: int) -> None:
         fiber = self._world.fibers.current
-        if self.holds.times < Holds.ALL or fiber is None or fiber in self._aside:
+        if fiber is None or fiber in self._aside:
             return
         self._times[fiber.name] += 1
         aside = _Aside(fiber, self._times[fiber.name], f"{fiber.name} {label}", victim)

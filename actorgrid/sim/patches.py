@@ -148,7 +148,7 @@ class Patches:
 
     def new_loop(self) -> asyncio.AbstractEventLoop:
         """See ``asyncio.new_event_loop``."""
-        from actorgrid.sim.async_actor import SimLoop
+        from actorgrid.sim.loops import SimLoop
 
         self.system.share()
         return SimLoop(self.world)
@@ -200,7 +200,7 @@ def _lay_out_time() -> None:
         _gated(time, f"{name}_ns", lambda of: lambda: int(of.world.clock.monotonic() * 1e9))
     _gated(time, "time", lambda of: of.world.clock.wall)
     _gated(time, "time_ns", lambda of: lambda: int(of.world.clock.wall() * 1e9))
-    _gated(time, "sleep", lambda of: of.world.waits.sleep)
+    _gated(time, "sleep", lambda of: of.threads.sleep)
     _gated(time, "clock_gettime", lambda of: of.clock)
     _gated(time, "clock_gettime_ns", lambda of: lambda clock_id: int(of.clock(clock_id) * 1e9))
     for name in ("localtime", "gmtime", "ctime"):
@@ -255,6 +255,8 @@ def _lay_out_threads() -> None:
     _gated(threading, "get_ident", lambda of: of.threads.ident)
     _gated(threading, "get_native_id", lambda of: lambda: of.threads.native_ident() or of.system.getpid())
     join, is_alive = (replaced.real(threading.Thread, name) for name in ("join", "is_alive"))
+    thread_made = replaced.real(threading.Thread, "__init__")
+    _gated(threading.Thread, "__init__", lambda of: partial(of.threads.make, thread_made))
     _gated(threading.Thread, "start", lambda of: of.threads.start)
     _gated(threading.Thread, "join", lambda of: lambda thread, timeout=None: of.threads.join(thread, timeout, join))
     _gated(threading.Thread, "is_alive", lambda of: lambda thread: of.threads.is_alive(thread, is_alive))

@@ -219,7 +219,7 @@ def world(
     ``deadline`` of the test.
     """
     plan = _plan(schedule)
-    holds = Holds.ALL_AND_TURNS if starts else Holds.NOTHING
+    holds = Holds.ALL | Holds.TURNS | Holds.THREADS if starts else Holds.NOTHING
     if plan is not None:
         seed, policy, faults = plan.seed, Forced(dict(plan.deviations)), Faults.of(plan.settings)
         level, holds = plan.settings.get("level", "calls"), Holds(plan.settings.get("holds", 0))

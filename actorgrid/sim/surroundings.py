@@ -20,8 +20,8 @@ from actorgrid.wire import custom
 
 if TYPE_CHECKING:
     from actorgrid.engine.calls import PreparedCall
-    from actorgrid.sim.async_actor import SimLoop
     from actorgrid.sim.locks import OnePerProcess
+    from actorgrid.sim.loops import SimLoop
 
 
 #: What cloudpickle knows of classes that are not in any module: their names by class, and the classes by name.

@@ -38,6 +38,18 @@ class SimFuture(concurrent.futures.Future[Any]):
         return self.number
 
 
+class SimThread(threading.Thread):
+    """A thread whose place in a set does not depend on its address: pools keep theirs in one."""
+
+    number = 0
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+SimThread.__name__ = threading.Thread.__name__  # what it says of itself
+
+
 class Threads:
     """The simulated threads of one world."""
 
@@ -46,7 +58,8 @@ class Threads:
         self._done: dict[threading.Thread, bool] = {}
         self._joining: dict[threading.Thread, list[Fiber]] = {}
         self._real_ident = threading.get_ident()
-        self._futures = 0
+        #: How many futures and threads there have been.
+        self._futures = self._threads = 0
         #: How many threads each fiber has started, by its name.
         self._started: Counter[str] = Counter()
 
@@ -67,6 +80,14 @@ class Threads:
             self._futures += 1
             future.__class__ = SimFuture
             cast("SimFuture", future).number = self._futures
+
+    def make(self, real: Callable[..., None], thread: threading.Thread, *args: Any, **kwargs: Any) -> None:
+        """See ``threading.Thread.__init__``."""
+        if type(thread) is threading.Thread:
+            self._threads += 1
+            thread.__class__ = SimThread
+            cast("SimThread", thread).number = self._threads
+        real(thread, *args, **kwargs)
 
     def start(self, thread: threading.Thread) -> None:
         """See ``threading.Thread.start``."""
@@ -115,6 +136,12 @@ class Threads:
         if not self._done[thread] and fiber is not None:
             self._joining.setdefault(thread, []).append(fiber)
             self.world.waits.wait(f"thread {thread.name}", timeout, lambda: self._done[thread])
+            self.world.takes_turn("goes on")
+
+    def sleep(self, seconds: float) -> None:
+        """See ``time.sleep``."""
+        self.world.waits.sleep(seconds)
+        self.world.takes_turn("goes on")
 
     def is_alive(self, thread: threading.Thread, real: Callable[..., bool]) -> bool:
         """See ``threading.Thread.is_alive``."""

@@ -67,6 +67,8 @@ class World(Parts):
     #: Who waited for what when nothing could happen any more.
     last_waits = ""
     over = False
+    #: The program's process is dead.
+    _killed = False
     _settling: Fiber | None = None
     _main: Fiber | None = None
     _idents = _chains = 0
@@ -141,6 +143,11 @@ class World(Parts):
             self.fibers.unwind()
             self.isolation.put_back()
             self.surroundings.put_back()
+
+    @property
+    def ends(self) -> bool:
+        """Whether what the program does now is heard by nobody: it is over, was killed, or its run was given up."""
+        return self.over or self._killed or self.choices.given_up is not None
 
     def check_over(self) -> None:
         """Stop user code that runs on after the end."""
@@ -322,6 +329,7 @@ class World(Parts):
         """The program's process is dead: nothing of it happens any more."""
         main = self._main
         assert main is not None
+        self._killed = True
         main.parked = main.parked or "the hub"
         self.fibers.wake(main, DriverKilled())
 

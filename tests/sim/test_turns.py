@@ -144,9 +144,11 @@ def test_dull_run_is_the_same_whether_turns_are_held_back_or_not() -> None:
 
 
 def test_what_is_held_back_adds_up() -> None:
-    assert Holds.TASKS.joined(Holds.TURNS) is Holds.TASKS_AND_TURNS
-    assert Holds.TASKS_AND_TURNS.joined(Holds.ALL) is Holds.ALL_AND_TURNS
-    assert Holds.TASKS_AND_TURNS.covers(Holds.TURNS)
+    assert Holds.TASKS.joined(Holds.TURNS) == Holds.TASKS | Holds.TURNS
+    assert (Holds.TASKS | Holds.TURNS).joined(Holds.ALL) == Holds.ALL | Holds.TURNS
+    assert (Holds.TASKS | Holds.TURNS).joined(Holds.ALL | Holds.THREADS) == Holds.ALL | Holds.TURNS | Holds.THREADS
+    assert (Holds.TASKS | Holds.TURNS).covers(Holds.TURNS)
+    assert not (Holds.TASKS | Holds.TURNS).covers(Holds.THREADS)
     assert not Holds.TURNS.covers(Holds.TASKS)
     assert not Holds.ALL.covers(Holds.TURNS)
 

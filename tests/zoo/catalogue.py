@@ -100,7 +100,7 @@ ZOO = [
     Animal(actors.causal, 1, (6,), classes=(2, 1), fixed_classes=1),
     Animal(actors.stale_cache, 1, classes=(5, 1), fixed_classes=5),
     Animal(actors.stale_cache, 1, (2,), classes=(48, 12), fixed_classes=41),
-    Animal(actors.behavioural_deadlock, 1, error=DeadlockError, classes=(3, 1), fixed_classes=4),
+    Animal(actors.behavioural_deadlock, 1, error=DeadlockError, classes=(3, 1), fixed_classes=12),
     Animal(actors.await_interleave, 1, classes=(4, 2), fixed_classes=4),
     Animal(actors.turn_interleave, 1, classes=(4, 2), fixed_classes=4),
     Animal(actors.livelock_backoff, 4, fixed_classes=4),
