@@ -25,6 +25,8 @@ GRIDS: Final = frozenset({"grid", "session_grid", "sim_grid"})
 
 _passed: Final = pytest.StashKey[bool]()
 _drawn: Final = pytest.StashKey[tuple[int, int]]()
+#: The world of ``sim_grid``, and its seed.
+_simulated: Final = pytest.StashKey["tuple[World, int]"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -63,8 +65,15 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Remember whether the test itself came to its end: a failed one leaves things behind for a reason.
 
-    Also whether Hypothesis has tried every schedule of it: the summary says so.
+    Also whether Hypothesis has tried every schedule of it: the summary says so. What fails in the world of ``sim_grid``
+    tells the line that replays it.
     """
+    if call.excinfo is not None and _simulated in item.stash:
+        error = call.excinfo.value
+        if not isinstance(error, pytest.skip.Exception | KeyboardInterrupt):
+            from actorgrid.sim.property_based import tell
+
+            tell(error, *item.stash[_simulated], item.nodeid)
     report = yield
     if call.when == "setup":
         item.stash[_drawn] = _schedules_drawn()
@@ -122,15 +131,17 @@ def _patience(request: pytest.FixtureRequest) -> float:
 
 
 @pytest.fixture
-def sim_grid() -> Iterator[World]:
+def sim_grid(request: pytest.FixtureRequest) -> Iterator[World]:
     """Run the test inside of a simulation; an ``async def`` test, too, on virtual time.
 
     The value is the world. All its parts can be looked at: ``head``, ``workers``, ``drivers``, ``clients``, ``clock``.
+    What fails has a note with the line that replays the schedule.
     """
     from actorgrid import sim
 
-    seed = os.environ.get("ACTORGRID_SIM_SEED")
-    with sim.world(seed=int(seed or 0)) as world:
+    seed = int(os.environ.get("ACTORGRID_SIM_SEED") or 0)
+    with sim.world(seed=seed) as world:
+        request.node.stash[_simulated] = world, seed
         yield world
 
 

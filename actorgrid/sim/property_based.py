@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, Final, Protocol
 
-from actorgrid.sim.choices import Choices, Dull, Event, Forced, Policy, Schedule, Source
+from actorgrid.sim.choices import PREFIX, Choices, Dull, Event, Forced, Policy, Schedule, Source
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled
 from actorgrid.sim.nondeterminism import difference, error_of
@@ -327,12 +327,17 @@ def _last_of(made: World) -> str:
     return f" after {steps[-1].what}" if steps else ""
 
 
-def _note(made: World, seed: int) -> str:
+def _note(made: World, seed: int, test: str = "") -> str:
     settings = settings_of(made.harm.faults, made.level, made.onlookers.holds)
     schedule = Schedule(seed, tuple(made.choices.deviations.items()), settings)
     steps = [f"  {step.when:10.6f}  {step.what:40}  {step.site}".rstrip() for step in _steps(made)[-20:]]
     line = schedule.dumps()
-    how = f"replay it with the same input: actorgrid.sim.world(schedule={line!r}), or pytest --actorgrid-replay="
-    return "\n".join(
-        [f"schedule {line}, {schedule.weight} deviations; the last steps:", *steps, how + shlex.quote(line)]
-    )
+    how = f"replay it with the same input: actorgrid.sim.world(schedule={line!r}), or " if not test else "replay it: "
+    how = f"{how}pytest --actorgrid-replay={shlex.quote(line)} {shlex.quote(test) if test else ''}".rstrip()
+    return "\n".join([f"schedule {line}, {schedule.weight} deviations; the last steps:", *steps, how])
+
+
+def tell(error: BaseException, made: World, seed: int, test: str) -> None:
+    """Have the error with which a test of this name failed tell the schedule, unless it does already."""
+    if not any(PREFIX in note for note in getattr(error, "__notes__", ())):
+        error.add_note(_note(made, seed, test))

@@ -155,6 +155,37 @@ def test_in_a_world(sim_grid):
     assert f"schedule {line}, 1 deviations" in said
 
 
+FIXTURE = """
+import random
+
+import pytest
+
+import actorgrid as ag
+from tests.zoo.shared_state import Cell
+
+@pytest.fixture
+def cell(sim_grid):
+    return Cell.remote(random.random())
+
+def test_value(cell):
+    print("drew", ag.get(cell.get.remote()))
+    assert not cell
+
+def test_skipped(sim_grid):
+    pytest.skip("why not")
+"""
+
+
+def test_what_fails_in_the_fixture_tells_the_line_that_replays_it(tmp_path: Path) -> None:
+    (tmp_path / "test_fixture.py").write_text(FIXTURE, encoding="utf-8")
+    said = run_pytest(tmp_path, "-k", "fixture.py", "--actorgrid-seed=7")
+    (line,) = re.findall(r"replay it: pytest --actorgrid-replay='?(ag1:[^ ']+)'? \S*test_fixture.py::test_value", said)
+    assert "1 failed, 1 skipped" in said
+    assert "Cell.get" in said
+    again = run_pytest(tmp_path, "-k", "fixture.py", f"--actorgrid-replay={line}")
+    assert re.findall("drew.*", again) == re.findall("drew.*", said)
+
+
 @sim.test(runs=50, prove_below=100)
 def test_decorated_test_that_holds() -> None:
     lost_update_fixed()
