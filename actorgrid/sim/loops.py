@@ -109,6 +109,10 @@ class SimFuture(asyncio.Future[Any]):
         return self._number
 
 
+for _ours, _asyncios in ((SimTask, asyncio.Task), (SimFuture, asyncio.Future)):
+    _ours.__name__ = _asyncios.__name__  # what they say of themselves
+
+
 class SimLoop(RefusingLoop):
     """An event loop on virtual time without sockets."""
 
@@ -221,8 +225,8 @@ class SimLoop(RefusingLoop):
         self._selector.signal()
 
     def call_exception_handler(self, context: Any) -> None:
-        """Say what nobody asked for; not that the world is over, which ends the tasks of killed processes."""
-        if not isinstance(context.get("exception"), WorldOver):
+        """Say what nobody asked for; not when the world ends, and with it everything that was under way."""
+        if not self._world.ends and not isinstance(context.get("exception"), WorldOver):
             super().call_exception_handler(context)
 
     def close(self) -> None:

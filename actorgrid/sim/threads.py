@@ -38,6 +38,9 @@ class SimFuture(concurrent.futures.Future[Any]):
         return self.number
 
 
+SimFuture.__name__ = concurrent.futures.Future.__name__  # what it says of itself
+
+
 class SimThread(threading.Thread):
     """A thread whose place in a set does not depend on its address: pools keep theirs in one."""
 
@@ -47,7 +50,7 @@ class SimThread(threading.Thread):
         return self.number
 
 
-SimThread.__name__ = threading.Thread.__name__  # what it says of itself
+SimThread.__name__ = threading.Thread.__name__  # see above
 
 
 class Threads:

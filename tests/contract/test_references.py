@@ -134,6 +134,20 @@ def test_event_loop_runs_on_while_a_reference_is_awaited() -> None:
     assert asyncio.run(program()) == "done"
 
 
+def test_error_that_no_coroutine_asks_for_is_told_by_asyncio() -> None:
+    told: list[str] = []
+
+    async def program() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context["message"]))
+        await asyncio.wait([asyncio.ensure_future(fail.remote())])
+        gc.collect()
+
+    asyncio.run(program())
+    gc.collect()
+    assert len(told) == 1
+    assert told[0].endswith(" exception was never retrieved")
+
+
 def test_wait_for_gives_up_and_the_task_goes_on() -> None:
     gate = Gate.remote()
     ref = behind.remote(gate, "done")

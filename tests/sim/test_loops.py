@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from collections.abc import Callable
 from typing import Any
@@ -193,6 +194,51 @@ def test_thread_has_its_say_while_others_there_go_on(reduction: str) -> None:
         return seen
 
     assert outcomes(main, reduction=reduction) == {"[0, 1]", "[1, 0]"}
+
+
+# --------------------------------------------------------------------------------------------- what nobody asked for
+
+
+@ag.remote(max_retries=0)
+def fails() -> None:
+    raise LookupError("as told")
+
+
+def test_error_of_a_future_that_nobody_asked_for_is_told_in_asyncios_words(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        await asyncio.wait([fails.remote().as_future()])
+        gc.collect()
+
+    sim.run(main)
+    assert [each.getMessage().partition("\n")[0] for each in caplog.records] == ["Future exception was never retrieved"]
+
+
+def test_nothing_is_told_of_what_is_left_when_the_world_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    kept: list[Any] = []
+
+    async def main() -> None:
+        kept.append(fails.remote().as_future())
+        await asyncio.wait(kept)
+        kept.append(asyncio.ensure_future(asyncio.sleep(0, fails.remote())))
+
+    sim.run(main)
+    kept.clear()
+    gc.collect()
+    assert not caplog.records
+
+
+def test_nothing_is_told_of_what_is_left_when_a_run_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> list[Any]:
+        cells = [Cell.remote(value) for value in range(2)]
+        failed = fails.remote().as_future()
+        await asyncio.gather(*(cell.get.remote() for cell in cells))
+        await asyncio.sleep(0)
+        return list(await asyncio.gather(failed, return_exceptions=True))
+
+    proof = sim.prove(main)
+    assert proof.blocked
+    gc.collect()
+    assert not caplog.records
 
 
 # ------------------------------------------------------------------------- who is called back, and looks whether he is
