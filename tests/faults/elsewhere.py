@@ -17,6 +17,7 @@ DESCRIPTORS: Final = "tests/proc/test_descriptors.py::test_"
 LIMITS: Final = "tests/proc/test_limits.py::test_"
 SECURITY: Final = "tests/proc/test_security.py::test_"
 PERSISTENT: Final = "tests/proc/test_persistent.py::test_"
+DOOR: Final = "tests/proc/test_persistent_door.py::test_"
 LIFE: Final = "tests/proc/test_lifecycles.py::test_"
 LARGE: Final = "tests/contract/test_large.py::test_"
 SPILLING: Final = "tests/proc/test_spilling.py::test_"
@@ -112,16 +113,16 @@ ELSEWHERE: Final = [
     Elsewhere("LO08", "back-pressure", "tests/contract/test_pending_tasks.py::"
               "test_there_are_never_more_than_that"),
     Elsewhere("SC01", "no socket", SECURITY + "nothing_listens_and_no_socket_has_a_name"),
-    Elsewhere("SC01", "of a persistent grid", PERSISTENT + "real_process_of_another_user_is_refused"),
+    Elsewhere("SC01", "of a persistent grid", DOOR + "real_process_of_another_user_is_refused"),
     Elsewhere("SC02", "no file", SECURITY + "nothing_has_a_name_in_the_file_system"),
     Elsewhere("SC04", "no name", SECURITY + "shared_memory_has_no_name_and_is_not_inherited"),
-    Elsewhere("SC05", "persistent grid", PERSISTENT
+    Elsewhere("SC05", "persistent grid", DOOR
               + "user_id_that_stands_for_everybody_outside_of_a_container_is_nobodys"),
     Elsewhere("SC07", "head", SECURITY + "only_workers_and_the_driver_unpickle"),
     Elsewhere("SC08", "no port", SECURITY + "nothing_listens_and_no_socket_has_a_name"),
     Elsewhere("SC14", "no shell", SECURITY + "no_source_starts_a_shell_or_evaluates_text"),
-    Elsewhere("SC22", "folder", PERSISTENT + "folder_of_another_user_is_refused"),
-    Elsewhere("SC22", "both ends", PERSISTENT + "process_of_another_user_is_refused"),
+    Elsewhere("SC22", "folder", DOOR + "folder_of_another_user_is_refused"),
+    Elsewhere("SC22", "both ends", DOOR + "process_of_another_user_is_refused"),
     Elsewhere("SC20", "no port", SECURITY + "nothing_listens_and_no_socket_has_a_name"),
 ]  # fmt: skip
 
