@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import actorgrid
 from actorgrid.api.grid_context import GridContext
 from actorgrid.api.options import flag, quantity, seconds, whole
 from actorgrid.api.starting import (
@@ -316,6 +317,15 @@ def _shutdown_at_exit() -> None:
             finish()
     with contextlib.suppress(KeyboardInterrupt):  # everything of ours ends with this process anyway
         shutdown()
+    _bind_names()
+
+
+def _bind_names() -> None:
+    """A finalizer may be the first to use a name of the package, when nothing can be imported any more."""
+    for home, names in actorgrid._HOMES.items():  # noqa: SLF001  # the package's own
+        if f"{actorgrid.__name__}.{home}" in sys.modules:
+            for name in names:
+                getattr(actorgrid, name)
 
 
 def is_initialized() -> bool:

@@ -218,7 +218,7 @@ class DriverEngine(ProcessEngine):
     def _wake_head(self) -> None:
         """Whoever has stopped the head cannot keep it from ending, nor this process from telling it to."""
         if self._reaped is None:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # this program may have become somebody else
                 os.kill(self.head_pid, signal.SIGCONT)
 
     def _give_up_start(self) -> None:

@@ -497,6 +497,41 @@ def test_program_that_is_shutting_down_starts_no_grid_any_more(drive: Drive, ear
     driver.leaves_nothing()
 
 
+FIRST_USE = """
+import sys
+import actorgrid as ag
+
+class Late:
+    def __del__(self):
+        print("finalizer:", ag.is_initialized(), flush=True)
+
+ag.init(num_cpus=1)
+sys.modules["kept"] = Late()
+"""
+
+
+def test_names_that_a_program_first_uses_when_it_is_shutting_down_are_there(drive: Drive) -> None:
+    driver = drive(FIRST_USE)
+    assert driver.said("finalizer") == "False"
+    driver.succeeds()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="nobody else can become somebody else")
+@pytest.mark.parametrize("end", ["", "ag.shutdown()"])
+def test_program_that_has_given_up_its_rights_ends_its_grid_as_any_other(drive: Drive, end: str) -> None:
+    driver = drive(f"""
+import os
+import actorgrid as ag
+ag.init(num_cpus=1)
+ag.get(ag.remote(os.getpid).remote())
+os.setuid(65534)
+{end}
+""")
+    driver.succeeds()
+    assert driver.err == ""
+    driver.leaves_nothing()
+
+
 def test_handlers_at_exit_may_use_the_grid_and_threads_that_go_on_hold_nothing_up(drive: Drive) -> None:
     driver = drive(LATE)
     assert driver.said("exit") == "1"
