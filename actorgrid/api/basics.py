@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeGuard, TypeVar, overload
 
@@ -27,11 +28,25 @@ def _is_generator(thing: object) -> TypeGuard[ObjectRefGenerator[Any]]:
     return issubclass(type(thing), ObjectRefGenerator)
 
 
-def _check_timeout(timeout: object) -> None:
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-        raise TypeError(f"timeout must be a number of seconds or None, not {type(timeout).__name__}")
+def _seconds(timeout: Any) -> float:
+    if type(timeout) is not float and type(timeout) is not int:
+        import numbers  # of other libraries
+
+        if isinstance(timeout, bool) or not isinstance(timeout, numbers.Real):
+            raise TypeError(f"timeout must be a number of seconds or None, not {type(timeout).__name__}")
+        timeout = float(timeout)
     if timeout != timeout:  # noqa: PLR0124  # the test for NaN
         raise ValueError("timeout must not be NaN")
+    return timeout  # type: ignore[no-any-return]  # a number it is
+
+
+def _count(num_returns: Any) -> int:
+    try:
+        if isinstance(num_returns, bool):
+            raise TypeError
+        return operator.index(num_returns)
+    except TypeError:
+        raise TypeError(f"num_returns must be an int, not {type(num_returns).__name__}") from None
 
 
 def _hint(thing: object) -> str:
@@ -74,7 +89,7 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
     the list holds anything else than references.
     """
     if timeout is not None:
-        _check_timeout(timeout)
+        timeout = _seconds(timeout)
         if timeout < 0:
             timeout = None
     kind = type(object_refs)  # not isinstance, here and below: it asks what a thing says of its own class
@@ -152,7 +167,7 @@ def wait(  # a list of checks
     if strangers:
         raise TypeError(f"wait() expected a list of ObjectRef or ObjectRefGenerator, got one with {strangers[0]}")
     if timeout is not None:
-        _check_timeout(timeout)
+        timeout = _seconds(timeout)
         if timeout < 0:
             raise ValueError(f"The 'timeout' argument must be nonnegative. Received {timeout}")
     if not ray_waitables:
@@ -160,8 +175,7 @@ def wait(  # a list of checks
     # One process has one entry per object, and entries are hashed in C: this is called in loops over many references.
     if len({ref._entry for ref in ray_waitables}) != len(ray_waitables):  # noqa: SLF001  # see above
         raise ValueError("Wait requires a list of unique refs.")
-    if isinstance(num_returns, bool) or not isinstance(num_returns, int):
-        raise TypeError(f"num_returns must be an int, not {type(num_returns).__name__}")
+    num_returns = _count(num_returns)
     if num_returns <= 0:
         raise ValueError(f"Invalid number of objects to return {num_returns}.")
     if num_returns > len(ray_waitables):

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from fractions import Fraction
+from typing import Any, cast
 
+import numpy as np
 import pytest
 
 import actorgrid as ag
@@ -68,6 +70,13 @@ def test_get_timeout_is_a_timeout_error() -> None:
     assert isinstance(caught.value, ag.exceptions.GetTimeoutError)
     gate.open.remote()
     assert ag.get(ref, timeout=DEADLINE) == 1
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float32, Fraction])
+def test_numbers_of_other_libraries_are_numbers(kind: Any) -> None:
+    ref, one = echo.remote(1), cast("int", np.int64(1))
+    assert ag.get(ref, timeout=kind(DEADLINE)) == 1
+    assert ag.wait([ref], timeout=kind(DEADLINE), num_returns=one) == ([ref], [])
 
 
 def test_get_timeout_0_polls() -> None:
