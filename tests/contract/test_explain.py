@@ -58,6 +58,20 @@ def test_explanation_tells_what_everything_waits_for_in_the_end() -> None:
     assert ag.explain(last) == "the object exists"
 
 
+def test_explanation_of_a_long_chain_has_its_end() -> None:
+    gate = Gate.remote()
+    last: Any = held.remote(gate)
+    for _ in range(50):
+        last = after.remote(last)
+    assert wait_until(lambda: "Gate.pass_through" in ag.explain(last).splitlines()[-1])
+    told = ag.explain(last).splitlines()
+    assert told[0] == "after has not started: it needs an argument from after"
+    assert told[-2] == "..."
+    assert len(told) < 20
+    ag.get(gate.open.remote())
+    assert ag.get(last, timeout=DEADLINE) == 1
+
+
 @pytest.mark.processes("a simulated process never keeps the interpreter to itself")
 def test_task_that_is_stuck_in_c_code_is_said_to_be() -> None:
     @ag.remote(max_retries=0)

@@ -19,23 +19,46 @@ from actorgrid.core.states import ActorState, TaskState
 if TYPE_CHECKING:
     from actorgrid.core.head.machine import Head
 
-#: So many calls are told of.
+#: So many calls are told of, and the last one of a longer chain if it is found within so many steps.
 DEEPEST: Final = 12
+FURTHEST: Final = 1000
 #: Who has said something since so long ago is not asked whether it is there, and who is asked has so long to answer.
 SILENCE: Final = 1.0
 
 
 def chain(head: Head, oid: int) -> list[Task]:
-    """Return the calls that object ``oid`` waits for, from the one that makes it to those that wait for nobody."""
+    """Return the calls that object ``oid`` waits for, from the one that makes it to those that wait for nobody.
+
+    Of more than ``DEEPEST`` calls these are the first ones, and the one at the end of the next.
+    """
     held = head.objects.table.get(oid)
     found: dict[Task, None] = {}
     ahead = [held.task] if isinstance(held, Object) and held.task is not None else []
-    while ahead and len(found) <= DEEPEST:
+    while ahead:
         task = ahead.pop(0)
-        if task not in found:
-            found[task] = None
-            ahead += head.waits.need(task).calls if task.limits is None else []
+        if task in found:
+            continue
+        if len(found) == DEEPEST:
+            return [*found, _end(head, task)]
+        found[task] = None
+        ahead += _needed(head, task)
     return list(found)
+
+
+def _end(head: Head, task: Task) -> Task:
+    """Return a call that ``task`` waits for in the end."""
+    seen = {task: None}
+    for _ in range(FURTHEST):
+        further = [each for each in _needed(head, task) if each not in seen]
+        if not further:
+            break
+        task = further[0]
+        seen[task] = None
+    return task
+
+
+def _needed(head: Head, task: Task) -> list[Task]:
+    return head.waits.need(task).calls if task.limits is None else []
 
 
 def explain(head: Head, oid: int) -> list[str]:
@@ -49,9 +72,8 @@ def explain(head: Head, oid: int) -> list[str]:
         return ["the object exists" if held.value.status is Status.OK else "the object exists: it is an error"]
     if held.task is None:
         return ["the object will exist when a process has ended"]
-    calls = chain(head, oid)
-    told = [f"{task.spec.spec.name} {_about(head, task)}{_before(task)}" for task in calls[:DEEPEST]]
-    return [*told, "..."] if len(calls) > DEEPEST else told
+    told = [f"{task.spec.spec.name} {_about(head, task)}{_before(task)}" for task in chain(head, oid)]
+    return [*told[:DEEPEST], "...", told[-1]] if len(told) > DEEPEST else told
 
 
 def _about(head: Head, task: Task) -> str:
