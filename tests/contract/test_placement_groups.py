@@ -391,7 +391,7 @@ def test_strategy_counts_if_the_older_option_says_that_there_is_no_group(pair: P
         {"placement_group": PlacementGroup.empty()},
         {"placement_group_capture_child_tasks": True},
     ],
-    ids=str,
+    ids=["none", "empty", "capture"],
 )
 def test_older_options_warn_that_there_are_strategies(older: dict[str, Any]) -> None:
     (name,) = older
