@@ -72,19 +72,23 @@ def _pickler() -> Any:
             reduced = reduce_override(self, value)
             if type(reduced) is tuple and reduced[0] is make_class:
                 function, (metaclass, name, bases, namespace, *others), *rest = reduced
-                return function, (metaclass, name, bases, {**namespace, **slots(value)}, *others), *rest
+                return function, (metaclass, name, bases, {**namespace, **slots(value, bases)}, *others), *rest
             return reduced
 
     return Pickler
 
 
-def slots(cls: type[Any]) -> dict[str, Any]:
+def slots(cls: type[Any], bases: tuple[Any, ...]) -> dict[str, Any]:
     """Return ``__slots__`` as a class was written with them, in a namespace; an empty one if that cannot be told.
 
-    Nor is it if the metaclass has a say in it, or if what stands in ``__slots__`` is not what the class has.
+    Nor is it if a metaclass has a say in it (that of NamedTuple, which is none of the class that it makes, among them),
+    or if what stands in ``__slots__`` is not what the class has.
     """
     given = vars(cls).get("__slots__")
-    if type(cls) not in (type, abc.ABCMeta) or type(given) not in (str, tuple, list, dict):
+    if type(given) not in (str, tuple, list, dict):
+        return {}
+    metaclass, _, _ = types.prepare_class(cls.__name__, types.resolve_bases(bases), {"metaclass": type(cls)})
+    if metaclass not in (type, abc.ABCMeta):
         return {}
     for name in [given] if isinstance(given, str) else given:
         is_private = name.startswith("__") and not name.endswith("__")

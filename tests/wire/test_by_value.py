@@ -12,7 +12,7 @@ import sys
 import types
 import xml.etree.ElementTree  # noqa: ICN001  # found under this name
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import cloudpickle
 import pytest
@@ -144,6 +144,16 @@ def test_slots_that_something_has_taken_the_place_of_are_left_to_cloudpickle() -
     cls = slotted(("one",))
     cls.one = property(lambda _: 1)
     assert said_of(cls, "hasattr(it(), '__dict__')") == "True"
+
+
+def test_slots_of_a_named_tuple_are_left_to_what_makes_one() -> None:
+    class Pair(NamedTuple):
+        one: int
+
+        def twice(self) -> int:
+            return 2 * self.one
+
+    assert said_of(Pair, "it(3).twice()") == "6"
 
 
 def test_slots_that_a_metaclass_makes_are_left_to_it() -> None:
