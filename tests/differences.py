@@ -407,6 +407,7 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
                 "actors_async::test_wait_that_holds_up_an_event_loop_is_said_too",
                 "actors_async::test_event_loop_that_is_not_held_up_is_no_news",
                 "actors_async::test_a_variable_keeps_that_to_itself",
+                "actors_async_begin_and_end::test_constructor_of_an_async_actor_may_wait_and_nobody_is_held_up",
             ),
         ),
         Difference(
