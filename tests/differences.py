@@ -306,6 +306,19 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "contract/test_objects.py::test_object_with_slots_of_a_class_that_goes_by_value_comes_back",
             fails=("objects::test_object_with_slots_of_a_class_that_goes_by_value_comes_back",),
         ),
+        Difference(
+            "functions of `__main__` cannot use others with `functools.cache`, nor be annotated with a `NewType`, "
+            "`ParamSpec`, `TypeVarTuple` or alias of `__main__`; nor, before Python 3.12, can its classes have a "
+            "`cached_property`",
+            "they can",
+            "people write such programs",
+            "contract/test_objects.py::test_function_takes_the_types_along_that_it_is_annotated_with",
+            fails=(
+                "objects::test_function_takes_the_types_along_that_it_is_annotated_with",
+                "objects::test_function_with_a_cache_that_goes_by_value_calls_itself",
+                "objects::test_class_with_cached_properties_goes_by_value",
+            ),
+        ),
     ],
     "Actors": [
         Difference(

@@ -23,7 +23,7 @@ from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
-from actorgrid.wire import custom
+from actorgrid.wire import by_name, custom
 
 #: What cloudpickle writes instead of a file name.
 _NOWHERE = "<dynamic-code>"
@@ -61,8 +61,14 @@ def _pickler() -> Any:
     reduce_override = cloudpickle.Pickler.reducer_override
     make_class = module._make_skeleton_class  # noqa: SLF001  # what it reduces a class to
 
+    def is_importable(value: Any) -> bool:
+        found = module._lookup_module_and_qualname(value)  # noqa: SLF001  # as it does for functions
+        return found is not None and not module._is_registered_pickle_by_value(found[0])  # noqa: SLF001  # see above
+
+    ours = {types.CodeType: reduce_with_file, **by_name.reducers(is_importable)}
+
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle is untyped
-        dispatch_table: ClassVar[Any] = ChainMap(custom.current, {types.CodeType: reduce_with_file}, table)
+        dispatch_table: ClassVar[Any] = ChainMap(custom.current, ours, table)
         _dynamic_function_reduce = types.FunctionType(
             cloudpickle.Pickler._dynamic_function_reduce.__code__,  # noqa: SLF001  # see above
             names,

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import gc
 import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NewType
 
 import numpy as np
 import numpy.typing as npt
@@ -201,6 +202,40 @@ def test_object_with_slots_of_a_class_that_goes_by_value_comes_back() -> None:
 
     point = ag.get(make_point.remote(Point(1)))
     assert (point, hasattr(point, "__dict__")) == (Point(2), False)
+
+
+@pytest.mark.usefixtures("grid")
+def test_function_with_a_cache_that_goes_by_value_calls_itself() -> None:
+    @functools.cache
+    def fib(n: int) -> int:
+        return n if n < 2 else fib(n - 1) + fib(n - 2)
+
+    @ag.remote
+    def ask(n: int) -> int:
+        return fib(n)
+
+    assert ag.get(ask.remote(80)) == 23416728348467685
+
+
+@pytest.mark.usefixtures("grid")
+def test_class_with_cached_properties_goes_by_value() -> None:
+    class Circle:
+        @functools.cached_property
+        def area(self) -> int:
+            return 3
+
+    assert ag.get(ag.remote(lambda: Circle().area).remote()) == 3
+
+
+@pytest.mark.usefixtures("grid")
+def test_function_takes_the_types_along_that_it_is_annotated_with() -> None:
+    kind = NewType("kind", int)
+
+    def same(value: Any) -> Any:
+        return value
+
+    same.__annotations__["value"] = kind
+    assert ag.get(ag.remote(same).remote(1)) == 1
 
 
 @pytest.mark.usefixtures("grid")

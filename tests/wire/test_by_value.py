@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures.thread
 import copyreg
+import functools
 import json
 import os
 import pickle
@@ -12,7 +13,7 @@ import sys
 import types
 import xml.etree.ElementTree  # noqa: ICN001  # found under this name
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NewType, ParamSpec, TypeVarTuple
 
 import cloudpickle
 import pytest
@@ -164,3 +165,85 @@ def test_slots_that_a_metaclass_makes_are_left_to_it() -> None:
 
     made: Any = Making("<locals>.Made", (), {"__module__": __name__})
     assert said_of(made, "it.__slots__, hasattr(it(), '__dict__')") == "('one',) False"
+
+
+def test_function_with_a_cache_has_one_where_it_is_loaded_also_if_it_calls_itself() -> None:
+    @functools.lru_cache(maxsize=100, typed=True)
+    def fib(n: int) -> int:
+        """Add up."""
+        return n if n < 2 else fib(n - 1) + fib(n - 2)
+
+    fib(3)
+    said = said_of(fib, "it.cache_info().currsize, it(80), it.cache_info().currsize, it.cache_parameters(), it.__doc__")
+    assert said == "0 23416728348467685 81 {'maxsize': 100, 'typed': True} Add up."
+
+
+@functools.cache
+def known_by_name(n: int) -> int:
+    return n
+
+
+def test_cache_that_can_be_imported_is_the_one_that_is_there() -> None:
+    assert pickle.loads(by_value.dumps(known_by_name)) is known_by_name
+
+
+def test_class_with_cached_results_has_them_where_it_is_loaded() -> None:
+    class Circle:
+        def __init__(self, radius: int) -> None:
+            self.radius = radius
+
+        @functools.cached_property
+        def area(self) -> int:
+            """About."""
+            return 3 * self.radius**2
+
+        @functools.cache  # noqa: B019  # the subject
+        def times(self, n: int) -> int:
+            return n * self.radius
+
+    said = said_of(Circle(2), "it.area, vars(it), it.times(5), it.times.cache_info().currsize, type(it).area.__doc__")
+    assert said == "12 {'radius': 2, 'area': 12} 10 1 About."
+
+
+def test_cache_that_was_loaded_goes_further() -> None:
+    @functools.cache
+    def double(n: int) -> int:
+        return 2 * n
+
+    further = "__import__('actorgrid.wire.by_value', fromlist=['dumps']).dumps(it)"
+    assert said_of(double, f"pickle.loads({further})(4)") == "8"
+
+
+Known = NewType("Known", int)
+
+
+def test_type_that_can_be_imported_is_the_one_that_is_there() -> None:
+    assert pickle.loads(by_value.dumps(Known)) is Known
+
+
+@pytest.mark.parametrize(
+    ("made", "expression", "said"),
+    [
+        (NewType("Local", int), "it(3), it.__supertype__, it.__module__", f"3 <class 'int'> {__name__}"),
+        (ParamSpec("Local", covariant=True), "it, it.__contravariant__", "+Local False"),
+        (TypeVarTuple("Local"), "it", "Local"),
+    ],
+    ids=str,
+)
+def test_type_that_cannot_be_imported_is_made_again(made: Any, expression: str, said: str) -> None:
+    assert said_of(made, expression) == said
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="there are no such statements")
+@pytest.mark.parametrize(
+    ("statement", "stands_for"),
+    [
+        ("type Local = tuple[int, int]", "tuple[int, int]"), ("type Local[T] = set[int]", "set[int]"),
+        ("type Local = dict[str, Local]", "Local"), ("type Local = list[Other]; type Other = set[Local]", "Local"),
+        ("type Local = of_type_checkers_alone", "Local"), ("type Local = Other; type Other = int", "Other"),
+    ],
+)  # fmt: skip
+def test_alias_that_cannot_be_imported_is_made_again(statement: str, stands_for: str) -> None:
+    names: dict[str, Any] = {"__name__": __name__}
+    exec(statement, names)  # the syntax of later Pythons
+    assert said_of(names["Local"], "it.__name__, it.__value__") == f"Local {stands_for}"
