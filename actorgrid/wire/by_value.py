@@ -65,7 +65,7 @@ def _pickler() -> Any:
         found = module._lookup_module_and_qualname(value)  # noqa: SLF001  # as it does for functions
         return found is not None and not module._is_registered_pickle_by_value(found[0])  # noqa: SLF001  # see above
 
-    ours = {types.CodeType: reduce_with_file, **by_name.reducers(is_importable)}
+    ours: dict[type[Any], Any] = {types.CodeType: reduce_with_file, **by_name.reducers(is_importable)}
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle is untyped
         dispatch_table: ClassVar[Any] = ChainMap(custom.current, ours, table)
