@@ -125,14 +125,15 @@ def test_task_that_lacks_a_cpu_and_those_that_need_its_result() -> None:
 
 
 @simulated
-def test_only_three_names_are_said_of_many_and_only_so_many_calls_are_followed() -> None:
+def test_only_three_names_are_said_of_many_and_of_a_long_chain_the_first_calls_and_the_end() -> None:
     both_busy()
     many = after.remote(*[nap.remote(1) for _ in range(5)])
     assert told(many)[0] == "after has not started: it needs an argument from nap, nap, nap and 2 more"
     chain: Any = nap.remote(1)
     for _ in range(20):
         chain = after.remote(chain)
-    assert told(chain) == ["after has not started: it needs an argument from after"] * 12 + ["..."]
+    end = "nap has not started: it waits for 1 CPU (0 CPU free); held by nap (pid N), nap (pid N)"
+    assert told(chain) == ["after has not started: it needs an argument from after"] * 12 + ["...", end]
 
 
 @simulated
