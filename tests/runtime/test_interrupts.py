@@ -196,12 +196,14 @@ def test_grid_after_one_that_another_thread_has_ended_handles_interrupts(engine:
 
 
 def test_interrupt_while_get_waits_is_raised_at_once(engine: Any) -> None:
+    del engine
     gate = ag.remote(lambda: threading.Event().wait(60)).remote()
     main = threading.main_thread().ident
     assert main is not None
+    now: Any = installed()  # a test before this one may have ended the first grid
 
     def press() -> None:
-        if wait_until(lambda: engine.ear.leader is not None):
+        if wait_until(lambda: now.ear.leader is not None):
             signal.pthread_kill(main, signal.SIGINT)
 
     presser = threading.Thread(target=press)
