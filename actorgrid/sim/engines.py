@@ -46,6 +46,7 @@ class SimDriver(SimHost):
     def call(self, actor: ActorRef, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
         """See ``Engine``."""
         self.takes_turn("makes a call")
+        self.calls(actor)
         return super().call(actor, prepared, args, kwargs)
 
     #: What else ends with the grid.
@@ -230,6 +231,7 @@ class SimWorker(SimHost, WorkerSide):
     def call(self, actor: ActorRef, prepared: PreparedCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returns:
         """See ``Engine``."""
         self._may_be_slow("makes a call")
+        self.calls(actor)
         return super().call(actor, prepared, args, kwargs)
 
     def item(self, running: Running, value: m.Value) -> bool:

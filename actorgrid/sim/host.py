@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
 from actorgrid.core.client import failed
+from actorgrid.core.messages import AN_ACTOR
 from actorgrid.core.stream import Inflow
 from actorgrid.engine import current
 from actorgrid.engine.calls import PreparedCall
@@ -22,7 +23,7 @@ from actorgrid.engine.protocol import Waitable
 from actorgrid.engine.refs import ActorRef, ObjectRef
 from actorgrid.engine.serialize import Pickled
 from actorgrid.engine.unread import UnreadErrors
-from actorgrid.engine.waits import Sleeper
+from actorgrid.engine.waits import PendingTasks, Sleeper
 from actorgrid.exceptions import ActorGridError
 from actorgrid.sim.callbacks import CallingBack
 from actorgrid.sim.fibers import Fiber
@@ -143,6 +144,24 @@ class SimHost(CallingBack):
     def expects(self) -> bool:
         """Return whether something may come to an event loop here from outside: results, the words of threads."""
         return bool(self.called_back) or self.has_threads()
+
+    def calls(self, actor: ActorRef) -> None:
+        """Somebody here is about to call this actor; if it has been called just now it may be gone in between."""
+        onlookers, running = self.world.onlookers, self.running()
+        if running is not None and running.spec.kind is AN_ACTOR:
+            onlookers.constructor_calls()
+        if onlookers.holds.calls and not self.is_reader():
+            said = self.client.outbox
+            if any(isinstance(message, m.Submit) and message.actor == actor.ident for message in said):
+                onlookers.calls_again("makes another call")
+
+    def _check_pending_calls(self, actor: int) -> None:
+        self.world.onlookers.need(Holds.TASKS)  # whether those before are over can be told
+        super()._check_pending_calls(actor)
+
+    def _make_room(self, pending: PendingTasks) -> None:
+        self.world.onlookers.need(Holds.TASKS)  # see above
+        super()._make_room(pending)
 
     def touch_limits(self) -> None:
         """Note that something happens on which it depends whether there are too many pending calls, or tasks."""

@@ -47,6 +47,8 @@ class Holds(IntFlag):
     TURNS = 4
     #: Threads of one process begin, call, and go on after they have waited when they are chosen.
     THREADS = 8
+    #: Whoever has just called an actor, and calls it again, may be slow in between: it may die there, and come back.
+    CALLS = 16
 
     @property
     def times(self) -> Holds:
@@ -63,13 +65,18 @@ class Holds(IntFlag):
         """Whether threads go on when they are chosen."""
         return bool(self & Holds.THREADS)
 
+    @property
+    def calls(self) -> bool:
+        """Whether who calls an actor again may be slow."""
+        return bool(self & Holds.CALLS)
+
     def without_times(self) -> Holds:
-        """Return what is left where the rest is a choice anyway."""
-        return self & ~Holds.FILES
+        """Return what is left where messages come when they are chosen."""
+        return self & (Holds.TURNS | Holds.THREADS)
 
     def joined(self, other: Holds) -> Holds:
         """Return what holds back all that either does."""
-        return max(self.times, other.times) | self.without_times() | other.without_times()
+        return max(self.times, other.times) | (self | other) & ~Holds.FILES
 
     def covers(self, other: Holds) -> bool:
         """Return whether it holds back all that ``other`` does."""
@@ -125,6 +132,8 @@ class Onlookers:
         self._named = 0
         #: A constructor failed: whoever calls the actor hears of that, sooner or later.
         self.stillborn = False
+        #: An actor has come back; a constructor has called one.
+        self.restarted = self.constructors_call = False
         #: First errors of several, which the program may survive; one that it has survived is let go of at once.
         self.errors: list[BaseException] = []
         self._survived = False
@@ -201,6 +210,22 @@ class Onlookers:
         if self.holds.threads:
             self._let_others(label, 0)
         return self.holds.threads
+
+    def calls_again(self, label: str) -> None:
+        """Let others go first, or not: the calling fiber is about to call an actor that it has called just now."""
+        if self.holds.calls:
+            self._let_others(label, 0)
+
+    def restarts(self) -> None:
+        """An actor comes back: whoever has called it could have done so before it was gone, or after that."""
+        self.restarted = True
+        self.need(Holds.CALLS | (Holds.ALL if self.constructors_call else Holds.TASKS))
+
+    def constructor_calls(self) -> None:
+        """A constructor calls an actor: when it starts can be told if that comes back."""
+        self.constructors_call = True
+        if self.restarted:
+            self.need(Holds.ALL)
 
     def _let_others(self, label: str, victim: int) -> None:
         fiber = self._world.fibers.current

@@ -119,6 +119,8 @@ class Worker:
             self.engine.code.add(message)
         elif isinstance(message, m.Restarted):
             self.machine.become_actor(message)
+            if message.incarnation:
+                self.world.onlookers.restarts()
         elif isinstance(message, m.Devices):
             self.engine.see_devices(message.devices)
         elif isinstance(message, m.Unlearn):

@@ -221,3 +221,88 @@ def test_first_error_of_several_that_is_survived_keeps_nothing_alive() -> None:
         needed = [world.onlookers.needs]
         world.onlookers.ended(None)
         assert [*needed, world.onlookers.needs] == [Holds.NOTHING, Holds.TASKS]
+
+
+# ---------------------------------------------------------------------------------------------- who may have come back
+
+
+@ag.remote(max_restarts=1)
+class Counts:
+    """Has forgotten what it counted when it comes back."""
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def add(self) -> int:
+        self.value += 1
+        return self.value
+
+
+def counted(ref: Any) -> Any:
+    value = value_of(ref)
+    return value if isinstance(value, int) else "lost"
+
+
+@ag.remote
+def adds(counts: Any) -> Any:
+    return counted(counts.add.remote())
+
+
+@ag.remote
+class AddsFirst:
+    def __init__(self, counts: Any) -> None:
+        self.added = counted(counts.add.remote())
+
+    def get(self) -> Any:
+        return self.added
+
+
+def called_twice() -> Any:
+    counts = Counts.remote()
+    return tuple(counted(ref) for ref in [counts.add.remote() for _ in range(2)])
+
+
+def called_by_task_too() -> Any:
+    counts = Counts.remote()
+    refs = counts.add.remote(), adds.options(max_retries=0).remote(counts)
+    return tuple(counted(ref) for ref in refs)
+
+
+def called_by_constructor_too() -> Any:
+    counts = Counts.remote()
+    ref, other = counts.add.remote(), AddsFirst.remote(counts)
+    return counted(ref), counted(other.get.remote())
+
+
+@pytest.mark.parametrize("reduction", ["none", *REDUCTIONS])
+@pytest.mark.parametrize("program", [called_twice, called_by_task_too, called_by_constructor_too])
+def test_actor_may_die_and_come_back_between_two_calls(program: Callable[..., Any], reduction: str) -> None:
+    found: set[Any] = set()
+    proof = sim.prove(lambda: found.add(program()), reduction=reduction, faults=sim.Faults(kill=1))
+    assert proof.complete
+    assert found >= {(1, 2), (1, "lost"), ("lost", "lost"), ("lost", 1), (1, 1)}
+
+
+def test_actor_that_dies_for_good_has_the_schedules_that_it_had() -> None:
+    def program() -> Any:
+        counts = Counts.options(max_restarts=0).remote()
+        return tuple(counted(ref) for ref in [counts.add.remote() for _ in range(2)])
+
+    assert sim.prove(program, faults=sim.Faults(kill=1), reduction="none").classes == 6
+
+
+# --------------------------------------------------------------------------------------------- whose limit is reached
+
+
+@pytest.mark.parametrize("reduction", ["none", *REDUCTIONS])
+def test_call_before_may_be_over_or_not_when_their_number_is_limited(reduction: str) -> None:
+    def program() -> Any:
+        cell = Cell.options(max_pending_calls=1).remote()
+        cell.set.remote(5)
+        ag.get(one.remote())
+        try:
+            return ag.get(cell.get.remote())
+        except ag.exceptions.PendingCallsLimitExceeded:
+            return "too many"
+
+    assert outcomes(program, reduction=reduction) == {"5", "'too many'"}

@@ -128,7 +128,7 @@ ZOO = [
     Animal(protocols.failure_detector, 1, classes=(2, 1), fixed_classes=2),
     Animal(protocols.chang_roberts, 1, classes=(6, 2), fixed_classes=8),
     Animal(replication.paxos, 1),
-    Animal(replication.raft_double_vote, 1, faults=KILL_1, accidents=1, classes=(40, 4), fixed_classes=88),
+    Animal(replication.raft_double_vote, 1, faults=KILL_1, accidents=1, classes=(120, 14), fixed_classes=88),
     Animal(replication.raft_stale_append, 1, classes=(3, 1), fixed_classes=3),
     Animal(replication.raft_old_term, 1, classes=(3, 1), fixed_classes=3),
     Animal(replication.crdt_merge, 1, classes=(2, 1), fixed_classes=2),
