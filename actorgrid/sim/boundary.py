@@ -50,9 +50,9 @@ _ROWS: Final = (
     Row("select.poll, select.epoll, selectors that use them", "refused", "they would wait in real time"),
     Row("asyncio timers, loops and asyncio.run", "simulated", "virtual time; CPython's own order of callbacks"),
     Row(
-        "calls that reach an asynchronous actor, and results that it awaits, while others in it can go on",
+        "calls that reach an asynchronous actor, and results that any event loop awaits, while others there can go on",
         "simulated",
-        "between any two callbacks, in no time; on the loops of tasks and of the main program when nobody can go on",
+        "between any two callbacks, in no time",
     ),
     Row(
         "in asyncio: create_subprocess_exec and _shell, open_connection, start_server, other connections, servers and "
@@ -64,8 +64,7 @@ _ROWS: Final = (
     Row(
         "the order of threads of one process",
         "simulated",
-        "a choice where they begin, call, or have waited for the grid; nobody comes in between elsewhere, nor where "
-        "calls of a concurrent actor go on",
+        "a choice where they begin, call, or have waited, in threaded actors, too; nobody comes in between elsewhere",
     ),
     Row(
         "Lock, RLock, SimpleQueue in your modules",
