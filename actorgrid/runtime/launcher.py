@@ -270,7 +270,7 @@ class Launcher:
                     self._stopped(child, stopped=info.si_code == os.CLD_STOPPED)
                 continue
             child = self.by_pid.pop(info.si_pid, None)
-            if child is not None and not any(map(lifetime.clears_away, self.orphans())):
+            if child is not None:
                 lifetime.signal_group(child.pid, signal.SIGKILL)  # before the pid can be used again
             os.waitpid(info.si_pid, 0)
             if child is not None:
@@ -281,17 +281,15 @@ class Launcher:
                 body = child.shared[SHARED_HEAD.size : SHARED_HEAD.size + length]
                 self.tell(m.Exited(child.number, child.pid, status, current, body))
 
-    def orphans(self) -> list[int]:
-        """Return what the dead have left behind.
+    def sweep(self) -> None:
+        """Kill what the dead have left behind outside of their groups.
 
         Workers adopt what descends from them, so that it comes to us when they die: whatever is our child now, and is
         none that we have forked, is an orphan of a dead worker. What it has started comes to us as it dies.
         """
-        return [pid for pid in lifetime.children_of(self.pid) if pid not in self.by_pid and pid != self.spiller]
-
-    def sweep(self) -> None:
-        """Kill what the dead have left behind; not who clears away what these leave, and ends with the last of them."""
-        while orphans := [pid for pid in self.orphans() if not lifetime.clears_away(pid)]:
+        while orphans := [
+            pid for pid in lifetime.children_of(self.pid) if pid not in self.by_pid and pid != self.spiller
+        ]:
             for pid in orphans:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

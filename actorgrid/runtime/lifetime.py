@@ -20,14 +20,9 @@ from actorgrid.core.signals import describe
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NAME: Final = 15
 _PR_SET_CHILD_SUBREAPER: Final = 36
-_PF_EXITING: Final = 4
 
 #: How long the processes that outlive their worker's group are hunted at the end (seconds).
 HUNT: Final = 0.5
-#: How long those have that clear away what the others have left (seconds).
-CLEARING: Final = 2.0
-#: The programs that do: ``multiprocessing``'s resource tracker, and that of loky.
-CLEARS_AWAY: Final = b".resource_tracker import main"
 
 #: What programs and terminals send for purposes of their own; it would end or stop a process that takes no notice.
 STRAY: Final = ("HUP", "USR1", "USR2", "PIPE", "ALRM", "VTALRM", "PROF", "IO", "TSTP", "TTIN", "TTOU")
@@ -125,48 +120,18 @@ def end_child(pid: int, seconds: float) -> int:
 
 
 def signal_group(pid: int, number: int) -> None:
-    """Send a signal to the process group of ``pid``, if it still exists.
-
-    One that kills goes to ``pid`` alone if a child of it clears away what the others leave: whoever adopts these sees
-    to them.
-    """
-    spares = number == signal.SIGKILL and any(map(clears_away, children_of(pid)))
+    """Send a signal to the process group of ``pid``, if it still exists."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        if spares:
-            os.kill(pid, number)
-        else:
-            os.killpg(pid, number)
+        os.killpg(pid, number)
 
 
 def children_of(pid: int) -> list[int]:
-    """Return the process ids of the direct children of a process, whichever of its threads has started them."""
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
-                found += map(int, file.read().split())
-    return found
-
-
-def clears_away(pid: int) -> bool:
-    """Say whether a process removes the shared memory and locks with names that programs leave.
-
-    It does so, and ends, when the last of those has gone that it was started for. Who kills it leaves them for good.
-    """
-    until = time.monotonic() + HUNT
-    with contextlib.suppress(OSError):
-        while time.monotonic() < until:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                command = file.read()
-            if command or _is_ending(pid):
-                return CLEARS_AWAY in command
-            time.sleep(0.001)  # it is about to run a program: who starts one goes on a moment before its name is there
-    return False
-
-
-def _is_ending(pid: int) -> bool:
-    with open(f"/proc/{pid}/stat", "rb") as file:
-        return bool(int(file.read().rpartition(b") ")[2].split()[6]) & _PF_EXITING)  # flags, proc(5) field 9
+    """Return the process ids of the direct children of a single-threaded process."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return [int(word) for word in file.read().split()]
+    except OSError:
+        return []
 
 
 def threads_here() -> int:
@@ -181,12 +146,10 @@ def bury_children() -> None:
     """Kill whatever descends from this process, a subreaper, and wait for it, for ``HUNT`` seconds at most.
 
     All that has ended is taken before one looks again: a thousand children would be listed and killed a thousand times.
-    Whoever clears away what the others have left may end by itself, within ``CLEARING`` seconds of the last of them.
     """
     until = time.monotonic() + HUNT
     while time.monotonic() < until:
-        children = children_of(os.getpid())
-        for pid in [pid for pid in children if not clears_away(pid)] or _those_that_stay(children, CLEARING):
+        for pid in children_of(os.getpid()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         try:
@@ -195,11 +158,6 @@ def bury_children() -> None:
                 pass
         except ChildProcessError:
             return
-
-
-def _those_that_stay(pids: list[int], seconds: float) -> list[int]:
-    until = time.monotonic() + seconds
-    return [pid for pid in pids if not wait_for_end(pid, max(0.0, until - time.monotonic()))]
 
 
 def raise_descriptor_limit() -> int:

@@ -88,50 +88,6 @@ with ag.init(num_cpus=2):
     assert said == "True True\n"
 
 
-NAMED = """
-from pathlib import Path
-from multiprocessing.shared_memory import SharedMemory
-
-@ag.remote
-class Leaver:
-    def leave(self):
-        self.memory = SharedMemory(create=True, size=10)
-        subprocess.Popen(["sleep", "600"])
-        return Path("/dev/shm", self.memory.name.lstrip("/")), os.getpid()
-
-@ag.remote
-def leave():
-    memory = SharedMemory(create=True, size=10)
-    memory.close()
-    return Path("/dev/shm", memory.name.lstrip("/"))
-"""
-
-
-@pytest.mark.parametrize("end", ["os.kill(pid, signal.SIGKILL)", "ag.kill(leaver)", "del leaver"])
-def test_named_memory_that_an_actor_leaves_is_cleared_away_when_its_process_ends(drive: Drive, end: str) -> None:
-    said = run(drive, NAMED + f"""
-with ag.init(num_cpus=1):
-    leaver = Leaver.remote()
-    path, pid = ag.get(leaver.leave.remote())
-    print(path.exists())
-    {end}
-    print(wait_until(lambda: not path.exists(), 20))
-""")  # fmt: skip
-    assert said == "True\nTrue\n"
-
-
-@pytest.mark.parametrize("end", ["", "os.kill(os.getpid(), signal.SIGKILL)"])
-def test_named_memory_that_a_task_leaves_is_cleared_away_when_the_program_ends(drive: Drive, end: str) -> None:
-    driver = drive(START + NAMED + f"""
-ag.init(num_cpus=1)
-print(ag.get(leave.remote()).exists(), flush=True)
-{end}
-""")  # fmt: skip
-    driver.wait()
-    assert driver.out == "True\n"
-    driver.leaves_nothing()
-
-
 BRIEF = {"ACTORGRID_ACTOR_GRACEFUL_SHUTDOWN_TIMEOUT_MS": "200"}
 
 
