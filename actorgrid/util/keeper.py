@@ -17,6 +17,7 @@ It may not look at the values that it keeps: they are references.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import count
@@ -46,6 +47,28 @@ def told(key: str) -> str:
     """Return what a person calls the thing that is kept under ``key``: its kind, and its name."""
     kind, _, name = key.partition(":")
     return f"{kind} {name!r}"
+
+
+async def ended(process: int) -> None:
+    """Return when a process has ended.
+
+    Not ``await``: that would say after a while for what it waits, and it is no trouble that a process lives on.
+    """
+    loop = asyncio.get_running_loop()
+    over = loop.create_future()
+
+    def settle() -> None:
+        if not over.done():
+            over.set_result(None)
+
+    def tell(_: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has closed
+            loop.call_soon_threadsafe(settle)
+
+    engine = current()
+    ref = engine.end_of(process)
+    engine.on_ready(ref, tell)
+    await over
 
 
 class _Permits:
@@ -161,7 +184,7 @@ class Keeper:
             self._watched[process] = asyncio.ensure_future(self._bury(process))
 
     async def _bury(self, process: int) -> None:
-        await current().end_of(process)
+        await ended(process)
         del self._watched[process]
         for name, permits in list(self._permits.items()):
             permits.bury(process)

@@ -247,6 +247,16 @@ def test_tokens_grow_although_the_name_was_forgotten() -> None:
     assert tokens == sorted(set(tokens))
 
 
+@pytest.mark.processes("nobody waits in virtual time: there is nobody to warn")
+def test_that_a_process_lives_on_is_nothing_to_say_after_a_while() -> None:
+    def look(keeper: Any) -> tuple[bool, bool]:
+        awaiting: Any = current().awaiting(asyncio.get_running_loop())
+        return bool(keeper._watched), bool(awaiting.pending)
+
+    with Lock("lock"):
+        assert at_the_keeper(look) == (True, False)
+
+
 def test_namespaces_keep_names_apart() -> None:
     Lock("a").acquire()
     assert list_named_actors() == []

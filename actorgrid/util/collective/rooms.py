@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from actorgrid.api.actor import ActorClass
-from actorgrid.engine.current import current
+from actorgrid.util.keeper import ended
 from actorgrid.util.names import ROOMS
 
 #: What a call is told: a word that says how it went, and what belongs to it.
@@ -151,7 +151,7 @@ class Rooms:
             self._lose(number, rank, LEFT)
 
     async def _bury(self, process: int) -> None:
-        await current().end_of(process)
+        await ended(process)
         del self._watched[process]
         for number, room in list(self._rooms.items()):
             for rank in [rank for rank, who in room.members.items() if who == process]:
