@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actorgrid.engine.worker_side import running_now
@@ -70,9 +70,9 @@ class AsyncActor:
         error: BaseException | None = None
         watch = self.worker.watch(running)
         try:
-            with watch.step(world.fibers.current) if watch is not None else contextlib.nullcontext():
-                result = self.worker.engine.perform(running)
-                running.given = None  # see the real one
+            perform = partial(self.worker.engine.perform, running)
+            result = perform() if watch is None else watch.look_at(world.fibers.current, perform)
+            running.given = None  # see the real one
             if isinstance(result, Coroutine) or asyncio.isfuture(result):  # a reference is a result, so is a generator
                 result = await (self._watched(result, watch) if watch is not None else result)
         except WorldOver:

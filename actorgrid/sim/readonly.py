@@ -14,17 +14,18 @@ import pickle
 import types
 import warnings
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorgrid.exceptions import SimulationError
 from actorgrid.sim.reach import PLAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from actorgrid.sim.fibers import Fiber
 
+T = TypeVar("T")
+
+_PLAIN: Final = frozenset(PLAIN)
 #: Packages whose objects are means, not state: a lock that is held across a wait is no change.
 _MEANS: Final = frozenset(
     {"actorgrid", "asyncio", "_asyncio", "concurrent", "contextvars", "_contextvars", "greenlet", "logging", "socket",
@@ -66,11 +67,11 @@ class _Print(pickle.Pickler):
 class Watch:
     """Looks at one call of a readonly method."""
 
-    def __init__(self, name: str, instance: Any) -> None:
+    def __init__(self, name: str, instance: Any, slots: list[str]) -> None:
+        """``slots``: see ``slots_of``."""
         self._name = name
         self._instance = instance
-        slots = [name for kind in type(instance).__mro__ for name in _names(vars(kind).get("__slots__", ()))]
-        self._slots = [name for name in slots if name not in {"__dict__", "__weakref__"}]
+        self._slots = slots
         #: What the actor was like: its attributes, if none of them can change in itself, or else their print.
         self._plain: dict[str, Any] | None = None
         self._before: bytes | None = None
@@ -80,7 +81,7 @@ class Watch:
     def begin(self) -> None:
         """The method goes on."""
         state = self._state()
-        is_plain = all(type(value) in PLAIN for value in state.values())
+        is_plain = _PLAIN.issuperset(map(type, state.values()))
         self._plain, self._before = (state, None) if is_plain else (None, self._print(state))
 
     def end(self) -> None:
@@ -99,9 +100,10 @@ class Watch:
         return SimulationError(f"{self._name} is marked readonly=True and changed its actor")
 
     def _state(self) -> dict[str, Any]:
-        state = {name: getattr(self._instance, name, None) for name in self._slots}
-        state.update(getattr(self._instance, "__dict__", {}))
-        return state
+        attributes = getattr(self._instance, "__dict__", {})
+        if not self._slots:
+            return dict(attributes)
+        return {name: getattr(self._instance, name, None) for name in self._slots} | attributes
 
     def _print(self, state: dict[str, Any]) -> bytes | None:
         file = io.BytesIO()
@@ -112,15 +114,14 @@ class Watch:
             return None
         return file.getvalue()
 
-    @contextmanager
-    def step(self, fiber: Fiber | None) -> Iterator[None]:
+    def look_at(self, fiber: Fiber | None, step: Callable[[], T]) -> T:
         """Look at a step that ``fiber`` runs; when it parks in the middle of that, others have their turn."""
         self.begin()
         outer = None
         if fiber is not None:
             outer, fiber.watch = fiber.watch, self
         try:
-            yield
+            return step()
         finally:
             if fiber is not None:
                 fiber.watch = outer
@@ -141,8 +142,8 @@ class Watched:
         error: BaseException | None = None
         while True:
             try:
-                with self._watch.step(self._fiber()):
-                    waits_for = steps.send(None) if error is None else steps.throw(error)
+                step = partial(steps.send, None) if error is None else partial(steps.throw, error)
+                waits_for = self._watch.look_at(self._fiber(), step)
             except StopIteration as over:
                 return over.value
             error = None
@@ -158,6 +159,12 @@ class Watched:
 def _are_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Return whether two dictionaries hold the same objects under the same names, in the same order."""
     return list(one) == list(other) and all(map(operator.is_, one.values(), other.values()))
+
+
+def slots_of(cls: type) -> list[str]:
+    """Return the names of the attributes that instances of a class do not keep in a dictionary."""
+    slots = [name for kind in cls.__mro__ for name in _names(vars(kind).get("__slots__", ()))]
+    return [name for name in slots if name not in {"__dict__", "__weakref__"}]
 
 
 def _names(slots: Any) -> tuple[str, ...]:

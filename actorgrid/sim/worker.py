@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorgrid.core import messages as m
@@ -21,7 +22,7 @@ from actorgrid.engine.worker_side import running_now
 from actorgrid.exceptions import is_a
 from actorgrid.sim.engines import SimWorker
 from actorgrid.sim.fibers import Fiber, WorldOver
-from actorgrid.sim.readonly import Watch
+from actorgrid.sim.readonly import Watch, slots_of
 from actorgrid.sim.turns import memory_of
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ class Worker:
         self.exiting = False
         self.departing = False
         self.loop: AsyncActor | None = None
+        #: The class of the actor, and where its instances keep attributes.
+        self._of: type | None = None
+        self._slots: list[str] = []
 
     @property
     def title(self) -> str:
@@ -216,11 +220,7 @@ class Worker:
         error: BaseException | None = None
         watch = self.watch(running)
         try:
-            if watch is None:
-                result = self._run(running)
-            else:
-                with watch.step(fiber):
-                    result = self._run(running)
+            result = self._run(running) if watch is None else watch.look_at(fiber, partial(self._run, running))
             engine.linger("ends")
         except WorldOver:
             raise
@@ -242,7 +242,12 @@ class Worker:
 
     def watch(self, running: Running) -> Watch | None:
         """Return what looks at a ``readonly`` method."""
-        return Watch(running.spec.name, self.engine.instance) if running.spec.readonly else None
+        if not running.spec.readonly:
+            return None
+        instance = self.engine.instance
+        if self._of is not type(instance):
+            self._of, self._slots = type(instance), slots_of(type(instance))
+        return Watch(running.spec.name, instance, self._slots)
 
     def over(self, running: Running, result: Any, error: BaseException | None, began: float) -> None:
         """A call's user code is over: say what came of it."""
