@@ -46,11 +46,12 @@ def share(module: str, name: str) -> None:
 class Watch:
     """A variable that the program's code refers to."""
 
-    __slots__ = ("_first", "_undo", "of_worker", "place", "print", "value", "writer")
+    __slots__ = ("_first", "_undo", "is_plain", "of_worker", "place", "print", "read", "value", "writer")
 
     def __init__(self, place: Place) -> None:
-        self.place = place
+        self.place, self.read = place, place.read
         self.value = place.read()
+        self.is_plain = type(self.value) in PLAIN
         self.print = fingerprint(self.value)
         #: The process that changed it last; whether one has that is not the main program.
         self.writer: Any = None
@@ -59,10 +60,10 @@ class Watch:
 
     def has_changed(self) -> bool:
         """Return whether it is another one than when it was asked last."""
-        value = self.place.read()
-        if value is self.value and type(value) in PLAIN:
+        value = self.read()
+        if value is self.value and self.is_plain:
             return False
-        self.value = value
+        self.value, self.is_plain = value, type(value) in PLAIN
         now = fingerprint(value)
         changed = bool(now != self.print)
         self.print = now
@@ -87,6 +88,8 @@ class Isolation:
         #: Those that are compared; and attributes of functions that have none but decorators' marks. As few functions
         #: have any, these are only counted, all at once, as long as none are added.
         self._compared: list[Watch] = []
+        #: One of them has been changed by somebody.
+        self._is_changed = False
         self._bare: list[Watch] = []
         self._attributes: list[dict[str, Any]] = []
         self._count = 0
@@ -114,7 +117,7 @@ class Isolation:
             return None
         before, self._running = self._running, process
         self._note_changes(before)
-        if self.leak is None:
+        if self._is_changed and self.leak is None:
             for what, watches in self._runs.get(process, {}).values():
                 if self._is_leak(process, watches, what):
                     return self.leak
@@ -125,8 +128,10 @@ class Isolation:
             self._compared += self._bare
             self._bare, self._attributes, self._count = [], [], 0
         for watch in self._compared:
-            if watch.has_changed():
+            # Asked whenever another process goes on; most are numbers and texts that nobody changes.
+            if (watch.read() is not watch.value or not watch.is_plain) and watch.has_changed():
                 watch.changed_by(writer)
+                self._is_changed = True
 
     def ends(self) -> None:
         """Nothing of the program goes on but what its processes do when they are ended."""
@@ -155,7 +160,7 @@ class Isolation:
         if alone:
             runs.clear()
         runs[ident] = what, watches
-        if self._is_leak(process, watches, what):
+        if self._is_changed and self._is_leak(process, watches, what):
             assert self.leak is not None
             raise self.leak
 
@@ -163,12 +168,14 @@ class Isolation:
         """The call that begins has these arguments: functions and objects that it may call. Raises SharedStateLeak."""
         process = _process(home)
         for value in values:
+            if type(value) in PLAIN:
+                continue
             target = value if isinstance(value, _CALLED) else type(value) if has_state(value) else None
             if target is not None:
                 ident = id(target)
                 watches, what = self._refers(target, ident), getattr(target, "__qualname__", "a function")
                 self._runs.setdefault(process, {})[ident] = what, watches
-                if self._is_leak(process, watches, what):
+                if self._is_changed and self._is_leak(process, watches, what):
                     assert self.leak is not None
                     raise self.leak
 
