@@ -18,6 +18,7 @@ from actorgrid.testing.waiting import wait_until
 from actorgrid.util import Barrier, Event, Lock, Semaphore, Variable, list_named_actors
 from tests.contract.meeting import (
     Process,
+    at_the_keeper,
     ctrl_c,
     elsewhere,
     end,
