@@ -244,7 +244,7 @@ def test_program_started_by_a_task_goes_with_the_driver(drive: Drive) -> None:
 
 
 def test_driver_is_killed_while_its_grid_starts(drive: Drive) -> None:
-    driver = drive("import actorgrid as ag\nprint('ready:', flush=True)\nag.init(num_cpus=2)\nag.get(ag.put(1))")
+    driver = drive("import actorgrid as ag, signal\nprint('ready:', flush=True)\nag.init(num_cpus=2)\nsignal.pause()")
     driver.wait_for("ready")
     assert wait_until(driver.others)
     driver.send(signal.SIGKILL)
