@@ -49,8 +49,7 @@ class Course:
 
         Even the dullest run is fair: a chain that loops until others have done something lets them.
         """
-        if len(events) > 1:
-            events.sort(key=self._fairness if self._in_a_row % FAIR == FAIR - 1 else self._distance)
+        events.sort(key=self._fairness if self._in_a_row % FAIR == FAIR - 1 else self._distance)
 
     def _distance(self, event: Event) -> tuple[int, int, int]:
         if event.kind == "start":

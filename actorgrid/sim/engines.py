@@ -150,7 +150,7 @@ class SimWorker(SimHost, WorkerSide):
     def send(self, *, force: bool) -> None:
         """See ``EngineBase``. Its process may die before this leaves."""
         outbox = self.client.outbox
-        if outbox and not force:
+        if outbox and not force and not self.world.harm.nothing:
             fiber = self.world.fibers.current
             running = self.worker.fibers.get(fiber) or self.running() if fiber is not None else None
             if running is not None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from hashlib import blake2b
@@ -36,7 +35,7 @@ from actorgrid.sim.host import SimHost
 from actorgrid.sim.memory import DIES, Memory
 from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.payloads import plain
-from actorgrid.sim.words import note_words, parts_of
+from actorgrid.sim.words import note_words
 from actorgrid.sim.worker import MICROS, Worker
 from actorgrid.wire.codec import Decoder, encode_message
 
@@ -103,7 +102,7 @@ class Grid:
         self.calls: dict[int, Call] = {}
         self.by_path: dict[str, Call] = {}
         #: How many calls each call has made.
-        self.said: Counter[int] = Counter()
+        self.said: dict[int, int] = {}
         self.open = True
         self.driver = SimDriver(self, ids.DRIVER, FIRST_PID)
 
@@ -146,41 +145,58 @@ class Grid:
         world.messages += len(batch)
         if world.footprint is not None:
             note_words(world, batch)
-        for part in [[message] for message in batch] if world.checks else parts_of(batch):
-            first = part[0]
-            if type(first) is m.Submit or type(first) is m.CreateActor:
-                self._enlist(number, first)
-            self.head.handle(number, part, world.clock.now)
-            if world.checks:
+        self._enlist_all(number, batch)
+        if not world.checks:
+            self.head.handle(number, batch, world.clock.now)
+        else:
+            for message in batch:
+                self.head.handle(number, [message], world.clock.now)
                 check(self.head)
         world.payloads.say(batch, self.calls)
         world.files.say(batch, self.calls)
         self.turn()
+
+    def _enlist_all(self, number: int, batch: list[Any]) -> None:
+        """Note the submissions in a batch, before the head hears of them: their specs may be in it, too."""
+        peer = self.head.peers.get(number)
+        if peer is None:
+            return
+        known, fresh = peer.specs, {}
+        for message in batch:
+            kind = type(message)
+            if kind is m.Spec:
+                fresh[message.spec] = message
+            elif kind is m.Submit or kind is m.CreateActor:
+                record = known.get(message.spec)
+                self._enlist(number, message, fresh[message.spec] if record is None else record.spec)
 
     def _path(self, message: m.Submit | m.CreateActor) -> str:
         """Return the place of a submission in the tree of calls."""
         parent = self.calls.get(message.parent)
         return f"{parent.path}.{message.nth}" if parent is not None else str(message.nth)
 
-    def _enlist(self, number: int, message: m.Submit | m.CreateActor) -> None:
-        parent = self.calls.get(message.parent)
+    def _enlist(self, number: int, message: m.Submit | m.CreateActor, spec: m.Spec) -> None:
+        world, calls = self.world, self.calls
+        parent = calls.get(message.parent)
         path = self._path(message)
-        spec = self.head.peers[number].specs[message.spec].spec
-        chain = parent.chain if parent is not None else self.world.root_chain
-        if isinstance(message, m.Submit) and not message.actor:
-            chain = self.world.chain(f"{spec.name} {path}")
-        self.world.age += 1
-        self.said[message.parent] += 1
-        actor = self.calls.get(message.actor) if isinstance(message, m.Submit) and message.actor else None
-        call = Call(path, chain, self.world.age, spec.name, readonly=spec.readonly, actor=actor)
-        self.calls[message.task] = call
-        turns = self.world.onlookers.holds.turns
+        chain = parent.chain if parent is not None else world.root_chain
+        actor = None
+        if type(message) is m.Submit:
+            if message.actor:
+                actor = calls.get(message.actor)
+            else:
+                chain = world.chain(f"{spec.name} {path}")
+        world.age += 1
+        self.said[message.parent] = self.said.get(message.parent, 0) + 1
+        call = Call(path, chain, world.age, spec.name, readonly=spec.readonly, actor=actor)
+        calls[message.task] = call
         if actor is not None:
-            self.world.choices.policy.born(("call", actor.path, path), readonly=spec.readonly and not turns)
-        elif spec.kind is not A_METHOD and self.world.onlookers.held(spec.kind):
-            self.world.choices.policy.born(("start", path, path), readonly=False)
-        if self.world.story is not None:
-            call.site = self.world.story.sites.get((number, message.parent, message.nth), "")
+            readonly = spec.readonly and not world.onlookers.holds.turns
+            world.choices.policy.born(("call", actor.path, path), readonly=readonly)
+        elif spec.kind is not A_METHOD and world.onlookers.held(spec.kind):
+            world.choices.policy.born(("start", path, path), readonly=False)
+        if world.story is not None:
+            call.site = world.story.sites.get((number, message.parent, message.nth), "")
             call.given = blake2b(plain(message.args), digest_size=4).hexdigest()
             self.by_path[path] = call
 
@@ -415,7 +431,7 @@ class Grid:
         a constructor is about to run again.
         """
         world, actor = self.world, worker.machine.actor
-        if not world.harm.may_kill(point) or not (world.harm.faults.actors or actor is None):
+        if world.harm.nothing or not world.harm.may_kill(point) or not (world.harm.faults.actors or actor is None):
             return True
         name = running.spec.name
         when = {

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from actorgrid.core.messages import HEAD, Kill
 from actorgrid.core.signals import SIGKILL
 from actorgrid.sim.choices import Event
+from actorgrid.sim.faults import Faults
 
 if TYPE_CHECKING:
-    from actorgrid.sim.faults import Faults
     from actorgrid.sim.grid import Grid
     from actorgrid.sim.worker import Worker
     from actorgrid.sim.world import World
@@ -28,11 +28,13 @@ _LIMITS: Final = {"spawn": "spawn_errors", "store": "store_full", "spill": "spil
 class Harm:
     """What may still break in a world, and what has."""
 
-    __slots__ = ("_happened", "_odd", "deaths", "faults", "world")
+    __slots__ = ("_happened", "_odd", "deaths", "faults", "nothing", "world")
 
     def __init__(self, world: World, faults: Faults) -> None:
         self.world = world
         self.faults = faults
+        #: Most worlds have no faults, and are asked for them at every step.
+        self.nothing = faults == Faults()
         #: How often what has happened: "kill", "jump", "memory", "driver", and what ``breaks``.
         self._happened: Counter[str] = Counter()
         #: What was odd since ``settle`` began, and to whom; None before that.
@@ -43,7 +45,7 @@ class Harm:
     def events(self) -> list[Event]:
         """Return what may break now, beside something else that may happen."""
         faults, grid = self.faults, self.world.grid
-        if self.world.choices.calm:
+        if self.nothing or self.world.choices.calm:
             return []
         events = self._kills(grid) if grid is not None and self.may_kill("blocked") else []
         if grid is not None and grid.open:
@@ -62,6 +64,8 @@ class Harm:
 
     def may_kill(self, point: str) -> bool:
         """Return whether a process may be killed at such a point now."""
+        if self.nothing:
+            return False
         faults = self.faults
         return self._happened["kill"] < faults.kill and point in faults.kill_points and not self.world.choices.calm
 
@@ -99,7 +103,7 @@ class Harm:
         self._broke("kill")
         assert self.world.grid is not None
         calls, count = self.world.grid.calls, self.world.grid.said
-        said = {calls[task].path: count[task] for task in victim.machine.running if count[task]}
+        said = {calls[task].path: count[task] for task in victim.machine.running if count.get(task)}
         self._record(victim.path, point, call, said)
         if label:
             self.world.happened("kill", label)

@@ -259,8 +259,6 @@ class Onlookers:
 
     def events(self) -> list[Event]:
         """Return what may arrive or go on, the dullest first."""
-        if not self.anything_under_way():
-            return []
         arrivals = [
             Event("late", each.label, key[1], each.label, partial(self._arrive, key))
             for key, each in self._late.items()

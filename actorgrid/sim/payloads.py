@@ -55,13 +55,15 @@ class Payloads:
 
     def say(self, batch: list[Any], calls: Mapping[int, Any]) -> None:
         """Note what words to the head carry. ``calls``: what is known of each submission."""
+        checksum = self.checksum
         for message in batch:
             carried = _CARRIED.get(type(message))
             if carried is not None:
                 for data in carried(message):
-                    self.checksum = crc32(plain(data), self.checksum)
+                    checksum = crc32(plain(data) if data.find(b"0x") >= 0 else data, checksum)
                 if self.record is not None:
-                    self.record.append((_in_words(message, calls), self.checksum))
+                    self.record.append((_in_words(message, calls), checksum))
+        self.checksum = checksum
 
     def store(self, data: bytearray) -> None:
         """Note a value that lies in shared memory; the words that tell of it follow."""

@@ -33,11 +33,9 @@ def new_trackers() -> Trackers:
     return WeakKeyDictionary(), WeakValueDictionary()
 
 
-def track(trackers: Trackers) -> Trackers:
-    """Have cloudpickle look and write into these; return what it did before."""
-    before = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS, cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID  # noqa: SLF001  # see below
+def track(trackers: Trackers) -> None:
+    """Have cloudpickle look and write into these."""
     cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS, cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID = trackers  # noqa: SLF001  # the one place where it keeps them
-    return before
 
 
 class Surroundings:
@@ -59,7 +57,8 @@ class Surroundings:
 
     def begin(self) -> None:
         """The program begins. It knows no class that was sent: how it draws a name for one is the same in every run."""
-        self._real_trackers = track(self.trackers)
+        self._real_trackers = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS, cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID  # noqa: SLF001  # see track
+        track(self.trackers)
 
     def put_back(self) -> None:
         """The world is over: everything is as the program had it."""

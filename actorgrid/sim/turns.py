@@ -44,7 +44,7 @@ class Turns:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._waiting: dict[Fiber, Event] = {}
+        self.waiting: dict[Fiber, Event] = {}
         #: Fibers whose loop has nothing to do.
         self._resting: set[Fiber] = set()
         #: How many turns each loop has had: that of an actor in all its lives.
@@ -76,12 +76,12 @@ class Turns:
         policy.born(event.key, readonly=False)
         if world.footprint is not None:
             policy.fed(event.key, [(*where, nth - 1)])
-        self._waiting[fiber] = event
+        self.waiting[fiber] = event
         try:
-            while self._waiting.get(fiber) is event:
+            while self.waiting.get(fiber) is event:
                 world.fibers.park("its turn")
         finally:
-            self._waiting.pop(fiber, None)
+            self.waiting.pop(fiber, None)
         world.made.append((*where, nth))
 
     @contextmanager
@@ -98,10 +98,10 @@ class Turns:
 
     def rests(self, fiber: Fiber) -> bool:
         """Return whether this fiber, which is to go on, runs none of the program's code yet."""
-        return fiber in self._waiting or fiber in self._resting
+        return fiber in self.waiting or fiber in self._resting
 
     def _go_on(self, fiber: Fiber) -> None:
-        del self._waiting[fiber]
+        del self.waiting[fiber]
         self._world.fibers.wake(fiber)
 
     def after(self, event: Event) -> None:
@@ -117,4 +117,4 @@ class Turns:
 
     def events(self) -> list[Event]:
         """Return the turns that may happen next."""
-        return [event for fiber, event in self._waiting.items() if fiber.parked and not fiber.dead]
+        return [event for fiber, event in self.waiting.items() if fiber.parked and not fiber.dead]

@@ -24,9 +24,9 @@ class Waits:
         self._fibers = fibers
         self._clock = clock
         #: Fibers that looked, saw nothing, and go on when everything else has had a chance.
-        self._polls: dict[Fiber, None] = {}
+        self.polling: dict[Fiber, None] = {}
         #: Fibers whose wait() is over and that have not seen it.
-        self._noticing: dict[Fiber, None] = {}
+        self.noticing: dict[Fiber, None] = {}
         #: What each parked fiber waits for: the call and the objects.
         self.objects: dict[Fiber, tuple[str, tuple[int, ...]]] = {}
 
@@ -42,7 +42,7 @@ class Waits:
         due = self._clock.now + (timeout or 0.0)
         if timeout is not None:
             if timeout <= 0:
-                self._polls[fiber] = None
+                self.polling[fiber] = None
             else:
                 timer = self._clock.at(due, lambda: self._fibers.wake(fiber), f"{fiber.name}: {why} times out")
         try:
@@ -53,8 +53,8 @@ class Waits:
         finally:
             if timer is not None:
                 timer.cancel()
-            self._polls.pop(fiber, None)
-            self._noticing.pop(fiber, None)
+            self.polling.pop(fiber, None)
+            self.noticing.pop(fiber, None)
             self.objects.pop(fiber, None)
 
     def sleep(self, seconds: float) -> None:
@@ -63,19 +63,19 @@ class Waits:
 
     def is_enough(self, fiber: Fiber) -> None:
         """Enough of what a fiber waits for is there: it goes on when it is chosen to see that."""
-        self._noticing[fiber] = None
+        self.noticing[fiber] = None
 
     # -- what may happen
 
     def notices(self) -> list[Event]:
         """Return who may see that enough is there."""
-        return [self._notice(fiber) for fiber in self._noticing if fiber.parked]
+        return [self._notice(fiber) for fiber in self.noticing if fiber.parked]
 
     def _notice(self, fiber: Fiber) -> Event:
         label = f"{fiber.name} sees what is ready"
 
         def see() -> None:
-            self._noticing.pop(fiber, None)
+            self.noticing.pop(fiber, None)
             self._fibers.wake(fiber)
 
         return Event("notice", fiber.name, "", label, see, fiber.chain)
@@ -83,7 +83,7 @@ class Waits:
     def polls(self) -> list[Event]:
         """Return who may look again."""
         events = []
-        for fiber in self._polls:
+        for fiber in self.polling:
             if fiber.parked:
                 what = f"{fiber.name} looks again"
                 events.append(Event("poll", fiber.name, what, what, partial(self._fibers.wake, fiber)))

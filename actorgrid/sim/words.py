@@ -59,15 +59,3 @@ def _made(world: World, done: m.Done) -> None:
         world.made.append(oid)
         for what in ("made", "failed") if failed(value) else ("made",):
             world.touch((what, oid))
-
-
-def parts_of(batch: list[Any]) -> list[list[Any]]:
-    """Return a batch in parts, of which only the first message may be a submission: it is noted before it is heard."""
-    starts = [
-        index for index, message in enumerate(batch) if type(message) is m.Submit or type(message) is m.CreateActor
-    ]
-    if not starts:
-        return [batch] if batch else []
-    if starts[0]:
-        starts.insert(0, 0)
-    return [batch[start:end] for start, end in zip(starts, [*starts[1:], len(batch)], strict=True)]

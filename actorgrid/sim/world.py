@@ -217,9 +217,11 @@ class World(Parts):
 
     def _hub(self) -> None:
         """Decide, for ever. What goes wrong here is thrown into the main fiber."""
+        step = self._step
         while True:
             try:
-                self._step()
+                while True:
+                    step()
             except WorldOver:
                 return
             except BaseException as error:  # noqa: BLE001  # an invariant is broken: the program ends with it
@@ -289,17 +291,24 @@ class World(Parts):
 
     def enabled(self) -> list[Event]:
         """Return what may happen next, the dullest first."""
-        events = self.grid.offers() if self.grid is not None else []
-        self.course.sort(events)
-        events[:0] = self.waits.notices()
+        grid, waits, turns = self.grid, self.waits, self.turns
+        events = grid.offers() if grid is not None else []
+        if len(events) > 1:
+            self.course.sort(events)
+        if waits.noticing:
+            events[:0] = waits.notices()
         if self.file_locks.waited_for:
             events[:0] = self.file_locks.events()
-        events[:0] = self.onlookers.events()
-        if self.grid is not None:
-            events[:0] = self.grid.deliveries()
-        if self.turns.come_first():
-            return self.turns.events() + events
-        events += self.waits.polls() + self.turns.events()
+        if self.onlookers.anything_under_way():
+            events[:0] = self.onlookers.events()
+        if self.level == "links" and grid is not None:
+            events[:0] = grid.deliveries()
+        if turns.waiting and turns.come_first():
+            return turns.events() + events
+        if waits.polling:
+            events += waits.polls()
+        if turns.waiting:
+            events += turns.events()
         self._offer_time(events)
         if events:
             events += self.harm.events()
