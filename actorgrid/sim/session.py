@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 import sys
+import traceback
 from asyncio import _get_running_loop
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from actorgrid.sim.policies import RandomWalk
 from actorgrid.sim.world import World
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from actorgrid.engine.definitions import StartConfig
     from actorgrid.sim.engines import SimDriver
 
@@ -36,10 +39,22 @@ def start_ambient(config: StartConfig, seed: int | None) -> SimDriver:
     world.enter()
     patches.install()
     engine = world.start(config)
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = show
 
     def end() -> None:
         world.close()
         patches.remove()
+        if sys.excepthook is show:
+            sys.excepthook = sys.__excepthook__
 
     engine.on_shutdown = end
     return engine
+
+
+def show(kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:
+    """Print an error that ends the program, with its source.
+
+    Before Python 3.13 the interpreter's own hook opens files in a way of its own, which those of a world do not serve.
+    """
+    traceback.print_exception(kind, error, place)
