@@ -66,6 +66,11 @@ class StandIn:
             return self.real(*args, **kwargs)
         return stage.virtual(self)(*args, **kwargs)
 
+    @property
+    def stands_for(self) -> Callable[..., Any]:
+        """The real one, for whoever wants to know what kind of thing this is."""
+        return self.real
+
     def __reduce__(self) -> str:
         return self.__qualname__  # by name: on the other side it is whatever is called so there
 

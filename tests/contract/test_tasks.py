@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -345,3 +346,8 @@ def test_worker_leaves_after_exactly_max_calls_calls(fresh_grid: Callable[..., A
 
     pids = [ag.get(pid.remote()) for _ in range(7)]
     assert [pids.count(each) for each in dict.fromkeys(pids)] == [3, 3, 1]
+
+
+def test_function_that_a_simulation_replaces_may_be_remote_as_any_other() -> None:
+    assert ag.get(ag.remote(time.sleep).remote(0)) is None
+    assert ag.get(ag.remote(os.getpid).remote()) != os.getpid()
