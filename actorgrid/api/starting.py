@@ -141,7 +141,9 @@ def resolve_address(address: str) -> str:
     from actorgrid.runtime import door  # few programs join anything
 
     if address != "auto" and (os.sep not in address or "://" in address):
-        raise ConnectionError(f"there is no grid at {address!r}: grids are on this machine, and addresses are paths")
+        raise ConnectionError(
+            f"there is no grid at {address!r}: grids are on this machine, and addresses are paths, as './grid.sock' is"
+        )
     return door.resolve(address)
 
 
