@@ -35,7 +35,7 @@ def sleep(number):
     open(f"started{number}", "w").close()
     time.sleep(600)
 
-@ag.remote
+@ag.remote(max_retries=0)  # else its program may be started once more, when nobody is left to end that
 def spawn(number):
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     open(f"started{number}", "w").close()
