@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from actorgrid.testing import no_leaks
 
@@ -17,6 +18,10 @@ from actorgrid.testing import no_leaks
 if (root := str(Path(__file__).parents[1])) not in sys.path:
     sys.path.append(root)
 
+
+# No test asserts times, and Hypothesis would: an example may take 200 ms, and drawing one not much.
+settings.register_profile("actorgrid's own tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("actorgrid's own tests")
 
 _picked = pytest.StashKey[str]()
 
