@@ -51,11 +51,11 @@ class Event:
     ``where`` and ``what`` name it the same way in every run: the actor or process, and the call's path.
     """
 
-    __slots__ = ("age", "chain", "happen", "kind", "label", "readonly", "what", "where")
+    __slots__ = ("again", "age", "chain", "happen", "kind", "label", "readonly", "what", "where")
 
     def __init__(
         self, kind: str, where: Any, what: Any, label: str, happen: Callable[[], None], chain: Chain | None = None,
-        age: int = 0, *, readonly: bool = False,
+        age: int = 0, *, readonly: bool = False, again: int = 0,
     ) -> None:  # fmt: skip
         self.kind = kind
         self.where = where
@@ -65,11 +65,13 @@ class Event:
         self.chain = chain
         self.age = age
         self.readonly = readonly
+        #: How many others there were before that are named so: the same task may submit the same call twice.
+        self.again = again
 
     @property
     def key(self) -> tuple[Any, ...]:
         """What it is called in every run of the same program."""
-        return self.kind, self.where, self.what
+        return self.kind, self.where, (self.what, self.again)
 
     @property
     def is_call(self) -> bool:
@@ -78,7 +80,7 @@ class Event:
 
     def plain(self) -> Event:
         """Return it without what it would do: it outlives its world."""
-        return Event(self.kind, self.where, self.what, self.label, _nothing, readonly=self.readonly)
+        return Event(self.kind, self.where, self.what, self.label, _nothing, readonly=self.readonly, again=self.again)
 
     def depends(self, other: Event) -> bool:
         """Return whether the order of the two matters."""

@@ -173,8 +173,8 @@ class DepthFirst(Policy):
         return self._node(None, bound).chosen
 
     def born(self, key: tuple[Any, ...], *, readonly: bool) -> None:
-        """See ``Policy``."""
-        self._born[key] = len(self._steps) - 1, readonly
+        """See ``Policy``. What has not started yet is none the younger for having been sent to another process."""
+        self._born.setdefault(key, (len(self._steps) - 1, readonly))
 
     def fed(self, key: tuple[Any, ...], objects: Sequence[Any]) -> None:
         """See ``Policy``."""

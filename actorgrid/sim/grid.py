@@ -101,6 +101,8 @@ class Grid:
         self.copiers = 0
         self.calls: dict[int, Call] = {}
         self.by_path: dict[str, Call] = {}
+        #: How many calls with each path have been submitted.
+        self._submitted: dict[str, int] = {}
         #: How many calls each call has made.
         self.said: dict[int, int] = {}
         self.open = True
@@ -188,28 +190,39 @@ class Grid:
                 chain = world.chain(f"{spec.name} {path}")
         world.age += 1
         self.said[message.parent] = self.said.get(message.parent, 0) + 1
-        call = Call(path, chain, world.age, spec.name, readonly=spec.readonly, actor=actor)
+        again = self._again(path)
+        call = Call(path, chain, world.age, spec.name, readonly=spec.readonly, actor=actor, again=again)
         calls[message.task] = call
-        if actor is not None:
-            readonly = spec.readonly and not world.onlookers.holds.turns
-            world.choices.policy.born(("call", actor.path, path), readonly=readonly)
-        elif spec.kind is not A_METHOD and world.onlookers.held(spec.kind):
-            world.choices.policy.born(("start", path, path), readonly=False)
+        if actor is not None or (spec.kind is not A_METHOD and world.onlookers.held(spec.kind)):
+            self.born(call)
         if world.story is not None:
             call.site = world.story.sites.get((number, message.parent, message.nth), "")
             call.given = blake2b(plain(message.args), digest_size=4).hexdigest()
             self.by_path[path] = call
+
+    def _again(self, path: str) -> int:
+        """Return how many calls with this path there have been, and count one more."""
+        again = self._submitted.get(path, 0)
+        self._submitted[path] = again + 1
+        return again
+
+    def born(self, call: Call) -> None:
+        """This call may start from now on, when it is chosen."""
+        policy, turns = self.world.choices.policy, self.world.onlookers.holds.turns
+        if call.actor is None:
+            policy.born(call.key("start"), readonly=False)
+        else:
+            policy.born(call.key("call"), readonly=call.readonly and not turns)
 
     def repeats(self, run: m.Run, actor: m.Restarted | None) -> None:
         """A call runs again to bring its actor back: note it, under a path of its own."""
         first = self.calls[run.again]
         assert actor is not None
         path = path_of_repetition(first.path, actor.incarnation)
-        call = Call(path, first.chain, first.age, first.name, readonly=first.readonly, actor=first.actor)
+        again = self._again(path)
+        call = Call(path, first.chain, first.age, first.name, readonly=first.readonly, actor=first.actor, again=again)
         self.calls[run.task] = call
-        turns = self.world.onlookers.holds.turns
-        key = "call", self.calls[run.actor].path, path
-        self.world.choices.policy.born(key, readonly=first.readonly and not turns)
+        self.born(call)
         if self.world.story is not None:
             call.site, call.given = first.site, first.given
             self.by_path[path] = call
@@ -418,11 +431,13 @@ class Grid:
     def _start_of(self, worker: Worker, run: m.Run, call: Call) -> Event:
         begin = partial(worker.begin, run)
         if worker.machine.specs[run.spec].kind is not A_METHOD:
-            return Event("start", call.path, call.path, call.label, begin, age=call.age)
+            return Event("start", call.path, call.path, call.label, begin, age=call.age, again=call.again)
         where = self.calls[run.actor].path
         # In the queue of an event loop, where two calls stand can be told even if neither changes the actor.
         readonly = call.readonly and not worker.takes_turns()
-        return Event("call", where, call.path, call.label, begin, call.chain, call.age, readonly=readonly)
+        return Event(
+            "call", where, call.path, call.label, begin, call.chain, call.age, readonly=readonly, again=call.again
+        )
 
     def survives(self, point: str, worker: Worker, running: Running) -> bool:
         """Return False if the process dies at this point of what it runs; to a fiber of that process it never returns.

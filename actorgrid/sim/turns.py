@@ -49,6 +49,8 @@ class Turns:
         self._resting: set[Fiber] = set()
         #: How many turns each loop has had: that of an actor in all its lives.
         self._taken: Counter[str] = Counter()
+        #: The last turn that each fiber has taken.
+        self._last: dict[Fiber, Any] = {}
         #: How many loops the fibers of each name have made.
         self._made: Counter[str] = Counter()
         #: How many turns have happened since anything else has.
@@ -74,15 +76,16 @@ class Turns:
         event = Event("turn", where, nth, f"{title} takes turn {nth}", partial(self._go_on, fiber))
         policy = world.choices.policy
         policy.born(event.key, readonly=False)
-        if world.footprint is not None:
-            policy.fed(event.key, [(*where, nth - 1)])
+        if world.footprint is not None and fiber in self._last:
+            policy.fed(event.key, [self._last[fiber]])
         self.waiting[fiber] = event
         try:
             while self.waiting.get(fiber) is event:
                 world.fibers.park("its turn")
         finally:
             self.waiting.pop(fiber, None)
-        world.made.append((*where, nth))
+        self._last[fiber] = *where, nth
+        world.made.append(self._last[fiber])
 
     @contextmanager
     def resting(self, fiber: Fiber | None) -> Iterator[None]:

@@ -71,6 +71,11 @@ class Waits:
         """Return who may see that enough is there."""
         return [self._notice(fiber) for fiber in self.noticing if fiber.parked]
 
+    @staticmethod
+    def notice_of(fiber: Fiber) -> tuple[Any, ...]:
+        """Return the key of the event in which this fiber sees that enough is there."""
+        return Event("notice", fiber.name, "", "", lambda: None).key
+
     def _notice(self, fiber: Fiber) -> Event:
         label = f"{fiber.name} sees what is ready"
 

@@ -93,9 +93,10 @@ class Worker:
             if isinstance(message, m.Run):
                 if message.again:
                     self.grid.repeats(message, self.machine.actor)
+                if self.world.footprint is not None:
+                    self._may_start(message)
                 if message.deps or message.refs or message.made:
                     self.engine.given(message)
-                    self._fed(message)
                 cancelled = self.machine.given(message)
                 if cancelled is not None:
                     self._drop(cancelled)
@@ -103,16 +104,14 @@ class Worker:
                 self._learn(message)
         self.go_on()
 
-    def _fed(self, run: m.Run) -> None:
-        """Note which objects this call had to wait for."""
-        world = self.world
-        if world.footprint is None:
-            return
-        calls = self.grid.calls
-        if self.machine.specs[run.spec].kind is A_METHOD:
-            world.choices.policy.fed(("call", calls[run.actor].path, calls[run.task].path), run.oids)
-        elif self._is_held(run):
-            world.choices.policy.fed(("start", calls[run.task].path, calls[run.task].path), run.oids)
+    def _may_start(self, run: m.Run) -> None:
+        """Note that this call may start, maybe once more, and which objects it had to wait for."""
+        world, call = self.world, self.grid.calls[run.task]
+        is_method = self.machine.specs[run.spec].kind is A_METHOD
+        if is_method or self._is_held(run):
+            self.grid.born(call)
+            if run.deps or run.refs or run.made:
+                world.choices.policy.fed(call.key("call" if is_method else "start"), run.oids)
         else:
             world.seen += run.oids  # it starts at once
 
@@ -190,9 +189,7 @@ class Worker:
             return
         call = self.grid.call_of(running.run.task)
         self.world.files.starts(running, call)
-        fiber = self.world.fibers.spawn(
-            self.engine, f"{running.spec.name} {call.path}", call.chain, lambda: self._perform(fiber, running)
-        )
+        fiber = self.world.fibers.spawn(self.engine, call.title, call.chain, lambda: self._perform(fiber, running))
         self.fibers[fiber] = running
         if self.machine.limit > 1:
             fiber.ident = self._thread()

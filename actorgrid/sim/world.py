@@ -175,7 +175,7 @@ class World(Parts):
         self.waits.is_enough(fiber)
         _, oids = self.waits.objects.get(fiber, ("", ()))
         if self.footprint is not None and need == len(oids):
-            self.choices.policy.fed(("notice", fiber.name, ""), oids)
+            self.choices.policy.fed(self.waits.notice_of(fiber), oids)
 
     def takes_turn(self, label: str) -> None:
         """A thread is about to do something: other threads of its process, if it has any, may come before."""

@@ -1,4 +1,4 @@
-"""What ``prove`` leaves out makes no difference to programs that cancel, kill, look for names and wait.
+"""What ``prove`` leaves out makes no difference to programs that cancel, kill, look for names, wait, read streams, etc.
 
 What arrives late reaches whoever does something else by then: a wrong claim that nothing fails comes of these first.
 """
@@ -9,6 +9,7 @@ What arrives late reaches whoever does something else by then: a wrong claim tha
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +17,10 @@ import pytest
 
 import actorgrid as ag
 from actorgrid.sim.exhaustive import prove_program
+from actorgrid.sim.faults import Faults
 from actorgrid.sim.policies import RandomWalk
 from actorgrid.sim.runner import Program, Run, quiet_collector
+from actorgrid.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from tests.thinning import one_in
 
 pytestmark = pytest.mark.search
@@ -26,8 +29,7 @@ MOST = 200
 WALKS = 50
 
 
-@ag.remote
-class Sum:
+class _Sum:
     """A value that is added to; an object that is cancelled on its way is not added."""
 
     def __init__(self) -> None:
@@ -44,6 +46,11 @@ class Sum:
 
     def get(self) -> int:
         return self.value
+
+
+@ag.remote
+class Sum(_Sum):
+    """One that is gone when it is killed."""
 
 
 @ag.remote
@@ -74,21 +81,83 @@ def said(ref: Any) -> Any:
         return type(error).__name__
 
 
+@ag.remote(max_restarts=1)
+class Returning(_Sum):
+    """The same, and comes back with nothing when it is killed."""
+
+
+@ag.remote(max_concurrency=2)
+class Threaded(_Sum):
+    """The same, with two threads."""
+
+
 @ag.remote
 def child(acts: list[tuple[str, int]], sums: list[Any]) -> list[Any]:
     return perform(acts, sums, [])
 
 
+@ag.remote(max_retries=0, num_returns="streaming")
+def items(there: Any) -> Any:
+    """Yield what is there, and once more."""
+    yield ag.get(there.add.remote(1))
+    yield ag.get(there.add.remote(1))
+
+
+@ag.remote(max_retries=0)
+def sleeps(there: Any) -> int:
+    time.sleep(1)
+    return int(ag.get(there.add.remote(1)))
+
+
+@ag.remote(max_retries=1, retry_exceptions=True)
+def tries(there: Any) -> int:
+    """Do not take what is odd at the first try."""
+    value = int(ag.get(there.add.remote(1)))
+    if value % 2:
+        raise ValueError(value)
+    return value
+
+
+@ag.remote(max_retries=0)
+def passes_on(value: Any, there: Any) -> Any:
+    """Run when something else is there."""
+    return ag.get(there.add.remote(1)), value
+
+
+class Grouped:
+    """A placement group, and a task in it."""
+
+    def __init__(self, there: Any) -> None:
+        self.group = ag.util.placement_group([{"CPU": 1}])
+        where = PlacementGroupSchedulingStrategy(self.group)
+        self.ref = sleeps.options(scheduling_strategy=where).remote(there)
+
+    def remove(self) -> None:
+        """End what runs in it."""
+        ag.util.remove_placement_group(self.group)
+
+
 def perform(acts: list[tuple[str, int]], sums: list[Any], refs: list[Any]) -> list[Any]:
     """Do one thing after the other; return what was seen."""
     seen: list[Any] = []
+    held: dict[str, list[Any]] = {"stream": [], "group": []}
     for act, index in acts:
-        if act in SENDS:
+        if act in MAKES:
+            kind, make = MAKES[act]
+            held[kind].append(make(sums[index % len(sums)]))
+            refs += [each.ref for each in held["group"] if each.ref not in refs]
+        elif act in USES:
+            kind, use = USES[act]
+            seen += [(act, use(each)) for each in held[kind][-1:]]
+        elif act in SENDS:
             refs.append(SENDS[act](sums, index))
         elif act in SEES:
             seen.append(SEES[act](sums[index % len(sums)], index))
-        elif act == "wait" and refs:
-            seen.append([refs.index(each) for each in ag.wait(refs)[0]])
+        elif act in {"wait", "wait2"} and refs:
+            ready, _ = ag.wait(refs, num_returns=min(len(refs), 1 + (act == "wait2")))
+            seen.append([refs.index(each) for each in ready])
+        elif act == "after" and refs:
+            refs.append(passes_on.remote(refs[index % len(refs)], sums[index % len(sums)]))
         elif refs:
             seen.append(ENDS[act](refs[index % len(refs)]))
     return seen
@@ -115,12 +184,53 @@ SENDS: dict[str, Callable[..., Any]] = {
     "by": by_another,
     "task": lambda sums, index: child.remote([("add", index)], sums),
     "tasks": lambda sums, index: child.remote([("task", index), ("said", 0)], sums),
+    "sleeps": lambda sums, index: sleeps.remote(sums[index % len(sums)]),
+    "tries": lambda sums, index: tries.remote(sums[index % len(sums)]),
+    "stops": lambda sums, index: child.remote([("stop", index)], sums),
+}
+
+
+def take(stream: Any) -> Any:
+    """Return the next item, or how the stream ends."""
+    try:
+        return ag.get(next(stream))
+    except StopIteration:
+        return "end"
+    except Exception as error:  # noqa: BLE001  # see above
+        return type(error).__name__
+
+
+def whatever(act: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the same act that returns what kind of error it raises."""
+
+    def tried(*args: Any) -> Any:
+        try:
+            return act(*args)
+        except Exception as error:  # noqa: BLE001  # see above
+            return type(error).__name__
+
+    return tried
+
+
+#: Acts that make something else to be used, and of what kind it is.
+MAKES: dict[str, tuple[str, Callable[..., Any]]] = {
+    "stream": ("stream", items.remote),
+    "group": ("group", Grouped),
+}
+#: Acts with the last thing of a kind: -> what was seen.
+USES: dict[str, tuple[str, Callable[..., Any]]] = {
+    "take": ("stream", take),
+    "ready": ("stream", lambda stream: stream.next_ready()),
+    "close": ("stream", lambda stream: stream.close()),
+    "completed": ("stream", lambda stream: said(stream.completed())),
+    "remove": ("group", lambda group: group.remove()),
 }
 #: Acts with an actor, or a number: -> what was seen.
 SEES: dict[str, Callable[..., Any]] = {
     "add": lambda there, index: ag.get(there.add.remote(1)),
     "kill": lambda there, index: ag.kill(there),
     "name": lambda there, index: named(index),
+    "stop": lambda there, index: ag.kill(there, no_restart=False),
 }
 #: Acts with what was sent off.
 ENDS: dict[str, Callable[..., Any]] = {
@@ -128,9 +238,18 @@ ENDS: dict[str, Callable[..., Any]] = {
     "alone": lambda ref: ag.cancel(ref, recursive=False),
     "look": lambda ref: len(ag.wait([ref], timeout=0)[0]),
     "said": said,
+    "force": whatever(lambda ref: ag.cancel(ref, force=True)),
+    "patience": whatever(lambda ref: ag.get(ref, timeout=1)),
+    "within": lambda ref: len(ag.wait([ref], timeout=1)[0]),
+    "future": lambda ref: ref.future().done(),
 }
 DEADLY = ("cancel", "cancel", "alone", "kill")
-ACTS = (*SENDS, *DEADLY, "add", "name", "look", "wait", "said")
+ACTS = ("throw", "by", "task", "tasks", *DEADLY, "add", "name", "look", "wait", "said")
+#: What else programs do.
+MORE = (
+    "force", "force", "patience", "within", "future", "stop", "stops", "sleeps", "tries", "after", "wait2", *MAKES,
+    "take", "take", "ready", "close", "completed", "remove",
+)  # fmt: skip
 
 
 def program(kind: Any, count: int, acts: list[tuple[str, int]]) -> Any:
@@ -168,9 +287,9 @@ def sampled(what: Program, seed: int) -> set[str]:
     return found
 
 
-def compare(function: Callable[..., Any], *args: Any) -> set[str]:
+def compare(function: Callable[..., Any], *args: Any, faults: Faults | None = None) -> set[str]:
     """Nothing is lost by leaving out, as far as everything can be tried. Returns what the program can end with."""
-    what = Program(function, args)
+    what = Program(function, args, faults=faults or Faults())
     dpor, complete = outcomes(what, "dpor", most=4 * MOST)
     compared = complete
     if complete:
@@ -188,9 +307,17 @@ def compare(function: Callable[..., Any], *args: Any) -> set[str]:
 def drawn(seed: int) -> tuple[Any, int, list[tuple[str, int]]]:
     rng = random.Random(seed)
     kind = rng.choice([Sum, Sum, AsyncSum])
-    acts = [(rng.choice(list(SENDS)), rng.randrange(2))]
+    acts = [(rng.choice(ACTS[:4]), rng.randrange(2))]
     acts += [(rng.choice(ACTS), rng.randrange(2)) for _ in range(rng.randint(0, 2))]
     acts.insert(rng.randint(1, len(acts)), (rng.choice(DEADLY), rng.randrange(2)))
+    return kind, rng.randint(1, 2), acts
+
+
+def drawn_of_more(seed: int) -> tuple[Any, int, list[tuple[str, int]]]:
+    rng = random.Random(seed)
+    kind = rng.choice([Sum, AsyncSum, Returning, Returning, Threaded])
+    acts = [(rng.choice([*SENDS, *MAKES]), rng.randrange(2))]
+    acts += [(rng.choice(MORE if rng.random() < 0.7 else ACTS), rng.randrange(2)) for _ in range(rng.randint(1, 3))]
     return kind, rng.randint(1, 2), acts
 
 
@@ -255,6 +382,14 @@ def cancelled_and_waited_for() -> tuple[Any, ...]:
     return refs.index(first[0]), [said(ref) for ref in refs]
 
 
+def tried_again_or_cancelled() -> tuple[Any, ...]:
+    """A task that is to run once more is cancelled before that, or while it does, or not at all."""
+    there = Sum.remote()
+    ref = tries.remote(there)
+    ag.cancel(ref, recursive=False)
+    return said(ref), ag.get(there.get.remote())
+
+
 PROGRAMS: list[Callable[..., Any]] = [
     late_for_one_of_two, named_against_cancelled, killed_or_cancelled, cancelled_and_waited_for
 ]  # fmt: skip
@@ -265,7 +400,29 @@ def test_reduction_sees_every_outcome_of(function: Callable[..., Any]) -> None:
     assert len(compare(function)) > 1
 
 
+def test_proof_tells_calls_apart_that_a_task_makes_when_it_runs_again() -> None:
+    """What its first child has submitted is still there: two calls with one place in the tree of calls."""
+    found = compare(program, AsyncSum, 1, [("throw", 0), ("tasks", 0)], faults=Faults(kill=1))
+    assert repr(([], [11, [[1]]], [12])) in found
+
+
+def test_proof_sees_task_that_runs_once_more_before_its_cancellation_arrives() -> None:
+    found = compare(tried_again_or_cancelled)
+    assert repr((2, 2)) in found
+    assert repr(("TaskCancelledError", 2)) in found
+
+
 #: Programs of which a class was missed come first.
 @pytest.mark.parametrize("seed", one_in(40, [8, 9, *range(400, 478)]))
 def test_reduction_sees_every_outcome_of_drawn_programs(seed: int) -> None:
     compare(program, *drawn(seed))
+
+
+@pytest.mark.parametrize("seed", one_in(40, range(80)))
+def test_reduction_sees_every_outcome_of_drawn_programs_that_do_more(seed: int) -> None:
+    compare(program, *drawn_of_more(seed))
+
+
+@pytest.mark.parametrize("seed", one_in(20, range(1000, 1040)))
+def test_reduction_sees_every_outcome_of_drawn_programs_in_which_something_breaks(seed: int) -> None:
+    compare(program, *drawn_of_more(seed), faults=Faults(kill=1))
