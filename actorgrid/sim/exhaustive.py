@@ -232,9 +232,12 @@ class DepthFirst(Policy):
             return
         steps = [self._step(number) for number in range(len(self._joined))]
         pending = self._never_started(len(steps), complete=complete)
-        for number, keys in Order(steps).races(self._fresh, pending):
+        order = Order(steps)
+        for number, keys in order.races(self._fresh, pending):
             self._steps[number].want(keys)
         if pending and complete:  # the program did not wait for them: what they would have led to is in no race
+            for number, keys in order.too_early([call for until, call in pending if until == len(steps)]):
+                self._steps[number].want(keys)
             self._steps[-1].wanted = None
 
     def _step(self, number: int) -> Step:

@@ -69,6 +69,19 @@ class Order:
             for other in self._racing(call, self._union(call.causes), until):
                 yield other, [*self._initials(other, until, []), call.key]
 
+    def too_early(self, pending: list[Step]) -> Iterator[tuple[int, list[Any]]]:
+        """Yield (i, keys) for what could have happened before step ``i`` so that there is time left for such a call.
+
+        ``pending``: calls that had not started when the program ended, and would not have been waited for. Behind all
+        that they conflict with they can start only if something else ends the program.
+        """
+        count = len(self.steps)
+        for call in pending:
+            last = max((each for each in range(count) if race(self.steps[each].footprint, call.footprint)), default=-1)
+            first = next((each for each in range(last) if not self.before[last] >> each & 1), last)
+            if first != last:
+                yield first, self._initials(first, last, [last])
+
     def _racing(self, step: Step, needed: int, number: int) -> list[int]:
         """Return the earlier steps that ``step`` races with, without those that come before another such."""
         found: list[int] = []

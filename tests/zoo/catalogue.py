@@ -108,7 +108,7 @@ ZOO = [
     Animal(actors.wait_order, 1, classes=(2, 1), fixed_classes=2),
     # D: crashes, timeouts, clocks
     Animal(crashes.retry_add, 1, faults=KILL_TASK, accidents=1, classes=(6, 3), fixed_classes=6),
-    Animal(crashes.money_transfer, 1, faults=KILL_TASK, accidents=1, classes=(11, 7), fixed_classes=6),
+    Animal(crashes.money_transfer, 1, faults=KILL_TASK, accidents=1, classes=(12, 8), fixed_classes=6),
     Animal(crashes.saga_check_then_act, 1, faults=KILL_TASK, accidents=1, classes=(13, 5), fixed_classes=6),
     Animal(crashes.work_queue_ack, 1, faults=KILL_TASK, accidents=1, classes=(27, 9), fixed_classes=27),
     Animal(crashes.lock_holder_dies, 1, faults=KILL_TASK, accidents=1, error=DeadlockError, classes=(180, 42)),
