@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, NoReturn, Pa
 from actorgrid.api.options import METHOD, check_generator, check_group, checked, method_options
 from actorgrid.api.signature import Signature, of_method
 from actorgrid.engine.current import existing, installed
-from actorgrid.engine.definitions import DYNAMIC, STREAMING, MethodOptions
+from actorgrid.engine.definitions import DYNAMIC, STREAMING, MethodOptions, Sent, to_send
 from actorgrid.engine.protocol import UNPREPARED
 from actorgrid.exceptions import ActorHandleNotFoundError
 
@@ -49,13 +49,13 @@ class Call:
 class Methods:
     """The methods of an actor class, shared by all handles that one class made in this process."""
 
-    __slots__ = ("calls", "class_name", "groups", "options", "owner")
+    __slots__ = ("calls", "class_name", "groups", "options", "owner", "sent")
 
     def __init__(
-        self, class_name: str, options: dict[str, MethodOptions], groups: tuple[str, ...] = (),
+        self, class_name: str, options: Mapping[str, tuple[Any, ...]], groups: tuple[str, ...] = (),
         owner: type[Any] | None = None,
     ) -> None:  # fmt: skip
-        """``groups``: the names of the class's concurrency groups.
+        """``options``: of each method, or what ``to_send`` made of them. ``groups``: those of the class.
 
         ``owner`` is the class itself where it is at hand: then arguments are checked before they are sent.
         """
@@ -64,16 +64,24 @@ class Methods:
         self.groups = groups
         self.owner = owner
         self.calls: dict[str, Call] = {}
+        #: The options as they are sent, once a handle has been.
+        self.sent: Sent | None = None
 
-    def call(self, method: str, options: MethodOptions) -> Call:
+    def to_send(self) -> Sent:
+        """Return the options as they are sent."""
+        if self.sent is None:
+            self.sent = to_send(self.options)
+        return self.sent
+
+    def call(self, method: str, options: tuple[Any, ...]) -> Call:
         """Return the call of ``method`` with these options."""
         name = f"{self.class_name}.{method}"
         if self.owner is not None and method not in SPECIAL:
-            return Call(method, name, options, of_method(self.owner, method))
+            return Call(method, name, MethodOptions(*options), of_method(self.owner, method))
         key = (name, method, options)
         known = _calls.get(key)
         if known is None:
-            known = Call(method, name, options, _ANY)
+            known = Call(method, name, MethodOptions(*options), _ANY)
             if len(_calls) >= _REMEMBERED:
                 _calls.clear()
             _calls[key] = known
@@ -89,7 +97,7 @@ class Methods:
 
 
 #: For handles that came from elsewhere: a task that gets a handle a million times must not prepare a million calls.
-_calls: dict[tuple[str, str, MethodOptions], Call] = {}
+_calls: dict[tuple[str, str, tuple[Any, ...]], Call] = {}
 _REMEMBERED: Final = 4096
 
 
@@ -273,12 +281,10 @@ class ActorHandle(Generic[T]):
     def __reduce__(self) -> tuple[Any, ...]:
         methods = self._methods
         if methods.groups:
-            return rebuild, (self._ref, methods.class_name, methods.options, methods.groups)
-        return rebuild, (self._ref, methods.class_name, methods.options)
+            return rebuild, (self._ref, methods.class_name, methods.to_send(), methods.groups)
+        return rebuild, (self._ref, methods.class_name, methods.to_send())
 
 
-def rebuild(
-    ref: ActorRef, class_name: str, methods: Mapping[str, MethodOptions], groups: tuple[str, ...] = ()
-) -> ActorHandle[Any]:
+def rebuild(ref: ActorRef, class_name: str, methods: Sent, groups: tuple[str, ...] = ()) -> ActorHandle[Any]:
     """Return a handle of an actor whose class is not at hand."""
-    return ActorHandle(ref, Methods(class_name, dict(methods), groups))
+    return ActorHandle(ref, Methods(class_name, methods, groups))

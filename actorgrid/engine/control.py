@@ -10,7 +10,7 @@ from actorgrid.core.client import Awaited
 from actorgrid.core.resources import UNIT
 from actorgrid.engine import placing
 from actorgrid.engine.calls import actor_spec
-from actorgrid.engine.definitions import ActorDefinition, ActorOptions
+from actorgrid.engine.definitions import ActorDefinition, ActorOptions, to_send
 from actorgrid.engine.interrupts import protected
 from actorgrid.engine.protocol import Handle
 from actorgrid.engine.refs import ActorRef, ObjectRef
@@ -36,7 +36,7 @@ class LocalEngine(ReservingEngine):
         prepared = self._prepare(spec, definition.cls)
         namespace = self.namespace if options.namespace is None else options.namespace
         call, keep = self._with_arguments(spec, args, kwargs, 0) if args or kwargs else (m.Submit(0, spec.spec), None)
-        handle = dumps((definition.name, definition.methods, definition.groups), definition.name).inline()
+        handle = dumps((definition.name, to_send(definition.methods), definition.groups), definition.name).inline()
         create = m.CreateActor(
             0, spec.spec, call.args, call.deps, call.slots, call.refs, name=options.name, namespace=namespace,
             get_if_exists=options.get_if_exists, handle=handle,

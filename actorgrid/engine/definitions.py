@@ -140,7 +140,7 @@ class ActorOptions(msgspec.Struct, frozen=True):
 class MethodOptions(NamedTuple):
     """Options of one actor method call. ``max_task_retries=None``: the actor's.
 
-    A tuple, because every handle that is pickled holds one per method: objects pickle ten times slower.
+    A tuple, because every handle that is pickled holds one per method (see ``to_send``).
     """
 
     num_returns: int = 1
@@ -155,6 +155,16 @@ class MethodOptions(NamedTuple):
     #: "": none.
     concurrency_group: str = ""
     backpressure: int = BACKPRESSURE
+
+
+#: Method name -> its options, as they are sent.
+Sent = dict[str, tuple[Any, ...]]
+
+
+def to_send(methods: Mapping[str, tuple[Any, ...]]) -> Sent:
+    """Return the options of methods as plain tuples, equal ones as one: a named one pickles ten times slower."""
+    known: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    return {name: known.setdefault(tuple(each), tuple(each)) for name, each in methods.items()}
 
 
 class FunctionDefinition(msgspec.Struct, eq=False):

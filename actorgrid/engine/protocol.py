@@ -23,6 +23,7 @@ from actorgrid.engine.definitions import (
     FunctionDefinition,
     GroupRef,
     MethodOptions,
+    Sent,
     TaskOptions,
 )
 from actorgrid.engine.generators import ObjectRefGenerator
@@ -38,7 +39,7 @@ Returns = ObjectRef[Any] | ObjectRefGenerator[Any] | list[ObjectRef[Any]] | None
 #: What ``wait`` takes: a generator is ready when its next item is, or when it is over.
 Waitable = ObjectRef[Any] | ObjectRefGenerator[Any]
 #: What a handle is made of: the actor, its class's name, its methods, its concurrency groups.
-Handle = tuple[ActorRef, str, dict[str, MethodOptions], tuple[str, ...]]
+Handle = tuple[ActorRef, str, Sent, tuple[str, ...]]
 
 
 class Prepared(Protocol):

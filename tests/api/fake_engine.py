@@ -15,6 +15,7 @@ from actorgrid.engine.definitions import (
     GroupRef,
     MethodOptions,
     TaskOptions,
+    to_send,
 )
 from actorgrid.engine.generators import ObjectRefGenerator
 from actorgrid.engine.protocol import Engine, Handle, Returns, Waitable
@@ -190,7 +191,7 @@ class FakeEngine:
             ident, class_name, methods = self.names[namespace or "ns", name]
         except KeyError:
             raise ValueError(f"Failed to look up actor with name '{name}'") from None
-        return ActorRef(self.entries[ident], weak=True), class_name, methods, ()
+        return ActorRef(self.entries[ident], weak=True), class_name, to_send(methods), ()
 
     def process(self) -> int:
         return 1
