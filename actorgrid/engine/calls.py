@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING
+from copy import copy
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 from actorgrid.core import messages as m
 from actorgrid.core.messages import A_METHOD, A_TASK, AN_ACTOR, AS_ACTOR, Spec
@@ -81,7 +83,13 @@ def task_spec(definition: FunctionDefinition, options: TaskOptions) -> Spec:
 
 
 def method_spec(method: str, display_name: str, options: MethodOptions) -> Spec:
-    """Return the spec of an actor's method."""
+    """Return the spec of an actor's method; its number is still to be filled in."""
+    if type(options.retry_exceptions) is bool:
+        return copy(_plain_method_spec(method, display_name, options))
+    return _method_spec(method, display_name, options)  # how classes pickle depends on the process
+
+
+def _method_spec(method: str, display_name: str, options: MethodOptions) -> Spec:
     return Spec(
         0,
         A_METHOD,
@@ -97,6 +105,10 @@ def method_spec(method: str, display_name: str, options: MethodOptions) -> Spec:
         group=options.concurrency_group,
         function=visible(display_name) if options.name else "",
     )
+
+
+#: Each process that gets a handle needs it anew.
+_plain_method_spec: Final = lru_cache(maxsize=1024)(_method_spec)
 
 
 def _yields(options: TaskOptions | MethodOptions) -> int:
