@@ -22,7 +22,7 @@ from actorgrid.engine.interrupts import breathing, protected
 from actorgrid.engine.protocol import Returns
 from actorgrid.engine.reading import ReadingEngine
 from actorgrid.engine.refs import ActorRef, ObjectRef
-from actorgrid.engine.serialize import INLINE_LIMIT, NONE, Pickled, dumps
+from actorgrid.engine.serialize import INLINE_LIMIT, NONE, Pickled, dumps, dumps_code
 from actorgrid.engine.waits import PendingCalls, PendingTasks
 from actorgrid.exceptions import (
     ActorHandleNotFoundError,
@@ -67,7 +67,7 @@ class CallingEngine(ReadingEngine):
 
     def _prepare(self, spec: m.Spec, code: Any) -> PreparedCall:
         if code is not None:
-            pickled: Pickled | None = dumps(code, spec.name)
+            pickled: Pickled | None = dumps_code(code, spec.name)
             assert pickled is not None
             spec.digest = hashlib.blake2b(pickled.data, digest_size=16).digest()
         else:

@@ -14,11 +14,13 @@ import sys
 import threading
 from pickle import dumps as pickle_dumps  # by name: user code may replace those of the module
 from pickle import loads as pickle_loads
+from types import FunctionType
 from typing import Any, Final
 
 from actorgrid.core.signals import Terminated
 from actorgrid.exceptions import SerializationError
-from actorgrid.wire import by_value, custom, layout
+from actorgrid.wire import custom, layout
+from actorgrid.wire.by_value import dumps as dumps_by_value
 from actorgrid.wire.unpicklable import explain_unpicklable
 
 #: Payloads up to this many bytes travel inside messages, larger ones in shared memory.
@@ -57,18 +59,43 @@ class Pickled:
         return layout.to_bytes(self.data, self.buffers) if self.buffers else self.data
 
 
-def dumps(value: Any, what: str) -> Pickled:
-    """Pickle ``value``. Raises SerializationError naming the member that cannot be; ``what`` starts its path."""
+def dumps_code(code: Any, what: str) -> Pickled:
+    """Pickle a function or class. Raises SerializationError, see ``dumps``.
+
+    Under the name of most lies what a decorator has made of them: that the C pickler cannot do it is soon seen.
+    """
+    return dumps(code, what, by_value=type(code) in (FunctionType, type) and not _is_importable(code))
+
+
+def _is_importable(code: Any) -> bool:
+    found: Any = sys.modules.get(code.__module__)
+    try:
+        for name in code.__qualname__.split("."):
+            found = getattr(found, name)
+    except AttributeError:
+        return False
+    except Exception:  # noqa: BLE001  # user code: let the pickler see what comes of it
+        return True
+    return found is code
+
+
+def dumps(value: Any, what: str, *, by_value: bool = False) -> Pickled:
+    """Pickle ``value``. Raises SerializationError naming the member that cannot be; ``what`` starts its path.
+
+    ``by_value``: cloudpickle is needed for it.
+    """
     refs: list[int] = []
     outer, collecting.refs = collecting.refs, refs
     buffers: list[pickle.PickleBuffer] = []
     try:
         try:
-            if custom.current:
+            if by_value:
+                data = b""
+            elif custom.current:
                 data = custom.dumps(value, buffers.append)
             else:
                 data = pickle_dumps(value, protocol=5, buffer_callback=buffers.append)
-            again = _must_go_by_value(data)
+            again = by_value or _must_go_by_value(data)
         except Terminated:
             raise
         except (Exception, SystemExit):  # noqa: BLE001  # whatever the C pickler cannot do, cloudpickle tries
@@ -85,7 +112,7 @@ def dumps(value: Any, what: str) -> Pickled:
 
 def _by_value(value: Any, buffers: list[pickle.PickleBuffer], what: str) -> bytes:
     try:
-        return by_value.dumps(value, buffers.append)
+        return dumps_by_value(value, buffers.append)
     except (SerializationError, Terminated):  # it says all that there is to say
         raise
     except (Exception, SystemExit) as error:  # a __reduce__ that exits must not end the caller
