@@ -35,7 +35,8 @@ class WaitingEngine(RequestingEngine):
         """See ``Engine``."""
         entries = [self._entry(ref) for ref in refs]
         pending = [entry for entry in entries if entry.value is None]
-        timeout = self.within(timeout)
+        if timeout is not None:
+            timeout = self.within(timeout)
         try:
             if pending:
                 self._await(pending, entries, timeout)
@@ -57,10 +58,13 @@ class WaitingEngine(RequestingEngine):
         return entry
 
     def _await(self, pending: list[Entry], entries: list[Entry], timeout: float | None) -> None:
-        self._raise_early(entries)
+        several = len(entries) > 1
+        if several:
+            self._raise_early(entries)
         if timeout != 0:
             self.check_may_wait("get()")
-            self._let_run(pending)
+            if self.client.streams:
+                self._let_run(pending)
         waiter = self.waiter(len(pending), eager=True)
         resume = self._watch(pending, waiter, m.Blocked(0, "get", finite=timeout is not None))
         try:
@@ -68,7 +72,8 @@ class WaitingEngine(RequestingEngine):
         except BaseException:
             self._unwatch(pending, waiter, resume)
             raise
-        self._unwatch(() if arrived and waiter.error is None else pending, waiter, resume)
+        if resume is not None or not arrived or waiter.error is not None:
+            self._unwatch(() if arrived and waiter.error is None else pending, waiter, resume)
         if waiter.error is not None:
             raise waiter.error
         if self.client.dead is not None and any(entry.value is None for entry in pending):
@@ -76,11 +81,12 @@ class WaitingEngine(RequestingEngine):
             raise self.client.dead
         if not arrived:
             raise self._timed_out(pending, timeout)
-        self._raise_early(entries)
+        if several:
+            self._raise_early(entries)
 
     def _raise_early(self, entries: list[Entry]) -> None:
         """Raise the error of whichever object failed, if others do not exist yet: nobody waits for these any more."""
-        if len(entries) > 1 and any(entry.value is None for entry in entries):
+        if any(entry.value is None for entry in entries):
             for entry in entries:
                 if entry.value is not None and failed(entry.value):
                     self.load(entry)
@@ -117,16 +123,18 @@ class WaitingEngine(RequestingEngine):
         with self.lock:
             if client.dead is not None:
                 raise client.dead
-            ready = [entry for entry in pending if entry.value is not None]
+            missing = [entry for entry in pending if entry.value is None]
             if client.untold:
                 client.rest()
-            client.watch([entry for entry in pending if entry.value is None], waiter)
-            for entry in ready:
-                waiter.arrived(entry)
+            client.watch(missing, waiter)
+            if len(missing) < len(pending):
+                for entry in pending:
+                    if entry.value is not None:
+                        waiter.arrived(entry)
             if waiter.open:
                 resume = None
             else:
-                blocked.oids = tuple(entry.oid for entry in pending[:MOST_TOLD])
+                blocked.oids = tuple([entry.oid for entry in pending[:MOST_TOLD]])
                 blocked.finite = blocked.finite or (blocked.need > 0 and len(pending) > MOST_TOLD)
                 resume = self.blocking(blocked, waiter)
             if client.dropped:

@@ -259,8 +259,10 @@ class SimWorker(SimHost, WorkerSide):
         running = self.running()
         if running is None:
             return None
-        task = running.run.task
-        blocked.task, blocked.unstarted = task, self.handed_back(self.machine.block())
+        task = blocked.task = running.run.task
+        back = self.machine.block()
+        if back:
+            blocked.unstarted = self.handed_back(back)
         self.client.outbox.append(blocked)
 
         def resume() -> None:

@@ -77,16 +77,15 @@ class Spilling:
         self.coming = 0
         #: Objects that have left memory, or come back.
         self.moves = 0
-        self._disk = ExtentAllocator()
-        if on:
-            self._disk.add_segment(0, MAX_SEGMENT)
+        #: What is free on the disk; None: nothing has ever gone there.
+        self._disk: ExtentAllocator | None = None
         self._last_job = self._last_recall = 0
         self._deaths = 0
 
     @property
     def spilled_bytes(self) -> int:
         """Bytes of the spill file in use."""
-        return self._disk.used_bytes
+        return 0 if self._disk is None else self._disk.used_bytes
 
     def _step(self, place: Place, given: PlaceInput) -> None:
         state = PLACE.get((place.state, given))
@@ -146,6 +145,7 @@ class Spilling:
     def _free_on_disk(self, place: Place) -> None:
         if place.offset >= 0:
             extent = Extent(0, place.offset, place.extent.size)
+            assert self._disk is not None
             self._disk.free(extent)
             self.head.effects.append(Spill(m.SpillFree(extent.offset, reserved(extent.size))))
             place.offset = -1
@@ -200,6 +200,9 @@ class Spilling:
             return
         self._step(place, PI.LEAVE)
         del self.asked[place.ident]
+        if self._disk is None:
+            self._disk = ExtentAllocator()
+            self._disk.add_segment(0, MAX_SEGMENT)
         disk = self._disk.allocate(place.extent.size)
         assert disk is not None, "the spill file is as long as it likes"
         place.offset = disk.offset
