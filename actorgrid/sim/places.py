@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import sysconfig
+from os.path import basename
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -20,6 +21,10 @@ HERE: Final = str(Path(__file__).parent)
 MOST: Final = 3
 
 
+def _place(frame: FrameType) -> str:
+    return f"{basename(frame.f_code.co_filename)}:{frame.f_lineno}"  # noqa: PTH119  # for each call: Path takes its time
+
+
 def call_site() -> str:
     """Return file and line of the innermost frame of the user's program, or else of whatever is not ours."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # inspect.currentframe, without the import
@@ -29,7 +34,7 @@ def call_site() -> str:
             outside = frame
         frame = frame.f_back
     frame = frame or outside
-    return "" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+    return "" if frame is None else _place(frame)
 
 
 def user_site() -> str:
@@ -39,7 +44,7 @@ def user_site() -> str:
         if frame.f_code.co_filename.startswith(NOT_THEIRS[0]) and not frame.f_code.co_filename.startswith(HERE):
             return ""
         frame = frame.f_back
-    return "" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+    return "" if frame is None else _place(frame)
 
 
 def places_of(frame: FrameType | None) -> str:
@@ -48,6 +53,6 @@ def places_of(frame: FrameType | None) -> str:
     while frame is not None and len(found) < MOST:
         code = frame.f_code
         if code.co_name != "<module>" and not code.co_filename.startswith(NOT_THEIRS):
-            found.append(f"{Path(code.co_filename).name}:{frame.f_lineno} in {code.co_name}")
+            found.append(f"{_place(frame)} in {code.co_name}")
         frame = frame.f_back
     return ", called at ".join(found)
