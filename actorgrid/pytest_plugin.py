@@ -87,6 +87,16 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Of the worlds that a Hypothesis test opens, one for each test case, each leaves to the next what it can use."""
+    runner: Any = sys.modules.get("actorgrid.sim.runner")
+    if runner is None or not getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+        return (yield)
+    with runner.one_after_the_other():
+        return (yield)
+
+
 def _schedules_drawn() -> tuple[int, int]:
     """Return how many schedules Hypothesis has drawn in this process, and of how many that are not all there are."""
     module: Any = sys.modules.get("actorgrid.sim.property_based")

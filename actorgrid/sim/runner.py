@@ -277,6 +277,13 @@ _collector: Final = _Collector()
 
 
 @contextmanager
+def one_after_the_other() -> Iterator[None]:
+    """While the block lasts, worlds that follow each other leave to the next what is the same for all."""
+    with replaced.held(), pooled():
+        yield
+
+
+@contextmanager
 def quiet_collector() -> Iterator[None]:
     """Run many schedules: what they share is prepared once, and garbage is collected between two of them only.
 
@@ -291,7 +298,7 @@ def quiet_collector() -> Iterator[None]:
     gc.disable()
     _collector.users += 1
     try:
-        with steady(), replaced.held(), pooled():
+        with steady(), one_after_the_other():
             yield
     finally:
         _collector.users -= 1

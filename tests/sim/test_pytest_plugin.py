@@ -59,6 +59,31 @@ def test_number_of_schedules_is_an_option(tmp_path: Path) -> None:
     assert "2 passed" in said
 
 
+def test_clocks_of_a_hypothesis_test_are_replaced_once_for_all_cases_and_real_again_after_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "test_cases.py").write_text("""
+import time
+from hypothesis import given, settings, strategies
+from actorgrid import sim
+
+real, before = time.monotonic, []
+
+@settings(max_examples=20, database=None)
+@given(strategies.integers())
+def test_with_a_world(number):
+    before.append(time.monotonic)
+    with sim.world():
+        assert time.monotonic() < 1.0
+
+def test_after_it():
+    assert before[0] is real
+    assert real not in before[1:]
+    assert time.monotonic is real
+""")
+    assert "2 passed" in run_pytest(tmp_path, "-k", "test_cases.py")
+
+
 def test_seed_is_an_option(tmp_path: Path) -> None:
     text = "import random\nfrom actorgrid import sim\n"
     text += "@sim.test(runs=1)\ndef test_it():\n    print('drew', random.random())\n"
