@@ -10,6 +10,8 @@ from typing import Final
 EPOCH: Final = 1_767_225_600.0
 #: What looking at the clock costs (seconds), so that a loop that waits for a time to come ends.
 GLANCE: Final = 1e-7
+#: After so many looks in a row it costs twice as much, and so on: an hour is over soon.
+DOUBLES: Final = 1000
 
 
 class Timer:
@@ -43,22 +45,26 @@ class Clock:
         self.jump = 0.0
         #: Whoever looked at it, or asked to be woken, has moved it or joined its queue: others can tell.
         self.touched = False
+        #: How often somebody has looked at it since anything happened.
+        self.looks = 0
         self._timers: list[Timer] = []
         self._number = 0
 
     def wall(self) -> float:
         """Return what ``time.time`` shows."""
-        self._glance()
-        self.touched = True
-        self.now += GLANCE
+        self._look()
         return EPOCH + self.now + self.jump
 
     def monotonic(self) -> float:
         """Return what ``time.monotonic`` shows."""
+        self._look()
+        return self.now
+
+    def _look(self) -> None:
         self._glance()
         self.touched = True
-        self.now += GLANCE
-        return self.now
+        self.looks += 1
+        self.now += GLANCE * (1 << min(self.looks // DOUBLES, 40))
 
     def at(self, when: float, fire: Callable[[], None], label: str) -> Timer:
         """Have ``fire`` called at ``when``."""

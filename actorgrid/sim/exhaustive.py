@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actorgrid.exceptions import LivelockError, NondeterminismError
-from actorgrid.sim.choices import Event, Policy
+from actorgrid.sim.choices import Dull, Event, Policy
 from actorgrid.sim.files import why_not
 from actorgrid.sim.footprint import OPEN, WRITTEN, Footprint, conflict, widen
+from actorgrid.sim.patience import Patience
 from actorgrid.sim.races import Order, Step
 from actorgrid.sim.runner import Program, Run
 from actorgrid.sim.turns import tokens_of
@@ -297,8 +298,20 @@ class Proof:
     failing: int = 0
     #: A file at which processes met, "" if they met at none: then there are orders that nobody can try.
     met: str = ""
-    #: The dull run: what all others are compared with.
+    #: The dull run, made before all others; None if it never ends.
     first: Run | None = field(default=None, repr=False)
+
+    def saw(self, run: Run, keep: int) -> None:
+        """One more run is over; ``keep`` failures at the most are kept."""
+        self.met = self.met or run.met
+        if isinstance(run.error, Blocked):
+            self.blocked += 1
+            return
+        self.classes += 1
+        if run.failed:
+            self.failing += 1
+            if len(self.failures) < keep:
+                self.failures.append(run)
 
     def __str__(self) -> str:
         how = "every schedule" if self.complete else "not every schedule"
@@ -317,34 +330,38 @@ def explore_all(
         policy.begin()
         result = run(policy)
         policy.ended(complete=not isinstance(result.error, Blocked))
-        if isinstance(result.error, Blocked):
-            proof.blocked += 1
-        else:
-            proof.classes += 1
-            proof.first = proof.first or result
-            if result.failed:
-                proof.failing += 1
-                if len(proof.failures) < keep:
-                    proof.failures.append(result)
+        proof.saw(result, keep)
         if enough(result) or isinstance(result.error, LivelockError):  # there is no end of endless schedules
             return proof
         if not policy.advance():
-            proof.complete = True
+            proof.complete = not proof.met
             return proof
     return proof
 
 
 def prove_program(
-    program: Program, *, seed: int, reduction: str, most: int, keep: int, told: Callable[[Run], None] = lambda _: None
-) -> Proof:
+    program: Program, *, seed: int, reduction: str, most: int, keep: int, told: Callable[[Run], None] = lambda _: None,
+    patience: Patience | None = None,
+) -> Proof:  # fmt: skip
     """Run everything that ``program`` can do; from the beginning if a run says that more must be held back.
 
-    ``told`` is told of each run.
+    ``told`` is told of each run. The first one, which is dull, is made twice: what notes all that runs touch takes ages
+    for one that goes on for ever, so whether that is so is seen without it.
     """
+    patience = patience or Patience(program.max_events)
+    program = patience.given(program)
+    first = patience.judged(program, program.run(Dull(), seed))[1]
+    if isinstance(first.error, LivelockError):
+        told(first)
+        proof = Proof()
+        proof.saw(first, keep)
+        return proof
+    patience.saw(first)
     wider: list[Program] = []
 
     def one(policy: DepthFirst) -> Run:
-        run = program.run(policy, seed)
+        run = _judged(policy, program, seed, patience)
+        patience.saw(run)
         told(run)
         return run
 
@@ -354,7 +371,23 @@ def prove_program(
             wider.append(more)
         return more is not None
 
+    while misses_something(first):
+        program = wider.pop()
     proof = explore_all(one, reduction=reduction, most=most, keep=keep, enough=misses_something)
-    if not wider:
-        return proof
-    return prove_program(wider[0], seed=seed, reduction=reduction, most=most, keep=keep, told=told)
+    if wider:
+        proof = prove_program(
+            wider[0], seed=seed, reduction=reduction, most=most, keep=keep, told=told, patience=patience
+        )
+    proof.first = first
+    return proof
+
+
+def _judged(policy: DepthFirst, program: Program, seed: int, patience: Patience) -> Run:
+    """Make a run. One that takes much longer than those that have ended goes on dully; if it ends, it is made again."""
+    program = patience.given(program)
+    run = program.run(policy, seed)
+    patient, judged = patience.judged(program, run)
+    if not isinstance(run.error, LivelockError) or isinstance(judged.error, LivelockError):
+        return judged
+    policy.begin()
+    return patient.run(policy, seed)

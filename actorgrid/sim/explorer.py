@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn, TypeVar, overload
 
-from actorgrid.exceptions import LivelockError, SimulationFailed
+from actorgrid.exceptions import SimulationFailed
 from actorgrid.sim.choices import Dull, Forced, Policy, Schedule, Source
 from actorgrid.sim.exhaustive import Blocked, Proof, prove_program
 from actorgrid.sim.faults import Faults, Level
@@ -210,7 +210,7 @@ def _nearest_that_passes(program: Program, failed: Run) -> Run | None:
 
 def prove(
     fn: Callable[..., Any], *args: Any, reduction: str = "dpor", faults: Faults | None = None,
-    max_schedules: int = 1_000_000, max_events: int = 100_000, seed: int = 0, level: Level = "calls",
+    max_schedules: int = 1_000_000, max_events: int | None = None, seed: int = 0, level: Level = "calls",
     progress: Callable[[Progress], None] | None = None, **kwargs: Any,
 ) -> Proof:  # fmt: skip
     """Run ``fn`` under every schedule there is. ``Proof.complete`` says whether that was possible.
@@ -218,7 +218,8 @@ def prove(
     ``reduction``: "dpor" and "sleep" run one schedule for all that differ in nothing that matters, "none" runs each.
     "sleep" begins more of them that turn out to be such. ``level``: see ``run``; every message depends on every other.
     The first run is made once more in the end: NondeterminismError is raised if it has become another one.
-    A run that has not ended after ``max_events`` events is the last one: programs that may go on have no last schedule.
+    A run that has not ended after ``max_events`` events (without that number: see ``explore``) is the last one, for
+    programs that may go on have no last schedule.
     """
     if reduction not in {"dpor", "sleep", "none"}:
         raise ValueError(f"there is no reduction {reduction!r}; there are 'dpor', 'sleep' and 'none'")
@@ -231,19 +232,20 @@ def prove(
             progress(state)
 
     fn = program_of(fn, args, kwargs, prove)
-    program = Program(fn, args, kwargs, faults or Faults(), max_events, level=level, told=saw)
+    patience = Patience(max_events)
+    program = Program(fn, args, kwargs, faults or Faults(), patience.events, level=level)
     with quiet_collector():
-        proof = prove_program(program, seed=seed, reduction=reduction, most=max_schedules, keep=MOST_FAILURES)
-        if proof.first is not None and not isinstance(proof.first.error, LivelockError):
+        proof = prove_program(
+            program, seed=seed, reduction=reduction, most=max_schedules, keep=MOST_FAILURES, told=saw, patience=patience
+        )
+        if proof.first is not None:
             must_be_equal(_as_in(program, proof.first), proof.first)
-    proof.met = state.met
-    proof.complete = proof.complete and not proof.met
     return proof
 
 
 def _as_in(program: Program, run: Run) -> Program:
     """Return ``program`` with held back what was in ``run``."""
-    return dataclasses.replace(program, told=None, holds=Holds(run.schedule.settings.get("holds", 0)))
+    return dataclasses.replace(program, holds=Holds(run.schedule.settings.get("holds", 0)))
 
 
 @overload

@@ -252,6 +252,7 @@ class SimHost(CallingBack):
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         """See ``Engine``."""
         world = self.world
+        world.endless.does()
         if timeout is not None or self.is_shared():
             world.onlookers.need(Holds.TASKS)
         try:
@@ -287,6 +288,7 @@ class SimHost(CallingBack):
 
     def wait(self, refs: Sequence[Waitable], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
         """See ``Engine``. If more are ready than asked for, which of them come first is explored."""
+        self.world.endless.does()
         if timeout is not None:
             self.world.onlookers.need(Holds.TASKS)
         ready, rest = super().wait(refs, num_returns, timeout)

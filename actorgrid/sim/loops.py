@@ -193,6 +193,7 @@ class SimLoop(RefusingLoop):
         selector.busy += 1
         if handle.cancelled() or _is_plumbing(handle):
             return
+        world.endless.does()
         home = self._fiber.home if self._fiber is not None else None
         if world.onlookers.holds.turns:
             memory = () if self._serves or home is None else (home.memory,)

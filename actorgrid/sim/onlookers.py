@@ -149,6 +149,7 @@ class Onlookers:
         fiber = self._world.fibers.current
         if fiber is None:
             return
+        self._world.endless.does()
         host: SimHost | None = fiber.home
         self._glancers.add(0 if host is None else host.client.number)
         # Whoever has just said something may be slow now. The others could have been slow before they began.

@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol
 
 from actorgrid.sim.choices import PREFIX, Choices, Dull, Event, Forced, Policy, Schedule, Source
 from actorgrid.sim.faults import Faults, Level
-from actorgrid.sim.fibers import DriverKilled
+from actorgrid.sim.fibers import DriverKilled, WorldOver
 from actorgrid.sim.nondeterminism import difference, error_of
 from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.runner import settings_of, staged
@@ -240,6 +240,10 @@ def world(
                 _end(made)
     except DriverKilled:  # the block ends there, and that is no failure
         _remembered.ended(made, None)
+    except WorldOver:  # the block has swallowed what it was told before
+        assert made.endless.error is not None
+        _told(made, made.endless.error, seed)
+        raise made.endless.error from None
     except Exception as error:
         _told(made, error, seed)
         raise
@@ -257,6 +261,8 @@ def _end(made: World) -> None:
     """The block has ended: look at what was to hold. Raises AssertionError, SharedStateLeak, what ended its case."""
     if made.choices.given_up is not None:
         raise made.choices.given_up
+    if made.endless.error is not None:
+        raise made.endless.error
     made.at_end()
     if made.isolation.leak is not None:
         raise made.isolation.leak

@@ -122,8 +122,6 @@ class Program:
     level: Level = "calls"
     #: What does not happen at once.
     holds: Holds = Holds.NOTHING
-    #: Is told of every run.
-    told: Callable[[Run], None] | None = None
 
     def run(self, policy: Policy, seed: int = 0, *, details: bool = False) -> Run:
         """Run it once. ``details``: keep every decision and tell the story."""
@@ -146,12 +144,10 @@ class Program:
                 pass
             except BaseException as error:  # noqa: BLE001  # whatever the program raises is what we look for
                 run.error = _without_us(error)
-            run.error = choices.given_up or world.isolation.leak or run.error
+            run.error = choices.given_up or world.isolation.leak or world.endless.error or run.error
             world.onlookers.ended(run.error)
             world.end_step()
         self._fill(run, world, choices)
-        if self.told is not None:
-            self.told(run)
         return run
 
     def _fill(self, run: Run, world: World, choices: Choices) -> None:

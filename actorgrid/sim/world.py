@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 from greenlet import getcurrent, greenlet
 
 from actorgrid.engine import current
-from actorgrid.exceptions import DeadlockError, LivelockError, SharedStateLeak
+from actorgrid.exceptions import DeadlockError, SharedStateLeak
 from actorgrid.sim.choices import Chain, Choices, Event
 from actorgrid.sim.clock import Clock
 from actorgrid.sim.course import Course
+from actorgrid.sim.endless import Endless
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled, Fiber, Fibers, WorldOver
 from actorgrid.sim.filelocks import FileLocks
@@ -52,8 +53,7 @@ class World(Parts):
     #: The grid that runs now, and how many there have been.
     grid: Grid | None = None
     grids = 0
-    #: Events that have happened, messages that machines handled, calls that were made.
-    events = 0
+    #: Messages that machines handled, calls that were made.
     messages = 0
     age = 0
     #: What happened, if asked for.
@@ -86,7 +86,7 @@ class World(Parts):
         self.level = level
         self.choices = choices
         self.checks = checks
-        self.max_events = max_events
+        self.endless = Endless(self, max_events)
         self.root_chain = self.chain("main")
         self.course = Course(self.root_chain)
         self.surroundings = Surroundings()
@@ -145,14 +145,20 @@ class World(Parts):
             self.surroundings.put_back()
 
     @property
+    def events(self) -> int:
+        """How many events have happened."""
+        return self.endless.events
+
+    @property
     def ends(self) -> bool:
         """Whether what the program does now is heard by nobody: it is over, was killed, or its run was given up."""
         return self.over or self._killed or self.choices.given_up is not None
 
     def check_over(self) -> None:
-        """Stop user code that runs on after the end."""
+        """Stop user code that runs on after the end, or would for ever."""
         if self.over and self.fibers.current is not None:
             self.fibers.check_over(self.fibers.current)
+        self.endless.does()
 
     def chain(self, label: str) -> Chain:
         """Return a new chain of calls."""
@@ -188,7 +194,7 @@ class World(Parts):
         try:
             self.isolation.calls(home, target, what, digest, alone=home.machine.limit == 1)
         except SharedStateLeak as error:
-            self._abort(error)
+            self.abort(error)
             raise
 
     def given(self, home: Any, values: tuple[Any, ...]) -> None:
@@ -196,7 +202,7 @@ class World(Parts):
         try:
             self.isolation.given(home, values)
         except SharedStateLeak as error:
-            self._abort(error)
+            self.abort(error)
             raise
 
     def _enter(self, fiber: Fiber) -> None:
@@ -222,9 +228,9 @@ class World(Parts):
             try:
                 while True:
                     step()
-            except WorldOver:
-                return
             except BaseException as error:  # noqa: BLE001  # an invariant is broken: the program ends with it
+                if self.over and isinstance(error, WorldOver):
+                    return
                 assert self._main is not None
                 self._main.parked = self._main.parked or "the hub"
                 self.fibers.wake(self._main, error)
@@ -251,9 +257,8 @@ class World(Parts):
             elif not self._head_timer():
                 self._stuck()
             return
-        self.events += 1
-        if self.events > self.max_events:
-            raise LivelockError(f"the program has not ended after {self.max_events} events: {self.describe_waits()}")
+        self.endless.happens()
+        self.clock.looks = 0
         self.end_step()
         event = self.choices.pick(events)
         self._begin_step(event)
@@ -386,13 +391,13 @@ class World(Parts):
         try:
             value = self.choices.draw(kind, bound, label)
         except BaseException as error:
-            self._abort(error)
+            self.abort(error)
             raise
         if value and self.story is not None and kind not in TOLD_APART:
             self.story.happened(kind, label, call_site())
         return value
 
-    def _abort(self, error: BaseException) -> None:
+    def abort(self, error: BaseException) -> None:
         """Whoever decides has had enough: the main program is told, not the task that happened to run."""
         main, here = self._main, self.fibers.current
         if main is None or here is None or here is main:

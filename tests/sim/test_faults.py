@@ -372,7 +372,7 @@ def test_driver_that_dies_ends_the_run_without_a_failure() -> None:
     assert proof.complete
     assert not proof.failures
     assert ended.count(False) == 2  # before each of the two calls
-    assert ended.count(True) == 2  # a proof makes its first run once more
+    assert ended.count(True) == 3  # a proof makes its first run before all others, and once more in the end
 
 
 def test_faults_are_written_into_the_schedule() -> None:

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,6 +107,117 @@ def test_events_that_are_asked_for_are_given() -> None:
     (failure,) = sim.explore(both_ways, runs=300, max_events=300).failures
     assert failure.run.events == 301
     assert str(failure.run.error).startswith("the program has not ended after 300 events")
+
+
+def spins_on_get() -> None:
+    ref = ag.put(1)
+    while ag.get(ref) == 1:
+        pass
+
+
+def spins_on_wait() -> None:
+    ref = Lock.remote().acquire.remote()
+    while ag.wait([ref], timeout=0):
+        pass
+
+
+def spins_on_put() -> None:
+    while True:
+        ag.put(1)
+
+
+def submits_for_ever() -> None:
+    while True:
+        use.remote()
+
+
+def asks_for_a_name() -> None:
+    while True:
+        try:
+            ag.get_actor("nobody")
+        except Exception:  # noqa: BLE001  # as programs do
+            continue
+
+
+def looks_at_the_clock() -> None:
+    while time.monotonic() >= 0:
+        pass
+
+
+async def takes_turns() -> None:
+    turns = 0
+    while turns >= 0:
+        turns += 1
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [spins_on_get, spins_on_wait, spins_on_put, submits_for_ever, asks_for_a_name, looks_at_the_clock, takes_turns],
+)
+def test_program_that_goes_on_for_ever_without_waiting_is_told_where(function: Callable[[], Any]) -> None:
+    run = sim.run(function, max_events=50)
+    assert isinstance(run.error, LivelockError)
+    assert str(run.error).startswith("the program has not ended after 500 calls, most of which wait for nothing: main")
+    assert f"is at {Path(__file__).name}:" in str(run.error)
+
+
+def test_program_that_swallows_what_it_is_told_ends_all_the_same() -> None:
+    def tries_for_ever() -> None:
+        while True:
+            try:
+                ag.get(ag.put(1), timeout=1)
+                time.sleep(1)
+            except Exception:  # noqa: BLE001  # as programs do
+                continue
+
+    run = sim.run(tries_for_ever, max_events=50)
+    assert isinstance(run.error, LivelockError)
+    assert str(run.error).startswith("the program has not ended after 50 events")
+
+
+def test_block_that_goes_on_for_ever_without_waiting_is_told() -> None:
+    with pytest.raises(LivelockError, match="after 500 calls"), sim.world(max_events=50):
+        asks_for_a_name()
+
+
+def test_task_that_goes_on_for_ever_without_waiting_ends_the_program() -> None:
+    @ag.remote
+    def spins() -> None:
+        asks_for_a_name()
+
+    def program() -> None:
+        ag.get(spins.remote())
+
+    run = sim.run(program, max_events=50)
+    assert isinstance(run.error, LivelockError)
+    assert "asks_for_a_name" not in str(run.error)
+    assert "spins" in str(run.error)
+
+
+def test_waiting_for_a_time_to_come_takes_no_longer_for_a_day() -> None:
+    def program() -> float:
+        until = time.monotonic() + 86_400
+        while time.monotonic() < until:
+            pass
+        return time.monotonic() - until
+
+    run = sim.run(program)
+    assert run.error is None
+    assert 0 <= run.value < 86_400
+
+
+def test_proof_of_a_program_whose_dull_run_never_ends_costs_hardly_more_than_that_run() -> None:
+    proof = sim.prove(spins_on_wait)
+    assert (proof.complete, proof.classes, proof.failing) == (False, 1, 1)
+    assert isinstance(proof.failures[0].error, LivelockError)
+    assert proof.failures[0].events < 10
+
+
+def test_proof_takes_a_run_that_is_slow_and_ends_for_no_livelock() -> None:
+    proof = sim.prove(slow_if_second_comes_first, right=True)
+    assert proof.complete
+    assert proof.failing == 0
 
 
 def test_proof_ends_with_a_run_that_does_not() -> None:
