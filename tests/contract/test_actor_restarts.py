@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import actorgrid as ag
 from tests.contract.mortals import Mortal, behind, dies, eventually
-from tests.contract.tools import DEADLINE, Gate, runs
+from tests.contract.tools import DEADLINE, Gate, count_run, kill_this_process, runs
 
 pytestmark = pytest.mark.usefixtures("grid")
 
@@ -27,6 +28,59 @@ def test_restart_makes_running_and_queued_calls_unavailable_and_state_anew() -> 
         with pytest.raises(ag.exceptions.ActorUnavailableError):
             ag.get(ref, timeout=DEADLINE)
     assert eventually(mortal.add.remote) == 1
+
+
+class DiesAtBirth:
+    """Waits before it is there, and is not, as often as it was told."""
+
+    def __init__(self, births: Path, gate: Any, deaths: int) -> None:
+        self.value = 0
+        ag.get(gate.pass_through.remote())
+        if count_run(births) <= deaths:
+            kill_this_process()
+
+    def add(self) -> int:
+        self.value += 1
+        return self.value
+
+
+def dies_at_birth(**options: Any) -> Any:
+    return ag.remote(**options)(DiesAtBirth)
+
+
+WAYS = [{}, {"max_concurrency": 2}, {"allow_out_of_order_execution": True}, {"concurrency_groups": {"io": 1}}]
+
+
+@pytest.mark.parametrize("options", WAYS)
+def test_calls_that_wait_for_a_constructor_outlive_its_deaths(options: dict[str, Any], tmp_path: Path) -> None:
+    gate = Gate.remote()
+    actor = dies_at_birth(max_restarts=2, **options).remote(tmp_path / "births", gate, 2)
+    refs = [actor.add.remote() for _ in range(3)]
+    gate.open.remote()
+    assert sorted(ag.get(refs, timeout=DEADLINE)) == [1, 2, 3]
+    assert runs(tmp_path / "births") == 3
+
+
+@pytest.mark.parametrize("options", WAYS)
+def test_calls_that_wait_for_a_constructor_outlive_a_kill_that_restarts(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    gate = Gate.remote()
+    actor = dies_at_birth(max_restarts=1, **options).remote(tmp_path / "births", gate, 0)
+    refs = [actor.add.remote() for _ in range(3)]
+    ag.get(gate.arrivals.remote(1), timeout=DEADLINE)
+    ag.kill(actor, no_restart=False)
+    gate.open.remote()
+    assert sorted(ag.get(refs, timeout=DEADLINE)) == [1, 2, 3]
+
+
+def test_calls_that_wait_for_a_constructor_die_with_the_last_restart(tmp_path: Path) -> None:
+    gate = Gate.remote()
+    actor = dies_at_birth(max_restarts=1).remote(tmp_path / "births", gate, 2)
+    refs = [actor.add.remote() for _ in range(2)]
+    gate.open.remote()
+    for ref in refs:
+        dies(ref)
 
 
 def test_restart_runs_the_constructor_with_the_same_arguments(tmp_path: Path) -> None:

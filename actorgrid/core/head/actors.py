@@ -303,7 +303,7 @@ class Actors:
             restarts.charge(actor)
         elif worker.killed_with is None:
             self.head.workers.kill(worker, KILLED)
-            worker.killed_with = {task.message.task for task in actor.queue}
+            worker.killed_with = {task.message.task for task in actor.queue} if actor.state is ACTOR_ALIVE else set()
 
     def end_job(self, job: int) -> None:
         """The driver is gone with which these actors end."""

@@ -309,7 +309,7 @@ class Worker:
         self.actor: Actor | None = None
         #: Why the head had it killed, as the end of a sentence; empty if it did not.
         self.ended_by = ""
-        #: The calls that waited for it when ``kill`` ended it: later ones are for the actor's next incarnation.
+        #: The calls that waited for it when ``kill`` ended it: others are for the actor's next incarnation.
         self.killed_with: set[int] | None = None
         #: Which task it is to be killed for, if that one runs by then, and how an error tells it.
         self.doomed: tuple[int, str] | None = None

@@ -43,6 +43,8 @@ def worker_died(head: Head, actor: Actor, worker: Worker, assigned: dict[int, Ta
         head.actors.die(actor, text, pid=worker.pid, status=message.status)
         return
     charge(actor)
+    if actor.state is not ActorState.ALIVE:
+        worker.killed_with = set()  # before the constructor has returned no call is its own
     head.actors.step(actor, ActorInput.RESTART)
     _unavailable(head, actor, worker, assigned, message, f"the process of {name} (pid {worker.pid}) {how}{doing}")
     if actor.journal is not None:
@@ -100,12 +102,11 @@ def _unavailable(
         if task.spec.kind is not Kind.METHOD or task.actor is None:
             continue
         sent = task.message.task in assigned
-        if worker.killed_with is not None and not sent and task.message.task not in worker.killed_with:
-            kept.append(task)  # it came after ``kill``: it is for the next incarnation
-            continue
         started = sent and (not actor.fifo or task.message.task == message.current)
         if task.replayed is not None:
             head.journals.drop(task, began=started)
+        elif worker.killed_with is not None and not sent and task.message.task not in worker.killed_with:
+            kept.append(task)  # it is for the next incarnation
         elif head.tasks.is_given_up(task):
             pass
         elif task.retries:
