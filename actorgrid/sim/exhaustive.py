@@ -46,6 +46,8 @@ class Node:
     #: What may happen, as plain data; None for a draw in the middle of a step.
     events: list[Event] | None
     bound: int
+    #: What these are called.
+    keys: frozenset[Any] = frozenset()
     chosen: int = 0
     #: Events that need not be explored from here.
     sleep: dict[Any, Explored] = field(default_factory=dict)
@@ -215,6 +217,7 @@ class DepthFirst(Policy):
         node = Node(None, bound)
         if events is not None:
             node.events = [event.plain() for event in events]
+            node.keys = frozenset(event.key for event in node.events)
             if self._steps and self._reduce:
                 node.sleep = self._steps[-1].asleep_below()
         awake = node.awake()
@@ -245,7 +248,7 @@ class DepthFirst(Policy):
         node = self._steps[number]
         assert node.events is not None
         event = node.events[node.chosen]
-        return Step(event.key, event.where, node.now, self._causes[number])
+        return Step(event.key, event.where, node.now, self._causes[number], node.keys)
 
     def _never_started(self, count: int, *, complete: bool) -> list[tuple[int, Step]]:
         """Return the calls that were submitted and never started, and before which step they last could have.

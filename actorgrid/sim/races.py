@@ -29,6 +29,8 @@ class Step:
     footprint: Footprint
     #: The steps that it could not do without: they submitted it, or made its arguments.
     causes: list[int] = field(default_factory=list)
+    #: The keys of what could have happened instead.
+    instead: frozenset[Any] = frozenset()
 
 
 class Order:
@@ -83,14 +85,19 @@ class Order:
                 yield first, self._initials(first, last, [last])
 
     def _racing(self, step: Step, needed: int, number: int) -> list[int]:
-        """Return the earlier steps that ``step`` races with, without those that come before another such."""
+        """Return the earlier steps that ``step`` races with, without those that come before another such.
+
+        But if it could not have happened instead of that one (its actor was busy, say) it can only before them.
+        """
         found: list[int] = []
         covered = needed
         for other in reversed(range(number)):
             if covered >> other & 1 or not race(self.steps[other].footprint, step.footprint):
                 continue
             found.append(other)
-            if self.steps[other].where == step.where or ALL in self.steps[other].footprint:
+            if self.steps[other].where == step.where or (
+                ALL in self.steps[other].footprint and step.key in self.steps[other].instead
+            ):
                 covered |= self.before[other]
         return found
 
