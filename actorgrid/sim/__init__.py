@@ -40,6 +40,7 @@ The map of the house; each line may use the lines below it::
     places       lines of the user's program
     promises     always, eventually, sometimes
     hashing      how strings hash here
+    pythons      which Python this is, where that matters
     replaced, standins
                  functions that are others to simulated code, and where they lie
     choices, clock, fibers, turns

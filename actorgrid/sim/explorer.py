@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Final, Literal, NoReturn, TypeVar, overload
 
 from actorgrid.exceptions import SimulationFailed
+from actorgrid.sim import hashing, pythons
 from actorgrid.sim.choices import Dull, Forced, Policy, Schedule, Source
 from actorgrid.sim.exhaustive import Blocked, Proof, prove_program
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.files import why_not
-from actorgrid.sim.hashing import warn_of_others
 from actorgrid.sim.nondeterminism import REPLAYS, must_be_equal
 from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.patience import Patience
@@ -267,7 +267,8 @@ def replay(
     ``source``: the line of the report, or the path of a file that has it (``Failure.save`` writes one).
     ``program``: what was simulated, or the test that it is the body of; TypeError if it does not take these arguments.
     ``strict``: a schedule that does not fit the program any more is a ValueError, too.
-    It warns if the schedule was found under another PYTHONHASHSEED: sets of strings may have another order here.
+    It warns if the schedule was found under another PYTHONHASHSEED: sets of strings may have another order here. And if
+    turns of event loops are choices in it, and this is another Python: asyncio may take another number of them.
 
     ``real``: on real processes. Every actor starts its calls in the recorded order, and processes are killed where they
     were, the head too; what cannot be enforced (time, which of several results ``wait`` sees) is listed in the result,
@@ -277,7 +278,8 @@ def replay(
     """
     program = program_of(program, args, kwargs, replay)
     plan = source if isinstance(source, Schedule) else Schedule.loads(source)
-    warn_of_others(plan.settings)
+    hashing.warn_of_others(plan.settings)
+    pythons.warn_of_others(plan.settings)
     simulated = run(program, *args, schedule=plan, strict=strict, **kwargs)
     if not real:
         return simulated

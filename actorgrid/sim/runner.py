@@ -17,7 +17,7 @@ from typing import Any, Final
 from actorgrid.core.messages import Kill
 from actorgrid.engine import current
 from actorgrid.exceptions import LivelockError, SimulationError, TaskError
-from actorgrid.sim import hashing, replaced
+from actorgrid.sim import hashing, pythons, replaced
 from actorgrid.sim.choices import Choice, Choices, Policy, Schedule
 from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled, pooled
@@ -185,7 +185,7 @@ class Program:
 
 def settings_of(faults: Faults, level: Level, holds: Holds) -> dict[str, Any]:
     """Return what a schedule must remember of its world."""
-    settings = {**faults.settings(), **hashing.settings()}
+    settings = {**faults.settings(), **hashing.settings(), **pythons.settings(turns=holds.turns)}
     if level != "calls":
         settings["level"] = level
     if holds:

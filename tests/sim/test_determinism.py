@@ -11,7 +11,10 @@ import pytest
 
 from actorgrid import sim
 from actorgrid.exceptions import NondeterminismError
+from actorgrid.sim.choices import Dull
+from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.policies import RandomWalk
+from actorgrid.sim.runner import Program
 from tests.zoo.catalogue import ZOO, Animal
 
 DIGESTS = """
@@ -92,3 +95,14 @@ def test_schedule_is_one_line_of_text() -> None:
 def test_broken_schedule_is_refused(broken: str) -> None:
     with pytest.raises(ValueError, match="schedule"):
         sim.Schedule.loads(broken)
+
+
+def test_schedule_remembers_its_python_where_turns_of_event_loops_are_choices() -> None:
+    here = "{}.{}".format(*sys.version_info)
+    assert Program(lambda: None, holds=Holds.TURNS).run(Dull()).schedule.settings["python"] == here
+    assert "python" not in Program(lambda: None).run(Dull()).schedule.settings
+
+
+def test_replay_of_turns_in_another_python_is_warned_of() -> None:
+    with pytest.warns(UserWarning, match=r"found in Python 3\.1, and this is 3\.\d+: turns of event loops"):
+        sim.replay(sim.Schedule(0, (), {"holds": int(Holds.TURNS), "python": "3.1"}), lambda: None)

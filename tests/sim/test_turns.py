@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -132,7 +133,7 @@ def test_first_turn_that_can_be_told_makes_the_search_begin_again_with_turns_hel
     assert sim.run(add_twice, "sleep").needs.turns
     found = sim.explore(lambda: add_twice("sleep") == 2 or pytest.fail("lost"), runs=20)
     schedule = found.failures[0].schedule
-    assert schedule.settings == {"holds": 4}
+    assert schedule.settings == {"holds": 4, "python": "{}.{}".format(*sys.version_info)}
     assert len(schedule.deviations) == 1
 
 
