@@ -307,6 +307,13 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             fails=("objects::test_object_with_slots_of_a_class_that_goes_by_value_comes_back",),
         ),
         Difference(
+            "`remote` takes functions that are written in Python, and classes",
+            "functions that are not, too, such as `time.sleep`",
+            "they can run elsewhere as well as others",
+            "contract/test_tasks.py::test_function_that_a_simulation_replaces_may_be_remote_as_any_other",
+            fails=("tasks::test_function_that_a_simulation_replaces_may_be_remote_as_any_other",),
+        ),
+        Difference(
             "functions of `__main__` cannot use others with `functools.cache`, nor be annotated with a `NewType`, "
             "`ParamSpec`, `TypeVarTuple` or alias of `__main__`; nor, before Python 3.12, can its classes have a "
             "`cached_property`",
