@@ -10,7 +10,8 @@ The map of the house; each line may use the lines below it::
     nondeterminism
                  two runs of one schedule compared
     progress     how far a search is
-    shrink       the shortest such story
+    shrink, plainer
+                 the shortest such story, with as little held back as will do
     search, exhaustive, policies
                  which schedules to try
     runner       one run of a program

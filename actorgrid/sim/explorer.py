@@ -22,6 +22,7 @@ from actorgrid.sim.nondeterminism import REPLAYS, must_be_equal
 from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.patience import Patience
 from actorgrid.sim.picture import picture
+from actorgrid.sim.plainer import Plain, plainer
 from actorgrid.sim.progress import Progress
 from actorgrid.sim.realplay import RealRun, play_for_real
 from actorgrid.sim.report import describe
@@ -188,13 +189,16 @@ def explore(
 
 
 def _failure(program: Program, first: Run, found_after: int, *, shrink: bool) -> Failure:
-    shrinker = Shrinker(program, first)
-    best = shrinker.shrink() if shrink else first
+    program, best, replays = plainer(program, first) if shrink else Plain(program, first)
+    if shrink:
+        shrinker = Shrinker(program, best)
+        best = shrinker.shrink()
+        replays += shrinker.runs
     detailed = must_be_equal(program, best, replays=REPLAYS)
     call = told(program.function, program.args, program.kwargs)
     passing = _nearest_that_passes(program, detailed)
-    report = describe(detailed, call=call, shrunk_in=shrinker.runs, passing=passing)
-    return Failure(detailed, first, found_after, shrinker.runs, report)
+    report = describe(detailed, call=call, shrunk_in=replays, passing=passing)
+    return Failure(detailed, first, found_after, replays, report)
 
 
 def _nearest_that_passes(program: Program, failed: Run) -> Run | None:
