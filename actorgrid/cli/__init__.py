@@ -52,7 +52,7 @@ def _carry_out(asked: argparse.Namespace) -> int:
     if asked.command == "ray":
         from actorgrid.cli.ray import run_program
 
-        return run_program(asked.program, asked.arguments)
+        return run_program(asked.program, asked.arguments, module=asked.module)
     from actorgrid.cli.demo import run
 
     return run(asked.path, asked.workers)
@@ -78,7 +78,8 @@ def _parser() -> argparse.ArgumentParser:
         help="run a program that was written for Ray, as it is",
         description="Run a Python program in which `import ray` is actorgrid.",
     )
-    ray.add_argument("program", help="FILE.py")
+    ray.add_argument("-m", dest="module", action="store_true", help="PROGRAM is a module, as for python -m")
+    ray.add_argument("program", help="FILE.py, or a module's name after -m")
     ray.add_argument("arguments", nargs=argparse.REMAINDER, help="what the program finds in sys.argv[1:]")
     _add_sim(commands.add_parser("sim", help="run a program under every schedule and every crash, in one thread"))
     return parser

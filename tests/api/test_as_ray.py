@@ -196,3 +196,35 @@ def test_command_ends_as_the_program_does(tmp_path: Path) -> None:
 def test_command_refuses_what_is_no_file(tmp_path: Path) -> None:
     done = run("", tmp_path, "-m", "actorgrid", "ray", "nothing.py")
     assert (done.returncode, done.stderr) == (2, "actorgrid: there is no file 'nothing.py'\n")
+
+
+def package_with(tmp_path: Path, main: str) -> None:
+    package = tmp_path / "lab"
+    package.mkdir()
+    (package / "__init__.py").write_text("", encoding="utf-8")
+    (package / "steps.py").write_text("import ray\n\n@ray.remote\ndef double(text):\n    return 2 * text\n", "utf-8")
+    (package / "__main__.py").write_text(main, encoding="utf-8")
+
+
+def test_command_runs_a_module_as_python_does(tmp_path: Path) -> None:
+    main = """
+import sys, ray
+from .steps import double
+
+@ray.remote
+class Own:
+    def double(self, words):
+        return ray.get([double.remote(word) for word in words]), __package__
+
+if __name__ == "__main__":
+    print(*ray.get(Own.remote().double.remote(sys.argv[1:])))
+"""
+    package_with(tmp_path, main)
+    assert said("", tmp_path, "-m", "actorgrid", "ray", "-m", "lab", "a", "--b") == "['aa', '--b--b'] lab\n"
+
+
+@pytest.mark.parametrize("name", ["nothing", "nothing.at_all", "lab.nothing", "sys.nothing"])
+def test_command_refuses_what_is_no_module(name: str, tmp_path: Path) -> None:
+    package_with(tmp_path, "")
+    done = run("", tmp_path, "-m", "actorgrid", "ray", "-m", name)
+    assert (done.returncode, done.stderr) == (2, f"actorgrid: there is no module {name!r}\n")
