@@ -95,9 +95,8 @@ class Order:
             if covered >> other & 1 or not race(self.steps[other].footprint, step.footprint):
                 continue
             found.append(other)
-            if self.steps[other].where == step.where or (
-                ALL in self.steps[other].footprint and step.key in self.steps[other].instead
-            ):
+            there = self.steps[other]
+            if step.key in there.instead and (there.where == step.where or ALL in there.footprint):
                 covered |= self.before[other]
         return found
 

@@ -86,6 +86,11 @@ class Returning(_Sum):
     """The same, and comes back with nothing when it is killed."""
 
 
+@ag.remote(max_restarts=1, max_task_retries=1)
+class Trying(_Sum):
+    """The same, and is asked once more what it has not answered."""
+
+
 @ag.remote(max_concurrency=2)
 class Threaded(_Sum):
     """The same, with two threads."""
@@ -318,7 +323,10 @@ def drawn_of_more(seed: int) -> tuple[Any, int, list[tuple[str, int]]]:
     kind = rng.choice([Sum, AsyncSum, Returning, Returning, Threaded])
     acts = [(rng.choice([*SENDS, *MAKES]), rng.randrange(2))]
     acts += [(rng.choice(MORE if rng.random() < 0.7 else ACTS), rng.randrange(2)) for _ in range(rng.randint(1, 3))]
-    return kind, rng.randint(1, 2), acts
+    count = rng.randint(1, 2)
+    if kind is Returning and rng.random() < 0.5:
+        kind = Trying
+    return kind, count, acts
 
 
 # ------------------------------------------------------------------------------------------------------ what was missed
@@ -421,6 +429,13 @@ def test_proof_sees_what_may_come_before_a_call_that_keeps_its_actor_busy() -> N
 def test_calls_before_a_kill_that_restarts_end_alike_whenever_it_arrives() -> None:
     found = compare(program, Returning, 1, [("throw", 0), ("stop", 0)])
     assert repr(([None], [10], [10])) in found
+
+
+def test_proof_sees_call_that_is_made_again_end_before_the_kill() -> None:
+    """It starts behind the second constructor, which nobody could bring forward, but could have started before."""
+    found = compare(program, Trying, 1, [("throw", 0), ("stop", 0)])
+    assert repr(([None], [10], [10])) in found
+    assert repr(([None], [10], [0])) in found
 
 
 #: Programs of which a class was missed come first.
