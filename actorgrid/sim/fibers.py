@@ -51,6 +51,7 @@ class Fiber:
         "pending",
         "timer",
         "watch",
+        "went",
     )
 
     def __init__(self, home: Any, name: str, chain: Any) -> None:
@@ -72,6 +73,8 @@ class Fiber:
         self.watch: Any = None
         #: What it takes for its thread's identifier; 0: the main thread's.
         self.ident = 0
+        #: What the last time is called that it went on; 0: nobody has asked.
+        self.went = 0
 
     def frame(self) -> FrameType | None:
         """Return its innermost frame while it is parked."""

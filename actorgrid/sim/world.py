@@ -71,7 +71,7 @@ class World(Parts):
     _killed = False
     _settling: Fiber | None = None
     _main: Fiber | None = None
-    _idents = _chains = 0
+    _idents = _chains = _goings = 0
 
     def __init__(
         self, choices: Choices, faults: Faults | None = None, *, max_events: int = 100_000, checks: bool = False,
@@ -211,6 +211,8 @@ class World(Parts):
             self._main.error = leak  # what it goes on with: now, or when its turn comes
             if self._main.parked and fiber is not self._main:
                 self.fibers.wake(self._main, leak)
+        if self.footprint is not None:
+            self._goes_on(fiber)
         if fiber.home is None:
             current.install(None)
             self.touch("driver", is_open=self.shared)
@@ -218,6 +220,16 @@ class World(Parts):
             fiber.home.enter()
             if self.footprint is not None:
                 fiber.home.runs(fiber)
+
+    def _goes_on(self, fiber: Fiber) -> None:
+        """Note that it would not be where it is if it had not gone on before that; a loop that rests would be."""
+        if self.turns.rests(fiber):
+            return
+        if fiber.went:
+            self.seen.append(("went", fiber.went))
+        self._goings += 1
+        fiber.went = self._goings
+        self.made.append(("went", fiber.went))
 
     # -- the hub
 

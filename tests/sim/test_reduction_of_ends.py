@@ -398,6 +398,24 @@ def tried_again_or_cancelled() -> tuple[Any, ...]:
     return said(ref), ag.get(there.get.remote())
 
 
+@ag.remote
+class Source(_Sum):
+    """The same, and can be read."""
+
+    def items(self) -> Any:
+        self.value += 1
+        yield self.value
+
+
+def let_go_of_after_two_others() -> Any:
+    """Nobody reads the stream any more, which ends it if it has not begun, when two other calls have ended."""
+    there = Source.remote()
+    stream = there.items.options(num_returns="streaming").remote()
+    seen = [ag.get(ref) for ref in [Sum.remote().add.remote(1), tries.remote(there)]]
+    del stream
+    return seen, ag.get(there.get.remote())
+
+
 PROGRAMS: list[Callable[..., Any]] = [
     late_for_one_of_two, named_against_cancelled, killed_or_cancelled, cancelled_and_waited_for
 ]  # fmt: skip
@@ -436,6 +454,11 @@ def test_proof_sees_call_that_is_made_again_end_before_the_kill() -> None:
     found = compare(program, Trying, 1, [("throw", 0), ("stop", 0)])
     assert repr(([None], [10], [10])) in found
     assert repr(([None], [10], [0])) in found
+
+
+def test_proof_sees_what_comes_before_a_deed_that_waits_for_one_thing_after_the_other() -> None:
+    """Which step does it depends on which of the two ends last."""
+    assert repr(([1, 2], 3)) in compare(let_go_of_after_two_others)
 
 
 #: Programs of which a class was missed come first.
