@@ -25,7 +25,9 @@ from actorgrid.exceptions import (
     OutOfMemoryError,
     WorkerCrashedError,
 )
+from actorgrid.sim.choices import Dull
 from actorgrid.sim.engines import SimDriver
+from actorgrid.sim.runner import Program, quiet_collector
 from tests.zoo import shared_state
 from tests.zoo.shared_state import Cell, read_then_write
 
@@ -373,6 +375,42 @@ def test_driver_that_dies_ends_the_run_without_a_failure() -> None:
     assert not proof.failures
     assert ended.count(False) == 2  # before each of the two calls
     assert ended.count(True) == 3  # a proof makes its first run before all others, and once more in the end
+
+
+@ag.remote
+class Sleeper:
+    """An actor whose call is still there when its process is not."""
+
+    async def sleep(self) -> None:
+        await asyncio.sleep(1_000)
+
+
+class Drawing(Dull):
+    """The dull policy that counts what is drawn."""
+
+    drawn = 0
+
+    def draw(self, kind: str, bound: int) -> int:
+        self.drawn += 1
+        return super().draw(kind, bound)
+
+
+@pytest.mark.parametrize("kills", [False, True])
+def test_call_of_an_async_actor_that_is_gone_decides_nothing_when_it_is_collected(*, kills: bool) -> None:
+    """That would be in the middle of the next run: of a proof all have one policy."""
+
+    def program() -> None:
+        sleeper = Sleeper.remote()
+        ag.wait([sleeper.sleep.remote()], timeout=1)
+        if kills:
+            ag.kill(sleeper)
+
+    policy = Drawing()
+    with quiet_collector():
+        assert Program(program, faults=sim.Faults(kill=1)).run(policy).error is None
+        before = policy.drawn
+        gc.collect()
+    assert policy.drawn == before
 
 
 def test_faults_are_written_into_the_schedule() -> None:
