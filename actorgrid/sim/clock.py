@@ -10,8 +10,9 @@ from typing import Final
 EPOCH: Final = 1_767_225_600.0
 #: What looking at the clock costs (seconds), so that a loop that waits for a time to come ends.
 GLANCE: Final = 1e-7
-#: After so many looks in a row it costs twice as much, and so on: an hour is over soon.
-DOUBLES: Final = 1000
+#: After so many looks in a row it costs twice as much, and so on: an hour is over soon. (And who notes the time of each
+#: line of a log does not look so often before something happens.)
+DOUBLES: Final = 4000
 
 
 class Timer:

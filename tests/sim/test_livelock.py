@@ -207,6 +207,18 @@ def test_waiting_for_a_time_to_come_takes_no_longer_for_a_day() -> None:
     assert 0 <= run.value < 86_400
 
 
+def test_program_that_notes_the_time_of_all_that_it_does_takes_hardly_any() -> None:
+    """One that writes a log, say: tasks with a time limit are none the later for it."""
+
+    def program() -> None:
+        for _ in range(20_000):
+            time.time()
+
+    run = sim.run(program)
+    assert run.error is None
+    assert run.seconds < 1
+
+
 def test_proof_of_a_program_whose_dull_run_never_ends_costs_hardly_more_than_that_run() -> None:
     proof = sim.prove(spins_on_wait)
     assert (proof.complete, proof.classes, proof.failing) == (False, 1, 1)
