@@ -22,6 +22,7 @@ from actorgrid.engine.worker_side import running_now
 from actorgrid.exceptions import is_a
 from actorgrid.sim.engines import SimWorker
 from actorgrid.sim.fibers import Fiber, WorldOver
+from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.readonly import Watch, slots_of
 from actorgrid.sim.turns import memory_of
 
@@ -330,6 +331,8 @@ class Worker:
 
     def interrupt(self, message: m.Interrupt) -> None:
         """Cancel an attempt. A synchronous method is only told, as on real processes."""
+        if self.loop is not None:  # one that has not begun may have been in the loop's queue by then: it does its deed
+            self.world.onlookers.need(Holds.TURNS)
         if self.takes_turns():  # a turn that ends a call looks whether it was cancelled
             self.world.touch(memory_of(self.path))
             self.world.touch(self.path)

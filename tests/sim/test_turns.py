@@ -302,6 +302,24 @@ def test_cancellation_comes_between_two_turns(reduction: str) -> None:
     }
 
 
+@pytest.mark.parametrize("reduction", [*REDUCTIONS, "none"])
+def test_call_that_is_cancelled_in_the_queue_of_its_loop_does_its_deed(reduction: str) -> None:
+    """It never waits: nothing but the cancellation says that it matters when its turn comes."""
+
+    def program() -> Any:
+        drawn = Drawn.remote(Cell.remote(1))
+        ref = drawn.do.remote(0, "e")
+        ag.cancel(ref)
+        try:
+            ended = ag.get(ref)
+        except ag.exceptions.TaskCancelledError:
+            ended = "cancelled"
+        return ended, ag.get(drawn.all.remote())
+
+    found = outcomes(program, reduction=reduction)
+    assert found == {repr(each) for each in [(None, [0]), ("cancelled", []), ("cancelled", [0])]}
+
+
 ACTS = st.lists(st.text("strew", min_size=1, max_size=3), min_size=1, max_size=3)
 PROGRAMS = (ACTS, st.integers(0, 2), st.booleans())
 
