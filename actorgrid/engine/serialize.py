@@ -68,13 +68,13 @@ def dumps_code(code: Any, what: str) -> Pickled:
 
 
 def _is_importable(code: Any) -> bool:
-    found: Any = sys.modules.get(code.__module__)
     try:
+        found: Any = sys.modules.get(code.__module__)
         for name in code.__qualname__.split("."):
             found = getattr(found, name)
     except AttributeError:
         return False
-    except Exception:  # noqa: BLE001  # user code: let the pickler see what comes of it
+    except Exception:  # noqa: BLE001  # user code, or what it has put there: let the pickler see what comes of it
         return True
     return found is code
 

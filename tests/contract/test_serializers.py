@@ -251,3 +251,9 @@ def test_failures_show_what_they_are() -> None:
 def test_bad_depth_is_refused(depth: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="depth"):
         inspect_serializability(1, depth=depth)
+
+
+def test_class_that_says_nonsense_of_its_module_is_told_as_one_that_does_not_pickle() -> None:
+    odd: Any = type("Odd", (), {"__module__": []})
+    with pytest.raises(ag.exceptions.SerializationError, match="Odd"):
+        ag.remote(odd).remote()
