@@ -11,4 +11,5 @@
 ``hearing``    what clients send, whatever that is
 ``process``    what driver and worker share           ``links``     frames and descriptors over socket pairs
 ``store``, ``arenas``, ``segments``  shared memory      ``lifetime``  who dies with whom; ``output``, ``surroundings``
+``tracker``    the resource tracker of Python's that program and workers share
 """

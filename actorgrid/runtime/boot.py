@@ -13,7 +13,7 @@ import sys
 
 from actorgrid.core import messages as m
 from actorgrid.core.messages import ToHead
-from actorgrid.runtime import launcher, lifetime
+from actorgrid.runtime import launcher, lifetime, tracker
 from actorgrid.runtime.config import BootConfig
 from actorgrid.runtime.links import Link
 
@@ -43,9 +43,14 @@ def main(fd: int) -> None:
     from actorgrid.runtime.head import HeadProcess  # the launcher does not need it
 
     config = BootConfig.receive(link)
+    shared = tracker.receive(link, config.tracker)
+    config.tracker = len(shared)
     entrance = receive_door(link) if config.door else None
     with contextlib.suppress(OSError):  # a launcher that is dead is noticed by the loop
         config.send(end)
+        tracker.send(end, shared)
+    for each in shared:
+        os.close(each)
     sys.path[:] = config.surroundings.path
     if entrance is None:
         HeadProcess(end, launcher_pid, config, driver=link).run()

@@ -59,6 +59,8 @@ class BootConfig(msgspec.Struct):
     #: Of a persistent grid: the path of its socket, and the inode that it has there; "": one driver, from the start.
     door: str = ""
     door_inode: int = 0
+    #: How many descriptors follow with which processes speak to Python's resource tracker.
+    tracker: int = 0
     #: Labels of this machine, and what it is called ("": as the system calls it).
     labels: dict[str, str] = {}  # msgspec copies mutable defaults per instance
     node_name: str = ""

@@ -24,7 +24,7 @@ from actorgrid.core.signals import describe
 from actorgrid.engine.definitions import Setup, StartConfig
 from actorgrid.engine.interrupts import Interrupts, protected
 from actorgrid.exceptions import HeadDiedError
-from actorgrid.runtime import lifetime, machine, surroundings
+from actorgrid.runtime import lifetime, machine, surroundings, tracker
 from actorgrid.runtime.config import BootConfig
 from actorgrid.runtime.links import Link
 from actorgrid.runtime.output import Printer
@@ -44,7 +44,12 @@ class DriverEngine(ProcessEngine):
         namespace = start.namespace if start.namespace is not None else os.urandom(8).hex()
         self._become(start, ids.DRIVER, head.session, capacity, namespace, head.link, head.pid)
         config = BootConfig.of(start, self.session, capacity, namespace, self._surroundings)
+        shared = tracker.program.open()
+        config.tracker = len(shared)
         config.send(head.link)
+        tracker.send(head.link, shared)
+        for fd in shared[1:]:
+            os.close(fd)
         self._begin()
 
     def _become(
@@ -245,6 +250,7 @@ class DriverEngine(ProcessEngine):
         self.link.close()
         self.ear.close()
         self.arenas.close()
+        tracker.program.close()
         wake_fd, self._wake_fd = self._wake_fd, -1
         os.close(wake_fd)
 

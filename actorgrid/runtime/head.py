@@ -33,7 +33,7 @@ from actorgrid.core.head.machine import Head, HeadConfig
 from actorgrid.core.head.records import Peer
 from actorgrid.core.messages import FromLauncher
 from actorgrid.core.resources import demand
-from actorgrid.runtime import lifetime, memory_watch
+from actorgrid.runtime import lifetime, memory_watch, tracker
 from actorgrid.runtime.config import BootConfig
 from actorgrid.runtime.crew import Crew
 from actorgrid.runtime.door import close_door
@@ -317,5 +317,5 @@ class HeadProcess:
             self.launcher_pid, BURIAL
         ):  # it did not bury the workers: the kernel has killed them, but not what they started
             self.crew.signal(signal.SIGKILL)
-            lifetime.bury_children()
+            lifetime.bury_children(tracker.is_one)
         os._exit(0)

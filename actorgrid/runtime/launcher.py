@@ -28,7 +28,7 @@ import actorgrid
 from actorgrid.core import messages as m
 from actorgrid.core.messages import ToLauncher
 from actorgrid.engine.current import belongs_to_a_grid
-from actorgrid.runtime import lifetime
+from actorgrid.runtime import lifetime, tracker
 from actorgrid.runtime.config import BootConfig
 from actorgrid.runtime.door import close_door
 from actorgrid.runtime.links import Link, pair
@@ -60,9 +60,13 @@ class _Child:
 class Launcher:
     """The state of the launcher process."""
 
-    def __init__(self, end: socket.socket, config: BootConfig) -> None:
+    def __init__(self, end: socket.socket, config: BootConfig, tracked: int = -1) -> None:
+        """``tracked``: when something comes there, a resource tracker is needed; -1: none is, or there is one."""
         self.link: Link[Any] = Link(end, ToLauncher)
         self.config = config
+        self.tracked = tracked
+        #: The resource tracker; 0: there is none.
+        self.tracker = 0
         self.pid = os.getpid()
         self.by_pid: dict[int, _Child] = {}
         self.by_number: dict[int, _Child] = {}
@@ -77,6 +81,8 @@ class Launcher:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self.wakeup_write, warn_on_full_buffer=False)
         poll = select.poll()
+        if self.tracked >= 0:  # before all others: who has said something there may be dead already
+            poll.register(self.tracked, select.POLLIN)
         poll.register(self.link.fileno(), select.POLLIN)
         poll.register(self.wakeup_read, select.POLLIN)
         patience: int | None = WARM_AFTER
@@ -90,6 +96,10 @@ class Launcher:
                     with contextlib.suppress(BlockingIOError):
                         os.read(self.wakeup_read, 4096)
                     self.reap()
+                    continue
+                if fd == self.tracked:
+                    poll.unregister(fd)
+                    self.tracked, self.tracker = -1, tracker.start(fd)
                     continue
                 batch = None if mask & select.POLLHUP else self.link.receive()
                 for message in batch or ():
@@ -186,7 +196,7 @@ class Launcher:
         lifetime.die_with_parent(self.pid)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        self._close(self.wakeup_read, self.wakeup_write)
+        self._close(self.wakeup_read, self.wakeup_write, self.tracked)
         self.link.close()
         end, directory = socket.socket(fileno=link), self.config.spill_directory
 
@@ -205,7 +215,7 @@ class Launcher:
         lifetime.die_with_parent(self.pid)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        self._close(self.wakeup_read, self.wakeup_write)
+        self._close(self.wakeup_read, self.wakeup_write, self.tracked)
         self.link.close()  # with the descriptors of workers that are still to be forked
         self.by_pid.clear()
         self.by_number.clear()
@@ -225,7 +235,8 @@ class Launcher:
     @staticmethod
     def _close(*fds: int) -> None:
         for fd in fds:
-            os.close(fd)
+            if fd >= 0:
+                os.close(fd)
 
     # -- death
 
@@ -273,6 +284,8 @@ class Launcher:
             if child is not None:
                 lifetime.signal_group(child.pid, signal.SIGKILL)  # before the pid can be used again
             os.waitpid(info.si_pid, 0)
+            if info.si_pid == self.tracker:
+                self.tracker = 0
             if child is not None:
                 self.sweep()
                 del self.by_number[child.number]
@@ -288,7 +301,9 @@ class Launcher:
         none that we have forked, is an orphan of a dead worker. What it has started comes to us as it dies.
         """
         while orphans := [
-            pid for pid in lifetime.children_of(self.pid) if pid not in self.by_pid and pid != self.spiller
+            pid
+            for pid in lifetime.children_of(self.pid)
+            if pid not in self.by_pid and pid not in {self.spiller, self.tracker}
         ]:
             for pid in orphans:
                 with contextlib.suppress(ProcessLookupError):
@@ -303,18 +318,26 @@ class Launcher:
         signal.set_wakeup_fd(-1)
         for child in self.by_pid.values():
             lifetime.signal_group(child.pid, signal.SIGKILL)
-        lifetime.bury_children()
+        lifetime.bury_children(lambda pid: pid == self.tracker)
+        if self.tracked >= 0:
+            tracker.start_if_needed(self.tracked)
 
 
-def get_ready(link: socket.socket) -> BootConfig:
-    """Import what every worker needs; by then the head may know what for. Returns that."""
+def get_ready(link: socket.socket) -> tuple[BootConfig, int]:
+    """Import what every worker needs; by then the head may know what for.
+
+    Returns that, and what comes of whom the resource tracker is to be started for, -1 if it need not be.
+    """
     import cloudpickle  # noqa: F401  # most programs define something in __main__
 
     import actorgrid.runtime.worker  # noqa: F401  # before the fork, once
 
     config = BootConfig.receive(link)
     sys.path[:] = config.surroundings.path
-    return config
+    write, read, *_ = [*tracker.receive(link, config.tracker), -1, -1]
+    if write >= 0:
+        tracker.adopt(write)  # and so do all that are forked from here
+    return config, read
 
 
 def preload(config: BootConfig) -> None:
@@ -363,9 +386,9 @@ def start(driver: int) -> tuple[socket.socket, int]:
         lifetime.become_subreaper()
         belongs_to_a_grid()
         lifetime.Title().set("actorgrid: launcher")
-        config = get_ready(theirs)
+        config, tracked = get_ready(theirs)
         preload(config)
-        work = Launcher(theirs, config).run()
+        work = Launcher(theirs, config, tracked).run()
         if work is not None:
             work()
         code = 0

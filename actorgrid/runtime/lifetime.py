@@ -13,6 +13,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable
 from typing import Final
 
 from actorgrid.core.signals import describe
@@ -142,14 +143,20 @@ def threads_here() -> int:
         return 1
 
 
-def bury_children() -> None:
+def bury_children(is_spared: Callable[[int], bool]) -> None:
     """Kill whatever descends from this process, a subreaper, and wait for it, for ``HUNT`` seconds at most.
+
+    Who ``is_spared`` ends by itself, and is not waited for.
 
     All that has ended is taken before one looks again: a thousand children would be listed and killed a thousand times.
     """
     until = time.monotonic() + HUNT
     while time.monotonic() < until:
-        for pid in children_of(os.getpid()):
+        children = children_of(os.getpid())
+        victims = [pid for pid in children if not is_spared(pid)]
+        if children and not victims:
+            return
+        for pid in victims:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         try:
