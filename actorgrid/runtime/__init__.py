@@ -12,4 +12,5 @@
 ``process``    what driver and worker share           ``links``     frames and descriptors over socket pairs
 ``store``, ``arenas``, ``segments``  shared memory      ``lifetime``  who dies with whom; ``output``, ``surroundings``
 ``tracker``    the resource tracker of Python's that program and workers share
+``undertaker``  kills what is left of workers
 """

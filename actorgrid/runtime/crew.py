@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorgrid.core import messages as m
 from actorgrid.core.messages import ToHead
-from actorgrid.runtime import cgroups, hearing, lifetime, limits
+from actorgrid.runtime import cgroups, hearing, lifetime, limits, tracker
 from actorgrid.runtime.links import CONGESTED, Link, pair
 
 if TYPE_CHECKING:
@@ -115,11 +115,9 @@ class Crew:
                 message.oom = self._oom_kills > before
         self.shell.head.hear_launcher(message, time.monotonic())
 
-    def signal(self, number: int) -> None:
-        """Signal the processes of all: nobody else has."""
-        for hand in self.table.values():
-            if hand.pid:
-                lifetime.signal_group(hand.pid, number)
+    def kill(self) -> None:
+        """Kill the processes of all: nobody else has."""
+        lifetime.kill_groups([hand.pid for hand in self.table.values() if hand.pid], tracker.is_of_loky)
 
     # -- what they say
 

@@ -164,8 +164,7 @@ class DriverEngine(ProcessEngine):
 
     def sweep(self) -> None:
         """Kill what workers may have left: head and launcher may have died together."""
-        for pid in self.groups:
-            lifetime.signal_group(pid, signal.SIGKILL)
+        lifetime.kill_groups(self.groups, tracker.is_of_loky)
 
     def _how_head_ended(self) -> str:
         self.sweep()

@@ -316,6 +316,6 @@ class HeadProcess:
         if lifetime.end_child(
             self.launcher_pid, BURIAL
         ):  # it did not bury the workers: the kernel has killed them, but not what they started
-            self.crew.signal(signal.SIGKILL)
-            lifetime.bury_children(tracker.is_one)
+            self.crew.kill()
+            lifetime.bury_children(lambda pid: tracker.is_one(pid) or tracker.is_of_loky(pid))
         os._exit(0)

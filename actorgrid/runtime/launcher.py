@@ -32,6 +32,7 @@ from actorgrid.runtime import lifetime, tracker
 from actorgrid.runtime.config import BootConfig
 from actorgrid.runtime.door import close_door
 from actorgrid.runtime.links import Link, pair
+from actorgrid.runtime.undertaker import Undertaker
 
 #: Shared with each worker: [current task (8 bytes)][length of unsent frame body (4)][body ...]. See ``runtime.outbox``.
 SHARED_SIZE: Final = 256 << 10
@@ -65,13 +66,10 @@ class Launcher:
         self.link: Link[Any] = Link(end, ToLauncher)
         self.config = config
         self.tracked = tracked
-        #: The resource tracker; 0: there is none.
-        self.tracker = 0
         self.pid = os.getpid()
         self.by_pid: dict[int, _Child] = {}
         self.by_number: dict[int, _Child] = {}
-        #: The process that owns the spill file, the latest one; 0 or -1: there is none.
-        self.spiller = 0
+        self.undertaker = Undertaker(self.by_pid)
         self.wakeup_read, self.wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.head_watch = select.poll()
         self.head_watch.register(self.link.fileno(), 0)  # POLLHUP is always told
@@ -99,7 +97,7 @@ class Launcher:
                     continue
                 if fd == self.tracked:
                     poll.unregister(fd)
-                    self.tracked, self.tracker = -1, tracker.start(fd)
+                    self.tracked, self.undertaker.tracker = -1, tracker.start(fd)
                     continue
                 batch = None if mask & select.POLLHUP else self.link.receive()
                 for message in batch or ():
@@ -128,7 +126,7 @@ class Launcher:
             if child is not None and message.task:
                 self.condemn(child, message.task)
             elif child is not None:
-                lifetime.signal_group(child.pid, message.signal)
+                self.undertaker.signal([child.pid], message.signal)
         else:
             self.bury()
             os._exit(0)
@@ -190,7 +188,7 @@ class Launcher:
                 reason = f"objects cannot go to the disk, or come back: {self._refused(error)}"
                 Link(end, m.ToSpiller).send([m.NoSpiller(reason)])
         if pid:
-            self.spiller = pid
+            self.undertaker.spiller = pid
             self._close(link)
             return None
         lifetime.die_with_parent(self.pid)
@@ -252,7 +250,7 @@ class Launcher:
     def _judge(self, child: _Child) -> None:
         task, child.condemned = child.condemned, 0
         if SHARED_HEAD.unpack_from(child.shared)[0] == task:
-            lifetime.signal_group(child.pid, signal.SIGKILL)
+            self.undertaker.signal([child.pid], signal.SIGKILL)
             return
         if not child.stopped:
             os.kill(child.pid, signal.SIGCONT)
@@ -280,45 +278,25 @@ class Launcher:
                 if child is not None:
                     self._stopped(child, stopped=info.si_code == os.CLD_STOPPED)
                 continue
+            self.undertaker.has_died(info.si_pid)
             child = self.by_pid.pop(info.si_pid, None)
-            if child is not None:
-                lifetime.signal_group(child.pid, signal.SIGKILL)  # before the pid can be used again
             os.waitpid(info.si_pid, 0)
-            if info.si_pid == self.tracker:
-                self.tracker = 0
+            if info.si_pid == self.undertaker.tracker:
+                self.undertaker.tracker = 0
             if child is not None:
-                self.sweep()
+                self.undertaker.sweep()
                 del self.by_number[child.number]
                 status = info.si_status if info.si_code == os.CLD_EXITED else -info.si_status
                 current, length = SHARED_HEAD.unpack_from(child.shared)
                 body = child.shared[SHARED_HEAD.size : SHARED_HEAD.size + length]
                 self.tell(m.Exited(child.number, child.pid, status, current, body))
 
-    def sweep(self) -> None:
-        """Kill what the dead have left behind outside of their groups.
-
-        Workers adopt what descends from them, so that it comes to us when they die: whatever is our child now, and is
-        none that we have forked, is an orphan of a dead worker. What it has started comes to us as it dies.
-        """
-        while orphans := [
-            pid
-            for pid in lifetime.children_of(self.pid)
-            if pid not in self.by_pid and pid not in {self.spiller, self.tracker}
-        ]:
-            for pid in orphans:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(pid, 0)
-
     def bury(self) -> None:
         """The head is gone: nobody comes in any more; kill every worker's group, and what else descends from us."""
         if self.config.door:
             close_door(self.config.door, self.config.door_inode)
         signal.set_wakeup_fd(-1)
-        for child in self.by_pid.values():
-            lifetime.signal_group(child.pid, signal.SIGKILL)
-        lifetime.bury_children(lambda pid: pid == self.tracker)
+        self.undertaker.bury(self.by_pid)
         if self.tracked >= 0:
             tracker.start_if_needed(self.tracked)
 

@@ -13,7 +13,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from actorgrid.core.signals import describe
@@ -126,13 +126,48 @@ def signal_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
 
 
-def children_of(pid: int) -> list[int]:
-    """Return the process ids of the direct children of a single-threaded process."""
+def kill_groups(leaders: Iterable[int], is_spared: Callable[[int], bool]) -> None:
+    """Kill the process groups of these, one process after the other where there is one who ``is_spared``."""
+    members: dict[int, list[int]] = {leader: [] for leader in leaders}
+    for name in os.listdir("/proc") if members and _libc is not None else ():
+        with contextlib.suppress(ValueError, OSError, KeyError):
+            members[os.getpgid(int(name))].append(int(name))
+    for leader, pids in members.items():
+        victims = [pid for pid in pids if not is_spared(pid)]
+        if len(victims) == len(pids):
+            signal_group(leader, signal.SIGKILL)
+        else:
+            for pid in victims:
+                _kill_member(pid, leader)
+
+
+def _kill_member(pid: int, leader: int) -> None:
+    """Kill a process, if it is of that group, and not another one that has got its number."""
+    with contextlib.suppress(OSError):
+        fd = os.pidfd_open(pid)
+        try:
+            if os.getpgid(pid) == leader:
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+        finally:
+            os.close(fd)
+
+
+def children_of(pid: int, thread: int = 0) -> list[int]:
+    """Return the process ids of the direct children of a single-threaded process, or of one thread of another one."""
     try:
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        with open(f"/proc/{pid}/task/{thread or pid}/children", encoding="ascii") as file:
             return [int(word) for word in file.read().split()]
     except OSError:
         return []
+
+
+def children_of_threads(pid: int) -> list[int]:
+    """Return the process ids of the direct children of any process."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    return [child for thread in threads for child in children_of(pid, int(thread))]
 
 
 def threads_here() -> int:

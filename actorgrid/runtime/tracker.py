@@ -212,7 +212,22 @@ def is_one(pid: int) -> bool:
     Who has started it knows before this does: for a moment a new process has no command line.
     """
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return MODULE.encode() in file.read() and os.getsid(pid) == pid
+        return MODULE.encode() in _command_line(pid) and os.getsid(pid) == pid
     except OSError:
         return False
+
+
+def is_of_loky(pid: int) -> bool:
+    """Return whether a process is the tracker of loky, and so of joblib: each process that uses these has one.
+
+    It removes what only that process, and those it has started, use; so it may, when they are gone.
+    """
+    return b"loky.backend.resource_tracker" in _command_line(pid)
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""

@@ -220,8 +220,10 @@ SENDERS = {
     "runtime/spawn.py:Spawned.abandon": "a child that the next line waits for",
     "runtime/launcher.py:Launcher.condemn": "the workers in the table are children that have not been waited for",
     "runtime/launcher.py:Launcher._judge": "as above",
-    "runtime/launcher.py:Launcher.sweep": "the kernel has just said that these are children",
+    "runtime/undertaker.py:Undertaker.signal": "as above",
+    "runtime/undertaker.py:Undertaker.sweep": "the kernel has just said that these are children",
     "runtime/lifetime.py:bury_children": "as above, of whoever calls it",
+    "runtime/lifetime.py:_kill_member": "it has a descriptor of the process when it looks at its group",
     "runtime/lifetime.py:end_child": "a child of whoever calls it, which is waited for here",
     "runtime/lifetime.py:signal_group": "see GROUPS",
     "runtime/head.py:HeadProcess.flush": "the head ends itself",
@@ -240,13 +242,12 @@ SENDERS = {
 }
 #: Who may have a whole group signalled.
 GROUPS = {
-    "runtime/launcher.py:Launcher.obey": "its leader is in the table of children that have not been waited for",
-    "runtime/launcher.py:Launcher._judge": "as above",
-    "runtime/launcher.py:Launcher.reap": "it has ended, and is waited for after that",
-    "runtime/launcher.py:Launcher.bury": "as Launcher.obey",
+    "runtime/undertaker.py:Undertaker.signal": "its leader is in the table of children that have not been waited for",
+    "runtime/undertaker.py:Undertaker.has_died": "it has ended, and is waited for after that",
+    "runtime/lifetime.py:kill_groups": "see who calls it",
     "runtime/driver.py:DriverEngine._give_up_start": "the head, a child that has not been waited for, leads it",
     "runtime/driver.py:DriverEngine.sweep": "by number, and only where head and launcher were killed (SECURITY.md)",
-    "runtime/crew.py:Crew.signal": "the launcher was killed: its workers are children of the head, not waited for",
+    "runtime/crew.py:Crew.kill": "the launcher was killed: its workers are children of the head, not waited for",
 }
 #: What sends a signal, wherever it is called.
 SENDS = {
@@ -293,7 +294,7 @@ def sends(call: ast.Call, imported: set[str]) -> bool:
 
 def test_signals_are_sent_by_few_functions_each_of_which_knows_whom_it_hits() -> None:
     assert callers(sends) == set(SENDERS)
-    assert callers(lambda call, _: ast.unparse(call.func).endswith("signal_group")) == set(GROUPS)
+    assert callers(lambda call, _: ast.unparse(call.func).endswith(("signal_group", "kill_groups"))) == set(GROUPS)
 
 
 def test_functions_that_send_signals_have_no_other_names() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -39,7 +39,7 @@ class Scene:
         monkeypatch.setattr(os, "setpgid", lambda *_: None)
         monkeypatch.setattr(lifetime, "threads_here", lambda: 1)
         monkeypatch.setattr(lifetime, "signal_group", lambda *_: None)
-        monkeypatch.setattr(lifetime, "bury_children", self.bury)
+        monkeypatch.setattr(self.launcher.undertaker, "bury", self.bury)
 
     def order(self, workers: int) -> None:
         link: Link[Any] = Link(self.head, FromLauncher)
@@ -55,8 +55,8 @@ class Scene:
             self.head.close()
         return 1_000_000 + self.forks
 
-    def bury(self) -> None:
-        self.buried = True
+    def bury(self, pids: Iterable[int]) -> None:
+        self.buried = set(pids) == set(self.launcher.by_pid)
 
     def end(self) -> None:
         self.head.close()
