@@ -77,9 +77,9 @@ class AsyncActor:
                 result = await (self._watched(result, watch) if watch is not None else result)
         except WorldOver:
             raise
-        except BaseException as raised:  # whatever user code raises is its result
+        except BaseException as raised:  # noqa: BLE001  # whatever user code raises is its result
             if world.over or not self.worker.engine.alive:  # it is collected, maybe while another world runs
-                raise
+                return
             error = raised
         error = (watch and watch.verdict()) or error
         self.tasks.pop(running.run.task, None)

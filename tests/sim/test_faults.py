@@ -382,7 +382,10 @@ class Sleeper:
     """An actor whose call is still there when its process is not."""
 
     async def sleep(self) -> None:
-        await asyncio.sleep(1_000)
+        try:
+            await asyncio.sleep(1_000)
+        finally:
+            raise KeyError("nobody is there to hear it")
 
 
 class Drawing(Dull):

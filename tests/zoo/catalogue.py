@@ -78,7 +78,7 @@ ZOO = [
     Animal(locks.phase01, 1, error=DeadlockError, classes=(2, 1), fixed_classes=2),
     Animal(locks.sync01, 1, error=DeadlockError, classes=(3, 1), fixed_classes=3),
     Animal(locks.sync02, 1, error=DeadlockError, classes=(4, 2), fixed_classes=2),
-    Animal(locks.carter01, 1, error=DeadlockError, classes=(8, 4), fixed_classes=4),
+    Animal(locks.carter01, 1, error=DeadlockError, classes=(8, 4), fixed_classes=8),
     Animal(structures.aba, 1, classes=(18, 1), fixed_classes=18),
     Animal(structures.circular_buffer, 1, classes=(12, 4), fixed_classes=6),
     Animal(structures.queue, 1, classes=(4, 2), fixed_classes=2),
