@@ -1,8 +1,9 @@
 """How a worker's process ends: told to, of its own accord, or as the child that user code has forked.
 
 Whoever leaves in an orderly way says its last words first (``Parting`` tells the head that they begin, for they are
-given only so long): the actor's ``__ray_shutdown__``, then the exit handlers. Then everything goes out, and the process
-ends with ``os._exit``: it was forked from a launcher whose own exit handlers are not its business.
+given only so long): the actor's ``__ray_shutdown__``, the exit handlers, and the finalizers of what the actor had. Then
+everything goes out, and the process ends with ``os._exit``: it was forked from a launcher whose own exit handlers are
+not its business.
 
 This file may not know how calls run, nor why the head wants a worker gone.
 """
@@ -10,15 +11,19 @@ This file may not know how calls run, nor why the head wants a worker gone.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 import traceback
+import weakref
 from typing import TYPE_CHECKING, NoReturn
 
 from actorgrid.core import messages as m
 from actorgrid.exceptions import is_a
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actorgrid.runtime.worker import Worker
 
 
@@ -84,23 +89,41 @@ class WayOut:
         self.depart()
 
     def depart(self) -> NoReturn:
-        """Run the actor's last words and the exit handlers, send everything, go."""
+        """Run the actor's last words, the exit handlers and finalizers, send everything, go."""
         import atexit  # only here
 
-        shutdown = getattr(self.worker.engine.instance, "__ray_shutdown__", None)
-        if shutdown is not None or atexit._ncallbacks():  # noqa: SLF001  # it has no other way to ask
+        if self.worker.engine.instance is not None or atexit._ncallbacks():  # noqa: SLF001  # it has no other way to ask
             self._say(m.Parting())
-        try:
-            if shutdown is not None:
-                shutdown()
-            atexit._run_exitfuncs()  # noqa: SLF001  # as multiprocessing does before os._exit
-        except BaseException as error:  # noqa: BLE001  # last words may fail, leaving may not
-            print(f"actorgrid: on the way out: {error!r}", file=sys.stderr)
+        # As multiprocessing does before os._exit, too.
+        for say in (self._shut_down, atexit._run_exitfuncs, self._finalize):  # noqa: SLF001
+            try:
+                say()
+            except BaseException as error:  # noqa: BLE001  # last words may fail, leaving may not
+                print(f"actorgrid: on the way out: {error!r}", file=sys.stderr)
         self.finish_output()
         with contextlib.suppress(OSError):
             self.worker.link.socket.setblocking(True)
             self.worker.push()
         os._exit(0)
+
+    def _shut_down(self) -> None:
+        shutdown = getattr(self.worker.engine.instance, "__ray_shutdown__", None)
+        if shutdown is not None:
+            shutdown()
+
+    def _finalize(self) -> None:
+        """Let go of the actor: ``__del__`` of it and of what it has run, as where an interpreter ends."""
+        engine = self.worker.engine
+        if engine.instance is None:
+            return
+        traceback.clear_frames(sys.exc_info()[2])  # of the call that ends it, which knows ``self``
+        try:
+            alive: Callable[[], object] = weakref.ref(engine.instance)
+        except TypeError:  # its class has __slots__
+            alive = object
+        engine.instance = None
+        if alive() is not None:  # only then: to look through all of a process takes a while, and copies its pages
+            gc.collect()
 
     def _say(self, message: m.Exiting | m.Parting) -> None:
         """Have the head know at once."""

@@ -53,7 +53,7 @@ class Exiting(Struct, tag=33):
 
 
 class Parting(Struct, tag=37):
-    """Nothing runs in the worker any more: its last words begin (``__ray_shutdown__``, exit handlers)."""
+    """Nothing runs in the worker any more: its last words begin (``__ray_shutdown__``, exit handlers, finalizers)."""
 
 
 class Yield(Struct, tag=34):

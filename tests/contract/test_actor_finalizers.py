@@ -1,0 +1,109 @@
+"""What an actor leaves behind is finalized in its process when it ends in an orderly way."""
+
+# mypy: disable-error-code="attr-defined"
+# ... because mypy does not see what a decorator makes of a class.
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+import actorgrid as ag
+from actorgrid.testing.waiting import wait_until
+from tests.contract.tools import DEADLINE
+
+pytestmark = [
+    pytest.mark.usefixtures("grid"),
+    pytest.mark.processes("what a simulated actor leaves behind goes when the collector of the one interpreter comes"),
+]
+
+
+class Connection:
+    """What a finalizer has to close."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __del__(self) -> None:
+        with self.path.open("a", encoding="ascii") as file:
+            file.write(f"{os.getpid()}\n")
+
+
+@ag.remote
+class Plain:
+    def __init__(self, path: Path, *, itself: bool = False, cycle: bool = False) -> None:
+        self.path = path if itself else None
+        self.connection = None if itself else Connection(path)
+        self.me = self if cycle else None
+
+    def __del__(self) -> None:
+        if self.path is not None:
+            Connection(self.path)
+
+    def pid(self) -> int:
+        return os.getpid()
+
+    def leave(self) -> None:
+        ag.actor.exit_actor()
+
+
+@ag.remote
+class Asynchronous:
+    def __init__(self, path: Path, **_: bool) -> None:
+        self.connection = Connection(path)
+
+    async def pid(self) -> int:
+        return os.getpid()
+
+    async def leave(self) -> None:
+        ag.actor.exit_actor()
+
+
+def finalized_by(made: Any, path: Path, end: str, **options: bool) -> None:
+    """Assert that an actor of this kind finalizes once what it has, in its own process."""
+    actor = made.remote(path, **options)
+    pid = ag.get(actor.pid.remote(), timeout=DEADLINE)
+    with contextlib.suppress(ag.exceptions.RayActorError):
+        if end == "exit_actor":
+            ag.get(actor.leave.remote(), timeout=DEADLINE)
+        elif end == "terminate":
+            ag.get(actor.__ray_terminate__.remote(), timeout=DEADLINE)
+    del actor
+    gc.collect()
+    assert wait_until(lambda: not psutil.pid_exists(pid), DEADLINE)
+    assert path.read_text(encoding="ascii") == f"{pid}\n"
+
+
+@pytest.mark.parametrize("end", ["del", "exit_actor", "terminate"])
+@pytest.mark.parametrize("made", [Plain, Asynchronous, Plain.options(max_concurrency=4)])
+def test_finalizers_of_what_an_actor_has_run_when_it_ends_by_itself(made: Any, end: str, tmp_path: Path) -> None:
+    finalized_by(made, tmp_path / "closed", end)
+
+
+@pytest.mark.parametrize("options", [{"itself": True}, {"cycle": True}])
+@pytest.mark.parametrize("end", ["del", "exit_actor"])
+def test_finalizer_of_an_actor_itself_and_of_one_in_a_cycle(options: dict[str, bool], end: str, tmp_path: Path) -> None:
+    finalized_by(Plain, tmp_path / "closed", end, **options)
+
+
+@ag.remote
+class Unlucky:
+    def pid(self) -> int:
+        return os.getpid()
+
+    def __del__(self) -> None:
+        raise ValueError("the finalizer fails")
+
+
+def test_finalizer_that_raises_does_not_hold_an_actor_up() -> None:
+    actor = Unlucky.remote()
+    pid = ag.get(actor.pid.remote(), timeout=DEADLINE)
+    del actor
+    gc.collect()
+    assert wait_until(lambda: not psutil.pid_exists(pid), DEADLINE)
