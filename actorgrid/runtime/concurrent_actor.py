@@ -30,7 +30,8 @@ class ConcurrentActor:
         if self.worker.way_out.forked:
             self.worker.way_out.end_of_fork(error)
         if error is not None and is_a(error, SystemExit):
-            self.worker.way_out.exit_process(error)
+            self.exit_process(error)
+            return
         engine = self.worker.engine
         retry = False
         try:
@@ -42,6 +43,10 @@ class ConcurrentActor:
             # Not kept under another name: its traceback holds this frame, and so whatever the result refers to.
             values, retry = self._failed(running, broken)
         self._enter(running, values, int((perf_counter() - began) * 1e6), retry=retry)
+
+    def exit_process(self, error: SystemExit) -> None:
+        """``sys.exit`` in a call."""
+        self.worker.way_out.exit_process(error)
 
     def _failed(self, running: Running, error: BaseException) -> tuple[tuple[m.Value, ...], bool]:
         if running.cancelled:

@@ -36,15 +36,21 @@ class ThreadedActor(ConcurrentActor):
         while not worker.machine.leaving:
             batch = worker.link.receive()
             if batch is None:
-                if worker.way_out.exiting:
+                if worker.way_out.exiting or worker.way_out.status is not None:
                     break
                 import os  # only at the very end
 
                 os._exit(1)
             worker.take(batch)
             self._start_calls()
-        self.pool.shutdown(wait=True)
+        if worker.way_out.status is None:  # else what runs is ended with its process
+            self.pool.shutdown(wait=True)
         worker.way_out.depart()
+
+    def exit_process(self, error: SystemExit) -> None:
+        """``sys.exit`` in a call: the main thread ends the process."""
+        self.worker.way_out.note_exit(error)
+        self._wake_main_thread()
 
     def leave(self) -> None:
         """``exit_actor()`` was called, by a call or by anything else. Calls that run finish first (as in Ray)."""
@@ -54,12 +60,15 @@ class ThreadedActor(ConcurrentActor):
     def _leave_if_idle(self) -> None:
         """Have the main thread, which reads the link, see its end: the last words are for it to say."""
         if self.worker.way_out.exiting and not self.busy:
-            with contextlib.suppress(OSError):  # user code has closed it: then it sees that
-                self.worker.link.socket.shutdown(socket.SHUT_RD)
+            self._wake_main_thread()
+
+    def _wake_main_thread(self) -> None:
+        with contextlib.suppress(OSError):  # user code has closed it: then it sees that
+            self.worker.link.socket.shutdown(socket.SHUT_RD)
 
     def _start_calls(self) -> None:
         engine = self.worker.engine
-        while not self.worker.way_out.exiting:
+        while not self.worker.way_out.exiting and self.worker.way_out.status is None:
             with engine.lock:
                 running = self.worker.machine.start()
             if running is None:

@@ -34,6 +34,8 @@ class WayOut:
         self.worker = worker
         #: ``exit_actor()`` was called: what runs is finished, nothing new is begun.
         self.exiting = False
+        #: What the process ends with; None: user code has not asked for that (``sys.exit``).
+        self.status: int | None = None
         #: This is a child of the worker, forked by user code.
         self.forked = False
 
@@ -48,7 +50,9 @@ class WayOut:
     def end_of_fork(self, error: BaseException | None) -> NoReturn:
         """User code forked, and this is the child: it came back from the call, which only its parent answers."""
         if error is not None and is_a(error, SystemExit):
-            self.exit_process(error)
+            status = _status(error)
+            self.finish_output()
+            os._exit(status)
         if error is not None:
             traceback.print_exception(error)
         self.finish_output()
@@ -57,13 +61,14 @@ class WayOut:
     # -- of its own accord
 
     def exit_process(self, error: SystemExit) -> NoReturn:
-        """``sys.exit`` in a task ends the worker, as in Ray: it counts as a death."""
-        code = error.code
-        if code is not None and not isinstance(code, int):
-            print(code, file=sys.stderr)
-            code = 1
-        self.finish_output()
-        os._exit(code or 0)
+        """``sys.exit`` in a call ends the worker, as in Ray: it counts as a death. On the main thread only."""
+        self.note_exit(error)
+        self.depart()
+
+    def note_exit(self, error: SystemExit) -> None:
+        """A call has ended with ``sys.exit``: nothing new is begun."""
+        self.status = _status(error)
+        traceback.clear_frames(error.__traceback__)  # they know the actor, which is to be finalized
 
     def exit_actor(self) -> NoReturn:
         """End this actor: no restart, whatever it was told."""
@@ -104,7 +109,7 @@ class WayOut:
         with contextlib.suppress(OSError):
             self.worker.link.socket.setblocking(True)
             self.worker.push()
-        os._exit(0)
+        os._exit(self.status or 0)
 
     def _shut_down(self) -> None:
         shutdown = getattr(self.worker.engine.instance, "__ray_shutdown__", None)
@@ -116,7 +121,7 @@ class WayOut:
         engine = self.worker.engine
         if engine.instance is None:
             return
-        traceback.clear_frames(sys.exc_info()[2])  # of the call that ends it, which knows ``self``
+        traceback.clear_frames(sys.exc_info()[2])  # of the call in which it left
         try:
             alive: Callable[[], object] = weakref.ref(engine.instance)
         except TypeError:  # its class has __slots__
@@ -132,3 +137,12 @@ class WayOut:
             engine.client.outbox.append(message)
             engine.send(force=True)
             self.worker.outbox.flush()
+
+
+def _status(error: SystemExit) -> int:
+    """Return what a process ends with, and print what stands in the place of a number."""
+    code = error.code
+    if code is not None and not isinstance(code, int):
+        print(code, file=sys.stderr)
+        code = 1
+    return code or 0

@@ -1,13 +1,16 @@
-"""What an actor leaves behind is finalized in its process when it ends in an orderly way."""
+"""What an actor leaves behind is finalized in its process when it ends by itself, and last words are said."""
 
 # mypy: disable-error-code="attr-defined"
 # ... because mypy does not see what a decorator makes of a class.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import os
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +55,9 @@ class Plain:
     def leave(self) -> None:
         ag.actor.exit_actor()
 
+    def exit(self) -> None:
+        sys.exit(3)
+
 
 @ag.remote
 class Asynchronous:
@@ -64,6 +70,9 @@ class Asynchronous:
     async def leave(self) -> None:
         ag.actor.exit_actor()
 
+    async def exit(self) -> None:
+        sys.exit(3)
+
 
 def finalized_by(made: Any, path: Path, end: str, **options: bool) -> None:
     """Assert that an actor of this kind finalizes once what it has, in its own process."""
@@ -72,6 +81,8 @@ def finalized_by(made: Any, path: Path, end: str, **options: bool) -> None:
     with contextlib.suppress(ag.exceptions.RayActorError):
         if end == "exit_actor":
             ag.get(actor.leave.remote(), timeout=DEADLINE)
+        elif end == "sys.exit":
+            ag.get(actor.exit.remote(), timeout=DEADLINE)
         elif end == "terminate":
             ag.get(actor.__ray_terminate__.remote(), timeout=DEADLINE)
     del actor
@@ -80,7 +91,7 @@ def finalized_by(made: Any, path: Path, end: str, **options: bool) -> None:
     assert path.read_text(encoding="ascii") == f"{pid}\n"
 
 
-@pytest.mark.parametrize("end", ["del", "exit_actor", "terminate"])
+@pytest.mark.parametrize("end", ["del", "exit_actor", "terminate", "sys.exit"])
 @pytest.mark.parametrize("made", [Plain, Asynchronous, Plain.options(max_concurrency=4)])
 def test_finalizers_of_what_an_actor_has_run_when_it_ends_by_itself(made: Any, end: str, tmp_path: Path) -> None:
     finalized_by(made, tmp_path / "closed", end)
@@ -107,3 +118,47 @@ def test_finalizer_that_raises_does_not_hold_an_actor_up() -> None:
     del actor
     gc.collect()
     assert wait_until(lambda: not psutil.pid_exists(pid), DEADLINE)
+
+
+def note(path: Path) -> None:
+    """Note which process says this, and whether in its main thread."""
+    with path.open("a", encoding="ascii") as file:
+        file.write(f"{os.getpid()} {threading.current_thread() is threading.main_thread()}\n")
+
+
+@ag.remote
+class LastWords:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        atexit.register(note, path)
+
+    def __ray_shutdown__(self) -> None:
+        note(self.path)
+
+    def pid(self) -> int:
+        return os.getpid()
+
+    def exit(self) -> None:
+        sys.exit(3)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_sys_exit_in_a_method_leaves_the_last_words_to_an_actor(concurrency: int, tmp_path: Path) -> None:
+    actor = LastWords.options(max_concurrency=concurrency).remote(tmp_path / "said")
+    pid = ag.get(actor.pid.remote(), timeout=DEADLINE)
+    with pytest.raises(ag.exceptions.ActorDiedError):
+        ag.get(actor.exit.remote(), timeout=DEADLINE)
+    assert wait_until(lambda: not psutil.pid_exists(pid), DEADLINE)
+    assert (tmp_path / "said").read_text(encoding="ascii") == f"{pid} True\n" * 2
+
+
+@ag.remote(max_retries=0)
+def leave_with_a_handler(path: Path) -> None:
+    atexit.register(note, path)
+    sys.exit(3)
+
+
+def test_sys_exit_in_a_task_runs_exit_handlers(tmp_path: Path) -> None:
+    with pytest.raises(ag.exceptions.WorkerCrashedError):
+        ag.get(leave_with_a_handler.remote(tmp_path / "said"), timeout=DEADLINE)
+    assert wait_until((tmp_path / "said").exists, DEADLINE)

@@ -422,9 +422,12 @@ def test_actor_that_ends_itself_has_all_the_time_it_needs_for_calls_that_still_r
     assert not [effect for effect in bench.head.effects if isinstance(effect, SignalWorker)]
 
 
-def test_last_words_of_a_worker_that_does_not_leave_are_not_believed(bench: Bench) -> None:
+def test_worker_whose_call_ends_it_has_so_long_for_its_last_words(bench: Bench) -> None:
     worker = bench.worker_of(bench.submit(bench.spec()))
     bench.say(m.Parting(), source=worker.number)
-    bench.now = 1000.0
+    bench.now = bench.head.config.farewell - 0.1
     bench.head.turn(bench.now)
     assert not [effect for effect in bench.head.effects if isinstance(effect, SignalWorker)]
+    bench.now += 0.2
+    bench.head.turn(bench.now)
+    assert [effect.number for effect in bench.head.effects if isinstance(effect, SignalWorker)] == [worker.number]

@@ -173,7 +173,8 @@ def _check_worker(head: Head, worker: Worker) -> None:
         require(head, worker in spec.taught, number, "it was taught what does not know it")
     for digest in worker.codes:
         require(head, digest in head.library.codes, number, "it was taught code that is gone")
-    require(head, bool(worker.farewell) <= (state is WorkerState.LEAVING), number, "says farewell and stays")
+    leaves = worker.parting or state is WorkerState.LEAVING
+    require(head, bool(worker.farewell) <= leaves, number, "says farewell and stays")
     for alarm in (worker.farewell, worker.stopped):
         rings = not alarm or bool(worker.ended_by) or head.alarms.is_set(alarm)
         require(head, rings, number, f"alarm {alarm} will not ring")

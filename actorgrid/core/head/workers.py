@@ -270,7 +270,7 @@ class Workers:
         """Nothing runs in the worker any more, whatever it has not answered; its last words begin."""
         del message
         worker = peer.worker
-        if worker is not None and worker.state is WORKER_LEAVING:
+        if worker is not None:
             worker.parting = True
             self.head.alarms.call_off(worker.farewell)
             self._wait_for_last_words(worker)
