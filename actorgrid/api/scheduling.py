@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ OLDER: Final[dict[str, tuple[Any, ...]]] = {
     "placement_group_bundle_index": (None, -1),
     "placement_group_capture_child_tasks": (None, False),
 }
+#: The id of a node; that of none has f's alone.
+_NODE: Final = re.compile(r"(?!f{56})[0-9a-f]{56}")
 #: What ``accelerator_type`` takes of the resource of that name.
 _TOUCH: Final = 0.001
 
@@ -76,17 +79,19 @@ class PlacementGroupSchedulingStrategy(_Strategy):
 class NodeAffinitySchedulingStrategy(_Strategy):
     """Run on the machine with this id (``nodes()``); ``soft``: if there is none, run anywhere. There is one machine."""
 
-    __slots__ = ("_fail_on_unavailable", "_spill_on_unavailable", "node_id", "soft")
+    __slots__ = ("node_id", "soft", "_spill_on_unavailable", "_fail_on_unavailable")  # noqa: RUF023  # as they are given
 
     def __init__(
         self, node_id: str, soft: bool, _spill_on_unavailable: bool = False, _fail_on_unavailable: bool = False
     ) -> None:
         """Raises TypeError, ValueError."""
-        if not node_id:
+        if not _NODE.fullmatch(str(node_id).lower()):
             raise ValueError(f"'node_id' must be the id of a node, as nodes() tells it: {node_id!r:.100}")
         if _spill_on_unavailable and not soft:
             raise ValueError("'_spill_on_unavailable' cannot be True if 'soft' is False")
-        self.node_id = node_id
+        if _fail_on_unavailable and soft:
+            raise ValueError("'_fail_on_unavailable' cannot be True if 'soft' is True")
+        self.node_id = node_id.lower()
         self.soft = bool(soft)
         self._spill_on_unavailable = _spill_on_unavailable
         self._fail_on_unavailable = _fail_on_unavailable

@@ -70,7 +70,9 @@ def results(engine: WorkerSide, running: Running, result: Any) -> tuple[Value, .
         return ()
     if isinstance(result, Iterator):
         return _yielded(engine, running, result, count)
-    items = list(result) if isinstance(result, Iterable) else [result]
+    if not isinstance(result, Iterable):
+        raise TypeError(f"Task returned an object of type {type(result).__name__!r}, but num_returns={count}.")
+    items = list(result)
     if len(items) != count:
         raise ValueError(f"Task returned {len(items)} objects, but num_returns={count}.")
     values: list[Value] = []

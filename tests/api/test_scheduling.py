@@ -49,7 +49,7 @@ def test_without_options_nothing_is_said() -> None:
         "SPREAD",
         PlacementGroupSchedulingStrategy(None),
         PlacementGroupSchedulingStrategy(PlacementGroup.empty()),
-        NodeAffinitySchedulingStrategy("elsewhere", soft=True),
+        NodeAffinitySchedulingStrategy("e" * 56, soft=True),
         NodeLabelSchedulingStrategy(soft={"zone": In("a")}),
     ],
     ids=repr,
@@ -109,7 +109,7 @@ def test_equal_strategies_are_equal_so_that_options_in_a_loop_prepare_nothing_an
     first = f.options(scheduling_strategy=PlacementGroupSchedulingStrategy(GROUP, 1))
     assert f.options(scheduling_strategy=PlacementGroupSchedulingStrategy(again, 1)) is first
     assert f.options(scheduling_strategy=PlacementGroupSchedulingStrategy(GROUP, 0)) is not first
-    assert PlacementGroupSchedulingStrategy(None) != NodeAffinitySchedulingStrategy("a", soft=False)
+    assert PlacementGroupSchedulingStrategy(None) != NodeAffinitySchedulingStrategy("a" * 56, soft=False)
     assert hash(NodeLabelSchedulingStrategy({"a": In("b")})) == hash(NodeLabelSchedulingStrategy({"a": In("b")}))
 
 
@@ -149,7 +149,8 @@ def test_fallbacks_are_alternatives_and_labels_of_a_strategy_hold_in_each() -> N
         (PlacementGroupSchedulingStrategy, (GROUP, 1.0), TypeError),
         (PlacementGroupSchedulingStrategy, (GROUP, 1, "yes"), TypeError),
         (NodeAffinitySchedulingStrategy, ("", True), ValueError),
-        (NodeAffinitySchedulingStrategy, ("a", False, True), ValueError),
+        (NodeAffinitySchedulingStrategy, (3, True), ValueError),
+        (NodeAffinitySchedulingStrategy, ("a" * 56, False, True), ValueError),
         (NodeLabelSchedulingStrategy, (), ValueError),
         (NodeLabelSchedulingStrategy, ({"a": "b"},), TypeError),
         (NodeLabelSchedulingStrategy, (["a"],), TypeError),

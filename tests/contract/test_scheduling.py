@@ -61,6 +61,24 @@ def test_affinity_to_this_node_is_met_and_a_soft_one_to_another_is_too() -> None
         assert hold(scheduling_strategy=strategy)
 
 
+@pytest.mark.parametrize("soft", [True, False])
+@pytest.mark.parametrize("node", ["", "127.0.0.1", "zz", "ab", "g" * 56, "f" * 56, "0" * 54, "0" * 58])
+def test_affinity_to_what_is_no_id_of_a_node_is_refused_where_it_is_made(node: str, soft: bool) -> None:
+    with pytest.raises(ValueError, match="node_id"):
+        NodeAffinitySchedulingStrategy(node, soft=soft)
+
+
+def test_affinity_that_is_soft_cannot_be_to_fail_as_well() -> None:
+    with pytest.raises(ValueError, match="_fail_on_unavailable"):
+        NodeAffinitySchedulingStrategy("0" * 56, soft=True, _fail_on_unavailable=True)
+
+
+@pytest.mark.usefixtures("grid")
+def test_affinity_may_spell_the_id_of_a_node_in_capitals() -> None:
+    strategy = NodeAffinitySchedulingStrategy(here().upper(), soft=False)
+    assert ag.get(one.options(scheduling_strategy=strategy).remote(), timeout=DEADLINE) == 1
+
+
 @pytest.mark.usefixtures("grid")
 def test_affinity_to_a_node_that_is_not_there_is_refused_at_the_call() -> None:
     elsewhere = NodeAffinitySchedulingStrategy("0" * 56, soft=False)

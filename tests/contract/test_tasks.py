@@ -172,6 +172,14 @@ def test_num_returns_n_gives_n_references() -> None:
     assert ag.get(refs[1]) == 2
 
 
+@pytest.mark.parametrize("returned", [None, 3])
+def test_num_returns_n_of_what_has_no_items_is_a_type_error(returned: int | None) -> None:
+    refs: Any = echo.options(num_returns=2).remote(returned)
+    for ref in refs:
+        with pytest.raises(TypeError, match=type(returned).__name__):
+            ag.get(ref)
+
+
 def test_num_returns_n_with_a_generator_function() -> None:
     @ag.remote(num_returns=2)
     def pair() -> Any:
