@@ -214,10 +214,11 @@ class ActorHandle(Generic[T]):
     """A handle of an actor: its methods are attributes, called with ``handle.method.remote(...)``.
 
     Handles are hashable, comparable and can be sent to other tasks. The actor ends when its last handle goes, unless
-    it is detached; handles from ``get_actor`` do not keep it alive.
+    it is detached; handles from ``get_actor`` do not keep it alive. What a program notes on one (``handle.rank = 3``)
+    stays where it is: it is not sent along.
     """
 
-    __slots__ = ("__weakref__", "_methods", "_ref")
+    __slots__ = ("__dict__", "__weakref__", "_methods", "_ref")
 
     def __init__(self, ref: ActorRef, methods: Methods) -> None:
         """Not for users: handles come from ``ActorClass.remote`` and ``get_actor``."""

@@ -321,3 +321,15 @@ def test_actor_that_creates_an_actor_and_hands_it_out() -> None:
     assert ag.get(made.add.remote(), timeout=DEADLINE) == 2
     del maker
     assert ag.get(made.add.remote(), timeout=DEADLINE) == 3
+
+
+def test_program_may_note_things_on_a_handle_which_are_not_sent_along() -> None:
+    noted: Any = Counter.remote()
+    noted.rank = 3
+    assert noted.rank == 3
+    assert ag.get(noted.add.remote(), timeout=DEADLINE) == 1
+    arrived = ag.get(ag.put(noted))
+    assert arrived == noted
+    assert not hasattr(arrived, "rank")
+    del noted.rank
+    assert not hasattr(noted, "rank")
