@@ -143,6 +143,13 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "proc/test_output.py::test_print_of_a_task_has_name_and_pid_before_it",
         ),
         Difference(
+            "what `get` raises has the notes of the error (`__notes__`), and its traceback shows them twice",
+            "its `cause` has them; its text shows them once",
+            "a traceback is read",
+            "contract/test_errors.py::test_notes_are_those_of_the_cause",
+            fails=("errors::test_notes_are_those_of_the_cause",),
+        ),
+        Difference(
             "an error of an argument shows the traceback of each task between",
             "it names the tasks that did not run for its sake, of long chains the ends",
             "a traceback of a hundred tasks is not read",
@@ -655,6 +662,13 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
                 "init::test_reference_of_a_grid_that_has_ended_is_refused_and_starts_none",
                 "init::test_handle_of_a_grid_that_has_ended_is_refused_and_starts_none",
             ),
+        ),
+        Difference(
+            "the task of a constructor is called `A.__init__`; of an actor with a name, `name:A.__init__`",
+            "`A`; its function is `A.__init__` for both",
+            "errors and lists say that an `A` starts, or does not",
+            "contract/test_runtime_context.py::test_task_of_a_constructor_is_called_as_its_class",
+            fails=("runtime_context::test_task_of_a_constructor_is_called_as_its_class",),
         ),
         Difference(
             "`shutdown()` in a task takes its worker from the cluster, and the task is lost",
@@ -1260,6 +1274,12 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "with `ACTORGRID_`; [these](options.md#environment-variables) are read, and no others",
             "a machine may have both",
             "api/test_session.py::test_variables_of_ray_are_those_of_ray",
+        ),
+        Difference(
+            "`__version__`, and `ray_version` of what `init` returns, are the version of Ray",
+            "of actorgrid",
+            "it is not Ray",
+            "api/test_names_of_ray.py::test_version_is_that_of_actorgrid",
         ),
         Difference(
             "names of tasks, actors, groups, namespaces and resources may have control characters",

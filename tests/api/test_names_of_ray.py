@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from importlib import metadata
 from operator import attrgetter
 from typing import Any, get_args
 
@@ -202,3 +203,8 @@ def test_environments_do_not_tell_of_what_is_not_installed(name: str) -> None:
 @pytest.mark.parametrize("name", ["to_bytes", "from_bytes", "from_ray_exception"])
 def test_exceptions_are_pickled_and_do_not_know_rays_own_form(name: str) -> None:
     assert not hasattr(ag.exceptions.RayError("lost"), name)
+
+
+def test_version_is_that_of_actorgrid() -> None:
+    assert ag.__version__ == metadata.version("actorgrid")
+    assert ag.init(ignore_reinit_error=True).ray_version == ag.__version__

@@ -315,6 +315,18 @@ def test_notes_and_context_are_shown() -> None:
     assert "first" in text
 
 
+def test_notes_are_those_of_the_cause() -> None:
+    @ag.remote
+    def annotated() -> None:
+        error = ValueError("noted")
+        error.add_note("read this")
+        raise error
+
+    error = caught_from(annotated.remote())
+    assert error.cause.__notes__ == ["read this"]
+    assert not hasattr(error, "__notes__")
+
+
 def test_exception_with_a_cycle_of_causes_arrives() -> None:
     @ag.remote
     def circular() -> None:

@@ -32,6 +32,16 @@ def about() -> dict[str, Any]:
 
 
 @ag.remote
+class Made:
+    def __init__(self) -> None:
+        context = ag.get_runtime_context()
+        self.names = context.get_task_name(), context.get_task_function_name()
+
+    def names_then(self) -> Any:
+        return self.names
+
+
+@ag.remote
 class Who:
     def actor_id(self) -> Any:
         return ag.get_runtime_context().get_actor_id()
@@ -193,3 +203,10 @@ def test_init_in_a_task_joins_the_same_grid_if_that_is_no_error() -> None:
         return already, ag.get(about.remote())["node"]
 
     assert ag.get(join.remote(), timeout=DEADLINE) == (True, ag.get_runtime_context().get_node_id())
+
+
+@pytest.mark.parametrize("options", [{}, {"name": "somebody"}])
+def test_task_of_a_constructor_is_called_as_its_class(options: dict[str, str]) -> None:
+    name, function = ag.get(Made.options(**options).remote().names_then.remote(), timeout=DEADLINE)
+    assert function.endswith(".Made.__init__")
+    assert name == "Made"
