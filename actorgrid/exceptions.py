@@ -42,6 +42,7 @@
        ├─ TaskUnschedulableError, ActorUnschedulableError
        ├─ ObjectRefStreamEndOfStreamError
        ├─ GridSystemError                                    RaySystemError
+       │  ├─ NotStartedError          also a RuntimeError
        │  ├─ HeadDiedError
        │  ├─ InternalError            a bug in actorgrid: please report it
        │  ├─ StreamingGeneratorReplayInconsistentError
@@ -536,6 +537,10 @@ class GridSystemError(ActorGridError):
 
     def __str__(self) -> str:
         return f"{self.client_exc}\n{self.traceback_str}" if self.traceback_str else str(self.client_exc)
+
+
+class NotStartedError(GridSystemError, RuntimeError):
+    """There is no grid to ask: ``init`` was not called yet, or ``shutdown`` was."""
 
 
 class HeadDiedError(GridSystemError):

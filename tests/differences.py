@@ -204,6 +204,20 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             fails=("tasks::test_decorated_function_keeps_name_and_docstring",),
         ),
         Difference(
+            "an attribute that is set on a method of a handle is taken, and lost",
+            "`AttributeError`",
+            "the next look at the method makes another object",
+            "contract/test_arguments_checks.py::test_method_of_a_handle_takes_no_attributes",
+            fails=("arguments_checks::test_method_of_a_handle_takes_no_attributes",),
+        ),
+        Difference(
+            "options of a method that there are not are a `TypeError` at `remote()`",
+            "at `options()`, and it names those that there are",
+            "that is the line with the mistake",
+            "contract/test_arguments_checks.py::"
+            "test_unknown_option_of_a_call_of_a_method_is_a_type_error_that_names_it",
+        ),
+        Difference(
             "`cancel` of a task in one long system call takes effect after some seconds; of one that waits for "
             "its argument it may hang",
             "at once",
@@ -384,6 +398,13 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
                 "actor_deaths::test_kill_ends_an_actor",
                 "actor_deaths::test_kill_does_not_restart",
             ),
+        ),
+        Difference(
+            "when a worker ends by itself, what its modules hold is finalized, too",
+            "what its actor holds is, and exit handlers run; nothing else",
+            "a process that ends without taking its interpreter apart is gone at once, and cannot hang in it",
+            "contract/test_actor_finalizers.py::test_finalizers_of_what_modules_of_a_worker_hold_do_not_run",
+            fails=("actor_finalizers::test_finalizers_of_what_modules_of_a_worker_hold_do_not_run",),
         ),
         Difference(
             "a call made just after `kill(actor, no_restart=False)` runs in the old process, or is "
@@ -765,6 +786,13 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "programs of both find the machine",
             "contract/test_scheduling.py::test_labels_of_the_machine_are_those_of_init_and_its_id",
             fails=("scheduling::test_labels_of_the_machine_are_those_of_init_and_its_id",),
+        ),
+        Difference(
+            "`init(labels=)` takes names in `ray.io/`, which `ray start --labels` refuses",
+            "they are refused, and those in `actorgrid.io/`",
+            "they are for what the grid says of the machine itself",
+            "contract/test_scheduling.py::test_names_of_the_labels_of_a_grid_of_its_own_are_refused",
+            fails=("scheduling::test_names_of_the_labels_of_a_grid_of_its_own_are_refused",),
         ),
         Difference(
             "accelerators of a dozen kinds are looked for, and listed",
@@ -1252,6 +1280,19 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "api/test_names_of_ray.py::test_columns_of_states_that_there_are_not",
         ),
         Difference(
+            "identifiers can be made of digits, of numbers, or of chance (`ActorID.from_hex`, `JobID.from_int`, "
+            "`UniqueID.from_random`, `ObjectRef.nil`, …)",
+            "the grid alone makes them; their types are for annotations and `isinstance`, and say so if asked for more",
+            "whatever takes an identifier takes its digits, as text",
+            "api/test_names_of_ray.py::test_types_of_identifiers_can_stand_in_annotations_and_in_isinstance",
+        ),
+        Difference(
+            "generators can be asked by hand (`_next_sync`, `_next_async`); `experimental.internal_kv` keeps values",
+            "`next_ready`, `completed` and `wait` tell of generators, and a `util.Variable` keeps a value under a name",
+            "these names are internal to Ray",
+            "api/test_names_of_ray.py::test_generators_have_no_names_of_the_inside",
+        ),
+        Difference(
             "handles of actors are listed among objects, and each attempt of a task has a row",
             "objects alone; a task has one row, that of its last attempt",
             "an actor is in the list of actors",
@@ -1342,6 +1383,13 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
             "they are no other resources than those of the machine",
             "contract/test_placement_groups.py::test_resources_of_a_group_are_in_its_table_and_not_among_those_of_the_grid",
             fails=("placement_groups::test_resources_of_a_group_are_in_its_table_and_not_among_those_of_the_grid",),
+        ),
+        Difference(
+            "where steps take the whole input of a graph, it has one argument, once it is compiled",
+            "any number, and each step is given all of them",
+            "it is so in a graph that is not compiled",
+            "contract/test_compiled_dag.py::test_what_takes_the_whole_input_takes_all_arguments_there_are",
+            fails=("compiled_dag::TestResults::test_what_takes_the_whole_input_takes_all_arguments_there_are",),
         ),
         Difference(
             "`value[0]` of a graph's input is the first item of its only argument; once compiled, that argument itself",

@@ -168,7 +168,7 @@ class ActorMethod:  # noqa: D101  # it has one for each method
 
     def options(self, **options: Any) -> ActorMethod:
         """Return the method with other options for one call. Raises ValueError, TypeError."""
-        given = checked(METHOD, options, "an actor method")
+        given = checked(METHOD, options, "an actor method", unknown=TypeError)  # Ray's rule
         call = self._call
         methods = self._handle._methods  # noqa: SLF001  # a class of this module
         if methods.owner is not None and call.method not in SPECIAL:  # else its process says so

@@ -21,7 +21,7 @@ def timeline(filename: str | os.PathLike[str] | None = None) -> list[dict[str, A
     ``chrome://tracing`` and https://ui.perfetto.dev draw them: a row per worker, more if its calls overlap. The newest
     10000 tasks that are over are in it (``ACTORGRID_TASK_EVENTS``; of floods a sample), of those that were tried again
     the last attempt.
-    Raises RuntimeError if there is no grid, OSError if the file cannot be written.
+    Raises NotStartedError if there is no grid, OSError if the file cannot be written.
     """
     engine = running()
     told = engine.inspect("ran", {})

@@ -286,15 +286,17 @@ METHOD: Final[dict[str, Check]] = {
 }
 
 
-def checked(table: Mapping[str, Check], given: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """Return ``given`` with every value checked; None stays None. Raises TypeError, ValueError."""
+def checked(
+    table: Mapping[str, Check], given: Mapping[str, Any], what: str, *, unknown: type[Exception] = ValueError
+) -> dict[str, Any]:
+    """Return ``given`` with every value checked; None stays None. Raises TypeError, ValueError, ``unknown``."""
     result = {}
     for name, value in given.items():
         check = table.get(name)
         if check is None:
             valid = ", ".join(sorted(table, key=lambda known: (known.startswith("_"), known)))
             hint = did_you_mean(name, table)
-            raise ValueError(f"Invalid option keyword {name!r} for {what}.{hint} Valid ones are {valid}.")
+            raise unknown(f"Invalid option keyword {name!r} for {what}.{hint} Valid ones are {valid}.")
         result[name] = None if value is None else check(name, value)
     return result
 

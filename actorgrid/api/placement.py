@@ -165,9 +165,9 @@ def placement_group(
     for ``get_placement_group``. A grid is one machine: "PACK" (the default), "SPREAD" and "STRICT_PACK" are the same.
     ``bundle_label_selector`` says what the labels of the machine of each bundle must be.
 
-    Raises ValueError for bad bundles, an unknown strategy or lifetime, and a name that is taken; TypeError for wrong
-    types; InfeasibleResourcesError (a ValueError) for what the grid can never give: more than it has, or
-    "STRICT_SPREAD" of several bundles.
+    Raises ValueError for bad bundles, whatever is wrong with them, an unknown strategy or lifetime, and a name that is
+    taken; TypeError for other wrong types; InfeasibleResourcesError (a ValueError) for what the grid can never give:
+    more than it has, or "STRICT_SPREAD" of several bundles.
     """
     strategy = "PACK" if strategy is None else strategy
     if _soft_target_node_id and strategy != "STRICT_PACK":  # any machine is this one, but Ray refuses it
@@ -189,7 +189,7 @@ def placement_group(
 
 def _check_list(bundles: Any) -> list[Any]:
     if isinstance(bundles, str | Mapping) or not isinstance(bundles, Sequence):
-        raise TypeError(f"'bundles' must be a list of dictionaries of resources: {bundles!r:.100}")
+        raise ValueError(f"'bundles' must be a list of dictionaries of resources: {bundles!r:.100}")  # noqa: TRY004  # Ray's
     if not bundles:
         raise ValueError("'bundles' must not be empty: a group without resources is none")
     return list(bundles)
@@ -197,7 +197,7 @@ def _check_list(bundles: Any) -> list[Any]:
 
 def _check_bundle(index: int, bundle: Any) -> dict[str, float]:
     if not isinstance(bundle, Mapping) or not all(isinstance(name, str) for name in bundle):
-        raise TypeError(f"'bundles' must be a list of dictionaries of resources; bundle {index} is {bundle!r:.100}")
+        raise ValueError(f"'bundles' must be a list of dictionaries of resources; bundle {index} is {bundle!r:.100}")
     for name, value in bundle.items():
         text(f"bundles[{index}]", name)
         _check_amount(f"{name!r} of bundle {index}", value, whole=name == "GPU")
@@ -208,7 +208,7 @@ def _check_bundle(index: int, bundle: Any) -> dict[str, float]:
 
 def _check_amount(what: str, value: Any, *, whole: bool) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"the quantity of {what} must be a number: {value!r:.100}")
+        raise ValueError(f"the quantity of {what} must be a number: {value!r:.100}")  # noqa: TRY004  # Ray's
     if not (math.isfinite(value) and (value == 0 or value >= _STEP)):
         raise ValueError(f"the quantity of {what} must be 0, or finite and at least {_STEP}: {value}")
     if whole and value > 1 and not float(value).is_integer():

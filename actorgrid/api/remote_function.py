@@ -181,7 +181,15 @@ class RemoteFunction(TaskCaller[P, "ObjectRef[R]"], Generic[P, R]):
         name = self._definition.name
         if is_importable(self, self._definition.function.__module__, name):
             return name
-        return RemoteFunction, (self._definition.function, dict(self._options))
+        return RemoteFunction, (self._definition.function, dict(self._options)), self._attributes()
+
+    def _attributes(self) -> dict[str, Any] | None:
+        """Return those that it does not have from its function."""
+        function = self._definition.function
+        missing = object()
+        own = {name: value for name, value in vars(self).items() if getattr(function, name, missing) is not value}
+        del own["__wrapped__"]
+        return own or None
 
 
 def _configured(function: RemoteFunction[P, R], options: Mapping[str, Any]) -> TaskCaller[P, Any]:

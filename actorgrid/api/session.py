@@ -39,7 +39,7 @@ from actorgrid.api.texts import not_empty
 from actorgrid.engine.current import host, install, installed, set_processes, start_processes
 from actorgrid.engine.definitions import StartConfig
 from actorgrid.engine.interrupts import exit_on_signal, is_hurried, is_import, is_under
-from actorgrid.exceptions import ResourceLimitError
+from actorgrid.exceptions import NotStartedError, ResourceLimitError
 
 if TYPE_CHECKING:
     from actorgrid.api.job_config import JobConfig
@@ -173,9 +173,9 @@ def _imports_in_worker(engine: Engine) -> bool:
 
 
 def start_implicitly() -> Engine:
-    """Start a grid with defaults because a call needs one. Raises RuntimeError where that was switched off."""
+    """Start a grid with defaults because a call needs one. Raises NotStartedError where that was switched off."""
     if os.environ.get("ACTORGRID_ENABLE_AUTO_CONNECT") == "0":
-        raise RuntimeError("actorgrid has not been started yet: call actorgrid.init()")
+        raise NotStartedError("actorgrid has not been started yet: call actorgrid.init()")
     with _lock:
         if installed() is None:
             init()
@@ -334,23 +334,23 @@ def is_initialized() -> bool:
 
 
 def running() -> Engine:
-    """Return the engine of this process. Raises RuntimeError if there is no grid."""
+    """Return the engine of this process. Raises NotStartedError if there is no grid."""
     engine = installed()
     if engine is None:
-        raise RuntimeError("actorgrid has not been started yet: call actorgrid.init()")
+        raise NotStartedError("actorgrid has not been started yet: call actorgrid.init()")
     return engine
 
 
 def nodes() -> list[dict[str, Any]]:
-    """Return one record for this machine, with Ray's keys. Raises RuntimeError if there is no grid."""
+    """Return one record for this machine, with Ray's keys. Raises NotStartedError if there is no grid."""
     return running().nodes()
 
 
 def cluster_resources() -> dict[str, float]:
-    """Return what the grid has, by name. Raises RuntimeError if there is no grid."""
+    """Return what the grid has, by name. Raises NotStartedError if there is no grid."""
     return running().cluster_resources()
 
 
 def available_resources() -> dict[str, float]:
-    """Return what is free now; what is used up is absent. Raises RuntimeError if there is no grid."""
+    """Return what is free now; what is used up is absent. Raises NotStartedError if there is no grid."""
     return running().available_resources()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import traceback
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -365,12 +366,13 @@ class Worker:
 
     def exits(self, error: SystemExit, running: Running | None = None) -> None:
         """A call (or something in the background of an asynchronous actor) ended with this."""
+        traceback.clear_frames(error.__traceback__)  # they know the actor, which is to be finalized
         if not self.exiting:
             code = error.code
             if code is not None and not isinstance(code, int):
                 sys.stderr.write(f"{code}\n")
                 code = 1
-            self.grid.died(self, code or 0)
+            self._depart(code or 0)
             return
         if running is not None:
             self.machine.running.pop(running.run.task, None)
@@ -381,11 +383,17 @@ class Worker:
         if self.exiting and not self.machine.running and self.engine.alive:
             self._depart()
 
-    def _depart(self) -> None:
-        words = getattr(self.engine.instance, "__ray_shutdown__", None)
+    def _depart(self, status: int = 0) -> None:
+        """Have the actor say its last words and be finalized, and end.
+
+        What is in a cycle is not: a collector would come for the garbage of other processes, too, and of other runs.
+        """
+        engine = self.engine
+        words = getattr(engine.instance, "__ray_shutdown__", None)
         if words is not None:
-            self.engine.client.outbox.append(m.Parting())
-            self.engine.send(force=True)
+            engine.client.outbox.append(m.Parting())
+            engine.send(force=True)
             with contextlib.suppress(Exception):
                 words()
-        self.grid.died(self, 0)
+        words = engine.instance = None
+        self.grid.died(self, status)

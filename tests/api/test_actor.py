@@ -187,7 +187,7 @@ def test_method_options(engine: FakeEngine) -> None:
     options = [entry[2] for entry in engine.log if entry[0] == "prepare_method"][-1]
     assert (options.num_returns, options.max_task_retries, options.name) == (2, 3, "other")
     assert ag.get(handle.add._remote((5,), {}, name="x")) == 6
-    with pytest.raises(ValueError, match="foo"):
+    with pytest.raises(TypeError, match="foo"):
         handle.add.options(foo=1)
     with pytest.raises(AssertionError):
         ag.method(foo=1)

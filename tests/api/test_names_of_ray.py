@@ -56,6 +56,13 @@ def test_types_of_identifiers_can_stand_in_annotations_and_in_isinstance() -> No
         kinds[0].nil()
 
 
+def test_generators_have_no_names_of_the_inside() -> None:
+    assert not hasattr(ag.ObjectRefGenerator, "_next_sync")
+    assert not hasattr(ag.ObjectRefGenerator, "_next_async")
+    with pytest.raises(AttributeError, match=r"a util\.Variable keeps a value under a name"):
+        getattr(ag.experimental, "internal_kv")._internal_kv_get()  # noqa: B009  # type checkers know of none
+
+
 def test_something_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(debug, "_said", debug._Said())
     assert [ag.util.log_once(key) for key in ("a", "b", "a")] == [True, True, False]

@@ -21,10 +21,8 @@ import actorgrid as ag
 from actorgrid.testing.waiting import wait_until
 from tests.contract.tools import DEADLINE
 
-pytestmark = [
-    pytest.mark.usefixtures("grid"),
-    pytest.mark.processes("what a simulated actor leaves behind goes when the collector of the one interpreter comes"),
-]
+pytestmark = pytest.mark.usefixtures("grid")
+of_a_process = pytest.mark.processes("the exit handlers and the garbage of a simulated process are the interpreter's")
 
 
 class Connection:
@@ -87,6 +85,7 @@ def finalized_by(made: Any, path: Path, end: str, **options: bool) -> None:
             ag.get(actor.__ray_terminate__.remote(), timeout=DEADLINE)
     del actor
     gc.collect()
+    assert wait_until(path.exists, DEADLINE)
     assert wait_until(lambda: not psutil.pid_exists(pid), DEADLINE)
     assert path.read_text(encoding="ascii") == f"{pid}\n"
 
@@ -97,7 +96,7 @@ def test_finalizers_of_what_an_actor_has_run_when_it_ends_by_itself(made: Any, e
     finalized_by(made, tmp_path / "closed", end)
 
 
-@pytest.mark.parametrize("options", [{"itself": True}, {"cycle": True}])
+@pytest.mark.parametrize("options", [{"itself": True}, pytest.param({"cycle": True}, marks=of_a_process)])
 @pytest.mark.parametrize("end", ["del", "exit_actor"])
 def test_finalizer_of_an_actor_itself_and_of_one_in_a_cycle(options: dict[str, bool], end: str, tmp_path: Path) -> None:
     finalized_by(Plain, tmp_path / "closed", end, **options)
@@ -112,12 +111,30 @@ class Unlucky:
         raise ValueError("the finalizer fails")
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # where it is this interpreter's
 def test_finalizer_that_raises_does_not_hold_an_actor_up() -> None:
     actor = Unlucky.remote()
     pid = ag.get(actor.pid.remote(), timeout=DEADLINE)
     del actor
     gc.collect()
     assert wait_until(lambda: not psutil.pid_exists(pid), DEADLINE)
+
+
+@ag.remote
+class Host:
+    def hold(self, path: Path) -> int:
+        sys.held = Connection(path)
+        return os.getpid()
+
+
+@of_a_process
+def test_finalizers_of_what_modules_of_a_worker_hold_do_not_run(tmp_path: Path) -> None:
+    actor = Host.remote()
+    pid = ag.get(actor.hold.remote(tmp_path / "closed"), timeout=DEADLINE)
+    del actor
+    gc.collect()
+    assert wait_until(lambda: not psutil.pid_exists(pid), DEADLINE)
+    assert not (tmp_path / "closed").exists()
 
 
 def note(path: Path) -> None:
@@ -142,6 +159,7 @@ class LastWords:
         sys.exit(3)
 
 
+@of_a_process
 @pytest.mark.parametrize("concurrency", [1, 4])
 def test_sys_exit_in_a_method_leaves_the_last_words_to_an_actor(concurrency: int, tmp_path: Path) -> None:
     actor = LastWords.options(max_concurrency=concurrency).remote(tmp_path / "said")
@@ -158,6 +176,7 @@ def leave_with_a_handler(path: Path) -> None:
     sys.exit(3)
 
 
+@of_a_process
 def test_sys_exit_in_a_task_runs_exit_handlers(tmp_path: Path) -> None:
     with pytest.raises(ag.exceptions.WorkerCrashedError):
         ag.get(leave_with_a_handler.remote(tmp_path / "said"), timeout=DEADLINE)

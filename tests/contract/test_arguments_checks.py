@@ -186,6 +186,19 @@ def test_unknown_option_of_method_is_an_assertion_error() -> None:
         method(foo=1)
 
 
+@pytest.mark.parametrize("foreign", ["foo", "num_cpus", "max_restarts"])
+def test_unknown_option_of_a_call_of_a_method_is_a_type_error_that_names_it(foreign: str) -> None:
+    actor = A.remote()
+    with pytest.raises(TypeError, match=foreign):
+        actor.m.options(**{foreign: 1}).remote()
+
+
+def test_method_of_a_handle_takes_no_attributes() -> None:
+    actor = A.remote()
+    with pytest.raises(AttributeError, match="colour"):
+        actor.m.colour = 3
+
+
 def test_subclass_of_an_actor_class_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="nherit"):
         types.new_class("B", (A,))

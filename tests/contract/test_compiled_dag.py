@@ -132,6 +132,12 @@ class TestResults:
             graph = compiled(Stage.remote(1).add.bind(value[-1]))
         assert [get(graph.execute(*range(count))) for count in (2, 3)] == [2, 3]
 
+    def test_what_takes_the_whole_input_takes_all_arguments_there_are(self, compiled: Any) -> None:
+        with InputNode() as value:
+            graph = compiled(Stage.remote().echo.bind(value))
+        both = get(graph.execute(1, number=2))
+        assert (both[0], both["number"]) == (1, 2)
+
     def test_first_item_of_the_only_argument(self, compiled: Any) -> None:
         with InputNode() as value:
             graph = compiled(Stage.remote(1).add.bind(value[0]))

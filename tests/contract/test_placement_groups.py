@@ -183,6 +183,14 @@ def test_group_that_can_never_be_is_refused_at_once(bundles: list[dict[str, floa
         placement_group(bundles, strategy=strategy)
 
 
+@pytest.mark.parametrize(
+    "bundles", [None, "CPU", {"CPU": 1}, [], [{}], [1], [None], [{1: 1}], [{"CPU": "1"}], [{"CPU": None}], [{"CPU": 0}]]
+)
+def test_bundles_that_are_none_are_a_value_error_whatever_is_wrong_with_them(bundles: Any) -> None:
+    with pytest.raises(ValueError, match="undle"):
+        placement_group(bundles)
+
+
 def test_one_bundle_may_be_spread_strictly() -> None:
     group = placement_group([{"CPU": 2}], strategy="STRICT_SPREAD")
     assert group.wait(DEADLINE)

@@ -104,6 +104,12 @@ def test_labels_of_the_machine_are_those_of_init_and_its_id() -> None:
     assert ag.get(inside.remote(), timeout=DEADLINE) == labels
 
 
+@pytest.mark.parametrize("name", ["ray.io/thing", "actorgrid.io/thing"])
+def test_names_of_the_labels_of_a_grid_of_its_own_are_refused(fresh_grid: Callable[..., None], name: str) -> None:
+    with pytest.raises(ValueError, match="must have a name that does not begin with"):
+        fresh_grid(num_cpus=2, labels={name: "a"})
+
+
 @pytest.mark.usefixtures("labelled_grid")
 @pytest.mark.parametrize(
     "options",

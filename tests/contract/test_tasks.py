@@ -286,6 +286,16 @@ def test_function_that_calls_itself_through_its_module() -> None:
     assert ag.get(countdown.remote(3)) == 3
 
 
+def test_attributes_of_a_remote_function_go_where_it_goes() -> None:
+    @ag.remote
+    def painted() -> int:
+        return 1
+
+    painted.colour = "red"
+    attributes = ag.get(ag.remote(lambda: (painted.colour, painted.__name__)).remote())
+    assert attributes[0] == "red"
+
+
 def test_remote_as_a_plain_function_with_options() -> None:
     def one() -> int:
         return 1
