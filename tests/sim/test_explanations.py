@@ -260,12 +260,23 @@ def test_placement_groups() -> None:
     assert told(nap.remote(1)) == [f"nap has not started: {full}"]
 
 
+def told_of_groups(*sizes: float) -> list[str]:
+    """Return what is said of a task that waits for what groups of so many CPUs hold."""
+    for size in sizes:
+        ag.get(placement_group([{"CPU": size}]).ready())
+    return told(nap.remote(1))
+
+
 @simulated
 def test_group_without_a_name_among_those_that_hold() -> None:
-    ag.get(placement_group([{"CPU": 2}]).ready())
-    assert told(nap.remote(1)) == [
-        "nap has not started: it waits for 1 CPU (0 CPU free); held by a placement group",
-    ]
+    full = "nap has not started: it waits for 1 CPU (0 CPU free); held by a placement group"
+    assert told_of_groups(2) == [full]
+
+
+@simulated
+def test_groups_without_a_name_are_counted() -> None:
+    full = "nap has not started: it waits for 1 CPU (0 CPU free); held by 3 placement groups"
+    assert told_of_groups(0.5, 0.5, 1) == [full]
 
 
 @simulated

@@ -132,10 +132,18 @@ def _ready(head: Head, task: Task) -> str:
     where = (f" in {group.told}" if group is not None else "") + ("" if lacking else ", in pieces")
     holders = [_holder(worker) for worker in head.workers.table.values() if _holds(worker, pools, names)]
     if head.ready.pool in pools:
-        groups = [each for each in head.reservations.table.values() if each.pools]
-        rich = [each for each in groups if any(of(name, total(each.bundles)) for name in names)]
-        holders += [each.told if each.message.name else "a placement group" for each in rich]
+        holders += _groups(head, names)
     return f"has not started: it waits for {wanted} ({free} free{where}); held by {_some(holders) or 'nobody'}"
+
+
+def _groups(head: Head, names: list[str]) -> list[str]:
+    """Return which placement groups hold any of these resources."""
+    there = [each for each in head.reservations.table.values() if each.pools]
+    rich = [each for each in there if any(of(name, total(each.bundles)) for name in names)]
+    told = [each.told for each in rich if each.message.name]
+    nameless = len(rich) - len(told)
+    several = f"{nameless} placement groups" if nameless > 1 else "a placement group"
+    return [*told, several] if nameless else told
 
 
 def _holds(worker: Worker, pools: Sequence[Pool], names: list[str]) -> bool:
