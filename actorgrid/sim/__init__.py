@@ -33,7 +33,7 @@ The map of the house; each line may use the lines below it::
     faults       what may break
     filelocks    locks on files between simulated processes
     readonly     whether a readonly method leaves its actor as it was
-    races, footprint
+    races, asleep, footprint
                  which steps commute
     isolation, snapshots
                  globals that real processes would not share, and as they were before a run

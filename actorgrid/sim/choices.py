@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from actorgrid.sim.footprint import Footprint
+from actorgrid.sim.footprint import StepDone
 
 PREFIX: Final = "ag1:"
 _LINE: Final = re.compile(re.escape(PREFIX) + r"[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]+")
@@ -190,8 +190,8 @@ class Policy(ABC):
     def fed(self, key: tuple[Any, ...], objects: Sequence[Any]) -> None:  # noqa: B027  # see above
         """The event of this key could not happen before these objects were made."""
 
-    def stepped(self, footprint: Footprint, made: Sequence[Any], seen: Sequence[Any]) -> None:  # noqa: B027
-        """The step that was chosen last is over: the objects it made, and those that somebody went on with."""
+    def stepped(self, done: StepDone) -> None:  # noqa: B027  # see above
+        """The step that was chosen last is over."""
 
 
 class Dull(Policy):

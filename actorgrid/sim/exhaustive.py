@@ -4,22 +4,21 @@ Two runs that differ only in the order of steps that commute are the same run; s
 that only one of them is completed. ``classes`` counts the completed ones, ``blocked`` those that were given up because
 all that they could do had been done. With "dpor" branches of which no race speaks are not even begun (``races``).
 
-Whether two steps commute is seen, not assumed. From the node where it was done, step ``e`` left a footprint ``F(e)``.
-If ``t`` is taken there instead and their footprints do not conflict, ``e`` sleeps on below. There ``e`` may touch more
-than it did: where a task waited for both and ``e; t`` woke it in ``t``, ``t; e`` wakes it in ``e``. So if ``t``, below
-``e``, went on with something that ``e`` had made, the footprint of ``e`` is widened by that of ``t``.
+Whether two steps commute is seen, not assumed (see ``asleep``, ``footprint``).
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from actorgrid.exceptions import LivelockError, NondeterminismError
+from actorgrid.sim.asleep import Asleep, Explored, Taken
 from actorgrid.sim.choices import Dull, Event, Policy
 from actorgrid.sim.files import why_not
-from actorgrid.sim.footprint import OPEN, WRITTEN, Footprint, conflict, widen
+from actorgrid.sim.footprint import OPEN, WRITTEN, Footprint, StepDone, widen
 from actorgrid.sim.patience import Patience
 from actorgrid.sim.races import Order, Step
 from actorgrid.sim.runner import Program, Run
@@ -28,15 +27,6 @@ from actorgrid.sim.turns import tokens_of
 
 class Blocked(BaseException):
     """Everything that this run could go on to do has been explored."""
-
-
-@dataclass
-class Explored:
-    """A step from a node, and everything below it."""
-
-    footprint: Footprint = field(default_factory=dict)
-    #: Every event that happened below, and what it touched if it went on with what this step had made.
-    below: dict[Any, Footprint] = field(default_factory=dict)
 
 
 @dataclass
@@ -50,7 +40,7 @@ class Node:
     keys: frozenset[Any] = frozenset()
     chosen: int = 0
     #: Events that need not be explored from here.
-    sleep: dict[Any, Explored] = field(default_factory=dict)
+    sleep: dict[Any, Asleep] = field(default_factory=dict)
     #: Choices that are done, and what is under way.
     done: dict[int, Explored] = field(default_factory=dict)
     #: The choices that are to be explored; None: all.
@@ -83,19 +73,13 @@ class Node:
         else:
             self.wanted = None
 
-    def asleep_below(self) -> dict[Any, Explored]:
-        """Return the sleep set of the node that the chosen step leads to."""
+    def asleep_below(self, number: int, needs: int) -> dict[Any, Asleep]:
+        """Return the sleep set of the node that the chosen step leads to. For the arguments see ``Taken``."""
         assert self.events is not None
-        taken = self.events[self.chosen].key
-        before = {self.events[index].key: explored for index, explored in self.done.items()}
-        kept: dict[Any, Explored] = {}
-        for key, explored in {**self.sleep, **before}.items():
-            after = explored.below.get(taken)
-            if after is None or conflict(explored.footprint, self.now):
-                continue  # what it would touch after the step is not known, or it does not commute
-            kept[key] = Explored({**explored.footprint}, explored.below)
-            widen(kept[key].footprint, after)
-        return kept
+        taken = Taken(self.events[self.chosen].key, number, self.now, needs)
+        before = {self.events[index].key: Asleep(explored) for index, explored in self.done.items()}
+        behind = {key: asleep.behind(taken) for key, asleep in {**self.sleep, **before}.items()}
+        return {key: asleep for key, asleep in behind.items() if asleep is not None}
 
 
 class DepthFirst(Policy):
@@ -127,8 +111,9 @@ class DepthFirst(Policy):
         #: The steps of the run so far, and whether the last of them is under way.
         self._steps: list[Node] = []
         self._open = False
-        #: Which step made each object; which steps each step needed (bits), because it went on with what they made.
-        self._maker: dict[Any, int] = {}
+        #: Which step made each object, and which ones that needed (bits): itself, and those that made what its code had
+        #: gone on with. Which steps each step needed.
+        self._maker: dict[Any, tuple[int, int]] = {}
         self._joined: list[int] = []
 
     def begin(self) -> None:
@@ -181,28 +166,41 @@ class DepthFirst(Policy):
 
     def fed(self, key: tuple[Any, ...], objects: Sequence[Any]) -> None:
         """See ``Policy``."""
-        self._feeders[key] = [self._maker[oid] for oid in objects if oid in self._maker]
+        self._feeders[key] = [self._maker[oid][0] for oid in objects if oid in self._maker]
 
-    def stepped(self, footprint: Footprint, made: Sequence[Any], seen: Sequence[Any]) -> None:
+    def stepped(self, done: StepDone) -> None:
         """See ``Policy``."""
         if not self._open:
             return  # before the first step, or after the last
         self._open = False
         number = len(self._steps) - 1
         node = self._steps[number]
-        node.now = footprint
-        widen(node.current.footprint, footprint)
-        for oid in made:
-            self._maker[oid] = number
-        makers = [maker for maker in (self._maker.get(oid, number) for oid in seen) if maker != number]
-        joined = 0
-        for maker in makers:
-            joined |= 1 << maker | self._joined[maker]
-        self._joined.append(joined)
+        node.now = done.footprint
+        widen(node.current.footprint, done.footprint)
+        joint = self._join(done, number)
         assert node.events is not None
         key = node.events[node.chosen].key
         for index, above in enumerate(self._steps[:number]):
-            widen(above.current.below.setdefault(key, {}), footprint if joined >> index & 1 else {})
+            widen(above.current.below.setdefault(key, {}), joint.get(index, {}))
+
+    def _join(self, done: StepDone, number: int) -> dict[int, Footprint]:
+        """Return what the step has touched because code went on with what others had made, by their numbers.
+
+        What it makes needs those that its code had gone on with by then: it may have done so to do something else.
+        """
+        made, joined = deque(done.made), 0
+        joint: dict[int, Footprint] = {}
+        for index, thing in enumerate([*done.seen, None]):
+            while made and made[0][1] <= index:
+                self._maker[made[0][0]] = number, joined | 1 << number
+                made.popleft()
+            bits = self._maker.get(thing, (number, 0))[1] & ~(joined | 1 << number)
+            if bits:
+                behind = done.touched_behind(index)
+                joint |= {each: behind for each in range(number) if bits >> each & 1}
+                joined |= bits
+        self._joined.append(joined)
+        return joint
 
     def _node(self, events: Sequence[Event] | None, bound: int) -> Node:
         depth = self._depth
@@ -219,7 +217,8 @@ class DepthFirst(Policy):
             node.events = [event.plain() for event in events]
             node.keys = frozenset(event.key for event in node.events)
             if self._steps and self._reduce:
-                node.sleep = self._steps[-1].asleep_below()
+                number = len(self._steps) - 1
+                node.sleep = self._steps[-1].asleep_below(number, self._needs(number))
         awake = node.awake()
         if not awake:
             raise Blocked
@@ -229,6 +228,10 @@ class DepthFirst(Policy):
             node.wanted = {node.chosen, *optional}
         self._path.append(node)
         return node
+
+    def _needs(self, number: int) -> int:
+        """Return the steps that a step that is over needed (bits); -1: nobody has noted its causes."""
+        return self._joined[number] | sum({1 << cause for cause in self._causes[number]}) if self._races else -1
 
     def ended(self, *, complete: bool) -> None:
         """A run is over: see which other orders are worth trying. ``complete``: it was not given up."""

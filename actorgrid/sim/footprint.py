@@ -15,6 +15,7 @@ This file may not know what an event is.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 #: Token -> WRITTEN, or OPEN, or both, or neither.
@@ -25,6 +26,27 @@ WRITTEN: Final = 1
 OPEN: Final = 2
 #: Whatever touches this commutes with nothing.
 ALL: Final = "*"
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """What came of a step."""
+
+    footprint: Footprint
+    #: What its code has gone on with: objects, items, freed processes, that it had gone on itself.
+    seen: list[Any]
+    #: What it has made for others to go on with, and with how many things it had gone on by then.
+    made: list[tuple[Any, int]]
+    #: What it has touched since it went on with so many things, and not with the next.
+    touched: dict[int, Footprint]
+
+    def touched_behind(self, index: int) -> Footprint:
+        """Return what it has touched since it went on with ``seen[index]``."""
+        found: Footprint = {}
+        for count, part in self.touched.items():
+            if count > index:
+                widen(found, part)
+        return found
 
 
 def touch(footprint: Footprint, token: Any, *, writes: bool, is_open: bool = True) -> None:

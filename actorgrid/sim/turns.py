@@ -85,7 +85,7 @@ class Turns:
         finally:
             self.waiting.pop(fiber, None)
         self._last[fiber] = *where, nth
-        world.made.append(self._last[fiber])
+        world.makes(self._last[fiber])
 
     @contextmanager
     def resting(self, fiber: Fiber | None) -> Iterator[None]:

@@ -32,11 +32,11 @@ def note_words(world: World, batch: list[Any]) -> None:
         elif kind is m.Query and message.what == "get_actor":
             world.touch("names", writes=False)
         elif kind is m.Put:
-            world.made.append(message.oid)
+            world.makes(message.oid)
         elif kind is m.Done:
             _made(world, message)
         elif kind is m.Yield:
-            world.made.append(("item", message.task, message.index))
+            world.makes(("item", message.task, message.index))
             world.touch(("made", message.task))
         elif kind is m.LeaseRequest or kind is m.LeaseReturn:
             world.touch("store")
@@ -56,6 +56,6 @@ def _measured(world: World, message: m.Measured) -> None:
 def _made(world: World, done: m.Done) -> None:
     """Note which objects a call has made: whoever looks for one with a timeout sees it from now on."""
     for oid, value in enumerate(done.values, done.task):
-        world.made.append(oid)
+        world.makes(oid)
         for what in ("made", "failed") if failed(value) else ("made",):
             world.touch((what, oid))

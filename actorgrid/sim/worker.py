@@ -227,7 +227,7 @@ class Worker:
             error = raised
         error = (watch and watch.verdict()) or error
         self.fibers.pop(fiber, None)
-        self.world.made.append(("free", self.number))
+        self.world.makes(("free", self.number))
         self.over(running, result, error, began)
         error = None  # its traceback holds this frame: a cycle would keep alive whatever the call's frames refer to
 

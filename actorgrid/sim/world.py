@@ -23,7 +23,7 @@ from actorgrid.sim.faults import Faults, Level
 from actorgrid.sim.fibers import DriverKilled, Fiber, Fibers, WorldOver
 from actorgrid.sim.filelocks import FileLocks
 from actorgrid.sim.files import Files
-from actorgrid.sim.footprint import ALL, Footprint, touch
+from actorgrid.sim.footprint import ALL, Footprint, StepDone, touch
 from actorgrid.sim.harm import Harm
 from actorgrid.sim.isolation import Isolation
 from actorgrid.sim.onlookers import Holds, Onlookers
@@ -104,10 +104,12 @@ class World(Parts):
         self.file_locks = FileLocks(self)
         #: Things for the hub to do once user code is parked.
         self._later: deque[Callable[[], None]] = deque()
-        #: What the step that is under way has touched (None: nobody asks), made, and gone on with.
+        #: What the step that is under way has touched; None: nobody asks.
         self.footprint: Footprint | None = {} if choices.policy.sees_all else None
-        self.made: list[Any] = []
+        #: What its code has gone on with. What it has made, and touched, when it had gone on with so many of these.
         self.seen: list[Any] = []
+        self._made: list[tuple[Any, int]] = []
+        self._touched: dict[int, Footprint] = {}
 
     # -- the program
 
@@ -229,7 +231,7 @@ class World(Parts):
             self.seen.append(("went", fiber.went))
         self._goings += 1
         fiber.went = self._goings
-        self.made.append(("went", fiber.went))
+        self.makes(("went", fiber.went))
 
     # -- the hub
 
@@ -287,6 +289,13 @@ class World(Parts):
         """Note that the step that is under way touches something (see ``footprint``)."""
         if self.footprint is not None:
             touch(self.footprint, token, writes=writes, is_open=is_open)
+            if self.seen:
+                touch(self._touched.setdefault(len(self.seen), {}), token, writes=writes, is_open=is_open)
+
+    def makes(self, thing: Any) -> None:
+        """Note that the step that is under way makes something that code waits for."""
+        if self.footprint is not None:
+            self._made.append((thing, len(self.seen)))
 
     def _begin_step(self, event: Event) -> None:
         # Of a cancellation that arrives ("late") ALL, too: what it ends leaves no trace of what it would have touched.
@@ -302,9 +311,9 @@ class World(Parts):
         if self.clock.touched:
             self.clock.touched = False
             self.touch("clock")
-        footprint, made, seen = self.footprint, self.made, self.seen
-        self.footprint, self.made, self.seen = {}, [], []
-        self.choices.policy.stepped(footprint, made, seen)
+        done = StepDone(self.footprint, self.seen, self._made, self._touched)
+        self.footprint, self.seen, self._made, self._touched = {}, [], [], {}
+        self.choices.policy.stepped(done)
 
     def enabled(self) -> list[Event]:
         """Return what may happen next, the dullest first."""
