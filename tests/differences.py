@@ -243,6 +243,13 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
     ],
     "Objects": [
         Difference(
+            "a class whose `__module__` is no text can be sent",
+            "`SerializationError`",
+            "its code is found by that name",
+            "contract/test_serializers.py::test_class_that_says_nonsense_of_its_module_is_told_as_one_that_does_not_pickle",
+            fails=("serializers::test_class_that_says_nonsense_of_its_module_is_told_as_one_that_does_not_pickle",),
+        ),
+        Difference(
             "objects die with the worker that made them (`OwnerDiedError`)",
             "they belong to the head and outlive it; `OwnerDiedError` is never raised",
             "on one machine there is one owner that everybody depends on anyway",
@@ -398,13 +405,6 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
                 "actor_deaths::test_kill_ends_an_actor",
                 "actor_deaths::test_kill_does_not_restart",
             ),
-        ),
-        Difference(
-            "when a worker ends by itself, what its modules hold is finalized, too",
-            "what its actor holds is, and exit handlers run; nothing else",
-            "a process that ends without taking its interpreter apart is gone at once, and cannot hang in it",
-            "contract/test_actor_finalizers.py::test_finalizers_of_what_modules_of_a_worker_hold_do_not_run",
-            fails=("actor_finalizers::test_finalizers_of_what_modules_of_a_worker_hold_do_not_run",),
         ),
         Difference(
             "a call made just after `kill(actor, no_restart=False)` runs in the old process, or is "
