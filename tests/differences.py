@@ -952,9 +952,10 @@ SECTIONS: Final[dict[str, list[Difference]]] = {
         ),
         Difference(
             "`multiprocessing.Pool`: the processes are actors, at most as many as there are CPUs; one that dies takes "
-            "with it what it had; `terminate` leaves `ActorDiedError`; `imap` hands errors out as values",
+            "with it what it had; `terminate` leaves `ActorDiedError`; `imap` hands errors out as values; "
+            "callbacks are given a `PoolTaskError`",
             "tasks, which take turns, and are repeated when a process dies; `RuntimeError`; an error of one value of "
-            "`imap` is raised in its place",
+            "`imap` is raised in its place; callbacks are given the error itself",
             "a pool has no state to lose",
             "contract/test_multiprocessing.py::test_dead_process_costs_only_its_chunk",
             fails=(
