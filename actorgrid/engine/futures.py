@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from time import monotonic  # by name: user code may replace that of the module
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +22,8 @@ class PatientFuture(Future[T]):
         super().__init__()
         self._engine = engine
         self._entry = entry
+        #: Somebody is called back by it, or has its value: then nobody needs to look.
+        self._told = False
 
     def __hash__(self) -> int:
         return self._entry.oid  # not its address: sets of them have one order in every run of a simulation
@@ -32,18 +35,40 @@ class PatientFuture(Future[T]):
         else:
             self.set_result(value)
 
+    def done(self) -> bool:
+        """See ``concurrent.futures.Future``."""
+        return (self._told or self._engine.sees_done(self._entry)) and super().done()
+
+    def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
+        """See ``concurrent.futures.Future``."""
+        self._told = True
+        super().add_done_callback(fn)
+
     def result(self, timeout: float | None = None) -> T:
         """See ``concurrent.futures.Future``."""
-        return super().result(self._after_a_while(timeout, "result"))
+        left = self._after_a_while(timeout, "result")
+        try:
+            return super().result(left)
+        finally:
+            self._had()
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """See ``concurrent.futures.Future``."""
-        return super().exception(self._after_a_while(timeout, "exception"))
+        left = self._after_a_while(timeout, "exception")
+        try:
+            return super().exception(left)
+        finally:
+            self._had()
+
+    def _had(self) -> None:
+        if super().done():
+            self._told = True
+            self._engine.notices(self._entry)
 
     def _after_a_while(self, timeout: float | None, method: str) -> float | None:
         """Wait; if that lasts say once what for. Returns how long one may wait on."""
         patience = self._engine.stall_warning
-        if patience is None or self.done() or (timeout is not None and timeout <= patience):
+        if patience is None or super().done() or (timeout is not None and timeout <= patience):
             return timeout
         began = monotonic()
         try:

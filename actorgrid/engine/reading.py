@@ -11,7 +11,7 @@ from typing import Any
 from actorgrid.core.stream import Inflow
 from actorgrid.engine.generators import ObjectRefGenerator
 from actorgrid.engine.interrupts import protected
-from actorgrid.engine.refs import ObjectRef
+from actorgrid.engine.refs import Entry, ObjectRef
 from actorgrid.engine.waiting import WaitingEngine, stranger
 from actorgrid.engine.waits import CallbackWaiter
 
@@ -55,6 +55,14 @@ class ReadingEngine(WaitingEngine):
         """Have the head told in a moment of what was taken: this program may rest now. Called with the lock held."""
         self.client.rest()
         self.send(force=False)
+
+    def notices(self, entry: Entry) -> None:
+        """See ``Engine``."""
+
+    def sees_done(self, entry: Entry) -> bool:
+        """See ``Engine``. The future says it."""
+        del entry
+        return True
 
     def sees_item(self, generator: ObjectRefGenerator[Any]) -> bool:
         """See ``Engine``."""

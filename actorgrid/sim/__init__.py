@@ -27,7 +27,7 @@ The map of the house; each line may use the lines below it::
     world        the hub: user code, messages, choices, time, faults
     parts        what of it can be looked at
     links, grid  the head machine and the links of a simulated grid
-    worker, async_actor, host, callbacks, memory
+    worker, async_actor, host, noticing, callbacks, memory
                  a simulated process
     loops        event loops of simulated code
     faults       what may break

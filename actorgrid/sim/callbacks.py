@@ -28,8 +28,14 @@ class CallingBack(LocalEngine):
     """The part of a simulated process that calls back."""
 
     world: World
+    #: Objects whose existence this process has observed.
+    noticed: set[Any]
     #: How many have asked to be called back with what there is not yet.
     called_back = 0
+
+    @abstractmethod
+    def is_there(self, oid: int) -> bool:
+        """Return whether the value of an object has come."""
 
     @abstractmethod
     def share(self) -> None:
@@ -47,7 +53,10 @@ class CallingBack(LocalEngine):
     def on_ready(self, ref: ObjectRef[Any], callback: Callable[[ObjectRef[Any]], None]) -> None:
         """See ``Engine``. Whoever asks sees whether it is called at once, and of several what is called first."""
         self.world.onlookers.need(Holds.TASKS)
-        self.look_for(ref._entry.oid)  # noqa: SLF001  # our own
+        entry = ref._entry  # noqa: SLF001  # our own
+        self.look_for(entry.oid)
+        if self.is_there(entry.oid) and _queues(callback):
+            self.noticed.add(entry.oid)
         super().on_ready(ref, callback)
 
     def on_item(self, generator: ObjectRefGenerator[Any], callback: Callable[[], None]) -> None:
@@ -59,6 +68,8 @@ class CallingBack(LocalEngine):
     def _call_back_later(self, entry: Entry, ref: ObjectRef[Any], callback: Callable[[ObjectRef[Any]], None]) -> bool:
         def call_back(ref: ObjectRef[Any]) -> None:
             self._is_called_back(callback)
+            if _queues(callback):
+                self.noticed.add(entry.oid)
             callback(ref)
 
         self.share()
@@ -80,6 +91,10 @@ class CallingBack(LocalEngine):
         """This is about to be called, in a fiber of its own."""
         world, fiber = self.world, self.world.fibers.current
         self.called_back -= 1
-        queues = getattr(callback, "__name__", "") == QUEUES and callback.__module__.startswith("actorgrid.engine.")
-        if fiber is not None and not (queues and world.onlookers.holds.turns):
+        if fiber is not None and not (_queues(callback) and world.onlookers.holds.turns):
             self.touch_memory(fiber)
+
+
+def _queues(callback: Callable[..., None]) -> bool:
+    """Return whether this only puts something into the queue of an event loop: somebody awaits the object."""
+    return getattr(callback, "__name__", "") == QUEUES and callback.__module__.startswith("actorgrid.engine.")

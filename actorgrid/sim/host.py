@@ -15,21 +15,19 @@ from typing import TYPE_CHECKING, Any, Final
 from actorgrid.core import messages as m
 from actorgrid.core.client import failed
 from actorgrid.core.messages import AN_ACTOR
-from actorgrid.core.stream import Inflow
 from actorgrid.engine import current
 from actorgrid.engine.calls import PreparedCall
 from actorgrid.engine.definitions import FunctionDefinition, GroupRef, MethodOptions, TaskOptions
 from actorgrid.engine.generators import ObjectRefGenerator
-from actorgrid.engine.protocol import Waitable
 from actorgrid.engine.refs import ActorRef, ObjectRef
 from actorgrid.engine.serialize import Pickled
 from actorgrid.engine.unread import UnreadErrors
 from actorgrid.engine.waits import PendingTasks, Sleeper
 from actorgrid.exceptions import ActorGridError
-from actorgrid.sim.callbacks import CallingBack
 from actorgrid.sim.fibers import Fiber
 from actorgrid.sim.homes import Home
 from actorgrid.sim.memory import Store
+from actorgrid.sim.noticing import Noticing
 from actorgrid.sim.onlookers import Holds
 from actorgrid.sim.places import call_site
 from actorgrid.sim.surroundings import Trackers, new_trackers, track
@@ -44,7 +42,7 @@ if TYPE_CHECKING:
 READER: Final = "reader"
 
 
-class SimHost(CallingBack):
+class SimHost(Noticing):
     """What simulated drivers and workers have in common."""
 
     name = "sim"
@@ -64,8 +62,7 @@ class SimHost(CallingBack):
         self.environment: dict[Any, Any] | None = None
         #: What cloudpickle knows of classes that were defined in a function: each process has its own copies.
         self.trackers: Trackers | None = None
-        #: Objects whose existence this process has observed.
-        self.noticed: set[Any] = set()
+        self.noticed = set()
         self._unread = UnreadErrors()
         self.labels, self.node_name = grid.labels, grid.node_name
         self.limit_pending(grid.pending_limit[0], refuses=grid.pending_limit[1])
@@ -88,7 +85,7 @@ class SimHost(CallingBack):
 
     def parent_and_nth(self) -> tuple[int, int]:
         """Return (current task id or 0, its next child's number)."""
-        return CallingBack.current_task(self)
+        return Noticing.current_task(self)
 
     @property
     def memory(self) -> Any:
@@ -264,8 +261,11 @@ class SimHost(CallingBack):
         except Exception as error:
             if len(refs) > 1:
                 world.onlookers.first_error(error)
+            elif refs and self.is_there(refs[0]._entry.oid):  # noqa: SLF001  # our own
+                self.noticed.add(refs[0]._entry.oid)  # noqa: SLF001  # our own
             raise
         else:
+            self.noticed.update([ref._entry.oid for ref in refs])  # noqa: SLF001  # our own
             return values
 
     def _get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
@@ -284,60 +284,9 @@ class SimHost(CallingBack):
         finally:
             world.seen += oids
 
-    # -- which of the objects that exist are seen to exist is a choice
-
-    def wait(self, refs: Sequence[Waitable], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
-        """See ``Engine``. If more are ready than asked for, which of them come first is explored."""
-        self.world.endless.does()
-        if timeout is not None:
-            self.world.onlookers.need(Holds.TASKS)
-        ready, rest = super().wait(refs, num_returns, timeout)
-        if self.repeats():
-            return ready, rest  # it saw the first ones the first time, or it would not run again
-        for ref in refs:
-            self.look_for(ref._entry.oid)  # noqa: SLF001  # our own
-        there = [ref for ref in refs if ref._entry.value is not None]  # type: ignore[union-attr]  # noqa: SLF001  # our own
-        seen = [ref for ref in there if _what(ref) in self.noticed]
-        fresh = [ref for ref in there if _what(ref) not in self.noticed]
-        if timeout == 0 and len(there) <= num_returns:
-            hidden = self.world.draw("ready", len(fresh) + 1, "wait(timeout=0) sees less")
-            ready = seen + fresh[: len(fresh) - hidden]
-        elif len(there) > num_returns:
-            ready = seen[:num_returns]
-            while len(ready) < num_returns:
-                index = self.world.draw("ready", len(fresh), "wait() sees another one first")
-                ready.append(fresh.pop(index))
-        self.noticed.update(_what(ref) for ref in ready)
-        chosen = {id(ref) for ref in ready}
-        if any(id(ref) not in chosen for ref in refs[:num_returns]):
-            self.saw_chance()
-        return [ref for ref in refs if id(ref) in chosen], [ref for ref in refs if id(ref) not in chosen]
-
     def repeats(self) -> bool:
         """Return whether the calling code runs again and must do what it did before."""
         return False
-
-    def next_item(self, generator: ObjectRefGenerator[Any], timeout: float | None) -> ObjectRef[Any] | None:
-        """See ``Engine``."""
-        ref = super().next_item(generator, timeout)
-        if self.world.footprint is not None:
-            stream = self.stream(generator)
-            self.world.seen.append(stream.oid if stream.over else ("item", stream.oid, stream.taken - 1))
-        return ref
-
-    def sees_item(self, generator: ObjectRefGenerator[Any]) -> bool:
-        """See ``Engine``. An item that is there may not have come yet."""
-        self.world.onlookers.need(Holds.TASKS)
-        self.look_for(self.stream(generator).oid)
-        what = _what(generator)
-        if not super().sees_item(generator) and not self.is_reader():
-            self.world.waits.wait("next_ready()", 0.0, lambda: False)  # others may go on before it looks
-        if not super().sees_item(generator):
-            return False
-        if what not in self.noticed and self.world.draw("ready", 2, "next_ready() sees less"):
-            return False
-        self.noticed.add(what)
-        return True
 
     # -- what others can tell the time of
 
@@ -462,9 +411,3 @@ class SimHost(CallingBack):
         if fiber is not None:
             self.world.waits.objects[fiber] = (blocked.call, blocked.oids)
         return None
-
-
-def _what(ref: Waitable) -> Any:
-    """Return what somebody sees who sees that ``ref`` is ready: of a stream, its next item."""
-    stream = ref._entry  # noqa: SLF001  # our own
-    return (stream.oid, stream.taken) if isinstance(stream, Inflow) else stream.oid

@@ -152,6 +152,12 @@ class FakeEngine:
     def next_item(self, generator: ObjectRefGenerator[Any], timeout: float | None) -> ObjectRef[Any] | None:
         raise NotImplementedError
 
+    def notices(self, entry: Any) -> None:
+        raise NotImplementedError
+
+    def sees_done(self, entry: Any) -> bool:
+        raise NotImplementedError
+
     def sees_item(self, generator: ObjectRefGenerator[Any]) -> bool:
         raise NotImplementedError
 
