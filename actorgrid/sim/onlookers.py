@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from actorgrid.sim.world import World
 
 
+#: The bits of ``Holds``.
+_TIMES, _TURNS, _THREADS, _CALLS = 3, 4, 8, 16
+
+
 class Holds(IntFlag):
     """What does not happen at once in a run: how much of what takes time, and what goes with each of that."""
 
@@ -42,33 +46,35 @@ class Holds(IntFlag):
     #: Constructors, too; whoever does something that others can tell the time of may be slow; kills may come late.
     ALL = 2
     #: Whoever is about to touch a file, too (see ``files``).
-    FILES = 3
+    FILES = _TIMES
     #: Event loops take their turns when they are chosen.
-    TURNS = 4
+    TURNS = _TURNS
     #: Threads of one process begin, call, and go on after they have waited when they are chosen.
-    THREADS = 8
+    THREADS = _THREADS
     #: Whoever has just called an actor, and calls it again, may be slow in between: it may die there, and come back.
-    CALLS = 16
+    CALLS = _CALLS
+
+    # These look at a plain number: ``&`` of flags makes a flag, in Python code, and they are asked at every step.
 
     @property
-    def times(self) -> Holds:
-        """Without what goes with the others."""
-        return self & Holds.FILES
+    def times(self) -> int:
+        """Without what goes with the others: a number to compare."""
+        return self._value_ & _TIMES
 
     @property
     def turns(self) -> bool:
         """Whether event loops take their turns when they are chosen."""
-        return bool(self & Holds.TURNS)
+        return bool(self._value_ & _TURNS)
 
     @property
     def threads(self) -> bool:
         """Whether threads go on when they are chosen."""
-        return bool(self & Holds.THREADS)
+        return bool(self._value_ & _THREADS)
 
     @property
     def calls(self) -> bool:
         """Whether who calls an actor again may be slow."""
-        return bool(self & Holds.CALLS)
+        return bool(self._value_ & _CALLS)
 
     def without_times(self) -> Holds:
         """Return what is left where messages come when they are chosen."""
