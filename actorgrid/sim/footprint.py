@@ -7,8 +7,9 @@ if neither writes what the other touches.
 
 Tokens: the path of an actor or task (its memory), "driver", ("object", client, id) (that a process has been told of an
 object), ("failed", client) (that it was told of an error), ("made", id) and ("failed", id) (that an object exists at
-all, and is an error), ("pending", client) (calls counted for ``max_pending_calls``), "names", "cpus" (work waits for
-resources), "store", "clock", ("gauge", name, tags), ("history", n), and ALL.
+all, and is an error), ("pending", client) (calls counted for ``max_pending_calls``), "names", "holders" (who keeps
+actors with names there), "cpus" (work waits for resources), "store", "clock", ("gauge", name, tags), ("history", n),
+and ALL.
 
 This file may not know what an event is.
 """

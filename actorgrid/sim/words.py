@@ -28,13 +28,19 @@ def note_words(world: World, batch: list[Any]) -> None:
     for message in batch:
         kind = type(message)
         if kind is m.CreateActor and message.name:
+            world.named = True
             world.touch("names")
+            world.touch("holders")
         elif kind is m.Query and message.what == "get_actor":
             world.touch("names", writes=False)
+            world.touch("holders")
         elif kind is m.Put:
             world.makes(message.oid)
         elif kind is m.Done:
             _made(world, message)
+            _may_end_actor(world)
+        elif kind is m.Release:
+            _may_end_actor(world)
         elif kind is m.Yield:
             world.makes(("item", message.task, message.index))
             world.touch(("made", message.task))
@@ -44,6 +50,12 @@ def note_words(world: World, batch: list[Any]) -> None:
             _measured(world, message)
         elif kind not in COMMUTING:
             world.touch(ALL)
+
+
+def _may_end_actor(world: World) -> None:
+    """Note that an actor may have one call or handle less: the last one, unless its name was looked up before."""
+    if world.named:
+        world.touch("holders", writes=False)
 
 
 def _measured(world: World, message: m.Measured) -> None:

@@ -69,6 +69,8 @@ class World(Parts):
     over = False
     #: The program's process is dead.
     _killed = False
+    #: Some actor has a name.
+    named = False
     _settling: Fiber | None = None
     _main: Fiber | None = None
     _idents = _chains = _goings = 0

@@ -475,3 +475,20 @@ def test_reduction_sees_every_outcome_of_drawn_programs_that_do_more(seed: int) 
 @pytest.mark.parametrize("seed", one_in(20, range(1000, 1040)))
 def test_reduction_sees_every_outcome_of_drawn_programs_in_which_something_breaks(seed: int) -> None:
     compare(program, *drawn_of_more(seed), faults=Faults(kill=1))
+
+
+@ag.remote(max_retries=0)
+def leaves_a_name() -> None:
+    """Make an actor that is gone when the call that it was sent is over, unless somebody has found it by then."""
+    Sum.options(name="it").remote().add.remote(5)
+
+
+def found(times: int) -> list[str]:
+    """Look for it so many times while that goes on."""
+    ref = leaves_a_name.remote()
+    return [named(0) for _ in range(times)] + [str(said(ref))]
+
+
+def test_proof_sees_an_actor_go_between_two_looks_for_its_name() -> None:
+    """No step but the last of those that let go of it says so; who finds it makes another one the last."""
+    assert repr(["1", "ValueError", "None"]) in compare(found, 2)
