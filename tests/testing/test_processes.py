@@ -107,6 +107,7 @@ def test_grid_of_a_session_is_replaced_when_it_is_dead_or_busy(tmp_path: Path) -
         assert second != first
         assert ag.get(where.remote())
         ref = second_time_lucky.remote(tmp_path / "first")  # its task will not end by itself
+        assert wait_until((tmp_path / "first").exists)
         assert keeper.use().head != second
         del ref
     finally:
