@@ -188,7 +188,7 @@ class RemoteFunction(TaskCaller[P, "ObjectRef[R]"], Generic[P, R]):
         function = self._definition.function
         missing = object()
         own = {name: value for name, value in vars(self).items() if getattr(function, name, missing) is not value}
-        del own["__wrapped__"]
+        own.pop("__wrapped__", None)
         return own or None
 
 
