@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from time import monotonic  # by name: user code may replace that of the module
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,8 +21,6 @@ class PatientFuture(Future[T]):
         super().__init__()
         self._engine = engine
         self._entry = entry
-        #: Somebody is called back by it, or has its value: then nobody needs to look.
-        self._told = False
 
     def __hash__(self) -> int:
         return self._entry.oid  # not its address: sets of them have one order in every run of a simulation
@@ -37,33 +34,15 @@ class PatientFuture(Future[T]):
 
     def done(self) -> bool:
         """See ``concurrent.futures.Future``."""
-        return (self._told or self._engine.sees_done(self._entry)) and super().done()
-
-    def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
-        """See ``concurrent.futures.Future``."""
-        self._told = True
-        super().add_done_callback(fn)
+        return super().done() or (self._engine.lets_come(self._entry) and super().done())
 
     def result(self, timeout: float | None = None) -> T:
         """See ``concurrent.futures.Future``."""
-        left = self._after_a_while(timeout, "result")
-        try:
-            return super().result(left)
-        finally:
-            self._had()
+        return super().result(self._after_a_while(timeout, "result"))
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """See ``concurrent.futures.Future``."""
-        left = self._after_a_while(timeout, "exception")
-        try:
-            return super().exception(left)
-        finally:
-            self._had()
-
-    def _had(self) -> None:
-        if super().done():
-            self._told = True
-            self._engine.notices(self._entry)
+        return super().exception(self._after_a_while(timeout, "exception"))
 
     def _after_a_while(self, timeout: float | None, method: str) -> float | None:
         """Wait; if that lasts say once what for. Returns how long one may wait on."""

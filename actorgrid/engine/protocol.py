@@ -129,11 +129,8 @@ class Engine(Protocol):
         ``timeout`` is None, and there will never be one, or 0: do not wait.
         """
 
-    def notices(self, entry: Entry) -> None:
-        """Somebody has the value of an object from its future."""
-
-    def sees_done(self, entry: Entry) -> bool:
-        """Return whether an object whose future is looked at is there, as far as that is for the engine to say."""
+    def lets_come(self, entry: Entry) -> bool:
+        """Return whether an object that was not there may have come since, because its future was looked at."""
 
     def sees_item(self, generator: ObjectRefGenerator[Any]) -> bool:
         """Return whether there is something to read, or the stream is over."""

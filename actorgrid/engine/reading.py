@@ -56,13 +56,10 @@ class ReadingEngine(WaitingEngine):
         self.client.rest()
         self.send(force=False)
 
-    def notices(self, entry: Entry) -> None:
-        """See ``Engine``."""
-
-    def sees_done(self, entry: Entry) -> bool:
-        """See ``Engine``. The future says it."""
+    def lets_come(self, entry: Entry) -> bool:
+        """See ``Engine``. It comes by itself."""
         del entry
-        return True
+        return False
 
     def sees_item(self, generator: ObjectRefGenerator[Any]) -> bool:
         """See ``Engine``."""

@@ -55,7 +55,7 @@ class CallingBack(LocalEngine):
         self.world.onlookers.need(Holds.TASKS)
         entry = ref._entry  # noqa: SLF001  # our own
         self.look_for(entry.oid)
-        if self.is_there(entry.oid) and _queues(callback):
+        if self.is_there(entry.oid):
             self.noticed.add(entry.oid)
         super().on_ready(ref, callback)
 
@@ -68,8 +68,7 @@ class CallingBack(LocalEngine):
     def _call_back_later(self, entry: Entry, ref: ObjectRef[Any], callback: Callable[[ObjectRef[Any]], None]) -> bool:
         def call_back(ref: ObjectRef[Any]) -> None:
             self._is_called_back(callback)
-            if _queues(callback):
-                self.noticed.add(entry.oid)
+            self.noticed.add(entry.oid)
             callback(ref)
 
         self.share()

@@ -1,7 +1,8 @@
 """What a process has noticed: which of the objects that exist are seen to exist is a choice.
 
-Here a value comes to a process as soon as there is one. On real processes it is on its way for a while, so a look (a
-``wait`` that does not wait, ``done()`` of a future) may see less; but what a process has once had cannot be gone.
+Here a value comes to a process as soon as there is one. On real processes it is on its way for a while, so a ``wait``
+that does not wait may see less; but what a process has once had cannot be gone. A future is what it is: others see it,
+too (``concurrent.futures.wait``, callbacks), so its ``done()`` may only look before it has come.
 
 This file may not know how values come.
 """
@@ -90,22 +91,14 @@ class Noticing(CallingBack):
         self.noticed.add(what)
         return True
 
-    def notices(self, entry: Entry) -> None:
-        """See ``Engine``."""
-        self.noticed.add(entry.oid)
-
-    def sees_done(self, entry: Entry) -> bool:
-        """See ``Engine``. A value that is there may not have come yet."""
+    def lets_come(self, entry: Entry) -> bool:
+        """See ``Engine``. Others may go on before somebody looks, or not."""
         self.world.endless.does()
         self.world.onlookers.need(Holds.TASKS)
         self.look_for(entry.oid)
-        if not self.is_there(entry.oid) and not self.is_reader():
-            self.world.waits.wait("done()", 0.0, lambda: False)  # others may go on before it looks
-        if not self.is_there(entry.oid):
+        if self.is_reader() or self.world.draw("ready", 2, "done() looks before others go on"):
             return False
-        if entry.oid not in self.noticed and self.world.draw("ready", 2, "done() sees less"):
-            return False
-        self.noticed.add(entry.oid)
+        self.world.waits.wait("done()", 0.0, lambda: False)
         return True
 
 

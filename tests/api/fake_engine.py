@@ -152,10 +152,7 @@ class FakeEngine:
     def next_item(self, generator: ObjectRefGenerator[Any], timeout: float | None) -> ObjectRef[Any] | None:
         raise NotImplementedError
 
-    def notices(self, entry: Any) -> None:
-        raise NotImplementedError
-
-    def sees_done(self, entry: Any) -> bool:
+    def lets_come(self, entry: Any) -> bool:
         raise NotImplementedError
 
     def sees_item(self, generator: ObjectRefGenerator[Any]) -> bool:

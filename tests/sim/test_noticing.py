@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent import futures
 from typing import Any
 
 import pytest
 
 import actorgrid as ag
+from actorgrid.sim.choices import Dull
 from actorgrid.sim.runner import Program
-from tests.sim.test_reduction_of_ends import outcomes
+from tests.sim.test_reduction_of_ends import outcome, outcomes
 
 
 @ag.remote
@@ -102,17 +104,36 @@ def test_future_is_done_or_not_when_it_is_looked_at() -> None:
     assert every_outcome(lambda: one.remote().future().done()) == {"True", "False"}
 
 
-@pytest.mark.parametrize("others", [0, 1])
-def test_future_of_what_was_killed_may_not_know_yet(others: int) -> None:
+def test_future_of_what_was_killed_may_not_know_yet() -> None:
     def program() -> bool:
-        actor, other = Alone.remote(), Alone.remote()
+        actor = Alone.remote()
         ref = actor.get.remote()
         ag.kill(actor)
-        for _ in range(others):
-            ag.kill(other)
         return bool(ref.future().done())
 
-    assert outcomes(Program(program, ()), "dpor", 300)[0] == {"True", "False"}
+    assert every_outcome(program) == {"True", "False"}
+
+
+def waited_for_by_the_library(future: Any) -> Any:
+    futures.wait([future])
+    return future
+
+
+@pytest.mark.parametrize("wait", [waited_for_by_the_library, lambda future: next(futures.as_completed([future]))])
+def test_future_that_the_library_says_is_done_is_done(wait: Callable[[Any], Any]) -> None:
+    assert every_outcome(lambda: wait(one.remote().future()).done()) == {"True"}
+
+
+def test_loop_that_looks_at_a_future_with_a_callback_lets_it_come() -> None:
+    def program() -> list[int]:
+        called: list[int] = []
+        future = one.remote().future()
+        future.add_done_callback(lambda each: called.append(each.result()))
+        while not future.done():
+            pass
+        return called
+
+    assert outcome(Program(program, ()).run(Dull())) == "[1]"
 
 
 def test_future_that_is_done_stays_so() -> None:
