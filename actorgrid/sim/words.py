@@ -28,12 +28,14 @@ def note_words(world: World, batch: list[Any]) -> None:
     for message in batch:
         kind = type(message)
         if kind is m.CreateActor and message.name:
-            world.named = True
+            world.named.add(message.task)
             world.touch("names")
             world.touch("holders")
         elif kind is m.Query and message.what == "get_actor":
             world.touch("names", writes=False)
             world.touch("holders")
+        elif kind is m.Submit and message.actor in world.named:
+            world.touch("holders")  # whoever has looked for it does not keep it; a call does
         elif kind is m.Put:
             world.makes(message.oid)
         elif kind is m.Done:

@@ -69,8 +69,6 @@ class World(Parts):
     over = False
     #: The program's process is dead.
     _killed = False
-    #: Some actor has a name.
-    named = False
     _settling: Fiber | None = None
     _main: Fiber | None = None
     _idents = _chains = _goings = 0
@@ -112,6 +110,8 @@ class World(Parts):
         self.seen: list[Any] = []
         self._made: list[tuple[Any, int]] = []
         self._touched: dict[int, Footprint] = {}
+        #: Actors that have names.
+        self.named: set[int] = set()
 
     # -- the program
 

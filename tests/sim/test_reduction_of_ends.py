@@ -489,6 +489,22 @@ def found(times: int) -> list[str]:
     return [named(0) for _ in range(times)] + [str(said(ref))]
 
 
+def found_once(times: int) -> list[str] | str:
+    """Look for it, and call it so many times, each after a call of another one."""
+    leaves_a_name.remote()
+    other = Sum.remote()
+    try:
+        there = ag.get_actor("it")
+    except ValueError:
+        return "too late"
+    return [str(said(there.add.remote(ag.get(other.get.remote()) + 1))) for _ in range(times)]
+
+
+def test_proof_sees_an_actor_go_between_two_calls_of_one_who_has_looked_for_its_name() -> None:
+    """Who has found it does not keep it, but each call does."""
+    assert repr(["1", "ActorDiedError"]) in compare(found_once, 2)
+
+
 def test_proof_sees_an_actor_go_between_two_looks_for_its_name() -> None:
     """No step but the last of those that let go of it says so; who finds it makes another one the last."""
     assert repr(["1", "ValueError", "None"]) in compare(found, 2)
